@@ -1,0 +1,1 @@
+//! Serin as a proxy-wasm filter.

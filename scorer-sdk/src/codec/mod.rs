@@ -1,0 +1,222 @@
+//! Bytes for shared data: little-endian, versioned by their owner, every length bounded.
+//!
+//! What comes out of shared data may have been written by another version of the module or by
+//! another plugin, so a [`Reader`] never trusts a length: it is checked against the caller's bound
+//! and against the bytes that are left before anything is allocated.
+
+use core::fmt;
+
+/// Why bytes could not be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodecError {
+    /// The bytes ended before the value did.
+    Truncated,
+    /// A length is above the bound that its owner gave.
+    TooLong {
+        /// The length that the bytes claim.
+        length: usize,
+        /// The most that the owner accepts.
+        limit: usize,
+    },
+    /// A text is not UTF-8.
+    NotText,
+    /// A tag, version or number is not one that the decoder knows.
+    Unknown {
+        /// What was being decoded.
+        what: &'static str,
+        /// The value that was found.
+        value: u64,
+    },
+    /// Bytes are left over after the last value.
+    TrailingBytes(usize),
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("the bytes end too early"),
+            Self::TooLong { length, limit } => {
+                write!(f, "a length of {length} is above the limit of {limit}")
+            }
+            Self::NotText => f.write_str("a text is not UTF-8"),
+            Self::Unknown { what, value } => write!(f, "unknown {what} {value}"),
+            Self::TrailingBytes(count) => write!(f, "{count} bytes are left over"),
+        }
+    }
+}
+
+impl core::error::Error for CodecError {}
+
+/// Appends values to a byte vector.
+#[derive(Debug, Default)]
+pub struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// An empty writer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The bytes written so far.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Appends one byte.
+    pub fn u8(&mut self, value: u8) {
+        self.bytes.push(value);
+    }
+
+    /// Appends two bytes.
+    pub fn u16(&mut self, value: u16) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// Appends four bytes.
+    pub fn u32(&mut self, value: u32) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// Appends eight bytes.
+    pub fn u64(&mut self, value: u64) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// Appends a single-precision float.
+    pub fn f32(&mut self, value: f32) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// Appends a double-precision float.
+    pub fn f64(&mut self, value: f64) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// Appends a number of items that follow; more than `u32::MAX` cannot be written and is cut.
+    pub fn length(&mut self, length: usize) {
+        self.u32(u32::try_from(length).unwrap_or(u32::MAX));
+    }
+
+    /// Appends a text with its length.
+    pub fn text(&mut self, value: &str) {
+        self.length(value.len());
+        self.bytes.extend_from_slice(value.as_bytes());
+    }
+}
+
+/// Takes values from the front of a byte slice.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// A reader over `bytes`.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+        let (head, rest) = self
+            .bytes
+            .split_first_chunk::<N>()
+            .ok_or(CodecError::Truncated)?;
+        self.bytes = rest;
+        Ok(*head)
+    }
+
+    /// Takes one byte.
+    ///
+    /// # Errors
+    /// [`CodecError::Truncated`] when too few bytes are left; so for all that follow.
+    pub fn u8(&mut self) -> Result<u8, CodecError> {
+        let [byte] = self.take()?;
+        Ok(byte)
+    }
+
+    /// Takes two bytes.
+    ///
+    /// # Errors
+    /// As [`Reader::u8`].
+    pub fn u16(&mut self) -> Result<u16, CodecError> {
+        Ok(u16::from_le_bytes(self.take()?))
+    }
+
+    /// Takes four bytes.
+    ///
+    /// # Errors
+    /// As [`Reader::u8`].
+    pub fn u32(&mut self) -> Result<u32, CodecError> {
+        Ok(u32::from_le_bytes(self.take()?))
+    }
+
+    /// Takes eight bytes.
+    ///
+    /// # Errors
+    /// As [`Reader::u8`].
+    pub fn u64(&mut self) -> Result<u64, CodecError> {
+        Ok(u64::from_le_bytes(self.take()?))
+    }
+
+    /// Takes a single-precision float.
+    ///
+    /// # Errors
+    /// As [`Reader::u8`].
+    pub fn f32(&mut self) -> Result<f32, CodecError> {
+        Ok(f32::from_le_bytes(self.take()?))
+    }
+
+    /// Takes a double-precision float.
+    ///
+    /// # Errors
+    /// As [`Reader::u8`].
+    pub fn f64(&mut self) -> Result<f64, CodecError> {
+        Ok(f64::from_le_bytes(self.take()?))
+    }
+
+    /// Takes a number of items, at most `limit`, each of at least one byte.
+    ///
+    /// # Errors
+    /// [`CodecError::TooLong`] above the limit, [`CodecError::Truncated`] when fewer bytes are left
+    /// than items are claimed.
+    pub fn length(&mut self, limit: usize) -> Result<usize, CodecError> {
+        let length = self.u32()? as usize;
+        if length > limit {
+            return Err(CodecError::TooLong { length, limit });
+        }
+        if length > self.bytes.len() {
+            return Err(CodecError::Truncated);
+        }
+        Ok(length)
+    }
+
+    /// Takes a text of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Reader::length`], and [`CodecError::NotText`].
+    pub fn text(&mut self, limit: usize) -> Result<&'a str, CodecError> {
+        let length = self.length(limit)?;
+        let (head, rest) = self
+            .bytes
+            .split_at_checked(length)
+            .ok_or(CodecError::Truncated)?;
+        self.bytes = rest;
+        core::str::from_utf8(head).map_err(|_| CodecError::NotText)
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// [`CodecError::TrailingBytes`] when bytes are left over.
+    pub fn finish(self) -> Result<(), CodecError> {
+        match self.bytes.len() {
+            0 => Ok(()),
+            left => Err(CodecError::TrailingBytes(left)),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Evidence: e-values, in logs.

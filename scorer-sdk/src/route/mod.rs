@@ -1,0 +1,1 @@
+//! Routes: bounded keys of exchanges.
