@@ -1,1 +1,28 @@
-//! Serin as a proxy-wasm filter.
+//! Serin as a proxy-wasm filter: a thin adapter over `scorer-sdk`.
+//!
+//! [`adapter`] receives the proxy's callbacks, [`filter`] turns them into facts for the engine, and
+//! [`host`] is the narrow trait through which everything asks the proxy; [`proxy_host`] is the one
+//! file that touches hostcalls.
+
+pub mod adapter;
+pub mod board;
+pub mod filter;
+pub mod guard;
+pub mod host;
+pub mod in_flight;
+pub mod leader;
+pub mod metrics;
+pub mod proxy_host;
+pub mod publication;
+pub mod request;
+pub mod response;
+pub mod upstream;
+
+#[cfg(test)]
+mod testing;
+
+mod start {
+    proxy_wasm::main! {{
+        proxy_wasm::set_root_context(|context_id| Box::new(crate::adapter::Root::new(context_id)));
+    }}
+}

@@ -1,1 +1,13 @@
 //! Routes: bounded keys of exchanges.
+
+pub mod key;
+mod path_tree;
+mod segment;
+mod template;
+
+pub use key::RouteKey;
+pub use path_tree::{KEEP_SEEN, Limits, OTHER_TEXT, PathConfig, PathTree, TemplateId};
+pub use segment::{MAX_SEGMENT_BYTES, Segment, classify};
+pub use template::{
+    MAX_TEMPLATE_BYTES, MAX_TEMPLATE_SEGMENTS, MAX_TEMPLATES, Template, TemplateError, TemplateSet,
+};

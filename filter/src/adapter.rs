@@ -1,0 +1,142 @@
+//! The proxy's callbacks: the SDK's traits over [`Filter`].
+
+use crate::filter::{Filter, Stream};
+use crate::host::{Host, Kind, Level};
+use crate::proxy_host::ProxyHost;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType};
+use scorer_sdk::Plan;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+thread_local! {
+    /// The last config of each plugin that compiled: a VM outlives its configs, and a bad one must
+    /// leave the one before it working.
+    static LAST_GOOD: RefCell<BTreeMap<String, Arc<Plan>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+type Shared = Rc<RefCell<Filter<ProxyHost>>>;
+
+/// One config in one worker.
+pub struct Root {
+    context_id: u32,
+    filter: Option<Shared>,
+}
+
+impl Root {
+    /// A root without a config yet.
+    #[must_use]
+    pub fn new(context_id: u32) -> Self {
+        Self { context_id, filter: None }
+    }
+
+    /// The plan of `config`; of the last good config when it does not compile; none when there was
+    /// none, and then traffic passes as if the filter were not there.
+    fn plan(plugin: &str, config: &[u8]) -> Option<Arc<Plan>> {
+        let compiled = core::str::from_utf8(config)
+            .map_err(|error| format!("config .: {error}; make it UTF-8"))
+            .and_then(|text| Plan::from_json(text).map_err(|error| error.to_string()));
+        let broken = ProxyHost.define_metric(Kind::Gauge, "serin_config_broken");
+        ProxyHost.set_metric(broken, u64::from(compiled.is_err()));
+        match compiled {
+            Ok(plan) => {
+                let plan = Arc::new(plan);
+                LAST_GOOD.with(|last| {
+                    last.borrow_mut().insert(plugin.to_owned(), Arc::clone(&plan));
+                });
+                Some(plan)
+            }
+            Err(problem) => {
+                let last = LAST_GOOD.with(|last| last.borrow().get(plugin).cloned());
+                let consequence = match last {
+                    Some(_) => "the config before it stays in force",
+                    None => "traffic passes unwatched until it is repaired",
+                };
+                ProxyHost.log(Level::Error, &format!("serin: {problem} ({consequence})"));
+                last
+            }
+        }
+    }
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let config = ProxyHost.configuration(size);
+        let plugin = ProxyHost
+            .property(&["plugin_name"])
+            .and_then(|name| String::from_utf8(name).ok())
+            .unwrap_or_default();
+        if let Some(plan) = Self::plan(&plugin, &config) {
+            ProxyHost.set_tick_period(plan.tick);
+            let filter = Filter::new(ProxyHost, plan, &plugin, self.context_id);
+            filter.announce();
+            self.filter = Some(Rc::new(RefCell::new(filter)));
+        }
+        // Never false: the proxy would refuse to start, or answer in the application's place.
+        true
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(filter) = &self.filter {
+            filter.borrow_mut().tick();
+        }
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(match &self.filter {
+            Some(filter) => {
+                Box::new(Watched { filter: Rc::clone(filter), stream: Stream::new(context_id) })
+            }
+            None => Box::new(Unwatched),
+        })
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        if let Some(filter) = &self.filter {
+            filter.borrow_mut().close();
+        }
+    }
+}
+
+/// One request under a config.
+struct Watched {
+    filter: Shared,
+    stream: Stream,
+}
+
+impl Context for Watched {}
+
+impl HttpContext for Watched {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        action(self.filter.borrow_mut().on_request(&mut self.stream))
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        action(self.filter.borrow_mut().on_response(&mut self.stream))
+    }
+
+    fn on_log(&mut self) {
+        self.filter.borrow_mut().on_log(&mut self.stream);
+    }
+}
+
+fn action(go_on: bool) -> Action {
+    if go_on { Action::Continue } else { Action::Pause }
+}
+
+/// One request without a config.
+struct Unwatched;
+
+impl Context for Unwatched {}
+
+impl HttpContext for Unwatched {}

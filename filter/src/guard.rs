@@ -1,0 +1,260 @@
+//! The guard: refuses on the candidate's own listener what the evidence condemns.
+
+use crate::request::Request;
+use scorer_sdk::config::{Plan, RejectPhase};
+use scorer_sdk::facts::Exchange;
+use scorer_sdk::reference::Reference;
+use scorer_sdk::route::RouteKey;
+use scorer_sdk::signal::{Asked, NameHasher, Token};
+use scorer_sdk::sketch::NameTable;
+
+/// Credit that may be saved up: how many refusals may come in a row when there were none before.
+const MOST_CREDIT: f64 = 10.0;
+
+/// A route and category that may be refused.
+#[derive(Debug)]
+struct Condemned {
+    method: String,
+    path: String,
+    category: String,
+    /// The question with the reference's cut, for the response phase; `None` where it cannot be
+    /// answered from response headers.
+    question: Option<(usize, Asked, NameTable)>,
+}
+
+/// What one worker of a guard knows.
+#[derive(Debug, Default)]
+pub struct Guard {
+    condemned: Vec<Condemned>,
+    credit: f64,
+}
+
+impl Guard {
+    /// Takes over what the leader condemns.
+    pub fn update(&mut self, plan: &Plan, condemned: &[(RouteKey, String)]) {
+        self.condemned = condemned
+            .iter()
+            .map(|(route, category)| Condemned {
+                method: route.method.clone(),
+                path: route.path.clone(),
+                category: category.clone(),
+                question: plan
+                    .reject
+                    .reference
+                    .as_ref()
+                    .and_then(|reference| question(plan, reference, route, category)),
+            })
+            .collect();
+    }
+
+    /// Whether anything may be refused at all.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        !self.condemned.is_empty()
+    }
+
+    /// A request has come: the share that may be refused grows.
+    pub fn note_request(&mut self, plan: &Plan) {
+        self.credit = (self.credit + plan.reject.share).min(MOST_CREDIT);
+    }
+
+    /// Whether the caller's proxy will ask again when this attempt is refused. Without its word
+    /// the request passes.
+    fn may_refuse(&self, plan: &Plan, request: &Request) -> bool {
+        let retried = request.attempt.is_some_and(|attempt| attempt <= plan.reject.attempts);
+        retried && self.credit >= 1.0
+    }
+
+    /// Why this request is refused, if it is, before the application sees it.
+    pub fn refuse_request(
+        &mut self,
+        plan: &Plan,
+        request: &Request,
+        route: &RouteKey,
+    ) -> Option<String> {
+        if plan.reject.phase != RejectPhase::Request || !self.may_refuse(plan, request) {
+            return None;
+        }
+        let found = self.on_route(route).next()?;
+        let reason = reason(route, &found.category);
+        self.credit -= 1.0;
+        Some(reason)
+    }
+
+    /// Why this response is refused, if it is: it is itself in a condemned category.
+    pub fn refuse_response(
+        &mut self,
+        plan: &Plan,
+        request: &Request,
+        route: &RouteKey,
+        exchange: &Exchange<'_>,
+        hasher: &NameHasher,
+    ) -> Option<String> {
+        let in_time = plan.reject.phase == RejectPhase::Response && request.is_safe();
+        if !in_time || !self.may_refuse(plan, request) {
+            return None;
+        }
+        let found = self.on_route(route).find(|condemned| {
+            condemned.question.as_ref().is_some_and(|(place, asked, names)| {
+                is_bad(plan, *place, asked, names, exchange, hasher)
+            })
+        })?;
+        let reason = reason(route, &found.category);
+        self.credit -= 1.0;
+        Some(reason)
+    }
+
+    fn on_route<'a>(&'a self, route: &'a RouteKey) -> impl Iterator<Item = &'a Condemned> {
+        self.condemned
+            .iter()
+            .filter(|condemned| condemned.method == route.method && condemned.path == route.path)
+    }
+}
+
+/// The value of `x-serin-reject`: `<route>;<category>`, in characters that a header may hold.
+fn reason(route: &RouteKey, category: &str) -> String {
+    let mut text: String = route
+        .label()
+        .chars()
+        .map(|character| if character.is_ascii_graphic() || character == ' ' { character } else { '_' })
+        .map(|character| if character == ';' { ',' } else { character })
+        .collect();
+    text.push(';');
+    text.push_str(category);
+    text
+}
+
+fn question(
+    plan: &Plan,
+    reference: &Reference,
+    route: &RouteKey,
+    category: &str,
+) -> Option<(usize, Asked, NameTable)> {
+    let (place, question) =
+        plan.questions.iter().find(|(_, question)| question.name == category)?;
+    let signal = plan.signals.get(*place)?;
+    // How long it took is not known at the headers, and asking again would make it longer.
+    if signal.name() == "latency" {
+        return None;
+    }
+    let found = reference.route(&route.method, &route.path)?;
+    let mut names = NameTable::default();
+    let past = found.past(signal.as_ref(), &mut names);
+    let asked = Asked::freeze(question, signal.as_ref(), &past, &names)?;
+    Some((*place, asked, names))
+}
+
+fn is_bad(
+    plan: &Plan,
+    place: usize,
+    asked: &Asked,
+    names: &NameTable,
+    exchange: &Exchange<'_>,
+    hasher: &NameHasher,
+) -> bool {
+    let Some(signal) = plan.signals.get(place) else {
+        return false;
+    };
+    match signal.read(exchange, hasher) {
+        None => false,
+        Some(Token::Number(code)) => asked.is_bad(code),
+        Some(Token::Name(_)) => {
+            let mut text = String::new();
+            signal.describe(exchange, &mut text);
+            asked.is_bad_name(&text, names)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scorer_sdk::facts::Ending;
+
+    const CONFIG: &str = r#"{"mode": "reject", "reject": {"share": 0.5, "phase": "PHASE",
+        "reference": {"serin_snapshot": 1, "destination": "shop", "version": "v1",
+        "exchanges": 1000, "routes": [{"method": "GET", "path": "/a", "exchanges": 1000,
+        "signals": {"outcome": [[200, 1000]], "content_type": [["application/json", 1000]],
+        "header_names": [["etag,vary", 1000]]}}]}}}"#;
+
+    fn plan(phase: &str) -> Plan {
+        Plan::from_json(&CONFIG.replace("PHASE", phase)).unwrap()
+    }
+
+    fn route() -> RouteKey {
+        RouteKey {
+            destination: "shop".into(),
+            route_name: String::new(),
+            method: "GET".into(),
+            path: "/a".into(),
+        }
+    }
+
+    fn request(method: &str, attempt: Option<u64>) -> Request {
+        Request { method: method.to_owned(), attempt, ..Request::default() }
+    }
+
+    fn armed(plan: &Plan, category: &str) -> Guard {
+        let mut guard = Guard::default();
+        guard.update(plan, &[(route(), category.to_owned())]);
+        guard
+    }
+
+    #[test]
+    fn never_more_than_the_configured_share_is_refused() {
+        let plan = plan("request");
+        let mut guard = armed(&plan, "error");
+        let refused = (0..1_000)
+            .filter(|_| {
+                guard.note_request(&plan);
+                guard.refuse_request(&plan, &request("POST", Some(1)), &route()).is_some()
+            })
+            .count();
+        assert!((450..=500).contains(&refused), "{refused}");
+    }
+
+    #[test]
+    fn only_an_attempt_that_will_be_made_again_is_refused() {
+        let plan = plan("request");
+        for (attempt, refused) in [(Some(1), true), (Some(2), false), (None, false)] {
+            let mut guard = armed(&plan, "error");
+            (0..4).for_each(|_| guard.note_request(&plan));
+            let reason = guard.refuse_request(&plan, &request("GET", attempt), &route());
+            assert_eq!(reason.is_some(), refused, "{attempt:?}");
+        }
+    }
+
+    #[test]
+    fn in_the_response_phase_only_bad_answers_to_safe_methods_are_refused() {
+        let plan = plan("response");
+        let hasher = NameHasher::new(1);
+        let headers = vec!["vary"];
+        let exchange = Exchange {
+            destination: "shop",
+            route_name: "",
+            method: "GET",
+            path: "/a",
+            version: "v2",
+            status: Some(200),
+            grpc_status: None,
+            ending: Ending::Complete,
+            duration_us: None,
+            response_bytes: None,
+            content_type: "application/json",
+            header_names: Some(&headers),
+        };
+        let refuse = |category: &str, method: &str, exchange: &Exchange<'_>| {
+            let mut guard = armed(&plan, category);
+            (0..4).for_each(|_| guard.note_request(&plan));
+            guard.refuse_response(&plan, &request(method, Some(1)), &route(), exchange, &hasher)
+        };
+        assert_eq!(refuse("lost_header", "GET", &exchange).unwrap(), "GET /a;lost_header");
+        assert_eq!(refuse("lost_header", "POST", &exchange), None);
+        assert_eq!(refuse("error", "GET", &exchange), None);
+        assert!(refuse("error", "GET", &Exchange { status: Some(500), ..exchange }).is_some());
+        assert!(
+            refuse("unusual_content_type", "GET", &Exchange { content_type: "text/html", ..exchange })
+                .is_some()
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! What the filter asks of the proxy.
+
+use core::time::Duration;
+
+/// A header map as the proxy hands it over.
+pub type Headers = Vec<(String, Vec<u8>)>;
+
+/// How loud a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// For the record.
+    Info,
+    /// Something should be done about it.
+    Warn,
+    /// Something does not work.
+    Error,
+}
+
+/// What kind of metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// A value in shared data with the number that a compare-and-swap needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// The bytes; empty when there is no value.
+    pub bytes: Vec<u8>,
+    /// What [`Host::swap_shared`] has to be given to replace just this value.
+    pub swap: Option<u32>,
+}
+
+/// The proxy.
+pub trait Host {
+    /// Time since the Unix epoch.
+    fn now(&self) -> Duration;
+    /// Writes a line to the proxy's log.
+    fn log(&self, level: Level, message: &str);
+
+    /// All request headers; only in the request's headers phase and in the log phase.
+    fn request_headers(&self) -> Headers;
+    /// All response headers; only in the response's headers phase and, if there was a response, in
+    /// the log phase.
+    fn response_headers(&self) -> Headers;
+    /// Sets a request header; makes the proxy choose the route anew.
+    fn set_request_header(&self, name: &str, value: &str);
+    /// Removes a request header; makes the proxy choose the route anew.
+    fn remove_request_header(&self, name: &str);
+    /// Sets a response header.
+    fn set_response_header(&self, name: &str, value: &str);
+    /// Removes a response header.
+    fn remove_response_header(&self, name: &str);
+    /// Answers in the application's place: 503, or UNAVAILABLE for gRPC.
+    fn refuse(&self, header: &str, reason: &str, grpc: bool);
+
+    /// A property of the stream or the proxy.
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+    /// Leaves a value in the stream's filter state, where access logs find it.
+    fn set_property(&self, path: &[&str], value: &[u8]);
+    /// Makes further calls concern another stream of this worker; whether it exists.
+    fn enter(&self, context_id: u32) -> bool;
+
+    /// Reads shared data.
+    fn shared(&self, key: &str) -> Shared;
+    /// Replaces a value if it is still the one that `swap` came with; `None` replaces anything.
+    fn swap_shared(&self, key: &str, bytes: &[u8], swap: Option<u32>) -> bool;
+
+    /// Makes a metric, or finds it when it is there.
+    fn define_metric(&self, kind: Kind, name: &str) -> u32;
+    /// The value of a metric.
+    fn metric(&self, id: u32) -> u64;
+    /// Adds to a counter.
+    fn add_metric(&self, id: u32, amount: u64);
+    /// Sets a gauge.
+    fn set_metric(&self, id: u32, value: u64);
+}

@@ -1,0 +1,90 @@
+//! Exchanges in flight: a bounded slab, so that one that never ends is seen all the same.
+
+use core::time::Duration;
+
+/// Most exchanges in flight that one worker watches; the rest are counted when they end.
+const MAX_IN_FLIGHT: usize = 8_192;
+
+/// An exchange in flight.
+#[derive(Debug, Clone)]
+pub struct InFlight {
+    /// The stream.
+    pub context_id: u32,
+    /// When it began, since the Unix epoch.
+    pub started: Duration,
+    /// Whether its latency was counted already.
+    pub counted: bool,
+    /// Request method.
+    pub method: String,
+    /// Request path.
+    pub path: String,
+}
+
+/// All exchanges in flight of one worker.
+#[derive(Debug, Default)]
+pub struct Table {
+    slots: Vec<Option<InFlight>>,
+    free: Vec<u32>,
+}
+
+impl Table {
+    /// Adds an exchange and gives its place; gives it back when the table is full.
+    ///
+    /// # Errors
+    /// The exchange itself, when there is no place.
+    pub fn add(&mut self, exchange: InFlight) -> Result<u32, InFlight> {
+        if let Some(place) = self.free.pop() {
+            if let Some(slot) = self.slots.get_mut(place as usize) {
+                *slot = Some(exchange);
+            }
+            return Ok(place);
+        }
+        if self.slots.len() >= MAX_IN_FLIGHT {
+            return Err(exchange);
+        }
+        self.slots.push(Some(exchange));
+        Ok((self.slots.len() - 1) as u32)
+    }
+
+    /// The exchange at a place.
+    #[must_use]
+    pub fn get(&self, place: u32) -> Option<&InFlight> {
+        self.slots.get(place as usize)?.as_ref()
+    }
+
+    /// Takes an exchange out.
+    pub fn remove(&mut self, place: u32) -> Option<InFlight> {
+        let taken = self.slots.get_mut(place as usize)?.take()?;
+        self.free.push(place);
+        Some(taken)
+    }
+
+    /// All exchanges in flight.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut InFlight> {
+        self.slots.iter_mut().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_bounded_and_places_are_used_again() {
+        let exchange = |context_id| InFlight {
+            context_id,
+            started: Duration::ZERO,
+            counted: false,
+            method: String::new(),
+            path: String::new(),
+        };
+        let mut table = Table::default();
+        let places: Vec<u32> =
+            (0..MAX_IN_FLIGHT as u32).map(|id| table.add(exchange(id)).unwrap()).collect();
+        assert!(table.add(exchange(0)).is_err());
+        assert_eq!(table.remove(places[7]).unwrap().context_id, 7);
+        assert!(table.remove(places[7]).is_none());
+        assert_eq!(table.add(exchange(1)).unwrap(), places[7]);
+        assert_eq!(table.iter_mut().count(), MAX_IN_FLIGHT);
+    }
+}

@@ -1,0 +1,243 @@
+//! The leader: whoever holds the lease folds all deltas into the state and publishes the verdict.
+//!
+//! The state is swapped as one, together with the numbers of the deltas that are in it: two that
+//! both believe to lead cannot count anything twice, and one that is lost in the middle has changed
+//! nothing.
+
+use crate::board::{
+    Acknowledged, Collected, Keys, collect, decode_acknowledged, encode_acknowledged,
+};
+use crate::host::{Host, Level};
+use crate::metrics::Metrics;
+use crate::publication::{Directive, Publication};
+use core::time::Duration;
+use scorer_sdk::Plan;
+use scorer_sdk::codec::{Reader, Writer};
+use scorer_sdk::judge::Judge;
+use scorer_sdk::verdict::{Decision, Verdict};
+use std::sync::Arc;
+
+/// A lease is good for this many ticks.
+const LEASE_TICKS: u32 = 3;
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+
+/// Who leads, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Lease {
+    owner: u64,
+    expires_ms: u64,
+    /// When the holder was configured: a newer config takes the lease from an older one.
+    configured_ms: u64,
+}
+
+impl Lease {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        Some(Self {
+            owner: reader.u64().ok()?,
+            expires_ms: reader.u64().ok()?,
+            configured_ms: reader.u64().ok()?,
+        })
+    }
+
+    fn write(self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u64(self.owner);
+        writer.u64(self.expires_ms);
+        writer.u64(self.configured_ms);
+        writer.into_bytes()
+    }
+}
+
+/// The judge with what it has folded, as it stands in shared data.
+struct Held {
+    judge: Judge,
+    acknowledged: Acknowledged,
+    /// Who wrote it and its number: whether shared data still holds just this.
+    writer: u64,
+    number: u64,
+}
+
+/// Folds, when it holds the lease.
+pub struct Leader {
+    plan: Arc<Plan>,
+    keys: Keys,
+    owner: u64,
+    configured_ms: u64,
+    held: Option<Held>,
+    metrics: Metrics,
+    last_verdicts: Vec<(String, String, Verdict, bool)>,
+}
+
+impl Leader {
+    /// One that holds nothing yet.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, keys: Keys, owner: u64, configured: Duration) -> Self {
+        Self {
+            metrics: Metrics::new(plan.max_series),
+            plan,
+            keys,
+            owner,
+            configured_ms: configured.as_millis() as u64,
+            held: None,
+            last_verdicts: Vec::new(),
+        }
+    }
+
+    /// Folds if the lease can be had. `busy` says that this worker answers requests: it leaves a
+    /// free lease to an idle one (Envoy's main thread) for a tick.
+    pub fn tick(&mut self, host: &impl Host, now: Duration, busy: bool) {
+        if self.take_lease(host, now, busy) {
+            self.fold(host, now);
+        } else {
+            self.held = None;
+        }
+    }
+
+    fn take_lease(&self, host: &impl Host, now: Duration, busy: bool) -> bool {
+        let now_ms = now.as_millis() as u64;
+        let shared = host.shared(&self.keys.lease());
+        let lease = Lease::read(&shared.bytes);
+        let tick_ms = self.plan.tick.as_millis() as u64;
+        let free = match lease {
+            None => !busy || now_ms > self.configured_ms.saturating_add(2 * tick_ms),
+            Some(lease) if lease.owner == self.owner => true,
+            Some(lease) if lease.configured_ms < self.configured_ms => true,
+            Some(lease) => {
+                let grace = if busy { tick_ms } else { 0 };
+                lease.expires_ms.saturating_add(grace) < now_ms
+            }
+        };
+        if !free {
+            return false;
+        }
+        let length = SHORTEST_LEASE.max(self.plan.tick.saturating_mul(LEASE_TICKS));
+        let mine = Lease {
+            owner: self.owner,
+            expires_ms: now_ms.saturating_add(length.as_millis() as u64),
+            configured_ms: self.configured_ms,
+        };
+        host.swap_shared(&self.keys.lease(), &mine.write(), shared.swap)
+    }
+
+    fn fold(&mut self, host: &impl Host, now: Duration) {
+        let shared = host.shared(&self.keys.state());
+        let mut held = self.current(host, &shared.bytes);
+        let collected = collect(host, &self.keys, &held.acknowledged, now);
+        held.judge.tick(&collected.deltas, now);
+        held.acknowledged.clone_from(&collected.acknowledged);
+        held.writer = self.owner;
+        held.number += 1;
+        let bytes = write_state(&held);
+        if !host.swap_shared(&self.keys.state(), &bytes, shared.swap) {
+            // Another has folded meanwhile: what it wrote stands.
+            return;
+        }
+        collected.free_gone(host, &self.keys);
+        self.metrics.count_categories(host, &mut held.judge);
+        self.publish(host, &held, &collected, bytes.len(), now);
+        self.held = Some(held);
+    }
+
+    /// The judge as it stands in shared data: the one in memory if that is it.
+    fn current(&mut self, host: &impl Host, bytes: &[u8]) -> Held {
+        let mut reader = Reader::new(bytes);
+        let found = (reader.u64().unwrap_or(0), reader.u64().unwrap_or(0));
+        if let Some(held) = self.held.take()
+            && found == (held.writer, held.number)
+        {
+            return held;
+        }
+        let acknowledged = decode_acknowledged(&mut reader).unwrap_or_default();
+        let judge = match Judge::decode(Arc::clone(&self.plan), &mut reader) {
+            Ok(judge) => judge,
+            Err(error) => {
+                if !bytes.is_empty() {
+                    let text = format!("serin: the state starts anew: {error}");
+                    host.log(Level::Warn, &text);
+                }
+                Judge::new(Arc::clone(&self.plan))
+            }
+        };
+        Held { judge, acknowledged, writer: found.0, number: found.1 }
+    }
+
+    fn publish(
+        &mut self,
+        host: &impl Host,
+        held: &Held,
+        collected: &Collected,
+        state_bytes: usize,
+        now: Duration,
+    ) {
+        let decisions = held.judge.decisions();
+        let publication = Publication {
+            number: held.number,
+            acknowledged: held.acknowledged.clone(),
+            directives: decisions.iter().map(Directive::new).collect(),
+            cuts: held.judge.slow_cuts(),
+        };
+        host.swap_shared(&self.keys.verdict(), &publication.encode(), None);
+        self.metrics.publish(
+            host,
+            &held.judge,
+            &decisions,
+            collected.damaged,
+            state_bytes as u64,
+            now,
+        );
+        self.tell(host, &decisions);
+    }
+
+    /// Says in the log when a verdict has changed.
+    fn tell(&mut self, host: &impl Host, decisions: &[Decision]) {
+        let verdicts: Vec<(String, String, Verdict, bool)> = decisions
+            .iter()
+            .filter(|decision| !decision.candidate.is_empty())
+            .map(|decision| {
+                (
+                    decision.destination.clone(),
+                    decision.candidate.clone(),
+                    decision.verdict,
+                    decision.differs(),
+                )
+            })
+            .collect();
+        for (now, decision) in verdicts
+            .iter()
+            .zip(decisions.iter().filter(|decision| !decision.candidate.is_empty()))
+        {
+            if self.last_verdicts.contains(now) {
+                continue;
+            }
+            let level = match decision.verdict {
+                Verdict::Anomalous => Level::Warn,
+                _ => Level::Info,
+            };
+            let differs = match decision.differences.first() {
+                Some(difference) => {
+                    format!("; behaves differently: {} {}", difference.route, difference.signal)
+                }
+                None => String::new(),
+            };
+            let text = format!(
+                "serin: {} {} is {}: {}{differs}",
+                decision.destination,
+                decision.candidate,
+                decision.verdict,
+                decision.explanation()
+            );
+            host.log(level, &text);
+        }
+        self.last_verdicts = verdicts;
+    }
+}
+
+fn write_state(held: &Held) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u64(held.writer);
+    writer.u64(held.number);
+    encode_acknowledged(&held.acknowledged, &mut writer);
+    held.judge.encode(&mut writer);
+    writer.into_bytes()
+}

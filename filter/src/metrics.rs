@@ -1,0 +1,212 @@
+//! Metrics: names with tags in Istio's way, a hard cap on series, each defined once.
+//!
+//! A name is `tag=.=value;.;…metric`; the regex that Istio's bootstrap makes for each of
+//! `extraStatTags` turns the pieces into labels. Metrics hold whole numbers that are not negative:
+//! log evidence is given in thousandths of a nat, for and against apart, so that
+//! `sum by (destination, route, category) (for) - sum by (…) (against)` over all proxies is exact.
+
+use crate::host::{Host, Kind};
+use core::time::Duration;
+use hashbrown::HashMap;
+use scorer_sdk::delta::Overflow;
+use scorer_sdk::judge::Judge;
+use scorer_sdk::verdict::Decision;
+
+/// Longest value of a label in bytes.
+const MAX_LABEL_BYTES: usize = 128;
+
+/// A table of metrics with a cap.
+#[derive(Debug)]
+pub struct Metrics {
+    known: HashMap<String, Series>,
+    limit: usize,
+    /// Updates that found no room.
+    refused: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Series {
+    id: u32,
+    last: Option<u64>,
+}
+
+/// The full name of a metric with its labels.
+#[must_use]
+pub fn name(metric: &str, labels: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (label, value) in labels {
+        text.push_str(label);
+        text.push_str("=.=");
+        for character in value.chars() {
+            if text.len() >= MAX_LABEL_BYTES * 8 {
+                break;
+            }
+            // What would end the value early, and what no one can read.
+            text.push(match character {
+                ';' => ',',
+                '=' => '~',
+                other if other.is_control() => '_',
+                other => other,
+            });
+        }
+        text.push_str(";.;");
+    }
+    text.push_str(metric);
+    text
+}
+
+fn label(value: &str) -> &str {
+    let mut end = value.len().min(MAX_LABEL_BYTES);
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    value.get(..end).unwrap_or_default()
+}
+
+impl Metrics {
+    /// An empty table for at most `limit` series.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { known: HashMap::new(), limit, refused: 0 }
+    }
+
+    fn series(&mut self, host: &impl Host, kind: Kind, name: String) -> Option<&mut Series> {
+        if !self.known.contains_key(&name) {
+            if self.known.len() >= self.limit {
+                self.refused += 1;
+                return None;
+            }
+            let id = host.define_metric(kind, &name);
+            self.known.insert(name.clone(), Series { id, last: None });
+        }
+        self.known.get_mut(&name)
+    }
+
+    /// Adds to a counter; nothing is made for an amount of zero.
+    pub fn count(
+        &mut self,
+        host: &impl Host,
+        metric: &str,
+        labels: &[(&str, &str)],
+        amount: u64,
+    ) {
+        if amount > 0
+            && let Some(series) = self.series(host, Kind::Counter, name(metric, labels))
+        {
+            host.add_metric(series.id, amount);
+        }
+    }
+
+    /// Sets a gauge, if its value has changed.
+    pub fn set(&mut self, host: &impl Host, metric: &str, labels: &[(&str, &str)], value: u64) {
+        if let Some(series) = self.series(host, Kind::Gauge, name(metric, labels))
+            && series.last != Some(value)
+        {
+            host.set_metric(series.id, value);
+            series.last = Some(value);
+        }
+    }
+
+    /// What did not fit a bounded table, by table.
+    pub fn count_overflow(&mut self, host: &impl Host, overflow: &Overflow) {
+        for (table, count) in overflow.items() {
+            match table {
+                "unattributed" => self.count(host, "serin_unattributed_total", &[], count),
+                _ => self.count(host, "serin_overflow_total", &[("table", table)], count),
+            }
+        }
+    }
+
+    /// Updates that found no room since the last call.
+    pub fn take_refused(&mut self) -> u64 {
+        core::mem::take(&mut self.refused)
+    }
+
+    /// Publishes what the leader knows.
+    pub fn publish(
+        &mut self,
+        host: &impl Host,
+        judge: &Judge,
+        decisions: &[Decision],
+        damaged: u64,
+        state_bytes: u64,
+        now: Duration,
+    ) {
+        // The alarms first: should the cap be reached, they are there.
+        self.set(host, "serin_heartbeat_seconds", &[], now.as_secs());
+        self.set(host, "serin_state_bytes", &[], state_bytes);
+        for decision in decisions.iter().filter(|decision| !decision.candidate.is_empty()) {
+            let labels = [
+                ("destination", label(&decision.destination)),
+                ("version", label(&decision.candidate)),
+            ];
+            let millinats = |nats: f64| (nats.max(0.0) * 1_000.0) as u64;
+            self.set(host, "serin_verdict", &labels, u64::from(decision.verdict.number()));
+            self.set(host, "serin_rollout_evidence", &labels, millinats(decision.evidence));
+            self.set(host, "serin_rollout_threshold", &labels, millinats(decision.threshold));
+            self.set(host, "serin_differs", &labels, u64::from(decision.differs()));
+            self.set(host, "serin_judged_exchanges", &labels, decision.judged_exchanges);
+        }
+        for (route, category, evidence) in judge.pair_evidence() {
+            if evidence == 0.0 {
+                continue;
+            }
+            let route_label = route.label();
+            let labels = [
+                ("destination", label(&route.destination)),
+                ("route", label(&route_label)),
+                ("category", category),
+            ];
+            let millinats = (evidence * 1_000.0) as i64;
+            self.set(host, "serin_evidence_for", &labels, millinats.max(0) as u64);
+            self.set(host, "serin_evidence_against", &labels, (-millinats).max(0) as u64);
+        }
+        self.count(host, "serin_overflow_total", &[("table", "damaged")], damaged);
+        let refused = self.take_refused();
+        if refused > 0 {
+            // Beyond the cap by one series at most: that the cap is reached has to be seen.
+            let id = host.define_metric(Kind::Counter, &name("serin_overflow_total", &[("table", "series")]));
+            host.add_metric(id, refused);
+        }
+    }
+
+    /// Counts what the judge counted in its categories since the last time.
+    pub fn count_categories(&mut self, host: &impl Host, judge: &mut Judge) {
+        judge.drain_counts(&mut |route, category, version, count| {
+            if count > 0 {
+                let route_label = route.label();
+                let labels = [
+                    ("destination", label(&route.destination)),
+                    ("route", label(&route_label)),
+                    ("version", label(version)),
+                    ("category", category),
+                ];
+                self.count(host, "serin_category_total", &labels, count);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeHost;
+
+    #[test]
+    fn a_value_cannot_end_early_or_smuggle_a_label_in() {
+        let text = name("serin_x", &[("route", "GET /a;.;version=.=v9;.;\n")]);
+        assert_eq!(text, "route=.=GET /a,.,version~.~v9,.,_;.;serin_x");
+    }
+
+    #[test]
+    fn series_beyond_the_cap_are_refused_and_counted() {
+        let host = FakeHost::default();
+        let mut metrics = Metrics::new(2);
+        for route in ["a", "b", "c", "a"] {
+            metrics.count(&host, "serin_x", &[("route", route)], 1);
+        }
+        assert_eq!(host.metric_value("route=.=a;.;serin_x"), Some(2));
+        assert_eq!(host.metric_value("route=.=c;.;serin_x"), None);
+        assert_eq!(metrics.take_refused(), 1);
+    }
+}

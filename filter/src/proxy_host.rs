@@ -1,0 +1,128 @@
+//! The proxy behind hostcalls. The only file that touches them.
+//!
+//! The SDK panics on a status that it does not expect, and a panic takes the worker's VM with it;
+//! the callers keep to the phases that [`Host`] names, in which no such status comes.
+
+use crate::host::{Headers, Host, Kind, Level, Shared};
+use core::time::Duration;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{GrpcStatusCode, LogLevel, MapType, MetricType};
+use std::time::SystemTime;
+
+/// The proxy that this module runs in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProxyHost;
+
+impl ProxyHost {
+    /// The plugin's configuration.
+    #[must_use]
+    pub fn configuration(self, size: usize) -> Vec<u8> {
+        if size == 0 {
+            return Vec::new();
+        }
+        hostcalls::get_buffer(proxy_wasm::types::BufferType::PluginConfiguration, 0, size)
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+    }
+
+    /// Asks for a tick every `period`.
+    pub fn set_tick_period(self, period: Duration) {
+        let _ = hostcalls::set_tick_period(period);
+    }
+}
+
+impl Host for ProxyHost {
+    fn now(&self) -> Duration {
+        hostcalls::get_current_time()
+            .ok()
+            .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+            .unwrap_or_default()
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        let level = match level {
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
+        };
+        let _ = hostcalls::log(level, message);
+    }
+
+    fn request_headers(&self) -> Headers {
+        hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+    }
+
+    fn response_headers(&self) -> Headers {
+        hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default()
+    }
+
+    fn set_request_header(&self, name: &str, value: &str) {
+        let _ = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value));
+    }
+
+    fn remove_request_header(&self, name: &str) {
+        let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
+    }
+
+    fn set_response_header(&self, name: &str, value: &str) {
+        let _ = hostcalls::set_map_value(MapType::HttpResponseHeaders, name, Some(value));
+    }
+
+    fn remove_response_header(&self, name: &str) {
+        let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name);
+    }
+
+    fn refuse(&self, header: &str, reason: &str, grpc: bool) {
+        if grpc {
+            let _ = hostcalls::send_grpc_response(
+                GrpcStatusCode::Unavailable,
+                Some("refused by serin"),
+                vec![(header, reason.as_bytes())],
+            );
+        } else {
+            let _ = hostcalls::send_http_response(503, vec![(header, reason)], None);
+        }
+    }
+
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        hostcalls::get_property(path.to_vec()).ok().flatten()
+    }
+
+    fn set_property(&self, path: &[&str], value: &[u8]) {
+        let _ = hostcalls::set_property(path.to_vec(), Some(value));
+    }
+
+    fn enter(&self, context_id: u32) -> bool {
+        hostcalls::set_effective_context(context_id).is_ok()
+    }
+
+    fn shared(&self, key: &str) -> Shared {
+        let (bytes, swap) = hostcalls::get_shared_data(key).unwrap_or_default();
+        Shared { bytes: bytes.unwrap_or_default(), swap }
+    }
+
+    fn swap_shared(&self, key: &str, bytes: &[u8], swap: Option<u32>) -> bool {
+        hostcalls::set_shared_data(key, Some(bytes), swap).is_ok()
+    }
+
+    fn define_metric(&self, kind: Kind, name: &str) -> u32 {
+        let kind = match kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+        };
+        hostcalls::define_metric(kind, name).unwrap_or_default()
+    }
+
+    fn metric(&self, id: u32) -> u64 {
+        hostcalls::get_metric(id).unwrap_or_default()
+    }
+
+    fn add_metric(&self, id: u32, amount: u64) {
+        let _ = hostcalls::increment_metric(id, i64::try_from(amount).unwrap_or(i64::MAX));
+    }
+
+    fn set_metric(&self, id: u32, value: u64) {
+        let _ = hostcalls::record_metric(id, value);
+    }
+}

@@ -1,0 +1,55 @@
+//! What is kept of a response from its headers.
+
+use crate::host::Headers;
+use crate::request::is_grpc;
+use scorer_sdk::facts::HeaderNames;
+
+/// A response.
+#[derive(Debug, Default)]
+pub struct Response {
+    /// Status; `None` when there was no response.
+    pub status: Option<u16>,
+    /// Media type with its parameters.
+    pub content_type: String,
+    /// Announced length of the body.
+    pub content_length: Option<u64>,
+    /// gRPC status in the headers: a response without a body.
+    pub grpc_status: Option<u16>,
+    /// Whether the content type is gRPC.
+    pub grpc: bool,
+    headers: Headers,
+}
+
+impl Response {
+    /// Reads the headers.
+    #[must_use]
+    pub fn read(headers: Headers) -> Self {
+        let mut response = Self::default();
+        for (name, value) in &headers {
+            match name.as_str() {
+                ":status" => response.status = number(value),
+                "content-length" => response.content_length = number(value),
+                "grpc-status" => response.grpc_status = number(value),
+                "content-type" => {
+                    response.grpc = is_grpc(value);
+                    response.content_type = String::from_utf8_lossy(value).into_owned();
+                }
+                _ => {}
+            }
+        }
+        response.headers = headers;
+        response
+    }
+}
+
+impl HeaderNames for Response {
+    fn visit(&self, visitor: &mut dyn FnMut(&str)) {
+        for (name, _) in &self.headers {
+            visitor(name);
+        }
+    }
+}
+
+fn number<T: core::str::FromStr>(value: &[u8]) -> Option<T> {
+    core::str::from_utf8(value).ok()?.trim().parse().ok()
+}

@@ -1,0 +1,140 @@
+//! A proxy for unit tests: a clock that is set, shared data, metrics, one stream at a time.
+
+use crate::host::{Headers, Host, Kind, Level, Shared};
+use core::time::Duration;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// What all workers of a fake proxy share, and the current stream.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    pub(crate) now: Duration,
+    pub(crate) shared: BTreeMap<String, (Vec<u8>, u32)>,
+    next_swap: u32,
+    pub(crate) metrics: Vec<(String, u64)>,
+    pub(crate) request: Headers,
+    pub(crate) response: Headers,
+    pub(crate) properties: BTreeMap<String, Vec<u8>>,
+    pub(crate) refused: Option<(String, bool)>,
+    pub(crate) log: Vec<(Level, String)>,
+}
+
+/// A fake proxy.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FakeHost(pub(crate) Rc<RefCell<World>>);
+
+impl FakeHost {
+    pub(crate) fn metric_value(&self, name: &str) -> Option<u64> {
+        self.0.borrow().metrics.iter().find(|metric| metric.0 == name).map(|metric| metric.1)
+    }
+
+    /// Sum over all series of a metric.
+    pub(crate) fn metric_sum(&self, metric: &str) -> u64 {
+        let world = self.0.borrow();
+        world
+            .metrics
+            .iter()
+            .filter(|known| known.0.rsplit(";.;").next() == Some(metric))
+            .map(|known| known.1)
+            .sum()
+    }
+
+    pub(crate) fn pass(&self, time: Duration) {
+        self.0.borrow_mut().now += time;
+    }
+}
+
+impl Host for FakeHost {
+    fn now(&self) -> Duration {
+        self.0.borrow().now
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        self.0.borrow_mut().log.push((level, message.to_owned()));
+    }
+
+    fn request_headers(&self) -> Headers {
+        self.0.borrow().request.clone()
+    }
+
+    fn response_headers(&self) -> Headers {
+        self.0.borrow().response.clone()
+    }
+
+    fn set_request_header(&self, name: &str, value: &str) {
+        self.remove_request_header(name);
+        self.0.borrow_mut().request.push((name.to_owned(), value.as_bytes().to_vec()));
+    }
+
+    fn remove_request_header(&self, name: &str) {
+        self.0.borrow_mut().request.retain(|header| header.0 != name);
+    }
+
+    fn set_response_header(&self, name: &str, value: &str) {
+        self.remove_response_header(name);
+        self.0.borrow_mut().response.push((name.to_owned(), value.as_bytes().to_vec()));
+    }
+
+    fn remove_response_header(&self, name: &str) {
+        self.0.borrow_mut().response.retain(|header| header.0 != name);
+    }
+
+    fn refuse(&self, _: &str, reason: &str, grpc: bool) {
+        self.0.borrow_mut().refused = Some((reason.to_owned(), grpc));
+    }
+
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        self.0.borrow().properties.get(&path.join(".")).cloned()
+    }
+
+    fn set_property(&self, path: &[&str], value: &[u8]) {
+        self.0.borrow_mut().properties.insert(path.join("."), value.to_vec());
+    }
+
+    fn enter(&self, _: u32) -> bool {
+        true
+    }
+
+    fn shared(&self, key: &str) -> Shared {
+        let world = self.0.borrow();
+        match world.shared.get(key) {
+            Some((bytes, swap)) => Shared { bytes: bytes.clone(), swap: Some(*swap) },
+            None => Shared::default(),
+        }
+    }
+
+    fn swap_shared(&self, key: &str, bytes: &[u8], swap: Option<u32>) -> bool {
+        let mut world = self.0.borrow_mut();
+        let current = world.shared.get(key).map(|value| value.1);
+        // As Envoy does: no number replaces anything.
+        if swap.is_some() && current.is_some() && swap != current {
+            return false;
+        }
+        world.next_swap += 1;
+        let next = world.next_swap;
+        world.shared.insert(key.to_owned(), (bytes.to_vec(), next));
+        true
+    }
+
+    fn define_metric(&self, _: Kind, name: &str) -> u32 {
+        let mut world = self.0.borrow_mut();
+        let known = world.metrics.iter().position(|metric| metric.0 == name);
+        known.unwrap_or_else(|| {
+            world.metrics.push((name.to_owned(), 0));
+            world.metrics.len() - 1
+        }) as u32
+    }
+
+    fn metric(&self, id: u32) -> u64 {
+        self.0.borrow().metrics[id as usize].1
+    }
+
+    fn add_metric(&self, id: u32, amount: u64) {
+        self.0.borrow_mut().metrics[id as usize].1 += amount;
+    }
+
+    fn set_metric(&self, id: u32, value: u64) {
+        self.0.borrow_mut().metrics[id as usize].1 = value;
+    }
+}

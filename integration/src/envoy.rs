@@ -1,0 +1,293 @@
+//! A real Envoy as a child process: start, admin pages, change of config while it runs.
+//!
+//! Each Envoy has a folder `target/integration/<name>/` in the workspace with everything it
+//! read and wrote: `bootstrap.*`, `listeners.json`, `routes.json`, `envoy.log`. The folder stays
+//! after the run; the next start empties it. Listeners and routes come as file-based xDS; Envoy takes a new version when
+//! the file is replaced by a move.
+
+mod launch;
+mod stats;
+
+pub use launch::{Launch, binary, free_port, run_dir, workspace};
+pub use stats::Stats;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::http;
+use crate::metrics::Metrics;
+
+/// Lines of the log that go into error messages and are printed when a test panics.
+const TAIL: usize = 30;
+/// Pause between two looks at the numbers.
+const POLL: Duration = Duration::from_millis(25);
+/// Longest wait for Envoy to take a config. Compiling a wasm module counts.
+const CONFIG_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A running Envoy; it is killed when dropped.
+#[derive(Debug)]
+pub struct Envoy {
+    name: String,
+    dir: PathBuf,
+    admin: SocketAddr,
+    child: Child,
+    /// Number of the last config written.
+    version: u64,
+}
+
+impl Envoy {
+    /// The name it was launched under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its folder with config and log.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where its admin pages are.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Process id, for readings of CPU time and memory from `/proc`.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process lives.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// An admin page, such as `/config_dump` or `/listeners?format=json`.
+    ///
+    /// # Errors
+    /// When Envoy does not answer with 200.
+    pub async fn admin(&self, path: &str) -> Result<String> {
+        self.admin_call(Method::GET, path).await
+    }
+
+    /// A changing admin call (`POST`), such as `/logging?wasm=debug` or `/drain_listeners`.
+    ///
+    /// # Errors
+    /// When Envoy does not answer with 200.
+    pub async fn admin_post(&self, path: &str) -> Result<String> {
+        self.admin_call(Method::POST, path).await
+    }
+
+    async fn admin_call(&self, method: Method, path: &str) -> Result<String> {
+        let answer = http::request(self.admin, method, path, &[], Bytes::new())
+            .await
+            .with_context(|| format!("envoy {}: admin page", self.name))?;
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        ensure!(
+            answer.status() == StatusCode::OK,
+            "{path}: {} {text}",
+            answer.status()
+        );
+        Ok(text)
+    }
+
+    /// All counters and gauges under Envoy's own names (`/stats`).
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn stats(&self) -> Result<Stats> {
+        Ok(Stats::new(self.admin("/stats").await?))
+    }
+
+    /// One counter or gauge by its full name in `/stats`; `None` if there is no such number.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn counter(&self, name: &str) -> Result<Option<u64>> {
+        Ok(self.stats().await?.get(name))
+    }
+
+    /// The text of `/stats/prometheus`.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn prometheus(&self) -> Result<String> {
+        self.admin("/stats/prometheus").await
+    }
+
+    /// `/stats/prometheus`, read.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        Ok(Metrics::parse(&self.prometheus().await?))
+    }
+
+    /// Waits until the numbers fulfil `predicate`, and gives them back.
+    ///
+    /// # Errors
+    /// When that has not come true after `timeout`: with `what`, and the end of the log.
+    pub async fn wait_for(
+        &self,
+        what: &str,
+        timeout: Duration,
+        predicate: impl Fn(&Stats) -> bool,
+    ) -> Result<Stats> {
+        let start = Instant::now();
+        loop {
+            let stats = self.stats().await?;
+            if predicate(&stats) {
+                return Ok(stats);
+            }
+            self.check_time(what, start, timeout)?;
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// As [`wait_for`](Self::wait_for), on the labelled metrics.
+    ///
+    /// # Errors
+    /// As [`wait_for`](Self::wait_for).
+    pub async fn wait_for_metrics(
+        &self,
+        what: &str,
+        timeout: Duration,
+        predicate: impl Fn(&Metrics) -> bool,
+    ) -> Result<Metrics> {
+        let start = Instant::now();
+        loop {
+            let metrics = self.metrics().await?;
+            if predicate(&metrics) {
+                return Ok(metrics);
+            }
+            self.check_time(what, start, timeout)?;
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn check_time(&self, what: &str, start: Instant, timeout: Duration) -> Result<()> {
+        ensure!(
+            start.elapsed() < timeout,
+            "envoy {}: no {what} within {timeout:?}; end of {}:\n{}",
+            self.name,
+            self.log_path().display(),
+            self.log_tail()
+        );
+        Ok(())
+    }
+
+    /// Where the log is.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.join(launch::LOG)
+    }
+
+    /// The whole log; empty if it cannot be read.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        launch::read_log(&self.dir)
+    }
+
+    /// The last 30 lines of the log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        tail(&self.log_text())
+    }
+
+    /// Replaces all listeners (the full set; one that is missing is removed) and waits until
+    /// the new ones serve. Listeners that only differ in their filters keep their socket; their
+    /// old connections drain, see [`Launch::drain_time`].
+    ///
+    /// # Errors
+    /// When Envoy rejects the listeners: with its reason. The old ones then stay.
+    pub async fn replace_listeners(&mut self, listeners: &[Value]) -> Result<()> {
+        self.replace(launch::LISTENERS, listeners, "listener_manager.lds")
+            .await?;
+        let warming = "listener_manager.total_listeners_warming";
+        self.wait_for("warm listeners", CONFIG_TIMEOUT, |stats| {
+            stats.get(warming) == Some(0)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Replaces the route configurations; `stat` is the prefix of the subscription's counters,
+    /// `http.<stat_prefix>.rds.<route_config_name>`.
+    ///
+    /// # Errors
+    /// When Envoy rejects the routes: with its reason. The old ones then stay.
+    pub async fn replace_routes(&mut self, routes: &[Value], stat: &str) -> Result<()> {
+        self.replace(launch::ROUTES, routes, stat).await
+    }
+
+    async fn replace(&mut self, file: &str, resources: &[Value], stat: &str) -> Result<()> {
+        let success = format!("{stat}.update_success");
+        let rejected = format!("{stat}.update_rejected");
+        let before = self.stats().await?;
+        self.version += 1;
+        launch::write_resources(&self.dir, file, self.version, resources)?;
+        let after = self
+            .wait_for(
+                &format!("answer to the new {file}"),
+                CONFIG_TIMEOUT,
+                |now| {
+                    now.get(&success) > before.get(&success)
+                        || now.get(&rejected) > before.get(&rejected)
+                },
+            )
+            .await?;
+        if after.get(&rejected) > before.get(&rejected) {
+            bail!("envoy {} rejected {file}:\n{}", self.name, self.log_tail());
+        }
+        Ok(())
+    }
+
+    /// Asks Envoy to leave, so that access logs are complete on disk, and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end within 10 s; it is killed then.
+    pub async fn stop(mut self) -> Result<()> {
+        self.admin_post("/quitquitquit").await?;
+        let start = Instant::now();
+        while self.is_running() {
+            self.check_time("end", start, Duration::from_secs(10))?;
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        // Both fail only if the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("envoy {}: end of {}:", self.name, self.log_path().display());
+            eprintln!("{}", self.log_tail());
+        }
+    }
+}
+
+/// A `DiscoveryResponse` as Envoy reads it from a file.
+fn discovery_response(version: u64, resources: &[Value]) -> Value {
+    json!({"version_info": version.to_string(), "resources": resources})
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines
+        .get(lines.len().saturating_sub(TAIL)..)
+        .unwrap_or_default()
+        .join("\n")
+}

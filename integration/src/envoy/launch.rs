@@ -1,0 +1,310 @@
+//! How an Envoy process is started.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use super::{Envoy, discovery_response};
+use crate::http;
+
+pub(super) const LOG: &str = "envoy.log";
+pub(super) const LISTENERS: &str = "listeners.json";
+pub(super) const ROUTES: &str = "routes.json";
+const ADMIN_ADDRESS: &str = "admin.address";
+
+/// From the start of the process to `LIVE`. Compiling a module for every VM takes most of it.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+
+/// What Envoy is started with.
+///
+/// The bootstrap needs neither admin address nor listeners: those are merged over it.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    name: String,
+    bootstrap: String,
+    listeners: Vec<Value>,
+    routes: Vec<Value>,
+    concurrency: u32,
+    log_level: String,
+    component_log_level: String,
+    drain_time: Duration,
+}
+
+impl Launch {
+    /// An Envoy with a bootstrap in JSON or YAML. `name` is its folder under
+    /// `target/integration/` and must be its own among those that run at the same time.
+    #[must_use]
+    pub fn new(name: &str, bootstrap: impl Into<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            bootstrap: bootstrap.into(),
+            listeners: Vec::new(),
+            routes: Vec::new(),
+            concurrency: 2,
+            log_level: "warning".to_owned(),
+            component_log_level: "wasm:info".to_owned(),
+            drain_time: Duration::from_secs(1),
+        }
+    }
+
+    /// Listeners (each with its `@type`), replaceable by [`Envoy::replace_listeners`].
+    #[must_use]
+    pub fn listeners(mut self, listeners: Vec<Value>) -> Self {
+        self.listeners = listeners;
+        self
+    }
+
+    /// Route configurations for listeners whose `rds` reads [`routes_source`].
+    ///
+    /// [`routes_source`]: Self::routes_source
+    #[must_use]
+    pub fn routes(mut self, routes: Vec<Value>) -> Self {
+        self.routes = routes;
+        self
+    }
+
+    /// The `config_source` of the routes of an Envoy of this name.
+    #[must_use]
+    pub fn routes_source(name: &str) -> Value {
+        file_source(&run_dir(name).join(ROUTES))
+    }
+
+    /// Worker threads, 2 unless said otherwise.
+    #[must_use]
+    pub fn concurrency(mut self, workers: u32) -> Self {
+        self.concurrency = workers;
+        self
+    }
+
+    /// Log level of Envoy, `warning` unless said otherwise; the wasm component logs at `info`.
+    #[must_use]
+    pub fn log_level(mut self, level: &str) -> Self {
+        self.log_level = level.to_owned();
+        self
+    }
+
+    /// Log levels by component, as in `wasm:debug,router:trace`.
+    #[must_use]
+    pub fn component_log_level(mut self, levels: &str) -> Self {
+        self.component_log_level = levels.to_owned();
+        self
+    }
+
+    /// How long old connections may stay after a change of listeners; whole seconds, 1 s unless
+    /// said otherwise.
+    #[must_use]
+    pub fn drain_time(mut self, time: Duration) -> Self {
+        self.drain_time = time;
+        self
+    }
+
+    /// Starts it and waits until it serves all its listeners.
+    ///
+    /// # Errors
+    /// When there is no Envoy binary (with the repair), when it ends or rejects its config (with
+    /// the end of its log), or is not ready after 60 s.
+    pub async fn start(self) -> Result<Envoy> {
+        let binary = binary()?;
+        let dir = run_dir(&self.name);
+        empty(&dir).with_context(|| format!("empty {}", dir.display()))?;
+        write_resources(&dir, LISTENERS, 1, &self.listeners)?;
+        write_resources(&dir, ROUTES, 1, &self.routes)?;
+        let child = self.spawn(&binary, &dir)?;
+
+        // From here on a failure kills the process, by dropping it.
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut envoy = Envoy {
+            name: self.name,
+            dir,
+            admin: unknown,
+            child,
+            version: 1,
+        };
+        let listeners = self.listeners.len() as u64;
+        match tokio::time::timeout(START_TIMEOUT, wait_until_ready(&mut envoy, listeners)).await {
+            Ok(Ok(())) => Ok(envoy),
+            Ok(Err(error)) => Err(error.context(envoy.failure("did not start"))),
+            Err(_) => bail!(envoy.failure(&format!("not ready after {START_TIMEOUT:?}"))),
+        }
+    }
+
+    fn spawn(&self, binary: &Path, dir: &Path) -> Result<Child> {
+        // The file's ending tells Envoy the format.
+        let json = self.bootstrap.trim_start().starts_with('{');
+        let bootstrap = dir.join(if json {
+            "bootstrap.json"
+        } else {
+            "bootstrap.yaml"
+        });
+        fs::write(&bootstrap, &self.bootstrap)
+            .with_context(|| format!("write {}", bootstrap.display()))?;
+        let log = File::create(dir.join(LOG)).context("create the log")?;
+
+        let local = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
+        let admin = json!({"address": local});
+        let overlay = if self.listeners.is_empty() {
+            json!({"admin": admin})
+        } else {
+            let source = file_source(&dir.join(LISTENERS));
+            json!({"admin": admin, "dynamic_resources": {"lds_config": source}})
+        };
+        Command::new(binary)
+            .arg("-c")
+            .arg(&bootstrap)
+            .args(["--config-yaml", &overlay.to_string()])
+            .arg("--admin-address-path")
+            .arg(dir.join(ADMIN_ADDRESS))
+            // Instead of a base id: no shared memory, hence nothing that two Envoys could share.
+            .arg("--disable-hot-restart")
+            .args(["--concurrency", &self.concurrency.to_string()])
+            .args(["--log-level", &self.log_level])
+            .args(["--component-log-level", &self.component_log_level])
+            .args(["--drain-time-s", &self.drain_time.as_secs().to_string()])
+            .args(["--drain-strategy", "immediate"])
+            .args([
+                "--parent-shutdown-time-s",
+                &(self.drain_time.as_secs() + 1).to_string(),
+            ])
+            .args(["--file-flush-interval-msec", "100"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("log handle")?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("start {}", binary.display()))
+    }
+}
+
+impl Envoy {
+    fn failure(&self, what: &str) -> String {
+        format!(
+            "envoy {} {what}; config and log are in {}; end of the log:\n{}",
+            self.name,
+            self.dir.display(),
+            self.log_tail()
+        )
+    }
+}
+
+async fn wait_until_ready(envoy: &mut Envoy, listeners: u64) -> Result<()> {
+    let address = envoy.dir.join(ADMIN_ADDRESS);
+    loop {
+        if let Some(status) = envoy.child.try_wait().context("look at the process")? {
+            bail!("ended with {status}");
+        }
+        // The file may be there before its content.
+        if let Some(admin) = fs::read_to_string(&address)
+            .ok()
+            .and_then(|text| text.parse().ok())
+        {
+            envoy.admin = admin;
+            if http::get(admin, "/ready")
+                .await
+                .is_ok_and(|answer| answer.status().is_success())
+            {
+                break;
+            }
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    // A rejected listener does not keep Envoy from saying that it is ready.
+    let stats = envoy.stats().await?;
+    let active = stats.get("listener_manager.total_listeners_active");
+    ensure!(
+        active >= Some(listeners),
+        "{active:?} of {listeners} listeners are active"
+    );
+    Ok(())
+}
+
+/// The Envoy binary: `$ENVOY`, else `.cache/envoy/envoy` in the workspace.
+///
+/// # Errors
+/// When the file is not there: with the repair.
+pub fn binary() -> Result<PathBuf> {
+    let cached = || workspace().join(".cache/envoy/envoy");
+    let path = std::env::var_os("ENVOY").map_or_else(cached, PathBuf::from);
+    ensure!(
+        path.is_file(),
+        "no Envoy at {}; run `make setup`, or set ENVOY=/path/to/envoy",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// The folder of an Envoy: `target/integration/<name>` in the workspace.
+#[must_use]
+pub fn run_dir(name: &str) -> PathBuf {
+    workspace().join("target/integration").join(name)
+}
+
+/// A port of 127.0.0.1 that nobody listens on.
+///
+/// # Errors
+/// When none of some thousands is free.
+pub fn free_port() -> Result<u16> {
+    // Below Linux's ephemeral ports: those can become the near end of an outgoing connection
+    // between this look and Envoy's bind. The process id keeps two test runs apart.
+    const FIRST: u16 = 15_000;
+    const COUNT: u16 = 15_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let offset = u16::try_from(std::process::id() * 37 % u32::from(COUNT)).unwrap_or_default();
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
+        let port = FIRST + (offset + step) % COUNT;
+        if TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port from {FIRST} to {}", FIRST + COUNT)
+}
+
+/// The root of the workspace, absolute.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Writes resources beside their place and moves them there: Envoy looks at moves only, and
+/// never sees half a file.
+pub(super) fn write_resources(
+    dir: &Path,
+    file: &str,
+    version: u64,
+    resources: &[Value],
+) -> Result<()> {
+    let path = dir.join(file);
+    let new = dir.join(format!("{file}.new"));
+    fs::write(&new, discovery_response(version, resources).to_string())
+        .with_context(|| format!("write {}", new.display()))?;
+    fs::rename(&new, &path).with_context(|| format!("move to {}", path.display()))
+}
+
+pub(super) fn read_log(dir: &Path) -> String {
+    let bytes = fs::read(dir.join(LOG)).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn file_source(path: &Path) -> Value {
+    json!({"resource_api_version": "V3", "path_config_source": {"path": path.to_string_lossy()}})
+}
+
+/// Removes the files of an earlier run: Envoy appends to access logs. Folders inside stay, they
+/// belong to other Envoys.
+fn empty(dir: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(dir)?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}

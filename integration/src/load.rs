@@ -1,0 +1,287 @@
+//! Open-loop load: requests leave at a given rate, whether or not answers come back.
+//!
+//! Arrivals are a Poisson process. A closed loop would send less to a slow version and so hide
+//! what its users wait for.
+
+mod mix;
+mod session;
+mod tally;
+
+pub use mix::Mix;
+pub use tally::{Tally, VersionTally};
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::{Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand_distr::{Distribution, Exp1};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::shop::{Route, VERSION_HEADER};
+use session::Sessions;
+
+/// How the load begins; rate and mix can be changed while it runs.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Where the requests go.
+    pub target: SocketAddr,
+    /// Requests per second.
+    pub rate: f64,
+    /// Which routes, how often.
+    pub mix: Mix,
+    /// Requests under way at most; an arrival beyond it is not sent but counted as held back.
+    pub max_in_flight: u32,
+    /// A request without a complete answer after this time has failed.
+    pub timeout: Duration,
+    /// Seed of arrivals, routes and ids.
+    pub seed: u64,
+    /// Sent with every request.
+    pub headers: HeaderMap,
+}
+
+impl LoadOptions {
+    /// The default mix at `rate` requests per second, 512 in flight at most, 2 s timeout.
+    #[must_use]
+    pub fn new(target: SocketAddr, rate: f64) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_static("shop.example"));
+        headers.insert("user-agent", HeaderValue::from_static("serin-load/1"));
+        headers.insert("accept", HeaderValue::from_static("*/*"));
+        Self {
+            target,
+            rate,
+            mix: Mix::default(),
+            max_in_flight: 512,
+            timeout: Duration::from_secs(2),
+            seed: 1,
+            headers,
+        }
+    }
+
+    /// Replaces the mix.
+    #[must_use]
+    pub fn mix(mut self, mix: Mix) -> Self {
+        self.mix = mix;
+        self
+    }
+
+    /// Replaces the seed.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Adds a header to every request.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        let value = HeaderValue::from_static(value);
+        self.headers.insert(HeaderName::from_static(name), value);
+        self
+    }
+}
+
+/// A running load; dropping it stops new requests.
+#[derive(Debug)]
+pub struct Load {
+    settings: watch::Sender<Settings>,
+    shared: Arc<Shared>,
+    max_in_flight: u32,
+    arrivals: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone)]
+struct Settings {
+    rate: f64,
+    mix: Mix,
+    stopped: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    client: Client<HttpConnector, Full<Bytes>>,
+    options: LoadOptions,
+    tally: Mutex<Tally>,
+    in_flight: Arc<Semaphore>,
+}
+
+impl Load {
+    /// Starts sending.
+    ///
+    /// # Errors
+    /// When the rate is not a number of at least 0, or the mix has no weight at all.
+    pub fn start(options: LoadOptions) -> Result<Self> {
+        ensure!(
+            options.rate >= 0.0 && options.rate.is_finite(),
+            "rate {}",
+            options.rate
+        );
+        ensure!(
+            options.mix.total() > 0,
+            "every route of the mix has weight 0"
+        );
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let max_in_flight = options.max_in_flight;
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(usize::try_from(max_in_flight).unwrap_or(usize::MAX))
+            .build(connector);
+        let settings = Settings {
+            rate: options.rate,
+            mix: options.mix.clone(),
+            stopped: false,
+        };
+        let (settings, changes) = watch::channel(settings);
+        let shared = Arc::new(Shared {
+            client,
+            options,
+            tally: Mutex::default(),
+            in_flight: Arc::new(Semaphore::new(
+                usize::try_from(max_in_flight).context("max_in_flight")?,
+            )),
+        });
+        let arrivals = tokio::spawn(arrivals(changes, Arc::clone(&shared)));
+        Ok(Self {
+            settings,
+            shared,
+            max_in_flight,
+            arrivals,
+        })
+    }
+
+    /// Requests per second from now on; 0 pauses. Values that are no rate count as 0.
+    pub fn set_rate(&self, rate: f64) {
+        let rate = if rate.is_finite() { rate.max(0.0) } else { 0.0 };
+        self.settings.send_modify(|settings| settings.rate = rate);
+    }
+
+    /// Routes and their weights from now on; a mix without any weight pauses.
+    pub fn set_mix(&self, mix: Mix) {
+        self.settings.send_modify(|settings| settings.mix = mix);
+    }
+
+    /// The counts up to now.
+    #[must_use]
+    pub fn snapshot(&self) -> Tally {
+        self.shared.tally().clone()
+    }
+
+    /// Sends nothing more, waits for what is under way (at most the timeout) and counts it.
+    pub async fn stop(mut self) -> Tally {
+        self.settings
+            .send_modify(|settings| settings.stopped = true);
+        let _ = (&mut self.arrivals).await;
+        // All permits back means: nothing is under way. The semaphore is never closed.
+        let _ = self.shared.in_flight.acquire_many(self.max_in_flight).await;
+        self.snapshot()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.arrivals.abort();
+    }
+}
+
+async fn arrivals(mut changes: watch::Receiver<Settings>, shared: Arc<Shared>) {
+    let mut rng = SmallRng::seed_from_u64(shared.options.seed);
+    let mut sessions = Sessions::new(&mut rng);
+    let mut next = Instant::now();
+    loop {
+        let settings = changes.borrow_and_update().clone();
+        if settings.stopped {
+            return;
+        }
+        let sending = settings.rate > 0.0 && settings.mix.total() > 0;
+        tokio::select! {
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                // The gap was drawn for the old rate.
+                next = Instant::now();
+            }
+            () = tokio::time::sleep_until(next), if sending => {
+                // A timer has millisecond steps: several arrivals may be due.
+                let now = Instant::now();
+                while next <= now {
+                    send(&shared, sessions.next(&settings.mix, &mut rng));
+                    let gap: f64 = Exp1.sample(&mut rng);
+                    next += Duration::from_secs_f64((gap / settings.rate).min(3_600.0));
+                }
+            }
+        }
+    }
+}
+
+fn send(shared: &Arc<Shared>, visit: session::Visit) {
+    let Ok(permit) = Arc::clone(&shared.in_flight).try_acquire_owned() else {
+        shared.tally().held_back += 1;
+        return;
+    };
+    shared.tally().sent += 1;
+    tokio::spawn(exchange(Arc::clone(shared), visit, permit));
+}
+
+async fn exchange(shared: Arc<Shared>, visit: session::Visit, permit: OwnedSemaphorePermit) {
+    let route = visit.route;
+    let outcome = tokio::time::timeout(shared.options.timeout, answer(&shared, visit)).await;
+    let mut tally = shared.tally();
+    match outcome {
+        Ok(Ok((status, version))) => tally.answered(route, status, &version),
+        Ok(Err(error)) => tally.broke(route, &error),
+        Err(_) => tally.timed_out(route),
+    }
+    // Counted first, then given back: who holds all permits sees all counts.
+    drop(tally);
+    drop(permit);
+}
+
+/// Status and version of a complete answer.
+async fn answer(shared: &Shared, visit: session::Visit) -> Result<(StatusCode, String)> {
+    let options = &shared.options;
+    let mut request = Request::builder()
+        .method(visit.route.method())
+        .uri(format!("http://{}{}", options.target, visit.path))
+        .body(Full::new(Bytes::from(visit.body.unwrap_or_default())))
+        .context("build")?;
+    let headers = request.headers_mut();
+    headers.clone_from(&options.headers);
+    headers.insert(
+        "cookie",
+        HeaderValue::try_from(visit.cookie).context("cookie")?,
+    );
+    if visit.route == Route::AddToCart || visit.route == Route::Checkout {
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+    }
+    let response = shared.client.request(request).await?;
+    let status = response.status();
+    let version = response.headers().get(VERSION_HEADER);
+    let version = version
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        frame.context("body broke off")?;
+    }
+    Ok((status, version))
+}
+
+impl Shared {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,112 @@
+//! Users who come back: a cookie, a cart, and what they ask for next.
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+use serde_json::json;
+
+use super::Mix;
+use crate::shop::Route;
+
+/// Users on the site at one time.
+const SESSIONS: usize = 200;
+/// Most ids are asked for seldom, as in a real shop: products are drawn towards low ids.
+const PRODUCTS: f64 = 200.0;
+
+/// One request that a user makes.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) route: Route,
+    pub(super) path: String,
+    pub(super) cookie: String,
+    pub(super) body: Option<String>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Session {
+    id: u64,
+    /// Lines in the cart; a user who has none does not look at it and cannot pay.
+    items: u32,
+}
+
+pub(super) struct Sessions {
+    sessions: Vec<Session>,
+}
+
+impl Sessions {
+    pub(super) fn new(rng: &mut SmallRng) -> Self {
+        // Half of the users are in the middle of a visit, so that the mix holds from the start.
+        let session = |_| Session {
+            id: rng.random(),
+            items: rng.random_range(0..4),
+        };
+        Self {
+            sessions: (0..SESSIONS).map(session).collect(),
+        }
+    }
+
+    /// The next request: a user at random, a route by weight. Where the route needs a cart and
+    /// the user has none, some other user with a cart asks; a user who has paid leaves and
+    /// another one comes.
+    pub(super) fn next(&mut self, mix: &Mix, rng: &mut SmallRng) -> Visit {
+        let route = mix.draw(rng);
+        let start = rng.random_range(0..self.sessions.len());
+        let needs_cart = matches!(route, Route::Cart | Route::Checkout);
+        let (before, from) = self.sessions.split_at_mut(start);
+        let mut users = from.iter_mut().chain(before);
+        let mut someone = Session {
+            id: rng.random(),
+            items: 1,
+        };
+        // When nobody has a cart, somebody comes with one from another day.
+        let user = users
+            .find(|user| !needs_cart || user.items > 0)
+            .unwrap_or(&mut someone);
+        let visit = user.visit(route, rng);
+        match route {
+            Route::AddToCart => user.items = (user.items + 1).min(20),
+            Route::Checkout => {
+                *user = Session {
+                    id: rng.random(),
+                    items: 0,
+                }
+            }
+            _ => {}
+        }
+        visit
+    }
+}
+
+impl Session {
+    fn visit(&self, route: Route, rng: &mut SmallRng) -> Visit {
+        let skewed = rng.random::<f64>().powi(2) * PRODUCTS;
+        let product = skewed as u32 + 1;
+        let (path, body) = match route {
+            Route::Product => (format!("/api/products/{product}"), None),
+            Route::Cart => (format!("/api/cart/{}", self.cart()), None),
+            Route::AddToCart => {
+                let quantity = rng.random_range(1..4);
+                let body = json!({"cart": self.cart(), "product": product, "quantity": quantity});
+                (route.template().to_owned(), Some(body.to_string()))
+            }
+            Route::Checkout => {
+                let body = json!({"cart": self.cart(), "payment": {"kind": "card"}});
+                (route.template().to_owned(), Some(body.to_string()))
+            }
+            Route::Home | Route::Products | Route::Health => (route.template().to_owned(), None),
+        };
+        Visit {
+            route,
+            path,
+            cookie: format!("session={:016x}", self.id),
+            body,
+        }
+    }
+
+    /// A UUID of the cart, made from the session's id.
+    fn cart(&self) -> String {
+        let low = self.id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (a, b, c) = (self.id >> 32, (self.id >> 16) & 0xffff, self.id & 0x0fff);
+        let (d, e) = ((low >> 48) & 0x3fff | 0x8000, low & 0xffff_ffff_ffff);
+        format!("{a:08x}-{b:04x}-4{c:03x}-{d:04x}-{e:012x}")
+    }
+}

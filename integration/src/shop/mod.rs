@@ -1,0 +1,231 @@
+//! A small shop: the application whose versions are compared.
+//!
+//! One code base; a version is a name in the `x-shop-version` header and a switchable
+//! [`Regression`]. Both versions behave alike while they are healthy: log-normal latency,
+//! 0.3 % of 5xx, 1 % of 404 where a request names something that may be missing.
+
+mod behaviour;
+mod books;
+mod catalogue;
+mod regression;
+mod respond;
+mod route;
+
+pub use books::RouteBook;
+pub use regression::{Regression, UnknownRegression};
+pub use respond::VERSION_HEADER;
+pub use route::Route;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+use behaviour::Behaviour;
+use books::Books;
+use catalogue::Catalogue;
+
+/// More than any request of the load generator; what is longer is answered with 413.
+const MAX_REQUEST_BODY: usize = 64 * 1024;
+
+/// The two versions side by side.
+#[derive(Debug)]
+pub struct Shops {
+    /// The stable version.
+    pub v1: Shop,
+    /// The new version.
+    pub v2: Shop,
+}
+
+impl Shops {
+    /// Starts `v1` and `v2` on free ports.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start(seed: u64) -> Result<Self> {
+        Ok(Self {
+            v1: Shop::start("v1", seed).await?,
+            v2: Shop::start("v2", seed.wrapping_add(1)).await?,
+        })
+    }
+
+    /// Weather: multiplies every latency of both versions, 1.0 is normal.
+    pub fn set_slowdown(&self, factor: f64) {
+        self.v1.set_slowdown(factor);
+        self.v2.set_slowdown(factor);
+    }
+}
+
+/// One running instance of the shop; it stops when dropped.
+#[derive(Debug)]
+pub struct Shop {
+    address: SocketAddr,
+    state: Arc<State>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    version: String,
+    behaviour: Behaviour,
+    books: Books,
+    catalogue: Catalogue,
+}
+
+impl Shop {
+    /// Starts an instance on a free port of 127.0.0.1. Several instances may carry one version.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start(version: &str, seed: u64) -> Result<Self> {
+        Self::start_at(version, seed, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Starts an instance on a given address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start_at(version: &str, seed: u64, address: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("shop {version}: bind {address}"))?;
+        let address = listener.local_addr().context("shop: local address")?;
+        let state = Arc::new(State {
+            version: version.to_owned(),
+            behaviour: Behaviour::new(seed),
+            books: Books::new(),
+            catalogue: Catalogue::new(),
+        });
+        let server = tokio::spawn(serve(listener, Arc::clone(&state)));
+        Ok(Self {
+            address,
+            state,
+            server,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The name that it puts into the `x-shop-version` header.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.state.version
+    }
+
+    /// From the next request on, behave like this; [`Regression::None`] heals.
+    pub fn set_regression(&self, regression: Regression) {
+        self.state
+            .behaviour
+            .change(|settings| settings.regression = regression);
+    }
+
+    /// Multiplies every latency, 1.0 is normal.
+    pub fn set_slowdown(&self, factor: f64) {
+        self.state
+            .behaviour
+            .change(|settings| settings.slowdown = factor);
+    }
+
+    /// Plays a guard that refuses everything: 503 with `x-serin-reject: shop`, at once.
+    pub fn set_refusing(&self, refusing: bool) {
+        self.state
+            .behaviour
+            .change(|settings| settings.refusing = refusing);
+    }
+
+    /// What came in so far, per route; requests outside all routes are not in it.
+    #[must_use]
+    pub fn books(&self) -> BTreeMap<Route, RouteBook> {
+        self.state.books.snapshot()
+    }
+
+    /// Requests that came in so far, over all routes but `/health`.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        let books = self.books();
+        books
+            .iter()
+            .filter(|(route, _)| **route != Route::Health)
+            .map(|(_, b)| b.received)
+            .sum()
+    }
+
+    /// When the last request of a route came in.
+    #[must_use]
+    pub fn last_request(&self, route: Route) -> Option<Instant> {
+        self.books().get(&route).and_then(|book| book.last)
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, state: Arc<State>) {
+    // Connections live in the set, so that dropping the shop closes them too.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    connections.spawn(connection(stream, Arc::clone(&state)));
+                }
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, state: Arc<State>) {
+    // A connection that breaks is the client's matter; the load generator counts it.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| handle(&state, request));
+    let _ = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn handle(state: &State, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    let Some((route, id)) = Route::of(&head.method, head.uri.path()) else {
+        return respond::no_such_route(&state.version);
+    };
+    state
+        .books
+        .arrived(route, head.headers.contains_key("x-serin-steer"));
+    // The body is read as an application would, even though only its JSON is checked.
+    let Ok(body) = Limited::new(body, MAX_REQUEST_BODY).collect().await else {
+        return respond::too_large(&state.version);
+    };
+    let plan = state.behaviour.plan(route);
+    if !plan.delay.is_zero() {
+        tokio::time::sleep(plan.delay).await;
+    }
+    let response = respond::respond(
+        &state.version,
+        &state.catalogue,
+        route,
+        id,
+        &body.to_bytes(),
+        &plan,
+    )?;
+    state.books.answered(route, response.status());
+    Ok(response)
+}

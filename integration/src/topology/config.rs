@@ -1,0 +1,234 @@
+//! The pieces of Envoy config: bootstrap, clusters, routes, listeners.
+
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a JSON object made here: an index that is missing is inserted"
+)]
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::{AccessLog, STAT_TAGS};
+use crate::envoy::{Launch, run_dir};
+
+/// Prefix of the counters of the front's route subscription.
+pub(super) const ROUTES_STAT: &str = "http.front.rds.shop";
+const CONNECT_TIMEOUT: &str = "1s";
+
+/// The front listener and its routes.
+#[derive(Debug, Clone)]
+pub(super) struct Front {
+    name: String,
+    pub(super) port: u16,
+    pub(super) weights: (u32, u32),
+    pub(super) filters: Vec<Value>,
+    pub(super) access_logs: Vec<Value>,
+    pub(super) rescue: bool,
+}
+
+/// The listener of the canary's sidecar.
+#[derive(Debug, Clone)]
+pub(super) struct Inbound {
+    pub(super) port: u16,
+    pub(super) filters: Vec<Value>,
+}
+
+/// A cluster with its hosts.
+#[derive(Debug, Clone)]
+pub(super) struct Cluster {
+    name: String,
+    hosts: Vec<SocketAddr>,
+    metadata: Value,
+}
+
+impl Cluster {
+    /// `shop-<version>`, its hosts marked as Istio marks them.
+    pub(super) fn shop(version: &str, hosts: &[SocketAddr]) -> Self {
+        let workload = format!("shop-{version};shop;shop;{version};Kubernetes");
+        let metadata = json!({"filter_metadata": {"istio": {"workload": workload}}});
+        Self {
+            name: format!("shop-{version}"),
+            hosts: hosts.to_vec(),
+            metadata,
+        }
+    }
+
+    /// The application behind an inbound sidecar, named as Istio names it.
+    pub(super) fn inbound(hosts: &[SocketAddr]) -> Self {
+        Self {
+            name: "inbound|8080||".to_owned(),
+            hosts: hosts.to_vec(),
+            metadata: json!({}),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let endpoint = |host: &SocketAddr| {
+            let address = address(&host.ip().to_string(), host.port());
+            json!({"endpoint": {"address": address}, "metadata": self.metadata})
+        };
+        let endpoints: Vec<Value> = self.hosts.iter().map(endpoint).collect();
+        json!({
+            "name": self.name,
+            "type": "STATIC",
+            "connect_timeout": CONNECT_TIMEOUT,
+            // Above what the load generator keeps under way: a full breaker is no regression.
+            "circuit_breakers": {"thresholds": [
+                {"max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096,
+                 "max_retries": 1024}
+            ]},
+            "load_assignment": {
+                "cluster_name": self.name,
+                "endpoints": [{"lb_endpoints": endpoints}]
+            }
+        })
+    }
+}
+
+impl Front {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            port: 0,
+            weights: (100, 0),
+            filters: Vec::new(),
+            access_logs: Vec::new(),
+            rescue: false,
+        }
+    }
+
+    /// The route configuration `shop`.
+    pub(super) fn routes(&self) -> Value {
+        let steered = json!({
+            "match": {
+                "prefix": "/",
+                "headers": [{"name": "x-serin-steer", "string_match": {"exact": "v1"}}]
+            },
+            "route": {"cluster": "shop-v1"}
+        });
+        let (v1, v2) = self.weights;
+        let mut weighted = json!({
+            "match": {"prefix": "/"},
+            "route": {"weighted_clusters": {"clusters": [
+                {"name": "shop-v1", "weight": v1},
+                {"name": "shop-v2", "weight": v2}
+            ]}}
+        });
+        let mut host = json!({"name": "shop", "domains": ["*"]});
+        if self.rescue {
+            // `retriable-headers` alone: stable's own failures must not be retried on the canary.
+            weighted["route"]["retry_policy"] = json!({
+                "retry_on": "retriable-headers",
+                "num_retries": 2,
+                "refresh_cluster_on_retry": true
+            });
+            // Istio's retry policy has no field for the names; this request header stands in.
+            weighted["request_headers_to_add"] = json!([{
+                "header": {"key": "x-envoy-retriable-header-names", "value": "x-serin-reject"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"
+            }]);
+            host["include_request_attempt_count"] = json!(true);
+        }
+        host["routes"] = json!([steered, weighted]);
+        json!({
+            "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+            "name": "shop",
+            "virtual_hosts": [host]
+        })
+    }
+
+    pub(super) fn listener(&self) -> Value {
+        let rds = json!({
+            "route_config_name": "shop",
+            "config_source": Launch::routes_source(&self.name)
+        });
+        let mut manager = connection_manager("front", &self.filters);
+        manager["rds"] = rds;
+        manager["access_log"] = json!(self.access_logs);
+        listener("front", "OUTBOUND", self.port, &manager)
+    }
+}
+
+impl Inbound {
+    pub(super) fn listener(&self) -> Value {
+        let mut manager = connection_manager("inbound", &self.filters);
+        // The attempt count of the front must reach the guard: it does not refuse the last one.
+        manager["route_config"] = json!({
+            "name": "inbound",
+            "virtual_hosts": [{
+                "name": "inbound",
+                "domains": ["*"],
+                "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "inbound|8080||"}}]
+            }]
+        });
+        listener("inbound", "INBOUND", self.port, &manager)
+    }
+}
+
+/// A bootstrap without listeners; `version` is the workload's own label.
+pub(super) fn bootstrap(id: &str, version: &str, clusters: &[Cluster]) -> Value {
+    let tags: Vec<Value> = STAT_TAGS
+        .iter()
+        .map(|tag| json!({"tag_name": tag, "regex": format!(r"({tag}=\.=(.*?);\.;)")}))
+        .collect();
+    let clusters: Vec<Value> = clusters.iter().map(Cluster::to_json).collect();
+    json!({
+        "node": {
+            "id": id,
+            "cluster": "shop.shop",
+            "metadata": {"LABELS": {"app": "shop", "version": version}}
+        },
+        "stats_config": {"stats_tags": tags},
+        "static_resources": {"clusters": clusters}
+    })
+}
+
+/// An access log entry; the format is a string (text) or an object (JSON).
+pub(super) fn access_log(name: &str, log: &AccessLog) -> Value {
+    let format = match log.format.as_str() {
+        Some(text) => json!({"text_format_source": {"inline_string": text}}),
+        None => json!({"json_format": log.format}),
+    };
+    json!({
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": run_dir(name).join(&log.path).to_string_lossy(),
+            "log_format": format
+        }
+    })
+}
+
+fn connection_manager(stat_prefix: &str, filters: &[Value]) -> Value {
+    let mut http_filters = filters.to_vec();
+    http_filters.push(json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+        }
+    }));
+    json!({
+        "@type": "type.googleapis.com/\
+            envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": stat_prefix,
+        "http_filters": http_filters
+    })
+}
+
+fn listener(name: &str, direction: &str, port: u16, manager: &Value) -> Value {
+    json!({
+        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+        "name": name,
+        "traffic_direction": direction,
+        "address": address("127.0.0.1", port),
+        "filter_chains": [{"filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": manager
+        }]}]
+    })
+}
+
+fn address(ip: &str, port: u16) -> Value {
+    json!({"socket_address": {"address": ip, "port_value": port}})
+}

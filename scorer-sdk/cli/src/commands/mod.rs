@@ -1,0 +1,105 @@
+//! The subcommands: one file each, from the arguments to the exit code.
+
+pub mod check_config;
+pub mod explain;
+pub mod replay;
+pub mod snapshot;
+
+use crate::args::{Cli, Command};
+use crate::input::Counted;
+use crate::output::{grouped, plain};
+use anyhow::Result;
+use serde_json::{Value, json};
+
+/// How a command ended, but for errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Exit code 0.
+    Good,
+    /// What was checked cannot be used: exit code 1.
+    Unusable,
+    /// A candidate was found anomalous: exit code 10.
+    Anomalous,
+}
+
+impl Exit {
+    /// The process's exit code.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Good => 0,
+            Self::Unusable => 1,
+            Self::Anomalous => 10,
+        }
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// When an input or a config cannot be used, or a file cannot be read or written.
+pub fn run(cli: &Cli) -> Result<Exit> {
+    match &cli.command {
+        Command::Replay(args) => replay::run(args),
+        Command::Snapshot(args) => snapshot::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::CheckConfig(args) => check_config::run(args),
+    }
+}
+
+/// What became of the lines, for programs.
+fn counted_json(counted: &Counted) -> Value {
+    let first: Vec<Value> = counted
+        .first_refusals
+        .iter()
+        .map(
+            |refusal| json!({"file": refusal.file, "line": refusal.line, "reason": refusal.reason}),
+        )
+        .collect();
+    json!({
+        "lines": counted.lines,
+        "read": counted.read,
+        "refused": counted.refused,
+        "unattributed": counted.unattributed,
+        "first_refusals": first,
+    })
+}
+
+/// What became of the lines, for people.
+fn counted_text(counted: &Counted) -> String {
+    let mut text = format!(
+        "read {} of {} lines",
+        grouped(counted.read),
+        grouped(counted.lines)
+    );
+    if counted.unattributed > 0 {
+        text.push_str(&format!(
+            "\n{} are of no known version",
+            grouped(counted.unattributed)
+        ));
+        if let Some(first) = &counted.first_unattributed {
+            text.push_str(&format!(
+                " ({}, line {}: {})",
+                plain(&first.file),
+                first.line,
+                plain(&first.reason)
+            ));
+        }
+    }
+    if counted.refused > 0 {
+        text.push_str(&format!("\n{} refused:", grouped(counted.refused)));
+        for refusal in &counted.first_refusals {
+            text.push_str(&format!(
+                "\n  {}, line {}: {}",
+                plain(&refusal.file),
+                refusal.line,
+                plain(&refusal.reason)
+            ));
+        }
+        if counted.refused > counted.first_refusals.len() as u64 {
+            text.push_str("\n  …");
+        }
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,315 @@
+//! Envoy's JSON access log, as `docs/recording.md` sets it up.
+//!
+//! Values may be numbers or texts; `null`, `-` and a missing field mean that Envoy had none. Fields
+//! that are not listed here do no harm.
+
+use jiff::Timestamp;
+use scorer_sdk::Plan;
+use scorer_sdk::recording::{Record, RecordEnding};
+use serde::Deserialize;
+
+/// The gRPC statuses by number, as Envoy names them, in lower case and without underscores.
+const GRPC_NAMES: [&str; 17] = [
+    "ok",
+    "canceled",
+    "unknown",
+    "invalidargument",
+    "deadlineexceeded",
+    "notfound",
+    "alreadyexists",
+    "permissiondenied",
+    "resourceexhausted",
+    "failedprecondition",
+    "aborted",
+    "outofrange",
+    "unimplemented",
+    "internal",
+    "unavailable",
+    "dataloss",
+    "unauthenticated",
+];
+/// Response flags that say that the upstream broke off after it had begun to answer.
+const BROKEN_OFF: [&str; 6] = ["UC", "UR", "UPE", "UMSDR", "LR", "SI"];
+/// Response flags that say that the client went away or broke the protocol.
+const CLIENT_GONE: [&str; 3] = ["DC", "DR", "DPE"];
+
+/// What a line of the log is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// An exchange with a version.
+    Exchange(Box<Record>),
+    /// A request that no version is known for: the proxy's own answer or another service. The text
+    /// says why.
+    Unattributed(String),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Number(f64),
+    Text(String),
+    Absent(()),
+}
+
+impl Scalar {
+    fn into_text(self) -> Option<String> {
+        match self {
+            Self::Text(text) if text.is_empty() || text == "-" => None,
+            Self::Text(text) => Some(text),
+            Self::Number(number) => Some(number.to_string()),
+            Self::Absent(()) => None,
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Raw {
+    start_time: Option<Scalar>,
+    method: Option<Scalar>,
+    path: Option<Scalar>,
+    response_code: Option<Scalar>,
+    response_flags: Option<Scalar>,
+    grpc_status: Option<Scalar>,
+    duration: Option<Scalar>,
+    bytes_sent: Option<Scalar>,
+    upstream_cluster: Option<Scalar>,
+    route_name: Option<Scalar>,
+    content_type: Option<Scalar>,
+}
+
+fn text(value: Option<Scalar>) -> Option<String> {
+    value.and_then(Scalar::into_text)
+}
+
+fn number(name: &str, value: Option<Scalar>) -> Result<Option<f64>, String> {
+    let Some(text) = text(value) else {
+        return Ok(None);
+    };
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(Some(number)),
+        _ => Err(format!("{name} `{text}` is not a number from 0 up")),
+    }
+}
+
+fn needed<Value>(name: &str, value: Option<Value>) -> Result<Value, String> {
+    value.ok_or_else(|| format!("{name} is missing"))
+}
+
+/// Parses one line. `plan` knows which cluster is which version of what.
+///
+/// # Errors
+/// What is wrong with the line, for people.
+pub fn parse(line: &str, plan: &Plan) -> Result<Entry, String> {
+    let raw: Raw = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let start = needed("start_time", text(raw.start_time))?;
+    let start: Timestamp = start
+        .parse()
+        .map_err(|error| format!("start_time `{start}` is not a time after RFC 3339: {error}"))?;
+    let method = needed("method", text(raw.method))?;
+    let duration_ms = needed("duration", number("duration", raw.duration)?)?;
+    let code = number("response_code", raw.response_code)?.unwrap_or(0.0);
+    if code.fract() != 0.0 || code > 599.0 {
+        return Err(format!("response_code {code} is not an HTTP status"));
+    }
+    let status = if code == 0.0 { None } else { Some(code as u16) };
+    let flags = text(raw.response_flags).unwrap_or_default();
+    let content_type = text(raw.content_type).unwrap_or_default();
+    // Envoy makes up a gRPC status for plain HTTP, too.
+    let grpc_status = match text(raw.grpc_status) {
+        Some(value) if content_type.starts_with("application/grpc") => Some(grpc_status(&value)?),
+        _ => None,
+    };
+    let Some(cluster) = text(raw.upstream_cluster) else {
+        return Ok(Entry::Unattributed(
+            "no upstream_cluster: the proxy answered".to_owned(),
+        ));
+    };
+    let Some((destination, version)) = version_of(&cluster, plan) else {
+        return Ok(Entry::Unattributed(format!(
+            "cluster `{cluster}` has no version"
+        )));
+    };
+    let record = Record {
+        start: start.as_microsecond() as f64 / 1e6,
+        destination: destination.to_owned(),
+        route: text(raw.route_name).unwrap_or_default(),
+        method,
+        path: text(raw.path).unwrap_or_default(),
+        version: version.to_owned(),
+        status,
+        grpc_status,
+        ending: ending(&flags, status),
+        duration_ms,
+        response_bytes: number("bytes_sent", raw.bytes_sent)?.map(|bytes| bytes as u64),
+        content_type,
+        headers: None,
+    };
+    record.check()?;
+    Ok(Entry::Exchange(Box::new(record)))
+}
+
+/// Destination and version of a cluster: by the config's list, else by the subset in the name that
+/// Istio gives, `outbound|port|subset|host`.
+fn version_of<'a>(cluster: &'a str, plan: &'a Plan) -> Option<(&'a str, &'a str)> {
+    if let Some((destination, version)) = plan.clusters.get(cluster) {
+        return Some((destination, version));
+    }
+    let mut parts = cluster.split('|');
+    match (
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+    ) {
+        (Some("outbound"), Some(_), Some(subset), Some(host), None)
+            if !subset.is_empty() && !host.is_empty() =>
+        {
+            Some((host, subset))
+        }
+        _ => None,
+    }
+}
+
+fn ending(flags: &str, status: Option<u16>) -> RecordEnding {
+    let has = |wanted: &[&str]| flags.split(',').any(|flag| wanted.contains(&flag.trim()));
+    if has(&CLIENT_GONE) {
+        return RecordEnding::ClientGone;
+    }
+    let upstream = flags.split(',').any(|flag| flag.trim().starts_with('U')) || has(&BROKEN_OFF);
+    match status {
+        None if upstream => RecordEnding::Reset,
+        // Envoy answers 5xx itself when nothing has been sent yet; below, the body was cut off.
+        Some(status) if status < 500 && has(&BROKEN_OFF) => RecordEnding::Reset,
+        _ => RecordEnding::Complete,
+    }
+}
+
+fn grpc_status(value: &str) -> Result<u16, String> {
+    if let Ok(number) = value.parse::<u16>() {
+        return Ok(number);
+    }
+    let plain = value
+        .replace('_', "")
+        .to_ascii_lowercase()
+        .replace("cancelled", "canceled");
+    GRPC_NAMES
+        .iter()
+        .position(|name| *name == plain)
+        .map(|place| place as u16)
+        .ok_or_else(|| format!("grpc_status `{value}` is not known"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = r#"{"versions": {"destinations": {"shop": {"v2": ["shop-canary"]}}}}"#;
+
+    fn parse_with(changes: &[(&str, serde_json::Value)]) -> Result<Entry, String> {
+        let mut line = serde_json::json!({
+            "start_time": "2026-02-03T04:05:06.789Z", "method": "GET", "path": "/a?b=c",
+            "response_code": 200, "response_flags": "-", "duration": 12, "bytes_sent": 34,
+            "upstream_cluster": "shop-canary", "content_type": "text/html", "extra": {"a": []}
+        });
+        for (name, value) in changes {
+            line[*name] = value.clone();
+        }
+        parse(&line.to_string(), &Plan::from_json(CONFIG).unwrap())
+    }
+
+    fn record(changes: &[(&str, serde_json::Value)]) -> Record {
+        match parse_with(changes).unwrap() {
+            Entry::Exchange(record) => *record,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers_may_be_texts_and_a_dash_or_null_is_missing() {
+        let plain = record(&[]);
+        assert_eq!((plain.start, plain.duration_ms), (1_770_091_506.789, 12.0));
+        assert_eq!(
+            (plain.destination.as_str(), plain.version.as_str()),
+            ("shop", "v2")
+        );
+        let texts = record(&[
+            ("duration", "12".into()),
+            ("response_code", "200".into()),
+            ("bytes_sent", "34".into()),
+            ("response_flags", serde_json::Value::Null),
+            ("route_name", "-".into()),
+        ]);
+        assert_eq!(texts, plain);
+    }
+
+    #[test]
+    fn istio_cluster_names_carry_host_and_subset() {
+        let found = record(&[("upstream_cluster", "outbound|80|v7|shop.prod.svc".into())]);
+        assert_eq!(
+            (found.destination.as_str(), found.version.as_str()),
+            ("shop.prod.svc", "v7")
+        );
+        for cluster in ["-", "other", "outbound|80||shop.prod.svc", "inbound|80||"] {
+            let entry = parse_with(&[("upstream_cluster", cluster.into())]).unwrap();
+            assert!(matches!(entry, Entry::Unattributed(_)), "{cluster}");
+        }
+    }
+
+    #[test]
+    fn response_flags_tell_how_it_ended() {
+        use RecordEnding::{ClientGone, Complete, Reset};
+        for (flags, code, ending) in [
+            ("UC", 0, Reset),
+            ("UF,URX", 0, Reset),
+            ("UF,URX", 503, Complete),
+            ("UC", 200, Reset),
+            ("URX", 404, Complete),
+            ("DC", 0, ClientGone),
+            ("DR", 200, ClientGone),
+            ("-", 0, Complete),
+        ] {
+            let found = record(&[
+                ("response_flags", flags.into()),
+                ("response_code", code.into()),
+            ]);
+            assert_eq!(found.ending, ending, "{flags} {code}");
+            assert_eq!(found.status.is_none(), code == 0);
+        }
+    }
+
+    #[test]
+    fn a_grpc_status_counts_where_the_content_type_is_grpc() {
+        let plain = record(&[("grpc_status", 2.into())]);
+        assert_eq!(plain.grpc_status, None);
+        for (value, number) in [
+            ("14", 14),
+            ("Unavailable", 14),
+            ("DEADLINE_EXCEEDED", 4),
+            ("Cancelled", 1),
+        ] {
+            let found = record(&[
+                ("grpc_status", value.into()),
+                ("content_type", "application/grpc+proto".into()),
+            ]);
+            assert_eq!(found.grpc_status, Some(number));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_the_name_of_its_field() {
+        for (name, value) in [
+            ("start_time", "yesterday".into()),
+            ("start_time", "-".into()),
+            ("method", serde_json::Value::Null),
+            ("duration", serde_json::Value::from(-1)),
+            ("duration", "NaN".into()),
+            ("response_code", 700.into()),
+            ("bytes_sent", "many".into()),
+        ] {
+            let error = parse_with(&[(name, value)]).unwrap_err();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}

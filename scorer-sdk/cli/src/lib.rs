@@ -1,0 +1,16 @@
+//! What the command `serin` is made of: recordings in, verdicts and references out.
+//!
+//! [`input`] reads recordings, [`replay`] runs them through the engine in the data's own time,
+//! [`snapshot`] makes references, [`config`] reads configs; [`commands`] says it all to people and
+//! to programs. All that is kept in memory is bounded, whatever the input.
+
+pub mod args;
+pub mod commands;
+pub mod config;
+pub mod envoy;
+pub mod input;
+pub mod lines;
+pub mod output;
+pub mod progress;
+pub mod replay;
+pub mod snapshot;

@@ -1,0 +1,103 @@
+//! Output: colours only where a terminal shows them, no control characters from the data.
+
+use anstyle::{AnsiColor, Style};
+use anyhow::{Context, Result};
+use scorer_sdk::Verdict;
+use std::borrow::Cow;
+use std::io::{ErrorKind, Write};
+
+/// Headings.
+pub const BOLD: Style = Style::new().bold();
+/// What matters less.
+pub const DIM: Style = Style::new().dimmed();
+/// What is wrong.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What is fine.
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// What may become wrong.
+pub const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
+
+/// The colour of a verdict.
+#[must_use]
+pub fn verdict_style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Learning => BOLD,
+        Verdict::Healthy => GOOD,
+        Verdict::Suspect => UNSURE,
+        Verdict::Anomalous => BAD,
+    }
+}
+
+/// `text` in a style.
+#[must_use]
+pub fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// `text` without control characters: recordings come from outside, and a terminal obeys what it is
+/// shown.
+#[must_use]
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        Cow::Owned(text.replace(char::is_control, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Prints to the standard output. That the reader went away is no error: the exit code still tells.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done.context("cannot write the output"),
+    }
+}
+
+/// Prints JSON for programs.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print_json(value: &serde_json::Value) -> Result<()> {
+    print(&format!("{value:#}\n"))
+}
+
+/// Prints a note to the standard error.
+pub fn note(text: &str) {
+    // When not even a note can be written there is nobody to tell.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// A whole number with its digits in groups of three.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_come_in_groups_of_three() {
+        let texts = [0, 999, 1_000, 1_234_567].map(grouped);
+        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn data_cannot_command_the_terminal() {
+        assert_eq!(plain("/a\u{1b}[31m\n"), "/a\u{fffd}[31m\u{fffd}");
+        assert!(matches!(plain("/ä"), Cow::Borrowed("/ä")));
+    }
+}

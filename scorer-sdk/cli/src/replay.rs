@@ -1,0 +1,309 @@
+//! Replay: recorded exchanges through the engine, in the data's own time.
+//!
+//! Exchanges are sorted by their end through a bounded window and ticks happen at multiples of the
+//! plan's tick in the data's time. As in the proxy, an exchange that at a tick has been in flight for
+//! longer than its route's slow cut counts as a latency then and as everything else at its end: the
+//! window lets the replay know of an exchange before it ends.
+
+use scorer_sdk::delta::Overflow;
+use scorer_sdk::facts::{Ending, Exchange};
+use scorer_sdk::recording::Record;
+use scorer_sdk::route::RouteKey;
+use scorer_sdk::tally::RoutePlace;
+use scorer_sdk::{Decision, Engine, Plan, Verdict};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How far, in microseconds of the data, exchanges may be out of order.
+const WINDOW_US: u64 = 60_000_000;
+/// Most exchanges in the window.
+const WINDOW_EXCHANGES: usize = 100_000;
+/// Most bytes of lines in the window.
+const WINDOW_BYTES: usize = 64 << 20;
+/// What is left of a gap without any exchange, in microseconds of the data.
+const LONGEST_GAP_US: u64 = 180_000_000;
+/// Most rollouts before the last one that are reported.
+const MAX_EARLIER: usize = 100;
+/// The hash tables' seed: nobody attacks a replay, and two replays should be alike.
+const SEED: u64 = 0;
+
+/// Called after each tick with the time since the Unix epoch.
+pub type Watch<'a> = Box<dyn FnMut(Duration, &[Decision]) -> io::Result<()> + 'a>;
+
+struct Pending {
+    record: Record,
+    start_us: u64,
+    bytes: usize,
+    place: Option<RoutePlace>,
+    counted_in_flight: bool,
+}
+
+/// Runs recorded exchanges through an [`Engine`].
+pub struct Replay<'a> {
+    plan: Arc<Plan>,
+    engine: Engine,
+    watch: Option<Watch<'a>>,
+    pending: HashMap<u64, Pending>,
+    by_end: BinaryHeap<Reverse<(u64, u64)>>,
+    by_start: BinaryHeap<Reverse<(u64, u64)>>,
+    in_flight: Vec<u64>,
+    bytes: usize,
+    next_number: u64,
+    newest_end_us: u64,
+    last_tick_us: Option<u64>,
+    decisions: Vec<Decision>,
+    earlier: Vec<Decision>,
+    ticks: u64,
+    late: u64,
+}
+
+/// What a replay found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// What is decided about each destination at the end.
+    pub decisions: Vec<Decision>,
+    /// Anomalous candidates that were followed by another rollout, at most 100.
+    pub earlier: Vec<Decision>,
+    /// Exchanges that came too late for their tick and were counted in a later one.
+    pub late: u64,
+    /// Ticks that were judged.
+    pub ticks: u64,
+    /// What did not fit the engine's bounded tables.
+    pub overflow: Overflow,
+}
+
+impl Found {
+    /// Whether any candidate was found anomalous and not cleared since.
+    #[must_use]
+    pub fn is_anomalous(&self) -> bool {
+        !self.earlier.is_empty()
+            || self
+                .decisions
+                .iter()
+                .any(|decision| decision.verdict == Verdict::Anomalous)
+    }
+}
+
+/// Seconds from the candidate's first exchange to the anomalous verdict, where there is one.
+#[must_use]
+pub fn seconds_until_verdict(decision: &Decision) -> Option<f64> {
+    (decision.verdict_ms > 0)
+        .then(|| decision.verdict_ms.saturating_sub(decision.started_ms) as f64 / 1e3)
+}
+
+impl<'a> Replay<'a> {
+    /// A replay under `plan`; `watch` sees each tick.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, watch: Option<Watch<'a>>) -> Self {
+        Self {
+            engine: Engine::new(Arc::clone(&plan), SEED),
+            plan,
+            watch,
+            pending: HashMap::new(),
+            by_end: BinaryHeap::new(),
+            by_start: BinaryHeap::new(),
+            in_flight: Vec::new(),
+            bytes: 0,
+            next_number: 0,
+            newest_end_us: 0,
+            last_tick_us: None,
+            decisions: Vec::new(),
+            earlier: Vec::new(),
+            ticks: 0,
+            late: 0,
+        }
+    }
+
+    /// Takes an exchange; `bytes` is about what it weighs in memory.
+    ///
+    /// # Errors
+    /// What the watch fails with.
+    pub fn push(&mut self, mut record: Record, bytes: usize) -> io::Result<()> {
+        if !self.plan.routes_by_name {
+            record.route.clear();
+        }
+        let (start_us, end_us) = (micros(record.start()), micros(record.end()));
+        if self.last_tick_us.is_some_and(|last| end_us <= last) {
+            self.late += 1;
+            self.engine.observe(&record.exchange());
+            return Ok(());
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        self.newest_end_us = self.newest_end_us.max(end_us);
+        self.bytes += bytes;
+        self.by_end.push(Reverse((end_us, number)));
+        self.by_start.push(Reverse((start_us, number)));
+        let pending = Pending {
+            record,
+            start_us,
+            bytes,
+            place: None,
+            counted_in_flight: false,
+        };
+        self.pending.insert(number, pending);
+        while let Some(Reverse((end_us, _))) = self.by_end.peek() {
+            let full = self.pending.len() > WINDOW_EXCHANGES || self.bytes > WINDOW_BYTES;
+            if !full && end_us.saturating_add(WINDOW_US) > self.newest_end_us {
+                break;
+            }
+            self.observe_next()?;
+        }
+        Ok(())
+    }
+
+    /// Judges the rest and says what was found.
+    ///
+    /// # Errors
+    /// What the watch fails with.
+    pub fn finish(mut self) -> io::Result<Found> {
+        while !self.by_end.is_empty() {
+            self.observe_next()?;
+        }
+        if let Some(last) = self.last_tick_us {
+            self.tick(last.saturating_add(self.tick_us()))?;
+        }
+        let overflow = self.engine.judge().overflow();
+        Ok(Found {
+            decisions: self.decisions,
+            earlier: self.earlier,
+            late: self.late,
+            ticks: self.ticks,
+            overflow,
+        })
+    }
+
+    fn tick_us(&self) -> u64 {
+        micros(self.plan.tick).max(1)
+    }
+
+    /// Counts the exchange that ends next, after the ticks that come before its end.
+    fn observe_next(&mut self) -> io::Result<()> {
+        let Some(Reverse((end_us, number))) = self.by_end.pop() else {
+            return Ok(());
+        };
+        self.advance(end_us)?;
+        let Some(pending) = self.pending.remove(&number) else {
+            return Ok(());
+        };
+        self.bytes = self.bytes.saturating_sub(pending.bytes);
+        let mut exchange = pending.record.exchange();
+        if pending.counted_in_flight {
+            exchange.duration_us = None;
+        }
+        let tally = self.engine.tally();
+        match pending.place.filter(|place| tally.key(*place).is_some()) {
+            Some(place) => tally.record_at(place, &exchange),
+            None => tally.record(&exchange),
+        }
+        // Within one tick, starts of what has ended pile up.
+        if self.by_start.len() > 2 * self.pending.len() + 1_000 {
+            self.by_start
+                .retain(|Reverse((_, number))| self.pending.contains_key(number));
+        }
+        Ok(())
+    }
+
+    /// Ticks until the next tick is at or after `end_us`.
+    fn advance(&mut self, end_us: u64) -> io::Result<()> {
+        let tick_us = self.tick_us();
+        let before = end_us.saturating_sub(1) / tick_us * tick_us;
+        let Some(first) = self.last_tick_us else {
+            self.last_tick_us = Some(before);
+            return Ok(());
+        };
+        let stop = before.min(first.saturating_add(LONGEST_GAP_US.max(tick_us)));
+        let mut now = first;
+        while now < stop {
+            now = now.saturating_add(tick_us);
+            self.tick(now)?;
+        }
+        self.last_tick_us = Some(before.max(now));
+        Ok(())
+    }
+
+    fn tick(&mut self, now_us: u64) -> io::Result<()> {
+        self.count_in_flight(now_us);
+        self.last_tick_us = Some(now_us);
+        self.ticks += 1;
+        let now = Duration::from_micros(now_us);
+        let decisions = self.engine.tick(now);
+        let before = core::mem::take(&mut self.decisions);
+        for old in before {
+            let followed = old.verdict == Verdict::Anomalous
+                && !decisions.iter().any(|new| {
+                    new.destination == old.destination && new.candidate == old.candidate
+                });
+            if followed && self.earlier.len() < MAX_EARLIER {
+                self.earlier.push(old);
+            }
+        }
+        self.decisions = decisions;
+        match &mut self.watch {
+            Some(watch) => watch(now, &self.decisions),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts each exchange once that has been in flight for longer than its route's slow cut.
+    fn count_in_flight(&mut self, now_us: u64) {
+        while let Some(Reverse((start_us, number))) = self.by_start.peek().copied() {
+            if start_us > now_us {
+                break;
+            }
+            self.by_start.pop();
+            if self.pending.contains_key(&number) {
+                self.in_flight.push(number);
+            }
+        }
+        let pending = &mut self.pending;
+        self.in_flight.retain(|number| {
+            pending
+                .get(number)
+                .is_some_and(|found| !found.counted_in_flight)
+        });
+        if self.in_flight.is_empty() {
+            return;
+        }
+        let cuts: HashMap<RouteKey, u64> = self.engine.judge().slow_cuts().into_iter().collect();
+        for number in &self.in_flight {
+            let Some(found) = pending.get_mut(number) else {
+                continue;
+            };
+            let tally = self.engine.tally();
+            let record = &found.record;
+            if found.place.is_none() {
+                found.place = tally.route(
+                    &record.destination,
+                    &record.route,
+                    &record.method,
+                    &record.path,
+                );
+            }
+            let Some(place) = found.place else { continue };
+            let cut = tally.key(place).and_then(|key| cuts.get(key));
+            let taken_us = now_us.saturating_sub(found.start_us);
+            if cut.is_none_or(|cut| taken_us <= *cut) {
+                continue;
+            }
+            let exchange = Exchange {
+                status: None,
+                grpc_status: None,
+                ending: Ending::InFlight,
+                duration_us: Some(taken_us),
+                response_bytes: None,
+                header_names: None,
+                ..record.exchange()
+            };
+            tally.record_at(place, &exchange);
+            found.counted_in_flight = true;
+        }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

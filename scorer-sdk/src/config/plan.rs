@@ -1,0 +1,494 @@
+//! The plan: a config that was checked and compiled.
+
+use super::ConfigError;
+use super::raw::{Config, ProbationSection};
+use crate::delta::{MAX_ROUTES, MAX_SIGNALS};
+use crate::reference::Reference;
+use crate::route::{Limits, PathConfig, TemplateSet};
+use crate::signal::content_type::ContentType;
+use crate::signal::header_names::HeaderNameSet;
+use crate::signal::latency::Latency;
+use crate::signal::outcome::Outcome;
+use crate::signal::size::Size;
+use crate::signal::{Question, Signal};
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+/// What the filter may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Judge and report; touch nothing.
+    Observe,
+    /// As observe, and say the verdict in a response header.
+    Annotate,
+    /// As annotate without the header, and send requests to the baseline after a verdict.
+    Steer,
+    /// On the candidate's own listener, refuse requests after a verdict.
+    Reject,
+}
+
+impl Mode {
+    /// The name in config and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Annotate => "annotate",
+            Self::Steer => "steer",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+/// Where the filter sits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Guard on inbound listeners, comparer elsewhere.
+    Auto,
+    /// Sees both versions.
+    Comparer,
+    /// Sees one version, its own.
+    Guard,
+}
+
+/// Where the name of a version is read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionSource {
+    /// The list of clusters where there is one, else the subset in the cluster's name, else the
+    /// upstream host's workload metadata.
+    Auto,
+    /// The upstream host's Istio workload metadata.
+    Workload,
+    /// The subset in the cluster's name.
+    Subset,
+    /// The list of clusters.
+    Clusters,
+}
+
+/// A second chance for a candidate that was found anomalous.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Probation {
+    /// Time from the verdict until the trickle begins.
+    pub after: Duration,
+    /// Share of the requests that are not steered then.
+    pub share: f64,
+}
+
+/// When a guard refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectPhase {
+    /// Before the application sees the request.
+    Request,
+    /// When the answer is in the category, safe methods only.
+    Response,
+}
+
+/// What a guard does.
+#[derive(Debug, Clone)]
+pub struct Reject {
+    /// What stable does.
+    pub reference: Option<Reference>,
+    /// Largest share of the requests that may be refused.
+    pub share: f64,
+    /// Highest attempt that may be refused.
+    pub attempts: u64,
+    /// When it refuses.
+    pub phase: RejectPhase,
+}
+
+/// What the engine and the filter run on.
+pub struct Plan {
+    /// What the filter may do.
+    pub mode: Mode,
+    /// Where it sits.
+    pub role: Role,
+    /// Bound on the chance that a healthy rollout is ever called anomalous.
+    pub false_alarm: f64,
+    /// Time between two looks.
+    pub tick: Duration,
+    /// Time in which a new version is counted and not judged.
+    pub warm_up: Duration,
+    /// Half-life of an arm's past.
+    pub memory: Duration,
+    /// Judged candidate exchanges that a healthy verdict needs.
+    pub healthy_after: u64,
+    /// Name of the stable version; automatic when `None`.
+    pub baseline: Option<String>,
+    /// Name of the new version; automatic when `None`.
+    pub candidate: Option<String>,
+    /// Where versions are read from.
+    pub version_source: VersionSource,
+    /// Cluster name to destination and version.
+    pub clusters: BTreeMap<String, (String, String)>,
+    /// Path templates and limits.
+    pub paths: PathConfig,
+    /// Most routes that are told apart.
+    pub max_routes: usize,
+    /// Whether the proxy's route name is part of a route's key.
+    pub routes_by_name: bool,
+    /// The signals that are on.
+    pub signals: Vec<Box<dyn Signal>>,
+    /// Their questions, each with the index of its signal; weights sum to one.
+    pub questions: Vec<(usize, Question)>,
+    /// Second chance after a verdict.
+    pub probation: Option<Probation>,
+    /// What a guard does.
+    pub reject: Reject,
+    /// Most metric series.
+    pub max_series: usize,
+    /// Whether exchanges are left for the access log.
+    pub record: bool,
+    /// Whether rescued requests are counted.
+    pub count_rescued: bool,
+}
+
+const SIGNAL_NAMES: [&str; 5] = ["outcome", "latency", "size", "content_type", "header_names"];
+const MAX_LIST: usize = 512;
+
+impl Plan {
+    /// Parses and compiles a config. An empty text is the default config.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its path and repair.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        if text.trim().is_empty() {
+            return Self::compile(Config::default(), Vec::new());
+        }
+        Self::compile(parse(text)?, Vec::new())
+    }
+
+    /// As [`Plan::from_json`], with signals of the user's own beside the built-in ones.
+    ///
+    /// # Errors
+    /// As [`Plan::from_json`].
+    pub fn with_signals(text: &str, own: Vec<Box<dyn Signal>>) -> Result<Self, ConfigError> {
+        Self::compile(parse(text)?, own)
+    }
+
+    fn compile(raw: Config, own: Vec<Box<dyn Signal>>) -> Result<Self, ConfigError> {
+        let version_source = version_source(&raw)?;
+        let reject = reject(&raw)?;
+        let mode = match raw.mode.as_deref() {
+            None | Some("observe") => Mode::Observe,
+            Some("annotate") => Mode::Annotate,
+            Some("steer") => Mode::Steer,
+            Some("reject") => Mode::Reject,
+            Some(other) => {
+                return Err(unknown("mode", other, "observe, annotate, steer or reject"));
+            }
+        };
+        if mode == Mode::Reject && reject.reference.is_none() {
+            return Err(ConfigError::new(
+                "reject.reference",
+                "mode `reject` has nothing to compare with",
+                "put the output of `serin snapshot` here, or use another mode",
+            ));
+        }
+        let role = match raw.role.as_deref() {
+            None | Some("auto") => Role::Auto,
+            Some("comparer") => Role::Comparer,
+            Some("guard") => Role::Guard,
+            Some(other) => return Err(unknown("role", other, "auto, comparer or guard")),
+        };
+        if raw.baseline.is_some() && raw.baseline == raw.candidate {
+            return Err(ConfigError::new(
+                "candidate",
+                "is the same version as `baseline`",
+                "name two versions, or leave one out to have it found",
+            ));
+        }
+        let (signals, questions) = signals(&raw, own)?;
+        Ok(Self {
+            mode,
+            role,
+            false_alarm: number(
+                "false_alarm",
+                raw.false_alarm,
+                0.01,
+                1e-6..=0.5,
+                "a chance from 0.000001 to 0.5, such as 0.01",
+            )?,
+            tick: duration("tick", raw.tick.as_deref(), "1s", "100ms", "1m")?,
+            warm_up: duration("warm_up", raw.warm_up.as_deref(), "30s", "0s", "1h")?,
+            memory: duration("memory", raw.memory.as_deref(), "10m", "10s", "7d")?,
+            healthy_after: raw.healthy_after.unwrap_or(200),
+            baseline: name("baseline", raw.baseline.clone())?,
+            candidate: name("candidate", raw.candidate.clone())?,
+            clusters: clusters(&raw)?,
+            version_source,
+            paths: paths(&raw)?,
+            max_routes: whole("routes.max", raw.routes.max, 100, 1..=MAX_ROUTES as u64)? as usize,
+            routes_by_name: raw.routes.by_name,
+            signals,
+            questions,
+            probation: raw.steer.probation.as_ref().map(probation).transpose()?,
+            reject,
+            max_series: whole("max_series", raw.max_series, 2_000, 50..=100_000)? as usize,
+            record: raw.record,
+            count_rescued: raw.count_rescued,
+        })
+    }
+
+    /// The arm's share of what it remembered that is kept over one tick.
+    #[must_use]
+    pub fn keep_per_tick(&self) -> f32 {
+        (-self.tick.as_secs_f64() / self.memory.as_secs_f64()).exp2() as f32
+    }
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let problem = error.inner().to_string();
+        let repair = if problem.starts_with("unknown field") {
+            "correct the name or remove the field"
+        } else if error.inner().is_syntax() || error.inner().is_eof() {
+            "make it valid JSON"
+        } else {
+            "give a value of that type"
+        };
+        ConfigError::new(&error.path().to_string(), problem, repair)
+    })?;
+    deserializer.end().map_err(|error| {
+        ConfigError::new(".", error.to_string(), "remove what follows the closing brace")
+    })?;
+    Ok(config)
+}
+
+fn unknown(path: &str, value: &str, known: &str) -> ConfigError {
+    ConfigError::new(path, format!("`{value}` is not known"), format!("use {known}"))
+}
+
+fn number(
+    path: &str,
+    value: Option<f64>,
+    default: f64,
+    range: core::ops::RangeInclusive<f64>,
+    repair: &str,
+) -> Result<f64, ConfigError> {
+    let value = value.unwrap_or(default);
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(ConfigError::new(path, format!("{value} is out of range"), format!("use {repair}")))
+}
+
+fn whole(
+    path: &str,
+    value: Option<u64>,
+    default: u64,
+    range: core::ops::RangeInclusive<u64>,
+) -> Result<u64, ConfigError> {
+    let value = value.unwrap_or(default);
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(ConfigError::new(
+        path,
+        format!("{value} is out of range"),
+        format!("use a whole number from {} to {}", range.start(), range.end()),
+    ))
+}
+
+fn duration(
+    path: &str,
+    text: Option<&str>,
+    default: &str,
+    least: &str,
+    most: &str,
+) -> Result<Duration, ConfigError> {
+    let text = text.unwrap_or(default);
+    let repair = format!("use a time from {least} to {most}, such as \"{default}\"");
+    let value = humantime::parse_duration(text)
+        .map_err(|error| ConfigError::new(path, format!("`{text}`: {error}"), repair.clone()))?;
+    let bound = |text| humantime::parse_duration(text).unwrap_or_default();
+    if value < bound(least) || value > bound(most) {
+        return Err(ConfigError::new(path, format!("`{text}` is out of range"), repair));
+    }
+    Ok(value)
+}
+
+fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError> {
+    match value {
+        Some(name) if name.is_empty() || name.len() > crate::delta::MAX_VERSION_BYTES => {
+            Err(ConfigError::new(
+                path,
+                "a version needs a name of 1 to 128 bytes",
+                "name the version as the proxy reports it, or leave the field out",
+            ))
+        }
+        other => Ok(other),
+    }
+}
+
+fn version_source(raw: &Config) -> Result<VersionSource, ConfigError> {
+    match raw.versions.from.as_deref() {
+        None | Some("auto") => Ok(VersionSource::Auto),
+        Some("workload") => Ok(VersionSource::Workload),
+        Some("subset") => Ok(VersionSource::Subset),
+        Some("clusters") if raw.versions.destinations.is_empty() => Err(ConfigError::new(
+            "versions.destinations",
+            "is empty",
+            "list the clusters, as in {\"shop\": {\"v1\": [\"shop-v1\"], \"v2\": [\"shop-v2\"]}}",
+        )),
+        Some("clusters") => Ok(VersionSource::Clusters),
+        Some(other) => {
+            Err(unknown("versions.from", other, "auto, workload, subset or clusters"))
+        }
+    }
+}
+
+fn clusters(raw: &Config) -> Result<BTreeMap<String, (String, String)>, ConfigError> {
+    let mut found = BTreeMap::new();
+    for (destination, versions) in &raw.versions.destinations {
+        for (version, clusters) in versions {
+            for cluster in clusters {
+                let place = (destination.clone(), version.clone());
+                let path = format!("versions.destinations.{destination}.{version}");
+                if let Some((other, at)) = found.insert(cluster.clone(), place) {
+                    return Err(ConfigError::new(
+                        &path,
+                        format!("cluster `{cluster}` is listed for {other} {at} too"),
+                        "list each cluster once",
+                    ));
+                }
+                if found.len() > MAX_LIST {
+                    return Err(ConfigError::new(
+                        &path,
+                        format!("more than {MAX_LIST} clusters"),
+                        "list only the services that are rolled out",
+                    ));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn paths(raw: &Config) -> Result<PathConfig, ConfigError> {
+    let templates = TemplateSet::parse(raw.routes.templates.iter().map(String::as_str))
+        .map_err(|error| {
+            ConfigError::new(
+                "routes.templates",
+                error.to_string(),
+                "write templates as /api/items/{id} or /static/*",
+            )
+        })?;
+    Ok(PathConfig { templates, limits: Limits::default() })
+}
+
+fn probation(raw: &ProbationSection) -> Result<Probation, ConfigError> {
+    Ok(Probation {
+        after: duration("steer.probation.after", Some(&raw.after), "10m", "1s", "7d")?,
+        share: number(
+            "steer.probation.share",
+            Some(raw.share),
+            0.0,
+            1e-4..=1.0,
+            "a share from 0.0001 to 1, such as 0.01",
+        )?,
+    })
+}
+
+fn reject(raw: &Config) -> Result<Reject, ConfigError> {
+    let phase = match raw.reject.phase.as_deref() {
+        None | Some("request") => RejectPhase::Request,
+        Some("response") => RejectPhase::Response,
+        Some(other) => return Err(unknown("reject.phase", other, "request or response")),
+    };
+    if let Some(reference) = &raw.reject.reference {
+        reference.check().map_err(|problem| {
+            ConfigError::new(
+                "reject.reference",
+                problem,
+                "make it anew with `serin snapshot`",
+            )
+        })?;
+    }
+    Ok(Reject {
+        reference: raw.reject.reference.clone(),
+        share: number("reject.share", raw.reject.share, 0.5, 0.0..=1.0, "a share from 0 to 1")?,
+        attempts: whole("reject.attempts", raw.reject.attempts, 1, 1..=10)?,
+        phase,
+    })
+}
+
+type Signals = (Vec<Box<dyn Signal>>, Vec<(usize, Question)>);
+
+fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals, ConfigError> {
+    let known = || {
+        let mut names = SIGNAL_NAMES.to_vec();
+        names.extend(own.iter().map(|signal| signal.name()));
+        names
+    };
+    if let Some(name) = raw.signals.keys().find(|name| !known().contains(&name.as_str())) {
+        return Err(unknown(&format!("signals.{name}"), name, &known().join(", ")));
+    }
+    if raw.ignored_headers.len() > MAX_LIST {
+        return Err(ConfigError::new(
+            "ignored_headers",
+            format!("more than {MAX_LIST} names"),
+            "list fewer",
+        ));
+    }
+    let latency = Latency {
+        margin: number("latency.margin", raw.latency.margin, 0.1, 0.0..=10.0, "a share such as 0.1")?,
+        floor_us: duration("latency.floor", raw.latency.floor.as_deref(), "1ms", "0s", "1h")?
+            .as_micros() as u64,
+    };
+    let size = Size {
+        margin: number("size.margin", raw.size.margin, 0.1, 0.0..=10.0, "a share such as 0.1")?,
+    };
+    let header_names = HeaderNameSet {
+        ignored: raw.ignored_headers.iter().map(|name| name.to_ascii_lowercase()).collect(),
+    };
+    let built_in: [Box<dyn Signal>; 5] = [
+        Box::new(Outcome),
+        Box::new(latency),
+        Box::new(size),
+        Box::new(ContentType),
+        Box::new(header_names),
+    ];
+    let signals: Vec<Box<dyn Signal>> = built_in
+        .into_iter()
+        .chain(own)
+        .filter(|signal| raw.signals.get(signal.name()).copied().unwrap_or(true))
+        .collect();
+    if signals.is_empty() || signals.len() > MAX_SIGNALS {
+        return Err(ConfigError::new(
+            "signals",
+            format!("{} signals are on", signals.len()),
+            format!("leave 1 to {MAX_SIGNALS} on"),
+        ));
+    }
+    let mut questions: Vec<(usize, Question)> = (0..)
+        .zip(&signals)
+        .flat_map(|(place, signal)| {
+            signal.questions().into_iter().map(move |question| (place, question))
+        })
+        .collect();
+    for (name, tolerance) in &raw.tolerance {
+        let path = format!("tolerance.{name}");
+        let tolerance = number(
+            &path,
+            Some(*tolerance),
+            1.0,
+            1.0..=1000.0,
+            "an odds ratio from 1 to 1000; 1.5 tolerates half as much again",
+        )?;
+        let names: Vec<&str> = questions.iter().map(|(_, question)| question.name).collect();
+        match questions.iter().position(|(_, question)| question.name == name) {
+            None => return Err(unknown(&path, name, &names.join(", "))),
+            Some(place) => {
+                if let Some((_, question)) = questions.get_mut(place) {
+                    question.tolerance = tolerance;
+                }
+            }
+        }
+    }
+    let total: f64 = questions.iter().map(|(_, question)| question.weight).sum();
+    for (_, question) in &mut questions {
+        question.weight /= total;
+    }
+    Ok((signals, questions))
+}

@@ -1,0 +1,128 @@
+//! The config as it is written: JSON, or the YAML of a WasmPlugin's `pluginConfig`.
+//!
+//! Durations are texts such as `"1s"`, `"500ms"`, `"10m"`. Every field has a default; unknown
+//! fields are refused.
+
+use crate::reference::Reference;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The whole config.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `observe`, `annotate`, `steer` or `reject`.
+    pub mode: Option<String>,
+    /// `auto`, `comparer` or `guard`.
+    pub role: Option<String>,
+    /// Bound on the chance that a healthy rollout is ever called anomalous.
+    pub false_alarm: Option<f64>,
+    /// Time between two looks at the evidence.
+    pub tick: Option<String>,
+    /// Time after a candidate's first exchange in which it is counted and not judged.
+    pub warm_up: Option<String>,
+    /// Half-life of what is remembered of an arm's past.
+    pub memory: Option<String>,
+    /// Exchanges of the candidate that have to be judged before it is called healthy.
+    pub healthy_after: Option<u64>,
+    /// Name of the stable version; automatic when missing.
+    pub baseline: Option<String>,
+    /// Name of the new version; automatic when missing.
+    pub candidate: Option<String>,
+    /// Where versions are read from.
+    pub versions: Versions,
+    /// Tolerated odds ratio per category.
+    pub tolerance: BTreeMap<String, f64>,
+    /// Margins of the latency signal.
+    pub latency: Latency,
+    /// Margin of the size signal.
+    pub size: Size,
+    /// Which signals are on; all by default.
+    pub signals: BTreeMap<String, bool>,
+    /// Response headers whose presence does not matter.
+    pub ignored_headers: Vec<String>,
+    /// How routes are told apart.
+    pub routes: Routes,
+    /// What `steer` does.
+    pub steer: Steer,
+    /// What `reject` does.
+    pub reject: RejectSection,
+    /// Most metric series that the module makes.
+    pub max_series: Option<u64>,
+    /// Whether each exchange is left in the filter state `serin.exchange` for the access log.
+    pub record: bool,
+    /// Whether requests that were retried and then answered by the baseline are counted.
+    pub count_rescued: bool,
+}
+
+/// Where versions are read from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Versions {
+    /// `auto`, `workload`, `subset` or `clusters`.
+    pub from: Option<String>,
+    /// With `clusters`: per destination, the clusters of each version.
+    pub destinations: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+}
+
+/// Margins of the latency signal.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Latency {
+    /// Relative margin on the baseline's quantiles.
+    pub margin: Option<f64>,
+    /// Absolute margin.
+    pub floor: Option<String>,
+}
+
+/// Margin of the size signal.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Size {
+    /// Relative margin around the baseline's range.
+    pub margin: Option<f64>,
+}
+
+/// How routes are told apart.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Routes {
+    /// Path templates such as `/api/items/{id}`.
+    pub templates: Vec<String>,
+    /// Most routes that are told apart.
+    pub max: Option<u64>,
+    /// Whether the proxy's route name is part of the key.
+    pub by_name: bool,
+}
+
+/// What `steer` does.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Steer {
+    /// Lets a trickle through again some time after the verdict.
+    pub probation: Option<ProbationSection>,
+}
+
+/// A second chance.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbationSection {
+    /// Time from the verdict until the trickle begins.
+    pub after: String,
+    /// Share of the requests that are not steered then.
+    pub share: f64,
+}
+
+/// What `reject` does.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RejectSection {
+    /// What stable does, as made by `serin snapshot`.
+    pub reference: Option<Reference>,
+    /// Largest share of the requests that may be refused.
+    pub share: Option<f64>,
+    /// Highest attempt (`x-envoy-attempt-count`) that may be refused.
+    pub attempts: Option<u64>,
+    /// `request` or `response`.
+    pub phase: Option<String>,
+}

@@ -1,0 +1,172 @@
+//! How much worse: a confidence sequence for the odds ratio.
+//!
+//! The log-likelihood `L` is kept on a grid of odds ratios. For the true `θ` the mean over the
+//! grid of `exp(L(g) − L(θ))` is an e-process, so the set of all `θ` with
+//! `L(θ) ≥ ln mean_g exp L(g) − ln(1/α)` holds the truth at all times with probability at least
+//! `1 − α`, as far as the truth stands still.
+
+use super::combine::log_add_exp;
+use super::onset::finite;
+use crate::codec::{CodecError, Reader, Writer};
+
+/// Points of the grid.
+const POINTS: usize = 25;
+/// The grid point that is the odds ratio 1.
+const UNITY: f64 = 9.0;
+/// The smallest odds ratio of the grid is one over this; the largest comes to 290.
+const LOWEST_RECIPROCAL: f64 = 30.0;
+
+/// A confidence interval for the odds ratio.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The lower end; none where the interval goes below the grid.
+    pub lower: Option<f64>,
+    /// The upper end; none where the interval goes above the grid.
+    pub upper: Option<f64>,
+}
+
+/// The log-likelihood of the odds ratio over all blocks, on a log-spaced grid from 1/30 to 290.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OddsRatioInterval {
+    log_likelihoods: [f64; POINTS],
+}
+
+impl Default for OddsRatioInterval {
+    fn default() -> Self {
+        Self {
+            log_likelihoods: [0.0; POINTS],
+        }
+    }
+}
+
+impl OddsRatioInterval {
+    /// Adds one block's log-likelihood, in nats, as
+    /// [`HarmTest::update`](super::HarmTest::update) takes it. There is no cap: an estimate is
+    /// wanted, not a stake.
+    pub fn update(&mut self, log_probability: impl Fn(f64) -> f64) {
+        for (place, total) in places().zip(&mut self.log_likelihoods) {
+            let added = log_probability(odds_ratio(place));
+            if added.is_finite() {
+                *total += added;
+            }
+        }
+    }
+
+    /// The confidence sequence at the level `1 − alpha`.
+    ///
+    /// Between two grid points the log-likelihood, which is concave in `ln θ`, lies below the
+    /// lines through the neighbouring pairs of points. The ends are taken there, so that the
+    /// grid can widen the interval (by up to about a third once thousands of events are in) and
+    /// never narrow it.
+    #[must_use]
+    pub fn interval(&self, alpha: f64) -> Interval {
+        let log_sum = self
+            .log_likelihoods
+            .iter()
+            .fold(f64::NEG_INFINITY, |sum, value| log_add_exp(sum, *value));
+        let threshold = log_sum - places().map(|_| 1.0).sum::<f64>().ln() + alpha.min(1.0).ln();
+        let rising = self.log_likelihoods.iter().copied();
+        let last = places().last().unwrap_or_default();
+        Interval {
+            lower: first_above(rising.clone(), threshold).map(odds_ratio),
+            upper: first_above(rising.rev(), threshold).map(|place| odds_ratio(last - place)),
+        }
+    }
+
+    /// The odds ratio of the largest likelihood, in between grid points by a parabola; none before
+    /// the data prefer any. At the ends of the grid it is the end.
+    #[must_use]
+    pub fn estimate(&self) -> Option<f64> {
+        let mut best: Option<(f64, f64)> = None;
+        for (place, value) in places().zip(self.log_likelihoods) {
+            if best.is_none_or(|(_, largest)| value > largest) {
+                best = Some((place, value));
+            }
+        }
+        let (place, largest) = best?;
+        if self.log_likelihoods.iter().all(|value| *value == largest) {
+            return None;
+        }
+        let before = self.at(place - 1.0);
+        let after = self.at(place + 1.0);
+        let shift = match (before, after) {
+            (Some(before), Some(after)) => {
+                let bend = before - 2.0 * largest + after;
+                if bend < 0.0 {
+                    (0.5 * (before - after) / bend).clamp(-0.5, 0.5)
+                } else {
+                    0.0
+                }
+            }
+            _ => 0.0,
+        };
+        Some(odds_ratio(place + shift))
+    }
+
+    fn at(&self, place: f64) -> Option<f64> {
+        places()
+            .zip(self.log_likelihoods)
+            .find(|(other, _)| *other == place)
+            .map(|(_, value)| value)
+    }
+
+    /// Forgets all blocks.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Appends the state, 200 bytes.
+    pub fn encode(&self, writer: &mut Writer) {
+        for value in &self.log_likelihoods {
+            writer.f64(*value);
+        }
+    }
+
+    /// Reads what [`OddsRatioInterval::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`CodecError::Truncated`], and [`CodecError::Unknown`] for what is not a finite number.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut interval = Self::default();
+        for value in &mut interval.log_likelihoods {
+            *value = finite(reader, "log-likelihood")?;
+        }
+        Ok(interval)
+    }
+}
+
+/// The places of the grid points, in steps from the first.
+fn places() -> impl Iterator<Item = f64> {
+    (0..POINTS as u32).map(f64::from)
+}
+
+fn odds_ratio(place: f64) -> f64 {
+    ((place - UNITY) / UNITY * LOWEST_RECIPROCAL.ln()).exp()
+}
+
+/// Where a concave function, given at 0, 1, 2, …, may first reach `threshold`, at the earliest;
+/// none where it may have done so before 0.
+fn first_above(values: impl Iterator<Item = f64>, threshold: f64) -> Option<f64> {
+    let mut values = values.peekable();
+    // The two values before the current one, the nearer one last.
+    let (mut farther, mut nearer): (Option<f64>, Option<f64>) = (None, None);
+    let mut place = 0.0;
+    while let Some(value) = values.next() {
+        if value >= threshold {
+            let nearer = nearer?;
+            // From the left: the line through the two points before, which are below.
+            let from_left =
+                farther.map_or(0.0, |farther| (threshold - nearer) / (nearer - farther));
+            // From the right: the line through this point and the next, followed back.
+            let from_right = match values.peek() {
+                Some(next) if *next > value => 1.0 - (value - threshold) / (next - value),
+                _ => 0.0,
+            };
+            return Some(place - 1.0 + from_left.max(from_right).clamp(0.0, 1.0));
+        }
+        farther = nearer;
+        nearer = Some(value);
+        place += 1.0;
+    }
+    None
+}

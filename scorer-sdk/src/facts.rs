@@ -1,0 +1,73 @@
+//! Facts: what one exchange looked like, without a host type, a clock or an allocation.
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ending {
+    /// The response was delivered.
+    #[default]
+    Complete,
+    /// The upstream closed, reset or could not be reached before the response was complete.
+    Reset,
+    /// The client went away first: says nothing about the server by itself.
+    ClientGone,
+    /// Still in flight: only the time that it has taken so far is known.
+    InFlight,
+}
+
+/// Names of the response headers, whatever holds them.
+pub trait HeaderNames {
+    /// Calls `visitor` with each name, in lower case, once per header line.
+    fn visit(&self, visitor: &mut dyn FnMut(&str));
+}
+
+impl<Text: AsRef<str>> HeaderNames for [Text] {
+    fn visit(&self, visitor: &mut dyn FnMut(&str)) {
+        for name in self {
+            visitor(name.as_ref());
+        }
+    }
+}
+
+impl<Text: AsRef<str>> HeaderNames for Vec<Text> {
+    fn visit(&self, visitor: &mut dyn FnMut(&str)) {
+        self.as_slice().visit(visitor);
+    }
+}
+
+/// One request and its response.
+#[derive(Clone, Copy)]
+pub struct Exchange<'a> {
+    /// The service that was called, one name for all its versions.
+    pub destination: &'a str,
+    /// Name of the proxy's route; empty where there is none.
+    pub route_name: &'a str,
+    /// Request method.
+    pub method: &'a str,
+    /// Request path as it was sent, with its query.
+    pub path: &'a str,
+    /// The version that answered.
+    pub version: &'a str,
+    /// Response status; `None` when no response came.
+    pub status: Option<u16>,
+    /// gRPC status, only where the content type is gRPC.
+    pub grpc_status: Option<u16>,
+    /// How it ended.
+    pub ending: Ending,
+    /// From the first byte of the request to the last of the response, in microseconds. `None` when
+    /// the time was counted before, while the exchange was in flight.
+    pub duration_us: Option<u64>,
+    /// Length of the response body in bytes, where known.
+    pub response_bytes: Option<u64>,
+    /// The response's `content-type` as it was sent; empty where it was missing.
+    pub content_type: &'a str,
+    /// Names of the response headers, where known.
+    pub header_names: Option<&'a dyn HeaderNames>,
+}
+
+impl Exchange<'_> {
+    /// Whether response headers came, from the upstream or from the proxy in its place.
+    #[must_use]
+    pub fn has_response(&self) -> bool {
+        self.status.is_some()
+    }
+}

@@ -1,0 +1,93 @@
+//! A pair of route and category: the harm test, and what explains it.
+
+use crate::codec::{CodecError, Reader, Writer};
+use crate::evidence::{
+    BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, HarmTest, OddsRatioInterval,
+};
+use crate::signal::Question;
+use crate::verdict::Rate;
+
+/// Odds ratio, in multiples of the tolerance, by which the start of a difference is found.
+const ONSET_ALTERNATIVE: f64 = 3.0;
+
+/// Evidence and explanation of one route and category.
+#[derive(Debug, Clone)]
+pub(super) struct Pair {
+    pub(super) harm: HarmTest,
+    pub(super) interval: OddsRatioInterval,
+    pub(super) candidate: Rate,
+    pub(super) baseline: Rate,
+    /// CUSUM of the log likelihood ratio at [`ONSET_ALTERNATIVE`]: while it is zero nothing has
+    /// begun, and interval and rates start over, so that an explanation tells of the time since the
+    /// difference began.
+    cusum: f64,
+}
+
+impl Pair {
+    pub(super) fn new(question: &Question) -> Self {
+        Self {
+            harm: HarmTest::new(question.tolerance).with_gain_limit(gain_limit(question)),
+            interval: OddsRatioInterval::default(),
+            candidate: Rate::default(),
+            baseline: Rate::default(),
+            cusum: 0.0,
+        }
+    }
+
+    /// Judges a block. `log_probability` gives ln P(block; odds ratio).
+    pub(super) fn update(
+        &mut self,
+        log_probability: impl Fn(f64) -> f64,
+        candidate: Rate,
+        baseline: Rate,
+    ) {
+        self.harm.update(&log_probability, candidate.total);
+        if candidate.inside + baseline.inside > 0 || candidate.total > 0 {
+            let tolerance = self.harm.tolerance();
+            let gain = log_probability(ONSET_ALTERNATIVE * tolerance) - log_probability(tolerance);
+            if self.cusum <= 0.0 {
+                self.interval.reset();
+                self.candidate = Rate::default();
+                self.baseline = Rate::default();
+            }
+            self.cusum = (self.cusum + gain).max(0.0);
+            self.interval.update(&log_probability);
+            self.candidate = add(self.candidate, candidate);
+            self.baseline = add(self.baseline, baseline);
+        }
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        self.harm.encode(writer);
+        self.interval.encode(writer);
+        for rate in [self.candidate, self.baseline] {
+            writer.u64(rate.inside);
+            writer.u64(rate.total);
+        }
+        writer.f64(self.cusum);
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>, question: &Question) -> Result<Self, CodecError> {
+        let harm = HarmTest::decode(reader, question.tolerance)?
+            .with_gain_limit(gain_limit(question));
+        let interval = OddsRatioInterval::decode(reader)?;
+        let mut rate = || Ok(Rate { inside: reader.u64()?, total: reader.u64()? });
+        let (candidate, baseline) = (rate()?, rate()?);
+        let cusum = reader.f64()?;
+        if !cusum.is_finite() {
+            return Err(CodecError::Unknown { what: "CUSUM", value: cusum.to_bits() });
+        }
+        Ok(Self { harm, interval, candidate, baseline, cusum })
+    }
+}
+
+fn add(one: Rate, other: Rate) -> Rate {
+    Rate {
+        inside: one.inside.saturating_add(other.inside),
+        total: one.total.saturating_add(other.total),
+    }
+}
+
+fn gain_limit(question: &Question) -> f64 {
+    if question.bursty { BURSTY_BLOCK_GAIN_LIMIT } else { BLOCK_GAIN_LIMIT }
+}

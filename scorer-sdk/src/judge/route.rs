@@ -1,0 +1,471 @@
+//! One route of a destination: the past of both arms, the block that is being gathered, and the
+//! evidence.
+
+use super::pair::Pair;
+use crate::codec::{CodecError, Reader, Writer};
+use crate::config::Plan;
+use crate::delta::{MAX_SIGNALS, VersionDelta};
+use crate::evidence::{Block, ChangeTest, Law, TokenBlock, TokenPast, reference_log_probability};
+use crate::reference::Reference;
+use crate::route::RouteKey;
+use crate::signal::question::required;
+use crate::signal::{Asked, Rule, Signal};
+use crate::sketch::{Counts, DecayedCounts, NameTable, names};
+use crate::verdict::Rate;
+
+/// Which version served an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arm {
+    Baseline = 0,
+    Candidate = 1,
+}
+
+/// A block may wait this many ticks for its other arm.
+const LONGEST_BLOCK_TICKS: u32 = 300;
+/// Most (route, category) names in an explanation's detail.
+const MAX_DETAILS: usize = 4;
+/// z of the one-sided 99% bound with which a reference's rates are taken.
+const REFERENCE_Z: f64 = 2.326;
+/// Decayed exchanges of each arm that are needed before two distributions are called far apart.
+const LEAST_FOR_DISTANCE: f64 = 50.0;
+
+/// Per arm, per signal.
+type PerArm<T> = [Vec<T>; 2];
+
+/// The exchanges of one route since the last judgement.
+#[derive(Debug, Clone)]
+struct Gathered {
+    counts: PerArm<Counts>,
+    ticks: u32,
+}
+
+impl Gathered {
+    fn new(signals: usize) -> Self {
+        Self { counts: [vec![Counts::default(); signals], vec![Counts::default(); signals]], ticks: 0 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.counts.iter().flatten().all(Counts::is_empty)
+    }
+
+    fn has(&self, arm: Arm) -> bool {
+        self.arm(arm).iter().any(|counts| !counts.is_empty())
+    }
+
+    fn arm(&self, arm: Arm) -> &[Counts] {
+        let [baseline, candidate] = &self.counts;
+        match arm {
+            Arm::Baseline => baseline,
+            Arm::Candidate => candidate,
+        }
+    }
+}
+
+/// What may be done with a gathered block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// Judge it if both arms are in it, else wait for the other.
+    Judge,
+    /// Only learn from it: warm-up, a share that has just changed, no candidate.
+    LearnOnly,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    pub(super) key: RouteKey,
+    /// Place in the order in which routes appeared, which gives the weight.
+    pub(super) rank: u32,
+    pub(super) idle_ticks: u32,
+    names: Vec<NameTable>,
+    past: PerArm<DecayedCounts>,
+    gathered: Gathered,
+    pub(super) pairs: Vec<Pair>,
+    /// Per question, exchanges of baseline and candidate in the category since the last
+    /// [`Route::drain`]; for metrics, not part of the state.
+    counted: Vec<[u64; 2]>,
+    pub(super) changes: Vec<ChangeTest>,
+}
+
+impl Route {
+    pub(super) fn new(plan: &Plan, key: RouteKey, rank: u32) -> Self {
+        let signals = plan.signals.len();
+        let mut route = Self {
+            key,
+            rank,
+            idle_ticks: 0,
+            names: vec![NameTable::default(); signals],
+            past: [vec![DecayedCounts::default(); signals], vec![DecayedCounts::default(); signals]],
+            gathered: Gathered::new(signals),
+            pairs: Vec::new(),
+            counted: vec![[0; 2]; plan.questions.len()],
+            changes: Vec::new(),
+        };
+        route.restart(plan);
+        if let Some(reference) = &plan.reject.reference {
+            route.learn_reference(plan, reference);
+        }
+        route
+    }
+
+    fn learn_reference(&mut self, plan: &Plan, reference: &Reference) {
+        let Some(found) = reference.route(&self.key.method, &self.key.path) else {
+            return;
+        };
+        let [baseline, _] = &mut self.past;
+        for ((signal, past), names) in plan.signals.iter().zip(baseline).zip(&mut self.names) {
+            *past = found.past(signal.as_ref(), names);
+        }
+    }
+
+    /// Forgets evidence and the candidate's past: a new rollout begins.
+    pub(super) fn restart(&mut self, plan: &Plan) {
+        let [_, candidate] = &mut self.past;
+        candidate.iter_mut().for_each(|past| *past = DecayedCounts::default());
+        self.pairs =
+            plan.questions.iter().map(|(_, question)| Pair::new(question)).collect();
+        self.changes = vec![ChangeTest::default(); plan.signals.len()];
+        self.gathered = Gathered::new(plan.signals.len());
+    }
+
+    /// The candidate has become the baseline.
+    pub(super) fn promote(&mut self) {
+        self.past.reverse();
+    }
+
+    /// Per question, what was counted of baseline and candidate since the last call.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = [u64; 2]> + '_ {
+        self.counted.iter_mut().map(core::mem::take)
+    }
+
+    /// Decayed exchanges of the baseline, by the signal that saw most of them.
+    pub(super) fn baseline_weight(&self) -> f64 {
+        let [baseline, _] = &self.past;
+        baseline.iter().map(DecayedCounts::total).fold(0.0, f64::max)
+    }
+
+    /// Gathers what a worker counted. `worker_names` are the names behind its codes.
+    pub(super) fn gather(&mut self, arm: Arm, worker_names: &[NameTable], version: &VersionDelta) {
+        let [baseline, candidate] = &mut self.gathered.counts;
+        let gathered = match arm {
+            Arm::Baseline => baseline,
+            Arm::Candidate => candidate,
+        };
+        for (((counts, gathered), own), theirs) in version
+            .counts
+            .iter()
+            .zip(gathered.iter_mut())
+            .zip(&mut self.names)
+            .zip(worker_names)
+        {
+            for (code, count) in counts.iter() {
+                let code = match theirs.name(code) {
+                    Some(name) => own.code(name),
+                    None => code,
+                };
+                gathered.add(code, count);
+            }
+        }
+        self.idle_ticks = 0;
+    }
+
+    /// Ends the tick: judges the gathered block if it may be, then learns from it.
+    pub(super) fn tick(&mut self, plan: &Plan, judgement: Judgement) {
+        self.idle_ticks = self.idle_ticks.saturating_add(1);
+        if self.gathered.is_empty() {
+            return;
+        }
+        self.gathered.ticks += 1;
+        let guarded = plan.reject.reference.is_some();
+        let complete = self.gathered.has(Arm::Candidate)
+            && (guarded || self.gathered.has(Arm::Baseline));
+        match judgement {
+            // The border depends on arms and time alone, never on outcomes.
+            Judgement::Judge if !complete && self.gathered.ticks < LONGEST_BLOCK_TICKS => return,
+            Judgement::Judge if complete => {
+                self.judge(plan);
+                self.judge_change(plan);
+            }
+            _ => {}
+        }
+        self.learn(plan);
+    }
+
+    fn judge(&mut self, plan: &Plan) {
+        let [past, _] = &self.past;
+        let pairs = self.pairs.iter_mut().zip(&mut self.counted);
+        for ((place, question), (pair, counted)) in plan.questions.iter().zip(pairs) {
+            let (Some(signal), Some(past), Some(names), Some(candidate), Some(baseline)) = (
+                plan.signals.get(*place),
+                past.get(*place),
+                self.names.get(*place),
+                self.gathered.arm(Arm::Candidate).get(*place),
+                self.gathered.arm(Arm::Baseline).get(*place),
+            ) else {
+                continue;
+            };
+            let Some(asked) = Asked::freeze(question, signal.as_ref(), past, names) else {
+                continue;
+            };
+            let rate = |counts: &Counts| Rate {
+                inside: counts.total_where(|code| asked.is_bad(code)),
+                total: counts.total(),
+            };
+            let (baseline, candidate) = (rate(baseline), rate(candidate));
+            let [baseline_count, candidate_count] = counted;
+            *baseline_count += baseline.inside;
+            *candidate_count += candidate.inside;
+            if plan.reject.reference.is_some() {
+                let (bound, reference) = reference_rate(past, &asked);
+                if reference.total > 0 && candidate.total > 0 {
+                    let law = |odds_ratio| {
+                        reference_log_probability(
+                            candidate.total,
+                            candidate.inside,
+                            bound,
+                            odds_ratio,
+                        )
+                    };
+                    pair.update(law, candidate, Rate::default());
+                    pair.baseline = reference;
+                }
+                continue;
+            }
+            let law = Law::new(&Block {
+                candidate: candidate.total,
+                baseline: baseline.total,
+                candidate_in: candidate.inside,
+                baseline_in: baseline.inside,
+            });
+            pair.update(|odds_ratio| law.log_probability(odds_ratio), candidate, baseline);
+        }
+    }
+
+    fn judge_change(&mut self, plan: &Plan) {
+        if plan.reject.reference.is_some() {
+            return;
+        }
+        for (place, (signal, change)) in plan.signals.iter().zip(&mut self.changes).enumerate() {
+            let group = |code| signal.group(code);
+            let [past_baseline, past_candidate] = &self.past;
+            let (Some(past_candidate), Some(past_baseline)) =
+                (past_candidate.get(place), past_baseline.get(place))
+            else {
+                continue;
+            };
+            let past = tokens(
+                past_candidate.iter().map(|(code, count)| (group(code), f64::from(count))),
+                past_baseline.iter().map(|(code, count)| (group(code), f64::from(count))),
+                Vec::new(),
+            );
+            let known = past.iter().map(|token| (token.0, [0.0; 2])).collect();
+            let counts = |arm| {
+                self.gathered
+                    .arm(arm)
+                    .get(place)
+                    .into_iter()
+                    .flat_map(Counts::iter)
+                    .map(|(code, count)| (group(code), f64::from(count)))
+            };
+            let block = tokens(counts(Arm::Candidate), counts(Arm::Baseline), known);
+            let block: Vec<TokenBlock> = block
+                .into_iter()
+                .map(|(_, [candidate, baseline])| TokenBlock {
+                    candidate: candidate as u64,
+                    baseline: baseline as u64,
+                })
+                .collect();
+            let past: Vec<TokenPast> = past
+                .into_iter()
+                .map(|(_, [candidate, baseline])| TokenPast { candidate, baseline })
+                .collect();
+            change.update(&block, &past);
+        }
+    }
+
+    fn learn(&mut self, plan: &Plan) {
+        let block = core::mem::replace(&mut self.gathered, Gathered::new(plan.signals.len()));
+        let keep = plan.keep_per_tick();
+        let guarded = plan.reject.reference.is_some();
+        let [baseline, candidate] = &mut self.past;
+        let [baseline_block, candidate_block] = &block.counts;
+        if !guarded {
+            for (past, counts) in baseline.iter_mut().zip(baseline_block) {
+                past.decay_and_add(keep, counts);
+            }
+        }
+        for (past, counts) in candidate.iter_mut().zip(candidate_block) {
+            past.decay_and_add(keep, counts);
+        }
+    }
+
+    /// Total variation distance between the arms' pasts on a signal; 0 while too little is known.
+    pub(super) fn distance(&self, place: usize, signal: &dyn Signal) -> f64 {
+        let [baseline, candidate] = &self.past;
+        let (Some(baseline), Some(candidate)) = (baseline.get(place), candidate.get(place)) else {
+            return 0.0;
+        };
+        let (b, c) = (baseline.total(), candidate.total());
+        if b.min(c) < LEAST_FOR_DISTANCE {
+            return 0.0;
+        }
+        let group = |(code, count): (u16, f32)| (signal.group(code), f64::from(count));
+        tokens(candidate.iter().map(group), baseline.iter().map(group), Vec::new())
+            .iter()
+            .map(|(_, [candidate, baseline])| (candidate / c - baseline / b).abs())
+            .sum::<f64>()
+            / 2.0
+    }
+
+    /// The code above which the baseline's slowest hundredth lies, widened by the margin.
+    pub(super) fn slow_cut(&self, plan: &Plan) -> Option<u16> {
+        let [baseline, _] = &self.past;
+        plan.questions.iter().find(|(_, question)| question.name == "slow_p99").and_then(
+            |(place, question)| {
+                let signal = plan.signals.get(*place)?;
+                let past = baseline.get(*place)?;
+                match Asked::freeze(question, signal.as_ref(), past, self.names.get(*place)?)? {
+                    Asked::Above(cut) => Some(cut),
+                    _ => None,
+                }
+            },
+        )
+    }
+
+    /// Further words on a category: which names are behind it.
+    pub(super) fn detail(&self, plan: &Plan, question_place: usize) -> String {
+        let Some((place, question)) = plan.questions.get(question_place) else {
+            return String::new();
+        };
+        let [baseline, candidate] = &self.past;
+        let (Some(signal), Some(names), Some(baseline), Some(candidate)) = (
+            plan.signals.get(*place),
+            self.names.get(*place),
+            baseline.get(*place),
+            candidate.get(*place),
+        ) else {
+            return String::new();
+        };
+        let Some(asked) = Asked::freeze(question, signal.as_ref(), baseline, names) else {
+            return String::new();
+        };
+        match (question.rule, &asked) {
+            (Rule::Above(_), Asked::Above(cut)) => {
+                format!("slower than {}", signal.label(*cut))
+            }
+            (Rule::Outside(..), Asked::Outside(low, high)) => {
+                format!("outside {} to {}", signal.label(*low), signal.label(*high))
+            }
+            (Rule::Lost(presence), _) => {
+                let needed = required(presence, baseline, names);
+                let lost: Vec<&str> = needed
+                    .iter()
+                    .filter(|part| {
+                        candidate.iter().any(|(code, _)| {
+                            names.name(code).is_some_and(|name| {
+                                !name.split(',').any(|present| present == part.as_str())
+                            })
+                        })
+                    })
+                    .map(String::as_str)
+                    .take(MAX_DETAILS)
+                    .collect();
+                format!("missing: {}", lost.join(", "))
+            }
+            _ => {
+                let mut bad: Vec<(u16, f32)> =
+                    candidate.iter().filter(|(code, _)| asked.is_bad(*code)).collect();
+                bad.sort_by(|one, other| other.1.total_cmp(&one.1));
+                let words: Vec<String> = bad
+                    .into_iter()
+                    .take(MAX_DETAILS)
+                    .map(|(code, _)| match names.name(code) {
+                        Some(name) => name.to_owned(),
+                        None if code == names::OTHER && !names.is_empty() => "other".to_owned(),
+                        None => signal.label(code),
+                    })
+                    .collect();
+                words.join(", ")
+            }
+        }
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        self.key.encode(writer);
+        writer.u32(self.rank);
+        writer.u32(self.idle_ticks);
+        writer.length(self.names.len());
+        self.names.iter().for_each(|names| names.encode(writer));
+        self.past.iter().flatten().for_each(|past| past.encode(writer));
+        writer.u32(self.gathered.ticks);
+        self.gathered.counts.iter().flatten().for_each(|counts| counts.encode(writer));
+        self.pairs.iter().for_each(|pair| pair.encode(writer));
+        self.changes.iter().for_each(|change| change.encode(writer));
+    }
+
+    pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut route = Self::new(plan, RouteKey::decode(reader)?, reader.u32()?);
+        route.idle_ticks = reader.u32()?;
+        let signals = reader.length(MAX_SIGNALS)?;
+        if signals != plan.signals.len() {
+            return Err(CodecError::Unknown { what: "number of signals", value: signals as u64 });
+        }
+        for names in &mut route.names {
+            *names = NameTable::decode(reader)?;
+        }
+        for past in route.past.iter_mut().flatten() {
+            *past = DecayedCounts::decode(reader)?;
+        }
+        route.gathered.ticks = reader.u32()?;
+        for counts in route.gathered.counts.iter_mut().flatten() {
+            *counts = Counts::decode(reader)?;
+        }
+        for ((_, question), pair) in plan.questions.iter().zip(&mut route.pairs) {
+            *pair = Pair::decode(reader, question)?;
+        }
+        for change in &mut route.changes {
+            *change = ChangeTest::decode(reader)?;
+        }
+        Ok(route)
+    }
+}
+
+/// The share of a reference that is in a category: its one-sided 99% upper bound (Wilson), so that
+/// what was rare or never seen in few exchanges is not taken for impossible, and the counts.
+fn reference_rate(past: &DecayedCounts, asked: &Asked) -> (f64, Rate) {
+    let total = past.total();
+    let inside: f64 = past
+        .iter()
+        .filter(|(code, _)| asked.is_bad(*code))
+        .map(|(_, count)| f64::from(count))
+        .sum();
+    let z2 = REFERENCE_Z * REFERENCE_Z;
+    let share = inside / total.max(1.0);
+    let half = REFERENCE_Z * (share * (1.0 - share) / total.max(1.0)
+        + z2 / (4.0 * total.max(1.0) * total.max(1.0)))
+    .max(0.0)
+    .sqrt();
+    let bound = (share + z2 / (2.0 * total.max(1.0)) + half) / (1.0 + z2 / total.max(1.0));
+    (bound, Rate { inside: inside as u64, total: total as u64 })
+}
+
+/// Sums (code, count) of both arms by code, after the codes that are `known`.
+fn tokens(
+    candidate: impl Iterator<Item = (u16, f64)>,
+    baseline: impl Iterator<Item = (u16, f64)>,
+    mut known: Vec<(u16, [f64; 2])>,
+) -> Vec<(u16, [f64; 2])> {
+    let both = candidate.map(|token| (token, 0)).chain(baseline.map(|token| (token, 1)));
+    for ((code, count), arm) in both {
+        let place = match known.iter().position(|token| token.0 == code) {
+            Some(place) => place,
+            None => {
+                known.push((code, [0.0; 2]));
+                known.len() - 1
+            }
+        };
+        if let Some(sum) = known.get_mut(place).and_then(|token| token.1.get_mut(arm)) {
+            *sum += count;
+        }
+    }
+    known
+}

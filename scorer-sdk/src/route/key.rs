@@ -1,0 +1,66 @@
+//! The key of a route: what is compared with what.
+
+use crate::codec::{CodecError, Reader, Writer};
+use core::fmt;
+
+/// Longest part of a key in bytes.
+pub const MAX_PART_BYTES: usize = 512;
+/// Path and method of the exchanges that found no place in a full table.
+pub const OTHER: &str = "{other}";
+
+/// Destination, route name, method and path template.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteKey {
+    /// The service that was called.
+    pub destination: String,
+    /// Name of the proxy's route, empty where there is none.
+    pub route_name: String,
+    /// Request method.
+    pub method: String,
+    /// Path template, such as `/api/items/{int}`.
+    pub path: String,
+}
+
+impl RouteKey {
+    /// The key of what has no key of its own.
+    #[must_use]
+    pub fn other(destination: &str) -> Self {
+        Self {
+            destination: destination.to_owned(),
+            route_name: String::new(),
+            method: "*".to_owned(),
+            path: OTHER.to_owned(),
+        }
+    }
+
+    /// Method and path, with the route name in front where there is one: the metric label `route`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self.route_name.as_str() {
+            "" => format!("{} {}", self.method, self.path),
+            name => format!("{name} {} {}", self.method, self.path),
+        }
+    }
+
+    /// Writes the key.
+    pub fn encode(&self, writer: &mut Writer) {
+        for part in [&self.destination, &self.route_name, &self.method, &self.path] {
+            writer.text(part);
+        }
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// When the bytes are not a key.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut part = || reader.text(MAX_PART_BYTES).map(str::to_owned);
+        Ok(Self { destination: part()?, route_name: part()?, method: part()?, path: part()? })
+    }
+}
+
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.destination, self.label())
+    }
+}

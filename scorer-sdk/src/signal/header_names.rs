@@ -1,0 +1,115 @@
+//! Response header names, as a set: which are there, not what they say.
+
+use super::{NameHasher, Question, Rule, Signal, Token};
+use crate::facts::Exchange;
+
+/// Headers that the transport or a proxy sets, not the application.
+const IGNORED: [&str; 10] = [
+    "alt-svc",
+    "connection",
+    "content-length",
+    "date",
+    "grpc-message",
+    "grpc-status",
+    "keep-alive",
+    "server",
+    "transfer-encoding",
+    "via",
+];
+const IGNORED_PREFIXES: [&str; 3] = [":", "x-envoy-", "x-serin-"];
+/// Headers beyond this many count as one set with those before them.
+const MAX_HEADERS: usize = 48;
+
+/// The signal `header_names`.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderNameSet {
+    /// Further names that do not count.
+    pub ignored: Vec<String>,
+}
+
+impl HeaderNameSet {
+    fn counts(&self, name: &str) -> bool {
+        !(IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || IGNORED.contains(&name)
+            || self.ignored.iter().any(|ignored| ignored == name))
+    }
+}
+
+impl Signal for HeaderNameSet {
+    fn name(&self) -> &'static str {
+        "header_names"
+    }
+
+    fn questions(&self) -> Vec<Question> {
+        vec![Question {
+            name: "lost_header",
+            rule: Rule::Lost(0.995),
+            tolerance: 2.0,
+            weight: 0.1,
+            needs: 100.0,
+            bursty: false,
+            meaning: "lacks a header that the baseline always sends",
+        }]
+    }
+
+    fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {
+        if exchange.status? >= 400 {
+            return None;
+        }
+        let mut seen = [0u64; MAX_HEADERS];
+        let mut count = 0;
+        let mut sum = 0u64;
+        exchange.header_names?.visit(&mut |name| {
+            if !self.counts(name) {
+                return;
+            }
+            let hash = hasher.hash(name);
+            // A sum does not depend on the order; a header that came twice counts once.
+            if seen.iter().take(count).any(|known| *known == hash) {
+                return;
+            }
+            if let Some(free) = seen.get_mut(count) {
+                *free = hash;
+                count += 1;
+                sum = sum.wrapping_add(hash);
+            }
+        });
+        Some(Token::Name(sum))
+    }
+
+    fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {
+        let mut names: Vec<String> = Vec::new();
+        if let Some(header_names) = exchange.header_names {
+            header_names.visit(&mut |header| {
+                if names.len() < MAX_HEADERS && self.counts(header) {
+                    names.push(header.to_owned());
+                }
+            });
+        }
+        names.sort_unstable();
+        names.dedup();
+        name.push_str(&names.join(","));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(names: &[&str]) -> (Token, String) {
+        let names = names.to_vec();
+        let exchange = Exchange { header_names: Some(&names), ..crate::testing::exchange() };
+        let (signal, mut text) = (HeaderNameSet::default(), String::new());
+        signal.describe(&exchange, &mut text);
+        (signal.read(&exchange, &NameHasher::new(1)).unwrap(), text)
+    }
+
+    #[test]
+    fn order_repetition_and_transport_headers_do_not_matter() {
+        let one = token(&["etag", "vary", "set-cookie", "set-cookie", "date", ":status"]);
+        let two = token(&["x-envoy-upstream-service-time", "set-cookie", "vary", "etag"]);
+        assert_eq!(one, two);
+        assert_eq!(one.1, "etag,set-cookie,vary");
+        assert_ne!(one.0, token(&["etag", "vary"]).0);
+    }
+}

@@ -1,0 +1,62 @@
+//! Latency: log buckets of microseconds.
+
+use super::{Direction, NameHasher, Question, Rule, Signal, Token};
+use crate::facts::Exchange;
+use crate::sketch::buckets;
+
+/// The signal `latency`, with the margins below which a difference is nobody's concern: an odds
+/// ratio says how sure a shift is, not how large, and between two pods that answer in 10.0 and
+/// 10.2 ms it grows without bound.
+#[derive(Debug, Clone, Copy)]
+pub struct Latency {
+    /// Relative margin on top of the baseline's quantile: 0.1 is 10%.
+    pub margin: f64,
+    /// Absolute margin in microseconds; the larger of the two counts.
+    pub floor_us: u64,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self { margin: 0.1, floor_us: 1_000 }
+    }
+}
+
+const fn slow(name: &'static str, q: f64, weight: f64, needs: f64, meaning: &'static str) -> Question {
+    Question { name, rule: Rule::Above(q), tolerance: 2.0, weight, needs, bursty: true, meaning }
+}
+
+impl Signal for Latency {
+    fn name(&self) -> &'static str {
+        "latency"
+    }
+
+    fn questions(&self) -> Vec<Question> {
+        vec![
+            slow("slow_p50", 0.5, 0.12, 50.0, "is slower than the baseline's median"),
+            slow("slow_p95", 0.95, 0.12, 100.0, "is slower than the baseline's 95th percentile"),
+            slow("slow_p99", 0.99, 0.06, 300.0, "is slower than the baseline's 99th percentile"),
+        ]
+    }
+
+    fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
+        exchange.duration_us.map(|duration| Token::Number(buckets::code(duration)))
+    }
+
+    fn label(&self, code: u16) -> String {
+        format!("{:.1} ms", buckets::upper_bound(code) as f64 / 1_000.0)
+    }
+
+    fn group(&self, code: u16) -> u16 {
+        code >> 3
+    }
+
+    fn widen(&self, code: u16, _: Direction) -> u16 {
+        let edge = buckets::upper_bound(code);
+        let margin = (edge as f64 * self.margin) as u64;
+        buckets::code(edge.saturating_add(margin.max(self.floor_us)))
+    }
+
+    fn smallest_change(&self) -> f64 {
+        0.15
+    }
+}

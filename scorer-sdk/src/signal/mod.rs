@@ -1,0 +1,96 @@
+//! Signals: ways to look at an exchange, and the yes/no questions put to each.
+//!
+//! A signal maps an exchange to a [`Token`] from a bounded set. Its [`Question`]s say when a token
+//! would be bad; their cuts and sets come from the baseline's past ([`question`]). One file a
+//! signal, all with the same anatomy; a user's own implements [`Signal`] and is handed to
+//! [`crate::config::Plan::with_signal`].
+
+pub mod content_type;
+pub mod header_names;
+pub mod latency;
+pub mod outcome;
+pub mod question;
+pub mod size;
+
+use crate::facts::Exchange;
+use core::hash::BuildHasher;
+pub use question::{Asked, Question, Rule};
+
+/// A signal's value for one exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Token {
+    /// A number with a fixed meaning: a status, a log bucket.
+    Number(u16),
+    /// The hash of a name; the name itself is asked for with [`Signal::describe`] when the hash is
+    /// new, so that the hot path writes no text.
+    Name(u64),
+}
+
+/// Hashes names, with a seed of the owner's choice: chosen keys must not meet in one place.
+#[derive(Debug, Clone)]
+pub struct NameHasher {
+    state: foldhash::fast::FixedState,
+}
+
+impl NameHasher {
+    /// A hasher with this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { state: foldhash::fast::FixedState::with_seed(seed) }
+    }
+
+    /// The hash of a name.
+    #[must_use]
+    pub fn hash(&self, name: &str) -> u64 {
+        self.state.hash_one(name)
+    }
+}
+
+/// One way to look at an exchange.
+pub trait Signal: Send + Sync {
+    /// Name, as in the config and in metrics: lower case with underscores.
+    fn name(&self) -> &'static str;
+
+    /// The questions put to this signal's tokens.
+    fn questions(&self) -> Vec<Question>;
+
+    /// The token of `exchange`; `None` when the exchange says nothing about this signal.
+    fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token>;
+
+    /// Appends the name behind a [`Token::Name`] of this exchange.
+    fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {
+        let _ = (exchange, name);
+    }
+
+    /// What a [`Token::Number`] means, for people.
+    fn label(&self, code: u16) -> String {
+        code.to_string()
+    }
+
+    /// Groups numbers for the change test, which has no tolerance and wants few, wide tokens.
+    fn group(&self, code: u16) -> u16 {
+        code
+    }
+
+    /// The code of the bucket that holds `value` shifted by the tolerated margin; only signals whose
+    /// questions ask for quantiles need it.
+    fn widen(&self, code: u16, direction: Direction) -> u16 {
+        let _ = direction;
+        code
+    }
+
+    /// Whether two versions whose tokens differ by this total variation distance (0 to 1) may be
+    /// called different by the change test.
+    fn smallest_change(&self) -> f64 {
+        0.05
+    }
+}
+
+/// To which side a cut is moved by the tolerated margin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Towards smaller values.
+    Down,
+    /// Towards larger values.
+    Up,
+}

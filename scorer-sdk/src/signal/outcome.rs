@@ -1,0 +1,126 @@
+//! Outcome: the status, the gRPC status where the content type is gRPC, or how it broke off.
+
+use super::{NameHasher, Question, Rule, Signal, Token};
+use crate::facts::{Ending, Exchange};
+
+/// No response came.
+pub const NO_RESPONSE: u16 = 0;
+/// The upstream broke off.
+pub const RESET: u16 = 1;
+/// The client went away before there was a response.
+pub const CLIENT_GONE: u16 = 2;
+/// gRPC status `n` is this plus `n`.
+pub const GRPC: u16 = 1000;
+
+/// The signal `outcome`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outcome;
+
+/// Whether an outcome is the server's failure: 5xx, a reset, no response, or a gRPC status that
+/// OpenTelemetry's conventions count as the server's (UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
+/// INTERNAL, UNAVAILABLE, DATA_LOSS).
+#[must_use]
+pub fn is_error(code: u16) -> bool {
+    matches!(code, NO_RESPONSE | RESET | 500..=599)
+        || matches!(code.checked_sub(GRPC), Some(2 | 4 | 12 | 13 | 14 | 15))
+}
+
+/// Whether the server refused the request as the client's fault: 4xx, or one of the other gRPC
+/// statuses but OK and CANCELLED.
+#[must_use]
+pub fn is_refused(code: u16) -> bool {
+    matches!(code, 400..=499)
+        || matches!(code.checked_sub(GRPC), Some(3 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 16))
+}
+
+/// The code of an exchange's outcome.
+#[must_use]
+pub fn code(exchange: &Exchange<'_>) -> Option<u16> {
+    match (exchange.ending, exchange.status) {
+        (Ending::InFlight, _) => None,
+        (Ending::Reset, _) => Some(RESET),
+        (Ending::ClientGone, None) => Some(CLIENT_GONE),
+        (_, None) => Some(NO_RESPONSE),
+        (_, Some(status)) => Some(match exchange.grpc_status {
+            Some(grpc) => GRPC + grpc.min(17),
+            None => status.clamp(100, 599),
+        }),
+    }
+}
+
+impl Signal for Outcome {
+    fn name(&self) -> &'static str {
+        "outcome"
+    }
+
+    fn questions(&self) -> Vec<Question> {
+        vec![
+            Question {
+                name: "error",
+                rule: Rule::Fixed(is_error),
+                tolerance: 1.5,
+                weight: 0.25,
+                needs: 0.0,
+            bursty: false,
+                meaning: "fails (5xx, reset, no answer, gRPC server error)",
+            },
+            Question {
+                name: "refused",
+                rule: Rule::Fixed(is_refused),
+                tolerance: 2.0,
+                weight: 0.1,
+                needs: 0.0,
+            bursty: false,
+                meaning: "is refused (4xx, gRPC client error)",
+            },
+            Question {
+                name: "unusual_status",
+                rule: Rule::Unusual(0.001),
+                tolerance: 2.0,
+                weight: 0.05,
+                needs: 100.0,
+            bursty: false,
+                meaning: "has a status that the baseline hardly ever shows",
+            },
+        ]
+    }
+
+    fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
+        code(exchange).map(Token::Number)
+    }
+
+    fn label(&self, code: u16) -> String {
+        match code {
+            NO_RESPONSE => "no response".to_owned(),
+            RESET => "reset".to_owned(),
+            CLIENT_GONE => "client gone".to_owned(),
+            GRPC.. => format!("grpc {}", code - GRPC),
+            status => status.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_told_apart() {
+        let cases = [
+            (500, true, false),
+            (503, true, false),
+            (404, false, true),
+            (200, false, false),
+            (NO_RESPONSE, true, false),
+            (RESET, true, false),
+            (CLIENT_GONE, false, false),
+            (GRPC, false, false),
+            (GRPC + 1, false, false),
+            (GRPC + 5, false, true),
+            (GRPC + 14, true, false),
+        ];
+        for (code, error, refused) in cases {
+            assert_eq!((is_error(code), is_refused(code)), (error, refused), "{code}");
+        }
+    }
+}

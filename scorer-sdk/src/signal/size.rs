@@ -1,0 +1,63 @@
+//! Size: log buckets of the response body's bytes.
+
+use super::{Direction, NameHasher, Question, Rule, Signal, Token};
+use crate::facts::{Ending, Exchange};
+use crate::sketch::buckets;
+
+/// The signal `size`.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Relative margin around the baseline's range: 0.1 is 10%.
+    pub margin: f64,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { margin: 0.1 }
+    }
+}
+
+impl Signal for Size {
+    fn name(&self) -> &'static str {
+        "size"
+    }
+
+    fn questions(&self) -> Vec<Question> {
+        vec![Question {
+            name: "size",
+            rule: Rule::Outside(0.005, 0.995),
+            tolerance: 2.0,
+            weight: 0.1,
+            needs: 200.0,
+            bursty: false,
+            meaning: "has a body outside the baseline's range of sizes",
+        }]
+    }
+
+    fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
+        // A failure has another body; it counts as a failure and not twice.
+        if exchange.ending != Ending::Complete || exchange.status? >= 400 {
+            return None;
+        }
+        exchange.response_bytes.map(|bytes| Token::Number(buckets::code(bytes)))
+    }
+
+    fn label(&self, code: u16) -> String {
+        format!("{} B", buckets::upper_bound(code))
+    }
+
+    fn group(&self, code: u16) -> u16 {
+        code >> 3
+    }
+
+    fn widen(&self, code: u16, direction: Direction) -> u16 {
+        match direction {
+            Direction::Up => {
+                buckets::code((buckets::upper_bound(code) as f64 * (1.0 + self.margin)) as u64)
+            }
+            Direction::Down => {
+                buckets::code((buckets::lower_bound(code) as f64 * (1.0 - self.margin)) as u64)
+            }
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! The tally: what one worker counts between two ticks.
+//!
+//! The hot path: one look-up of the route and one count per signal. No evidence is computed here
+//! and nothing is shared; at each tick [`Tally::take`] hands over a [`Delta`].
+
+use crate::config::Plan;
+use crate::delta::{Delta, Overflow, RouteDelta, VersionDelta};
+use crate::facts::{Ending, Exchange};
+use crate::route::{PathTree, RouteKey, TemplateId};
+use crate::signal::{NameHasher, Token};
+use crate::sketch::{Counts, NameTable, names};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// Most versions of one destination that are counted apart.
+pub const MAX_VERSIONS: usize = 4;
+/// Ticks without an exchange after which a route gives up its place when the table is full.
+const IDLE_TICKS: u32 = 600;
+
+/// A bounded set of texts that get small numbers.
+#[derive(Debug, Default)]
+struct Interner {
+    numbers: HashMap<String, u16, foldhash::fast::FixedState>,
+    limit: u16,
+}
+
+impl Interner {
+    fn new(seed: u64, limit: u16) -> Self {
+        let state = foldhash::fast::FixedState::with_seed(seed);
+        Self { numbers: HashMap::with_hasher(state), limit }
+    }
+
+    /// The number of `text`; `None` when it is new and the set is full or the text too long.
+    fn number(&mut self, text: &str) -> Option<u16> {
+        if let Some(number) = self.numbers.get(text) {
+            return Some(*number);
+        }
+        let number = u16::try_from(self.numbers.len()).ok()?;
+        if number >= self.limit || text.len() > crate::route::key::MAX_PART_BYTES {
+            return None;
+        }
+        self.numbers.insert(text.to_owned(), number);
+        Some(number)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Identity {
+    destination: u16,
+    route_name: u16,
+    method: u16,
+    template: TemplateId,
+}
+
+/// A route's place in this worker's table. Should the route have given up its place meanwhile, the
+/// place is known to be stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoutePlace {
+    slot: u32,
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct RouteTally {
+    identity: Option<Identity>,
+    key: RouteKey,
+    /// Per signal, the names seen, with the hashes that stand for them.
+    names: Vec<NameTable>,
+    hashes: Vec<Vec<u64>>,
+    versions: Vec<VersionTally>,
+    idle_ticks: u32,
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct VersionTally {
+    version: String,
+    exchanges: u64,
+    counts: Vec<Counts>,
+}
+
+/// What one worker counts between two ticks.
+pub struct Tally {
+    plan: Arc<Plan>,
+    hasher: NameHasher,
+    paths: PathTree,
+    destinations: Interner,
+    route_names: Interner,
+    methods: Interner,
+    places: HashMap<Identity, u32, foldhash::fast::FixedState>,
+    routes: Vec<RouteTally>,
+    free: Vec<u32>,
+    other: HashMap<u16, u32, foldhash::fast::FixedState>,
+    overflow: Overflow,
+    paths_overflowed: u64,
+    scratch: String,
+}
+
+impl Tally {
+    /// An empty tally. `seed` keys its hash tables: where requests choose the keys, it should
+    /// differ from process to process.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
+        let state = || foldhash::fast::FixedState::with_seed(seed);
+        Self {
+            hasher: NameHasher::new(seed),
+            paths: PathTree::new(plan.paths.clone(), seed),
+            destinations: Interner::new(seed, 256),
+            route_names: Interner::new(seed, 256),
+            methods: Interner::new(seed, 16),
+            places: HashMap::with_hasher(state()),
+            routes: Vec::new(),
+            free: Vec::new(),
+            other: HashMap::with_hasher(state()),
+            overflow: Overflow::default(),
+            paths_overflowed: 0,
+            scratch: String::new(),
+            plan,
+        }
+    }
+
+    /// The route of a request, known before its response is. `None` when there are more destinations
+    /// than the tally holds; that is counted.
+    pub fn route(
+        &mut self,
+        destination: &str,
+        route_name: &str,
+        method: &str,
+        path: &str,
+    ) -> Option<RoutePlace> {
+        let Some(number) = self.destinations.number(destination) else {
+            self.overflow.destinations += 1;
+            return None;
+        };
+        let identity = match (self.route_names.number(route_name), self.methods.number(method)) {
+            (Some(route_name), Some(method)) => Some(Identity {
+                destination: number,
+                route_name,
+                method,
+                template: self.paths.resolve(path),
+            }),
+            _ => None,
+        };
+        if let Some(place) = identity.and_then(|identity| self.places.get(&identity)) {
+            return self.place(*place);
+        }
+        match identity {
+            Some(identity) if self.places.len() < self.plan.max_routes => {
+                let key = RouteKey {
+                    destination: destination.to_owned(),
+                    route_name: route_name.to_owned(),
+                    method: method.to_owned(),
+                    path: self.paths.text(identity.template).to_owned(),
+                };
+                let place = self.add_route(Some(identity), key);
+                self.places.insert(identity, place);
+                self.place(place)
+            }
+            _ => {
+                self.overflow.routes += 1;
+                if let Some(place) = self.other.get(&number) {
+                    return self.place(*place);
+                }
+                let place = self.add_route(None, RouteKey::other(destination));
+                self.other.insert(number, place);
+                self.place(place)
+            }
+        }
+    }
+
+    fn add_route(&mut self, identity: Option<Identity>, key: RouteKey) -> u32 {
+        let signals = self.plan.signals.len();
+        let mut route = RouteTally {
+            identity,
+            key,
+            names: vec![NameTable::default(); signals],
+            hashes: vec![Vec::new(); signals],
+            versions: Vec::new(),
+            idle_ticks: 0,
+            generation: 0,
+        };
+        if let Some(slot) = self.free.pop()
+            && let Some(old) = self.routes.get_mut(slot as usize)
+        {
+            route.generation = old.generation.wrapping_add(1);
+            *old = route;
+            return slot;
+        }
+        self.routes.push(route);
+        (self.routes.len() - 1) as u32
+    }
+
+    fn place(&self, slot: u32) -> Option<RoutePlace> {
+        let generation = self.routes.get(slot as usize)?.generation;
+        Some(RoutePlace { slot, generation })
+    }
+
+    /// The key behind a place; `None` when it is stale.
+    #[must_use]
+    pub fn key(&self, place: RoutePlace) -> Option<&RouteKey> {
+        self.routes
+            .get(place.slot as usize)
+            .filter(|route| route.generation == place.generation)
+            .map(|route| &route.key)
+    }
+
+    /// Counts an exchange on its route. An exchange that is still in flight counts as a latency
+    /// alone; when it ends, [`Exchange::duration_us`] is `None` and the rest is counted.
+    pub fn record(&mut self, exchange: &Exchange<'_>) {
+        if let Some(place) =
+            self.route(exchange.destination, exchange.route_name, exchange.method, exchange.path)
+        {
+            self.record_at(place, exchange);
+        }
+    }
+
+    /// Counts an exchange whose route is known already.
+    pub fn record_at(&mut self, place: RoutePlace, exchange: &Exchange<'_>) {
+        let Some(route) = self
+            .routes
+            .get_mut(place.slot as usize)
+            .filter(|route| route.generation == place.generation)
+        else {
+            self.overflow.routes += 1;
+            return;
+        };
+        let signals = self.plan.signals.as_slice();
+        let known = route.versions.iter().position(|known| known.version == exchange.version);
+        if known.is_none() && route.versions.len() < MAX_VERSIONS {
+            route.versions.push(VersionTally {
+                version: exchange.version.to_owned(),
+                exchanges: 0,
+                counts: vec![Counts::default(); signals.len()],
+            });
+        }
+        let place = known.unwrap_or(route.versions.len().saturating_sub(1));
+        let Some(tally) =
+            route.versions.get_mut(place).filter(|tally| tally.version == exchange.version)
+        else {
+            self.overflow.versions += 1;
+            return;
+        };
+        if exchange.ending != Ending::InFlight {
+            tally.exchanges += 1;
+        }
+        let tables = route.names.iter_mut().zip(route.hashes.iter_mut());
+        for ((signal, counts), (table, hashes)) in
+            signals.iter().zip(tally.counts.iter_mut()).zip(tables)
+        {
+            match signal.read(exchange, &self.hasher) {
+                None => {}
+                Some(Token::Number(code)) => counts.add(code, 1),
+                Some(Token::Name(hash)) => {
+                    let code = match hashes.iter().position(|known| *known == hash) {
+                        Some(place) => place as u16,
+                        None => {
+                            self.scratch.clear();
+                            signal.describe(exchange, &mut self.scratch);
+                            let code = table.code(&self.scratch);
+                            if usize::from(code) == hashes.len() && code != names::OTHER {
+                                hashes.push(hash);
+                            }
+                            code
+                        }
+                    };
+                    self.overflow.names += u64::from(code == names::OTHER);
+                    counts.add(code, 1);
+                }
+            }
+        }
+    }
+
+    /// Counts a request that could not be given to a version: answered by the proxy itself, or by
+    /// an upstream that belongs to no version.
+    pub fn record_unattributed(&mut self) {
+        self.overflow.unattributed += 1;
+    }
+
+    /// Hands over what was counted since the last call.
+    pub fn take(&mut self) -> Delta {
+        let mut delta = Delta { overflow: self.overflow, ..Delta::default() };
+        let overflowed = self.paths.overflowed();
+        delta.overflow.paths = overflowed - self.paths_overflowed;
+        self.paths_overflowed = overflowed;
+        self.overflow = Overflow::default();
+        for route in &mut self.routes {
+            let versions: Vec<VersionDelta> = route
+                .versions
+                .iter_mut()
+                .filter(|tally| {
+                    tally.exchanges > 0 || tally.counts.iter().any(|counts| !counts.is_empty())
+                })
+                .map(|tally| VersionDelta {
+                    version: tally.version.clone(),
+                    exchanges: core::mem::take(&mut tally.exchanges),
+                    counts: tally.counts.iter_mut().map(core::mem::take).collect(),
+                })
+                .collect();
+            if versions.is_empty() {
+                route.idle_ticks = route.idle_ticks.saturating_add(1);
+            } else {
+                route.idle_ticks = 0;
+                let (key, names) = (route.key.clone(), route.names.clone());
+                delta.routes.push(RouteDelta { key, names, versions });
+            }
+        }
+        if self.places.len() >= self.plan.max_routes {
+            self.evict();
+        }
+        delta
+    }
+
+    /// Drops the routes that have been idle for long, so that new ones find a place.
+    fn evict(&mut self) {
+        for (slot, route) in (0..).zip(&mut self.routes) {
+            if route.idle_ticks < IDLE_TICKS {
+                continue;
+            }
+            if let Some(identity) = route.identity.take() {
+                self.places.remove(&identity);
+                route.generation = route.generation.wrapping_add(1);
+                self.free.push(slot);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Reader, Writer};
+    use crate::testing::exchange;
+
+    fn tally(config: &str) -> Tally {
+        Tally::new(Arc::new(Plan::from_json(config).unwrap()), 7)
+    }
+
+    #[test]
+    fn every_exchange_is_in_exactly_one_delta() {
+        let mut tally = tally("{}");
+        for number in 0..10 {
+            tally.record(&Exchange { path: &format!("/api/products/{number}"), ..exchange() });
+        }
+        assert_eq!(tally.take().exchanges(), 10);
+        assert!(tally.take().is_empty());
+    }
+
+    #[test]
+    fn an_exchange_in_flight_counts_as_a_latency_and_later_as_the_rest() {
+        let mut tally = tally("{}");
+        tally.record(&Exchange { ending: Ending::InFlight, status: None, ..exchange() });
+        let delta = tally.take();
+        assert_eq!(delta.exchanges(), 0);
+        let counted: Vec<u64> =
+            delta.routes[0].versions[0].counts.iter().map(Counts::total).collect();
+        assert_eq!(counted.iter().sum::<u64>(), 1);
+        tally.record(&Exchange { duration_us: None, ..exchange() });
+        let delta = tally.take();
+        assert_eq!(delta.exchanges(), 1);
+        let now: Vec<u64> =
+            delta.routes[0].versions[0].counts.iter().map(Counts::total).collect();
+        assert!(counted.iter().zip(&now).all(|(before, after)| before * after == 0));
+    }
+
+    #[test]
+    fn routes_beyond_the_limit_share_one_and_are_counted() {
+        let mut tally = tally(r#"{"routes": {"max": 2}}"#);
+        for name in ["a", "b", "c", "d"] {
+            tally.record(&Exchange { path: &format!("/{name}"), ..exchange() });
+        }
+        let delta = tally.take();
+        assert_eq!((delta.exchanges(), delta.overflow.routes), (4, 2));
+        assert_eq!(delta.routes.len(), 3);
+        assert_eq!(delta.routes[2].key, RouteKey::other("shop"));
+    }
+
+    #[test]
+    fn an_idle_route_makes_room_and_its_old_place_is_stale() {
+        let mut tally = tally(r#"{"routes": {"max": 1}}"#);
+        let old = tally.route("shop", "", "GET", "/a").unwrap();
+        for _ in 0..=IDLE_TICKS {
+            tally.take();
+        }
+        let new = tally.route("shop", "", "GET", "/b").unwrap();
+        assert_eq!(tally.key(new).unwrap().path, "/b");
+        assert_eq!(tally.key(old), None);
+    }
+
+    #[test]
+    fn a_delta_survives_the_codec_and_a_damaged_one_is_refused() {
+        let mut tally = tally("{}");
+        tally.record(&exchange());
+        tally.record_unattributed();
+        let delta = tally.take();
+        let mut writer = Writer::new();
+        delta.encode(&mut writer);
+        let bytes = writer.into_bytes();
+        assert_eq!(Delta::decode(&mut Reader::new(&bytes)), Ok(delta));
+        for end in 0..bytes.len() {
+            assert!(Delta::decode(&mut Reader::new(&bytes[..end])).is_err());
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Verdicts and what carries them.
+
+use crate::evidence::Interval;
+use crate::route::RouteKey;
+use core::fmt;
+
+/// What is to be thought of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Verdict {
+    /// Too little was judged to say anything.
+    #[default]
+    Learning,
+    /// Enough was judged, and nothing speaks against it.
+    Healthy,
+    /// Evidence is gathering: half of what is needed, in logs.
+    Suspect,
+    /// The candidate is worse than tolerated; wrong with at most the configured chance.
+    Anomalous,
+}
+
+impl Verdict {
+    /// All verdicts, the worst last.
+    pub const ALL: [Self; 4] = [Self::Learning, Self::Healthy, Self::Suspect, Self::Anomalous];
+
+    /// The name in metrics, headers and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Learning => "learning",
+            Self::Healthy => "healthy",
+            Self::Suspect => "suspect",
+            Self::Anomalous => "anomalous",
+        }
+    }
+
+    /// The number in metrics and bytes: 0 learning to 3 anomalous.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The verdict with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How often exchanges of one arm were in a category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rate {
+    /// Exchanges in the category.
+    pub inside: u64,
+    /// All exchanges that the question was put to.
+    pub total: u64,
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = 100.0 * self.inside as f64 / self.total.max(1) as f64;
+        write!(f, "{percent:.1}% ({} of {})", self.inside, self.total)
+    }
+}
+
+/// A route and a category in which the candidate is worse.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reason {
+    /// The route.
+    pub route: RouteKey,
+    /// Name of the category.
+    pub category: &'static str,
+    /// What an exchange in the category does, for people.
+    pub meaning: &'static str,
+    /// Further words on what differs, such as the names of lost headers.
+    pub detail: String,
+    /// Evidence of this pair alone, in nats.
+    pub evidence: f64,
+    /// The candidate, since the difference began.
+    pub candidate: Rate,
+    /// The baseline, over the same blocks; for a guard, what the reference says.
+    pub baseline: Rate,
+    /// Most likely odds ratio.
+    pub odds_ratio: Option<f64>,
+    /// Odds ratios that are not ruled out, at confidence one minus the configured false alarm.
+    pub interval: Interval,
+}
+
+impl Reason {
+    /// One sentence. `candidate` and `baseline` are the names of the versions.
+    #[must_use]
+    pub fn sentence(&self, candidate: &str, baseline: &str) -> String {
+        let mut text = format!(
+            "{}: {} of {candidate} {}, against {} of {baseline}",
+            self.route,
+            self.candidate,
+            self.meaning,
+            self.baseline
+        );
+        if !self.detail.is_empty() {
+            text.push_str(&format!(" [{}]", self.detail));
+        }
+        match (self.odds_ratio, self.interval.lower, self.interval.upper) {
+            (Some(ratio), Some(lower), Some(upper)) => {
+                text.push_str(&format!("; odds ratio {ratio:.1} ({lower:.1} to {upper:.1})"));
+            }
+            (_, Some(lower), None) => text.push_str(&format!("; odds ratio above {lower:.1}")),
+            (Some(ratio), None, Some(upper)) => {
+                text.push_str(&format!("; odds ratio {ratio:.1} (below {upper:.1})"));
+            }
+            _ => {}
+        }
+        text
+    }
+}
+
+/// A route and a signal on which the versions behave differently, for better or worse.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// The route.
+    pub route: RouteKey,
+    /// Name of the signal.
+    pub signal: &'static str,
+    /// Evidence of this pair alone, in nats.
+    pub evidence: f64,
+    /// Total variation distance between the two versions' tokens, 0 to 1.
+    pub distance: f64,
+}
+
+/// What is decided about one destination.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decision {
+    /// The destination.
+    pub destination: String,
+    /// The stable version; empty while none was seen.
+    pub baseline: String,
+    /// The new version; empty while there is none.
+    pub candidate: String,
+    /// What is to be thought of the candidate.
+    pub verdict: Verdict,
+    /// Evidence over all routes and categories, in nats.
+    pub evidence: f64,
+    /// Evidence that is enough, in nats.
+    pub threshold: f64,
+    /// Evidence that the versions differ at all, in nats.
+    pub change_evidence: f64,
+    /// Exchanges of the baseline since the candidate came.
+    pub baseline_exchanges: u64,
+    /// Exchanges of the candidate, judged or not.
+    pub candidate_exchanges: u64,
+    /// Exchanges of the candidate that were judged.
+    pub judged_exchanges: u64,
+    /// Candidate exchanges at the moment of the anomalous verdict.
+    pub exchanges_at_verdict: u64,
+    /// Milliseconds since the epoch of the candidate's first exchange.
+    pub started_ms: u64,
+    /// Milliseconds since the epoch of the anomalous verdict; 0 when there is none.
+    pub verdict_ms: u64,
+    /// Share of the requests that `steer` sends to the baseline: 0 without a verdict.
+    pub steer_share: f64,
+    /// What carries the verdict, the strongest first.
+    pub reasons: Vec<Reason>,
+    /// Where the versions behave differently.
+    pub differences: Vec<Difference>,
+    /// For a guard: the routes and categories that may be refused.
+    pub condemned: Vec<(RouteKey, &'static str)>,
+}
+
+impl Decision {
+    /// Why, in one sentence.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        match (self.verdict, self.reasons.first()) {
+            (_, _) if self.candidate.is_empty() => {
+                format!("{}: only one version has been seen", self.destination)
+            }
+            (Verdict::Learning, _) => format!(
+                "{} candidate exchanges judged so far: too few for a verdict",
+                self.judged_exchanges
+            ),
+            (Verdict::Healthy, _) | (_, None) => format!(
+                "nothing speaks against {}: {} exchanges judged beside {}, evidence {:.1} of {:.1}",
+                self.candidate,
+                self.judged_exchanges,
+                self.baseline,
+                self.evidence.max(0.0),
+                self.threshold
+            ),
+            (_, Some(reason)) => {
+                let more = self.reasons.len().saturating_sub(1);
+                let mut text = reason.sentence(&self.candidate, &self.baseline);
+                if more > 0 {
+                    text.push_str(&format!("; and {more} more"));
+                }
+                text
+            }
+        }
+    }
+
+    /// Whether the versions behave differently, for better or worse.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        !self.differences.is_empty()
+    }
+}

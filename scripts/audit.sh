@@ -1,0 +1,29 @@
+#!/bin/sh
+# Licences, sources and advisories of all dependencies, as deny.toml wants them.
+# A tool or database that cannot be had here is said and skipped; what can be checked must pass.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+version=0.20.2
+tools=$PWD/.cache/tools
+
+export PATH="$tools/bin:$PATH"
+if [ "$(cargo-deny --version 2>/dev/null)" != "cargo-deny $version" ]; then
+    echo "building cargo-deny $version into .cache/tools (once, a minute or two)"
+    # Unoptimised: it runs for seconds. A target folder of its own keeps its build out of ours.
+    if ! CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$tools/target" \
+        cargo install --quiet --locked --debug --root "$tools" "cargo-deny@$version"; then
+        echo "cargo-deny cannot be had here: skipped (elsewhere: cargo install --locked cargo-deny@$version)"
+        exit 0
+    fi
+    rm -rf "$tools/target"
+fi
+
+cargo deny check --hide-inclusion-graph licenses bans sources || exit 1
+
+# Only the fetch may fail for want of a network.
+if reason=$(GIT_TERMINAL_PROMPT=0 cargo deny fetch db 2>&1); then
+    cargo deny check --hide-inclusion-graph advisories
+else
+    printf '%s\n' "$reason" | grep . | tail -n 1
+    echo "advisory database not reachable: skipped"
+fi
