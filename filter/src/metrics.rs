@@ -135,6 +135,7 @@ impl Metrics {
         // The alarms first: should the cap be reached, they are there.
         self.set(host, "serin_heartbeat_seconds", &[], now.as_secs());
         self.set(host, "serin_state_bytes", &[], state_bytes);
+        self.set(host, "serin_folded_exchanges", &[], judge.folded());
         for decision in decisions.iter().filter(|decision| !decision.candidate.is_empty()) {
             let labels = [
                 ("destination", label(&decision.destination)),

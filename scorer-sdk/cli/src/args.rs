@@ -3,13 +3,6 @@
 use crate::input::Format;
 use clap::{Args, Parser, Subcommand};
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0   done; of replay: no candidate was found anomalous
-  1   an input or a config cannot be used, or a file cannot be read or written
-  2   wrong use of the command line
-  10  replay: a candidate was found anomalous";
-
 const AFTER_HELP: &str = "\
 Examples:
   serin replay shop.jsonl                      judge a recorded rollout
@@ -79,7 +72,7 @@ Exit codes:
 
 /// Judge canaries from recordings, and make and check what the filter runs on.
 #[derive(Debug, Parser)]
-#[command(name = "serin", version, after_help = EXIT_CODES, after_long_help = AFTER_HELP)]
+#[command(name = "serin", version, after_help = AFTER_HELP)]
 #[command(arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.

@@ -307,3 +307,73 @@ impl<'a> Replay<'a> {
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(start: f64, duration_ms: f64) -> Record {
+        let line = format!(
+            r#"{{"start":{start},"destination":"shop","method":"GET","path":"/","version":"v1","duration_ms":{duration_ms},"status":200}}"#
+        );
+        Record::parse(&line).unwrap()
+    }
+
+    fn replay() -> Replay<'static> {
+        Replay::new(Arc::new(Plan::from_json("").unwrap()), None)
+    }
+
+    #[test]
+    fn the_window_is_bounded_in_time_exchanges_and_bytes() {
+        let mut by_time = replay();
+        for second in 0..200 {
+            by_time
+                .push(record(1e9 + f64::from(second), 1.0), 100)
+                .unwrap();
+        }
+        assert!((60..=61).contains(&by_time.pending.len()));
+
+        let mut by_bytes = replay();
+        for number in 0..3_000 {
+            by_bytes
+                .push(record(1e9 + f64::from(number) * 1e-3, 1.0), 1 << 16)
+                .unwrap();
+        }
+        assert_eq!(by_bytes.pending.len(), 1_024);
+
+        let mut by_number = replay();
+        for _ in 0..WINDOW_EXCHANGES + 50_000 {
+            by_number.push(record(1e9, 1.0), 100).unwrap();
+        }
+        assert_eq!(by_number.pending.len(), WINDOW_EXCHANGES);
+        assert!(by_number.by_start.len() <= 2 * WINDOW_EXCHANGES + 1_000);
+    }
+
+    #[test]
+    fn an_exchange_that_crosses_ticks_in_flight_is_counted_once() {
+        let mut replay = replay();
+        for number in 0..2_000 {
+            replay
+                .push(record(1e9 + f64::from(number) * 0.01, 5.0), 100)
+                .unwrap();
+        }
+        replay.push(record(1e9 + 10.0, 15_000.0), 100).unwrap();
+        while !replay.by_end.is_empty() {
+            replay.observe_next().unwrap();
+        }
+        replay.tick(1_000_000_100_000_000).unwrap();
+        assert_eq!(replay.engine.judge().folded(), 2_001);
+        assert!(replay.pending.is_empty() && replay.in_flight.is_empty());
+        assert!(replay.by_start.is_empty());
+        assert_eq!(replay.bytes, 0);
+    }
+
+    #[test]
+    fn a_gap_is_cut_to_three_minutes_of_ticks() {
+        let mut replay = replay();
+        replay.push(record(1e9, 1.0), 100).unwrap();
+        replay.push(record(1e9 + 86_400.0, 1.0), 100).unwrap();
+        let found = replay.finish().unwrap();
+        assert_eq!(found.ticks, 181);
+    }
+}

@@ -99,7 +99,10 @@ fn meaning(plan: &Plan) -> Vec<(&'static str, String)> {
         ("role", role.to_owned()),
         (
             "baseline",
-            or_found(&plan.baseline, "found: the first version seen"),
+            match &plan.reject.reference {
+                Some(reference) => format!("{}, by the reference", reference.version),
+                None => or_found(&plan.baseline, "found: the first version seen"),
+            },
         ),
         (
             "candidate",

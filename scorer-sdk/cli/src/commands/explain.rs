@@ -151,19 +151,17 @@ fn report_json(reference: &Reference, rows: &[Row]) -> Value {
 
 fn report_text(reference: &Reference, rows: &[Row]) -> String {
     let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
-        .set_header([
-            "route",
-            "exchanges",
-            "outcomes",
-            "p50 ms",
-            "p95 ms",
-            "p99 ms",
-            "bytes p50",
-            "p99",
-            "content types",
-        ]);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header([
+        "route",
+        "exchanges",
+        "outcomes",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "bytes p50",
+        "p99",
+        "content types",
+    ]);
     for row in rows {
         let [p50, p95, p99] = row.latency_ms.map_or_else(Default::default, |found| {
             found.map(|value| format!("{value:.1}"))

@@ -1,0 +1,90 @@
+//! Processor time of a process, and which processor it runs on.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// Which core is measured and which one does everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cores {
+    /// For the proxies under measurement, and nothing else of ours.
+    pub(crate) measured: usize,
+    /// For the load generator and the upstream.
+    pub(crate) others: usize,
+}
+
+impl Cores {
+    /// The last and the first core that this process may use; `None` if that is the same one.
+    pub(crate) fn find() -> Option<Self> {
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        parse_cores(list)
+    }
+}
+
+/// Reads a list such as `0-3,8`.
+fn parse_cores(list: &str) -> Option<Cores> {
+    let number = |text: &str| text.trim().parse().ok();
+    let others = number(list.split([',', '-']).next()?)?;
+    let measured = number(list.rsplit([',', '-']).next()?)?;
+    (measured != others).then_some(Cores { measured, others })
+}
+
+/// Binds all threads of a process to a core; threads that it makes later inherit that.
+///
+/// # Errors
+/// When there is no `taskset` (package util-linux) or it refuses.
+pub(crate) fn pin(pid: u32, core: usize) -> Result<()> {
+    let status = Command::new("taskset")
+        .args(["-a", "-c", "-p", &core.to_string(), &pid.to_string()])
+        .stdout(Stdio::null())
+        .status()
+        .context("taskset, from the package util-linux")?;
+    ensure!(status.success(), "taskset ended with {status}");
+    Ok(())
+}
+
+/// Nanoseconds that all threads of a process have spent on a processor, in user and kernel.
+///
+/// # Errors
+/// When the kernel does not tell (no such process, or built without `CONFIG_SCHED_INFO`).
+pub(crate) fn cpu_ns(pid: u32) -> Result<u64> {
+    let tasks = format!("/proc/{pid}/task");
+    let mut sum = 0;
+    for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
+        let path = task?.path().join("schedstat");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let spent: u64 = text
+            .split_whitespace()
+            .next()
+            .and_then(|number| number.parse().ok())
+            .with_context(|| format!("{}: {text:?}", path.display()))?;
+        sum += spent;
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_measured_core_is_another_than_the_rest() {
+        let cores = |others, measured| Some(Cores { measured, others });
+        assert_eq!(parse_cores("\t0-1\n"), cores(0, 1));
+        assert_eq!(parse_cores("2,4-7"), cores(2, 7));
+        assert_eq!(parse_cores("3"), None);
+    }
+
+    #[test]
+    fn work_shows_as_processor_time() {
+        let before = cpu_ns(std::process::id()).unwrap();
+        let mut number = 1_u64;
+        for step in 0..20_000_000_u64 {
+            number = std::hint::black_box(number.wrapping_mul(31) ^ step);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(cpu_ns(std::process::id()).unwrap() > before + 1_000_000);
+    }
+}

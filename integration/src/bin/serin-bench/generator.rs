@@ -1,0 +1,148 @@
+//! Closed-loop load over a few kept connections, by one thread.
+//!
+//! Each connection has one request under way; answers are read in the connections' order, and each
+//! is followed at once by the next request. As blocking reads of a plain socket cost a few
+//! microseconds, far less than a proxy spends on a request, the proxy is what everybody waits for:
+//! its worker never sleeps, and finds as many requests at each turn as it could handle meanwhile.
+//! A proxy that idles between requests pays more for each (a system call to sleep and one to wake);
+//! that comes on top of every variant alike.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+/// Connections, and therefore requests under way.
+pub(crate) const CONNECTIONS: usize = 16;
+/// Longest wait for one answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Most response headers and bytes of an answer.
+const MAX_HEADERS: usize = 64;
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Headers of every request; with the four that Envoy makes or adds, twelve in all.
+const REQUEST_HEADERS: &str = "host: shop.example\r\n\
+    user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
+    accept: application/json\r\n\
+    accept-language: en-GB,en;q=0.7\r\n\
+    accept-encoding: gzip, deflate, br\r\n\
+    cookie: session=8f14e45fceea167a\r\n\
+    traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\
+    x-forwarded-for: 192.0.2.7\r\n";
+
+/// Open connections to one proxy.
+#[derive(Debug)]
+pub(crate) struct Generator {
+    connections: Vec<TcpStream>,
+    requests: Vec<String>,
+    next: usize,
+    buffer: Vec<u8>,
+}
+
+impl Generator {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
+        let connect = |_| -> Result<TcpStream> {
+            let stream = TcpStream::connect(address).context("connect")?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
+            Ok(stream)
+        };
+        let requests = paths()
+            .map(|path| format!("GET {path} HTTP/1.1\r\n{REQUEST_HEADERS}\r\n"))
+            .collect();
+        Ok(Self {
+            connections: (0..CONNECTIONS).map(connect).collect::<Result<_>>()?,
+            requests,
+            next: 0,
+            buffer: vec![0; MAX_ANSWER_BYTES],
+        })
+    }
+
+    /// Sends `count` requests and reads their answers.
+    ///
+    /// # Errors
+    /// When an answer is not a whole 200.
+    pub(crate) fn run(&mut self, count: usize) -> Result<()> {
+        let mut sent = 0;
+        let mut answered = 0;
+        while answered < count {
+            for connection in &mut self.connections {
+                // The first turn has nothing to read yet, the last one nothing to send.
+                if sent >= CONNECTIONS.min(count) && answered < sent {
+                    read_answer(connection, &mut self.buffer)?;
+                    answered += 1;
+                }
+                if sent < count {
+                    let request = self.requests.get(self.next).context("no requests")?;
+                    connection.write_all(request.as_bytes()).context("send")?;
+                    self.next = (self.next + 1) % self.requests.len();
+                    sent += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is asked for: four routes, two of them with ids, as a proxy in front of a shop sees them.
+fn paths() -> impl Iterator<Item = String> {
+    (0_u32..64).map(|number| match number % 4 {
+        0 => "/".to_owned(),
+        1 => "/api/products".to_owned(),
+        2 => format!("/api/products/{}?currency=EUR", number * 7 + 1),
+        _ => format!("/api/cart/7d44{number:04}-9f3a-4c1e-8b52-0a91c2e4d7f6"),
+    })
+}
+
+fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
+    let mut filled = 0;
+    let mut needed = None;
+    while needed.is_none_or(|needed| filled < needed) {
+        let room = buffer.get_mut(filled..).unwrap_or_default();
+        ensure!(!room.is_empty(), "an answer above {MAX_ANSWER_BYTES} bytes");
+        let read = connection.read(room).context("read an answer")?;
+        ensure!(read > 0, "the proxy closed a connection");
+        filled += read;
+        if needed.is_none() {
+            needed = answer_length(buffer.get(..filled).unwrap_or_default())?;
+        }
+    }
+    ensure!(needed == Some(filled), "bytes after the end of an answer");
+    Ok(())
+}
+
+/// Bytes of the answer, head and body; `None` while its head is not complete.
+fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head) = response.parse(bytes).context("parse an answer")? else {
+        return Ok(None);
+    };
+    ensure!(response.code == Some(200), "answered with {:?}", response.code);
+    let length = response
+        .headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case("content-length"))
+        .and_then(|header| std::str::from_utf8(header.value).ok()?.parse::<usize>().ok())
+        .context("an answer without content-length")?;
+    Ok(Some(head + length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_ends_where_its_length_says() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+        assert_eq!(answer_length(answer).unwrap(), Some(answer.len()));
+        assert_eq!(answer_length(&answer[..20]).unwrap(), None);
+        assert!(answer_length(b"HTTP/1.1 503 no\r\ncontent-length: 0\r\n\r\n").is_err());
+        assert!(answer_length(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+}

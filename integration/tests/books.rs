@@ -1,0 +1,52 @@
+//! Every exchange is counted exactly once.
+
+mod common;
+
+use anyhow::Result;
+use common::{config, filter, load, with};
+use serde_json::json;
+use serin_integration::metrics::Metrics;
+use serin_integration::one_at_a_time;
+use serin_integration::shop::Shops;
+use serin_integration::topology::Topology;
+use std::time::Duration;
+use tokio::time::sleep;
+
+fn sum(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> u64 {
+    metrics.select(name, labels).map(|sample| sample.value as u64).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_books_balance_over_both_workers_and_over_reloads_under_load() -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(5).await?;
+    let mut topology = Topology::builder("books", &shops)
+        .weights(60, 40)
+        .concurrency(2)
+        .filter(filter(&config("observe")))
+        .start()
+        .await?;
+    let load = load(&topology, 500.0, 6)?;
+    for healthy_after in [201, 202, 203] {
+        sleep(Duration::from_secs(4)).await;
+        // Another config: a new root context, while the old one's requests are still on their way.
+        let changed = with(config("observe"), json!({"healthy_after": healthy_after}));
+        topology.set_filters(vec![filter(&changed)]).await?;
+    }
+    sleep(Duration::from_secs(4)).await;
+    let tally = load.stop().await;
+    assert_eq!(tally.lost() - tally.errors(), 0, "{tally:?}");
+    sleep(Duration::from_secs(4)).await;
+    let metrics = topology.front.metrics().await?;
+    for (shop, version) in [(&shops.v1, "v1"), (&shops.v2, "v2")] {
+        let counted = sum(&metrics, "serin_exchanges_total", &[("version", version)]);
+        assert_eq!(counted, shop.received(), "{version}");
+    }
+    assert_eq!(sum(&metrics, "serin_exchanges_total", &[]), tally.sent);
+    assert_eq!(sum(&metrics, "serin_unattributed_total", &[]), 0);
+    assert_eq!(sum(&metrics, "serin_overflow_total", &[]), 0);
+    // What the workers counted has reached the judge, too: the last state knows of all of it.
+    let judged = sum(&metrics, "serin_folded_exchanges", &[]);
+    assert_eq!(judged, tally.sent);
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! What the live tests share: the shipped module, its config, and what to ask of its metrics.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use serin_integration::load::{Load, LoadOptions};
+use serin_integration::metrics::Metrics;
+use serin_integration::topology::{Topology, WasmFilter};
+use std::time::Duration;
+
+pub const MODULE: &str = "target/serin.wasm";
+pub const ANOMALOUS: f64 = 3.0;
+pub const HEALTHY: f64 = 1.0;
+
+/// The config of the front's filter.
+pub fn config(mode: &str) -> Value {
+    json!({
+        "mode": mode,
+        "baseline": "v1",
+        "candidate": "v2",
+        "warm_up": "3s",
+        "versions": {
+            "from": "clusters",
+            "destinations": {"shop": {"v1": ["shop-v1"], "v2": ["shop-v2"]}},
+        },
+    })
+}
+
+/// `config` with the fields of `more` in place of its own.
+pub fn with(mut config: Value, more: Value) -> Value {
+    if let (Value::Object(config), Value::Object(more)) = (&mut config, more) {
+        config.extend(more);
+    }
+    config
+}
+
+pub fn filter(config: &Value) -> WasmFilter {
+    WasmFilter::new(MODULE, config)
+}
+
+pub fn load(topology: &Topology, rate: f64, seed: u64) -> Result<Load> {
+    Load::start(LoadOptions::new(topology.address(), rate).seed(seed))
+}
+
+pub fn verdict(metrics: &Metrics) -> Option<f64> {
+    metrics.value("serin_verdict", &[("destination", "shop"), ("version", "v2")])
+}
+
+/// Waits for the verdict `anomalous`.
+pub async fn wait_for_anomalous(topology: &Topology, longest: Duration) -> Result<()> {
+    topology
+        .front
+        .wait_for_metrics("the verdict anomalous", longest, |metrics| {
+            verdict(metrics) == Some(ANOMALOUS)
+        })
+        .await
+        .context("waiting for the verdict")?;
+    Ok(())
+}
+
+/// The log line that announces a verdict.
+pub fn announcement(topology: &Topology, verdict: &str) -> Option<String> {
+    let text = topology.front.log_text();
+    let line = text.lines().find(|line| line.contains(&format!("shop v2 is {verdict}")))?;
+    line.split_once("serin: ").map(|(_, message)| message.to_owned())
+}

@@ -1,0 +1,75 @@
+//! Headers that only Serin may set, labels, and annotations.
+
+mod common;
+
+use anyhow::Result;
+use common::{config, filter, load};
+use serin_integration::load::{Load, LoadOptions};
+use serin_integration::one_at_a_time;
+use serin_integration::shop::{Route, Shops};
+use serin_integration::topology::Topology;
+use std::time::Duration;
+use tokio::time::sleep;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_sends_serins_headers_itself_changes_nothing() -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(11).await?;
+    let topology = Topology::builder("forged", &shops)
+        .weights(50, 50)
+        .concurrency(2)
+        .filter(filter(&config("observe")))
+        .start()
+        .await?;
+    let options = LoadOptions::new(topology.address(), 200.0)
+        .seed(12)
+        .header("x-serin-steer", "v1")
+        .header("x-serin-reject", "all;of it");
+    let load = Load::start(options)?;
+    sleep(Duration::from_secs(4)).await;
+    let tally = load.stop().await;
+    assert_eq!(tally.failed, 0);
+    // Had the header counted, v1 would have got everything.
+    let share = shops.v2.received() as f64 / tally.sent as f64;
+    assert!((0.4..0.6).contains(&share), "v2 got {share}");
+    for shop in [&shops.v1, &shops.v2] {
+        assert!(shop.books().values().all(|route| route.steered == 0));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(13).await?;
+    let topology = Topology::builder("labels", &shops)
+        .weights(50, 50)
+        .concurrency(2)
+        .filter(filter(&config("annotate")))
+        .start()
+        .await?;
+    let load = load(&topology, 200.0, 14)?;
+    sleep(Duration::from_secs(7)).await;
+    let answer = serin_integration::http::get(topology.address(), "/api/products").await?;
+    let header = |name: &str| -> String {
+        let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    let annotation = header("x-serin-verdict");
+    let (verdict, rest) = annotation.split_once(';').unwrap_or_default();
+    assert!(["learning", "healthy", "suspect"].contains(&verdict), "{annotation}");
+    assert_eq!(rest, format!("candidate=v2;version={}", header("x-shop-version")));
+    load.stop().await;
+    sleep(Duration::from_secs(3)).await;
+    let page = topology.front.prometheus().await?;
+    let metrics = topology.front.metrics().await?;
+    let labels = [("destination", "shop"), ("route", "GET /api/products/{int}"), ("version", "v2")];
+    let counted = metrics.value("serin_exchanges_total", &labels);
+    let received = shops.v2.books()[&Route::Product].received;
+    assert_eq!(counted, Some(received as f64), "{page}");
+    assert!(metrics.value("serin_evidence_for", &[("category", "error")]).is_some(), "{page}");
+    for line in page.lines().filter(|line| line.contains("serin_")) {
+        assert!(!line.contains("=.="), "a tag was left in a name: {line}");
+    }
+    Ok(())
+}

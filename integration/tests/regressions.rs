@@ -1,0 +1,71 @@
+//! Each regression of the demo is caught in a real Envoy, and no further request of the route
+//! reaches the canary.
+
+mod common;
+
+use anyhow::{Context as _, Result};
+use common::{announcement, config, filter, load, wait_for_anomalous};
+use serin_integration::shop::Shops;
+use serin_integration::topology::Topology;
+use serin_integration::one_at_a_time;
+use std::time::Duration;
+use tokio::time::sleep;
+
+async fn caught(regression: &str, categories: &[&str]) -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(1).await?;
+    let topology = Topology::builder(&format!("caught-{regression}"), &shops)
+        .weights(75, 25)
+        .concurrency(2)
+        .filter(filter(&config("steer")))
+        .start()
+        .await?;
+    let load = load(&topology, 300.0, 2)?;
+    sleep(Duration::from_secs(5)).await;
+    shops.v2.set_regression(regression.parse()?);
+    wait_for_anomalous(&topology, Duration::from_secs(40)).await?;
+    let why = announcement(&topology, "anomalous").context("no line in the log")?;
+    assert!(
+        categories.iter().any(|category| why.contains(category)),
+        "{regression} was explained with: {why}"
+    );
+    // Both workers know within a tick; what was on its way has arrived by then.
+    sleep(Duration::from_millis(1_500)).await;
+    let before = shops.v2.received();
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(shops.v2.received(), before, "the canary still gets requests");
+    let tally = load.stop().await;
+    assert!(tally.sent > 0);
+    println!("{regression}: {why}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_are_caught_and_steered_away() -> Result<()> {
+    caught("errors", &["fails"]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn latency_is_caught_and_steered_away() -> Result<()> {
+    caught("latency", &["slower than"]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hanging_canary_is_caught_and_steered_away() -> Result<()> {
+    caught("hang", &["slower than", "fails", "client gone"]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_size_is_caught_and_steered_away() -> Result<()> {
+    caught("size", &["size"]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_headers_are_caught_and_steered_away() -> Result<()> {
+    caught("headers", &["lacks a header"]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_content_type_is_caught_and_steered_away() -> Result<()> {
+    caught("content-type", &["content type"]).await
+}
