@@ -84,21 +84,29 @@ impl Leader {
         }
     }
 
-    /// Folds if the lease can be had. `busy` says that this worker answers requests: it leaves a
+    /// Folds if it holds the lease, and tries to get it otherwise. A new holder folds from its
+    /// second tick on: the first value of a key cannot be swapped in, only written, and workers
+    /// tick in the same millisecond, so that two may write the first lease. `busy` says that this worker answers requests: it leaves a
     /// free lease to an idle one (Envoy's main thread) for a tick.
     pub fn tick(&mut self, host: &impl Host, now: Duration, busy: bool) {
-        if self.take_lease(host, now, busy) {
+        if self.hold_lease(host, now, busy) {
             self.fold(host, now);
         } else {
             self.held = None;
         }
     }
 
-    fn take_lease(&self, host: &impl Host, now: Duration, busy: bool) -> bool {
+    /// Renews or takes the lease; whether it was held before already.
+    fn hold_lease(&self, host: &impl Host, now: Duration, busy: bool) -> bool {
         let now_ms = now.as_millis() as u64;
         let shared = host.shared(&self.keys.lease());
-        let lease = Lease::read(&shared.bytes);
+        let length = SHORTEST_LEASE.max(self.plan.tick.saturating_mul(LEASE_TICKS));
+        // A lease far beyond its length is nobody's: damaged, or from before the clock was set back.
+        let latest_ms = now_ms.saturating_add(10 * length.as_millis() as u64);
+        let lease = Lease::read(&shared.bytes)
+            .filter(|lease| lease.expires_ms <= latest_ms && lease.configured_ms <= latest_ms);
         let tick_ms = self.plan.tick.as_millis() as u64;
+        let held = lease.is_some_and(|lease| lease.owner == self.owner);
         let free = match lease {
             None => !busy || now_ms > self.configured_ms.saturating_add(2 * tick_ms),
             Some(lease) if lease.owner == self.owner => true,
@@ -111,13 +119,12 @@ impl Leader {
         if !free {
             return false;
         }
-        let length = SHORTEST_LEASE.max(self.plan.tick.saturating_mul(LEASE_TICKS));
         let mine = Lease {
             owner: self.owner,
             expires_ms: now_ms.saturating_add(length.as_millis() as u64),
             configured_ms: self.configured_ms,
         };
-        host.swap_shared(&self.keys.lease(), &mine.write(), shared.swap)
+        host.swap_shared(&self.keys.lease(), &mine.write(), shared.swap) && held
     }
 
     fn fold(&mut self, host: &impl Host, now: Duration) {

@@ -19,6 +19,8 @@ pub mod response;
 pub mod upstream;
 
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod testing;
 
 mod start {

@@ -3,10 +3,12 @@
 //! Arrivals are a Poisson process. A closed loop would send less to a slow version and so hide
 //! what its users wait for.
 
+mod finished;
 mod mix;
 mod session;
 mod tally;
 
+pub use finished::Finished;
 pub use mix::Mix;
 pub use tally::{Tally, VersionTally};
 
@@ -25,7 +27,7 @@ use hyper_util::rt::TokioExecutor;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Exp1};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -49,6 +51,8 @@ pub struct LoadOptions {
     pub seed: u64,
     /// Sent with every request.
     pub headers: HeaderMap,
+    /// Who is told of each request that is over; what finds the channel full is not told.
+    pub finished: Option<mpsc::Sender<Finished>>,
 }
 
 impl LoadOptions {
@@ -67,7 +71,15 @@ impl LoadOptions {
             timeout: Duration::from_secs(2),
             seed: 1,
             headers,
+            finished: None,
         }
+    }
+
+    /// Tells of each request that is over, beside the counts of the tally.
+    #[must_use]
+    pub fn tell(mut self, finished: mpsc::Sender<Finished>) -> Self {
+        self.finished = Some(finished);
+        self
     }
 
     /// Replaces the mix.
@@ -237,7 +249,17 @@ fn send(shared: &Arc<Shared>, visit: session::Visit) {
 
 async fn exchange(shared: Arc<Shared>, visit: session::Visit, permit: OwnedSemaphorePermit) {
     let route = visit.route;
+    let started = Instant::now();
     let outcome = tokio::time::timeout(shared.options.timeout, answer(&shared, visit)).await;
+    if let Some(told) = &shared.options.finished {
+        let answer = outcome.as_ref().ok().and_then(|answer| answer.as_ref().ok());
+        let _ = told.try_send(Finished {
+            route,
+            started,
+            elapsed: started.elapsed(),
+            answer: answer.cloned(),
+        });
+    }
     let mut tally = shared.tally();
     match outcome {
         Ok(Ok((status, version))) => tally.answered(route, status, &version),

@@ -128,6 +128,7 @@ impl Tally {
         method: &str,
         path: &str,
     ) -> Option<RoutePlace> {
+        let route_name = if self.plan.routes_by_name { route_name } else { "" };
         let Some(number) = self.destinations.number(destination) else {
             self.overflow.destinations += 1;
             return None;

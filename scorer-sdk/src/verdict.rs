@@ -61,10 +61,17 @@ pub struct Rate {
     pub total: u64,
 }
 
+impl Rate {
+    /// Exchanges in the category per hundred.
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        100.0 * self.inside as f64 / self.total.max(1) as f64
+    }
+}
+
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = 100.0 * self.inside as f64 / self.total.max(1) as f64;
-        write!(f, "{percent:.1}% ({} of {})", self.inside, self.total)
+        write!(f, "{} of {}", self.inside, self.total)
     }
 }
 
@@ -95,16 +102,19 @@ impl Reason {
     /// One sentence. `candidate` and `baseline` are the names of the versions.
     #[must_use]
     pub fn sentence(&self, candidate: &str, baseline: &str) -> String {
+        let detail = match self.detail.as_str() {
+            "" => String::new(),
+            detail => format!(" [{detail}]"),
+        };
         let mut text = format!(
-            "{}: {} of {candidate} {}, against {} of {baseline}",
+            "{}: {:.1}% of {candidate}'s requests ({}) {}{detail}, against {:.1}% of {baseline}'s ({})",
             self.route,
+            self.candidate.percent(),
             self.candidate,
             self.meaning,
-            self.baseline
+            self.baseline.percent(),
+            self.baseline,
         );
-        if !self.detail.is_empty() {
-            text.push_str(&format!(" [{}]", self.detail));
-        }
         match (self.odds_ratio, self.interval.lower, self.interval.upper) {
             (Some(ratio), Some(lower), Some(upper)) => {
                 text.push_str(&format!("; odds ratio {ratio:.1} ({lower:.1} to {upper:.1})"));

@@ -237,6 +237,14 @@ impl Plan {
 }
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
+    // Serde would take a list for the fields in their order.
+    if !text.trim_start().starts_with('{') {
+        return Err(ConfigError::new(
+            ".",
+            "is not an object",
+            "write the config as {\"mode\": \"observe\", …}",
+        ));
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let problem = error.inner().to_string();

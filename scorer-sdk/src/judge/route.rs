@@ -22,6 +22,11 @@ pub(super) enum Arm {
 
 /// A block may wait this many ticks for its other arm.
 const LONGEST_BLOCK_TICKS: u32 = 300;
+/// A block of fewer exchanges waits for more: what two of them say about the versions is little,
+/// since it is weighed given how many were bad.
+const SMALLEST_BLOCK: u64 = 20;
+/// But no longer than this many ticks, once both arms are in it.
+const SMALL_BLOCK_TICKS: u32 = 10;
 /// Most (route, category) names in an explanation's detail.
 const MAX_DETAILS: usize = 4;
 /// z of the one-sided 99% bound with which a reference's rates are taken.
@@ -46,6 +51,14 @@ impl Gathered {
 
     fn is_empty(&self) -> bool {
         self.counts.iter().flatten().all(Counts::is_empty)
+    }
+
+    /// Exchanges of both arms, by the signal that saw most of them.
+    fn exchanges(&self) -> u64 {
+        self.counts
+            .iter()
+            .map(|signals| signals.iter().map(Counts::total).max().unwrap_or(0))
+            .sum()
     }
 
     fn has(&self, arm: Arm) -> bool {
@@ -181,6 +194,12 @@ impl Route {
         match judgement {
             // The border depends on arms and time alone, never on outcomes.
             Judgement::Judge if !complete && self.gathered.ticks < LONGEST_BLOCK_TICKS => return,
+            Judgement::Judge
+                if self.gathered.exchanges() < SMALLEST_BLOCK
+                    && self.gathered.ticks < SMALL_BLOCK_TICKS =>
+            {
+                return;
+            }
             Judgement::Judge if complete => {
                 self.judge(plan);
                 self.judge_change(plan);

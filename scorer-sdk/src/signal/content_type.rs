@@ -27,7 +27,7 @@ impl Signal for ContentType {
             weight: 0.1,
             needs: 100.0,
             bursty: false,
-            meaning: "has a content type that the baseline hardly ever sends",
+            meaning: "have a content type that the baseline hardly ever sends",
         }]
     }
 

@@ -48,7 +48,7 @@ impl Signal for HeaderNameSet {
             weight: 0.1,
             needs: 100.0,
             bursty: false,
-            meaning: "lacks a header that the baseline always sends",
+            meaning: "lack a header that the baseline always sends",
         }]
     }
 

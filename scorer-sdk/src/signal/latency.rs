@@ -32,9 +32,9 @@ impl Signal for Latency {
 
     fn questions(&self) -> Vec<Question> {
         vec![
-            slow("slow_p50", 0.5, 0.12, 50.0, "is slower than the baseline's median"),
-            slow("slow_p95", 0.95, 0.12, 100.0, "is slower than the baseline's 95th percentile"),
-            slow("slow_p99", 0.99, 0.06, 300.0, "is slower than the baseline's 99th percentile"),
+            slow("slow_p50", 0.5, 0.12, 50.0, "are slower than the baseline's median"),
+            slow("slow_p95", 0.95, 0.12, 100.0, "are slower than the baseline's 95th percentile"),
+            slow("slow_p99", 0.99, 0.06, 300.0, "are slower than the baseline's 99th percentile"),
         ]
     }
 

@@ -62,7 +62,7 @@ impl Signal for Outcome {
                 weight: 0.25,
                 needs: 0.0,
             bursty: false,
-                meaning: "fails (5xx, reset, no answer, gRPC server error)",
+                meaning: "fail (5xx, reset, no answer, gRPC server error)",
             },
             Question {
                 name: "refused",
@@ -71,7 +71,7 @@ impl Signal for Outcome {
                 weight: 0.1,
                 needs: 0.0,
             bursty: false,
-                meaning: "is refused (4xx, gRPC client error)",
+                meaning: "are refused (4xx, gRPC client error)",
             },
             Question {
                 name: "unusual_status",
@@ -80,7 +80,7 @@ impl Signal for Outcome {
                 weight: 0.05,
                 needs: 100.0,
             bursty: false,
-                meaning: "has a status that the baseline hardly ever shows",
+                meaning: "have a status that the baseline hardly ever shows",
             },
         ]
     }

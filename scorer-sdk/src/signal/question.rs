@@ -36,7 +36,7 @@ pub struct Question {
     /// Whether the category comes in bursts that hit one arm by chance, as slow exchanges do when a
     /// pod collects garbage: one tick then counts for less.
     pub bursty: bool,
-    /// For people: what an exchange does that is in this category.
+    /// For people: what exchanges in this category do, as in "10% of them fail".
     pub meaning: &'static str,
 }
 

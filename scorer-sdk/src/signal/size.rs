@@ -30,7 +30,7 @@ impl Signal for Size {
             weight: 0.1,
             needs: 200.0,
             bursty: false,
-            meaning: "has a body outside the baseline's range of sizes",
+            meaning: "have a body outside the baseline's range of sizes",
         }]
     }
 

@@ -63,29 +63,27 @@ impl Generator {
         })
     }
 
-    /// Sends `count` requests and reads their answers.
+    /// Sends `count` requests, rounded down to whole turns of the connections and at least one
+    /// turn, and reads their answers; gives how many that were.
     ///
     /// # Errors
     /// When an answer is not a whole 200.
-    pub(crate) fn run(&mut self, count: usize) -> Result<()> {
-        let mut sent = 0;
-        let mut answered = 0;
-        while answered < count {
+    pub(crate) fn run(&mut self, count: usize) -> Result<usize> {
+        let turns = (count / CONNECTIONS).max(1);
+        for turn in 0..=turns {
             for connection in &mut self.connections {
                 // The first turn has nothing to read yet, the last one nothing to send.
-                if sent >= CONNECTIONS.min(count) && answered < sent {
+                if turn > 0 {
                     read_answer(connection, &mut self.buffer)?;
-                    answered += 1;
                 }
-                if sent < count {
+                if turn < turns {
                     let request = self.requests.get(self.next).context("no requests")?;
                     connection.write_all(request.as_bytes()).context("send")?;
                     self.next = (self.next + 1) % self.requests.len();
-                    sent += 1;
                 }
             }
         }
-        Ok(())
+        Ok(turns * CONNECTIONS)
     }
 }
 

@@ -1,0 +1,277 @@
+//! Workers of a fake proxy together: the books, the lease, steering, refusing.
+
+use crate::filter::{Filter, Stream};
+use crate::testing::FakeHost;
+use core::time::Duration;
+use scorer_sdk::Plan;
+use std::sync::Arc;
+
+const CONFIG: &str = r#"{"mode": "MODE", "baseline": "v1", "candidate": "v2", "warm_up": "0s",
+    "versions": {"from": "clusters",
+    "destinations": {"shop": {"v1": ["shop-v1"], "v2": ["shop-v2"]}}}}"#;
+
+struct Proxy {
+    host: FakeHost,
+    workers: Vec<Filter<FakeHost>>,
+    config: String,
+    made: u32,
+}
+
+/// What a fake exchange is like.
+#[derive(Clone, Copy)]
+struct Answer {
+    version: &'static str,
+    status: &'static str,
+}
+
+const GOOD: [Answer; 2] =
+    [Answer { version: "v1", status: "200" }, Answer { version: "v2", status: "200" }];
+const BAD: [Answer; 2] =
+    [Answer { version: "v1", status: "200" }, Answer { version: "v2", status: "500" }];
+
+impl Proxy {
+    fn new(mode: &str, workers: usize) -> Self {
+        let host = FakeHost::default();
+        host.pass(Duration::from_secs(1_700_000_000));
+        let config = CONFIG.replace("MODE", mode);
+        let mut proxy = Self { host, workers: Vec::new(), config, made: 0 };
+        (0..workers).for_each(|_| proxy.add_worker());
+        proxy
+    }
+
+    fn add_worker(&mut self) {
+        self.made += 1;
+        // No two workers are made in the same nanosecond.
+        self.host.pass(Duration::from_nanos(1));
+        let plan = Arc::new(Plan::from_json(&self.config).unwrap());
+        self.workers.push(Filter::new(self.host.clone(), plan, "test", self.made));
+    }
+
+    fn request(&self, headers: &[(&str, &str)]) {
+        let mut world = self.host.0.borrow_mut();
+        world.request = [(":method", "GET"), (":path", "/api/items/7"), (":authority", "shop")]
+            .iter()
+            .chain(headers)
+            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+            .collect();
+    }
+
+    fn respond(&self, answer: Answer) {
+        let mut world = self.host.0.borrow_mut();
+        world
+            .properties
+            .insert("xds.cluster_name".into(), format!("shop-{}", answer.version).into_bytes());
+        world.response = [(":status", answer.status), ("content-type", "text/plain")]
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+            .collect();
+    }
+
+    /// One exchange on a worker; whether it was sent with the steering header.
+    fn exchange(&mut self, worker: usize, answer: Answer) -> bool {
+        self.request(&[]);
+        self.respond(answer);
+        let mut stream = Stream::new(1);
+        assert!(self.workers[worker].on_request(&mut stream));
+        let steered =
+            self.host.0.borrow().request.iter().any(|header| header.0 == "x-serin-steer");
+        self.host.pass(Duration::from_millis(1));
+        assert!(self.workers[worker].on_response(&mut stream));
+        self.workers[worker].on_log(&mut stream);
+        steered
+    }
+
+    fn tick(&mut self) {
+        self.host.pass(Duration::from_secs(1));
+        for worker in &mut self.workers {
+            worker.tick();
+        }
+    }
+
+    fn traffic(&mut self, ticks: usize, each: usize, answers: [Answer; 2]) {
+        for _ in 0..ticks {
+            for number in 0..each {
+                let worker = number % self.workers.len();
+                self.exchange(worker, answers[usize::from(number % 5 == 0)]);
+            }
+            self.tick();
+        }
+    }
+
+    fn folded(&self) -> u64 {
+        self.host.metric_value("serin_folded_exchanges").unwrap_or(0)
+    }
+
+    fn verdict(&self) -> Option<u64> {
+        self.host.metric_value("destination=.=shop;.;version=.=v2;.;serin_verdict")
+    }
+}
+
+#[test]
+fn every_exchange_is_folded_exactly_once_with_eight_workers() {
+    let mut proxy = Proxy::new("observe", 8);
+    proxy.traffic(20, 203, GOOD);
+    (0..4).for_each(|_| proxy.tick());
+    assert_eq!(proxy.folded(), 20 * 203);
+    assert_eq!(proxy.host.metric_sum("serin_exchanges_total"), 20 * 203);
+    assert_eq!(proxy.verdict(), Some(1));
+}
+
+#[test]
+fn workers_that_start_in_the_same_millisecond_do_not_overwrite_each_other() {
+    // All see an empty board at once: each one's first writes go over the others'.
+    for workers in 2..6 {
+        let mut proxy = Proxy::new("observe", workers);
+        proxy.traffic(1, 100, GOOD);
+        let empty = proxy.host.0.borrow().shared.clone();
+        proxy.traffic(1, 100, GOOD);
+        // The first worker's view of a moment ago wins over what the others wrote since.
+        proxy.host.0.borrow_mut().shared = empty;
+        proxy.traffic(3, 100, GOOD);
+        (0..6).for_each(|_| proxy.tick());
+        assert_eq!(proxy.folded(), 500, "{workers} workers");
+    }
+}
+
+#[test]
+fn a_lost_worker_costs_only_what_it_had_not_published() {
+    let mut proxy = Proxy::new("observe", 4);
+    proxy.traffic(6, 40, GOOD);
+    // Ten exchanges since the last tick die with it.
+    (0..10).for_each(|_| {
+        proxy.exchange(3, GOOD[0]);
+    });
+    drop(proxy.workers.remove(3));
+    proxy.traffic(6, 40, GOOD);
+    (0..8).for_each(|_| proxy.tick());
+    assert_eq!(proxy.folded(), 12 * 40);
+}
+
+#[test]
+fn another_takes_over_when_the_leader_is_lost() {
+    let mut proxy = Proxy::new("observe", 3);
+    proxy.traffic(6, 30, GOOD);
+    let before = proxy.folded();
+    assert!(before > 0);
+    // Whoever leads is among them.
+    let survivor = proxy.workers.pop().unwrap();
+    proxy.workers.clear();
+    proxy.workers.push(survivor);
+    proxy.traffic(12, 30, GOOD);
+    (0..8).for_each(|_| proxy.tick());
+    assert_eq!(proxy.folded(), 18 * 30);
+}
+
+#[test]
+fn a_new_config_takes_over_and_the_old_one_hands_in_what_it_has() {
+    let mut proxy = Proxy::new("observe", 2);
+    proxy.traffic(5, 50, GOOD);
+    proxy.request(&[]);
+    let mut late = Stream::new(9);
+    assert!(proxy.workers[0].on_request(&mut late));
+    (0..7).for_each(|_| {
+        proxy.exchange(1, GOOD[1]);
+    });
+    let mut old = std::mem::take(&mut proxy.workers);
+    proxy.add_worker();
+    proxy.add_worker();
+    proxy.traffic(2, 50, GOOD);
+    old.iter_mut().for_each(Filter::close);
+    // A request that began under the old config ends after it is gone.
+    proxy.respond(GOOD[0]);
+    assert!(old[0].on_response(&mut late));
+    old[0].on_log(&mut late);
+    drop(old);
+    proxy.traffic(4, 50, GOOD);
+    (0..6).for_each(|_| proxy.tick());
+    assert_eq!(proxy.folded(), 11 * 50 + 7 + 1);
+}
+
+#[test]
+fn after_a_verdict_every_request_is_steered_and_before_it_none() {
+    let mut proxy = Proxy::new("steer", 2);
+    proxy.traffic(8, 100, GOOD);
+    assert!(!proxy.exchange(0, GOOD[0]));
+    proxy.traffic(12, 100, BAD);
+    proxy.tick();
+    assert_eq!(proxy.verdict(), Some(3));
+    for worker in 0..2 {
+        assert!(proxy.exchange(worker, GOOD[0]));
+    }
+    proxy.tick();
+    assert!(proxy.host.metric_sum("serin_steered_total") >= 2);
+}
+
+#[test]
+fn observing_steers_nothing() {
+    let mut proxy = Proxy::new("observe", 1);
+    proxy.traffic(5, 100, GOOD);
+    proxy.traffic(15, 100, BAD);
+    assert_eq!(proxy.verdict(), Some(3));
+    assert!(!proxy.exchange(0, GOOD[0]));
+}
+
+#[test]
+fn forged_headers_go_and_upgrades_are_not_counted() {
+    let mut proxy = Proxy::new("observe", 1);
+    proxy.request(&[("x-serin-steer", "v1"), ("x-other", "stays"), ("upgrade", "websocket")]);
+    let mut stream = Stream::new(1);
+    assert!(proxy.workers[0].on_request(&mut stream));
+    let names: Vec<String> =
+        proxy.host.0.borrow().request.iter().map(|header| header.0.clone()).collect();
+    assert!(!names.contains(&"x-serin-steer".to_owned()) && names.contains(&"x-other".to_owned()));
+    proxy.workers[0].on_log(&mut stream);
+    (0..4).for_each(|_| proxy.tick());
+    assert_eq!(proxy.host.metric_sum("serin_exchanges_total"), 0);
+}
+
+#[test]
+fn an_answer_of_the_proxy_itself_belongs_to_no_version_and_is_counted_apart() {
+    let mut proxy = Proxy::new("observe", 1);
+    proxy.respond(Answer { version: "v1", status: "429" });
+    proxy.host.0.borrow_mut().properties.clear();
+    proxy.request(&[]);
+    let mut stream = Stream::new(1);
+    assert!(proxy.workers[0].on_request(&mut stream));
+    assert!(proxy.workers[0].on_response(&mut stream));
+    proxy.workers[0].on_log(&mut stream);
+    proxy.tick();
+    assert_eq!(proxy.host.metric_sum("serin_exchanges_total"), 0);
+    assert_eq!(proxy.host.metric_sum("serin_unattributed_total"), 1);
+}
+
+#[test]
+fn requests_that_never_end_are_counted_as_slow_once() {
+    let mut proxy = Proxy::new("observe", 1);
+    proxy.traffic(10, 100, GOOD);
+    let mut hanging = Vec::new();
+    for _ in 0..40 {
+        proxy.request(&[]);
+        proxy.respond(GOOD[1]);
+        let mut stream = Stream::new(7);
+        assert!(proxy.workers[0].on_request(&mut stream));
+        hanging.push(stream);
+    }
+    proxy.traffic(4, 100, GOOD);
+    let slow = |version: &str| {
+        let name = format!(
+            "destination=.=shop;.;route=.=GET /api/items/{{int}};.;version=.={version};.;category=.=slow_p99;.;serin_category_total"
+        );
+        proxy.host.metric_value(&name).unwrap_or(0)
+    };
+    // The fake proxy names the same cluster for all streams: that of the last exchange.
+    assert_eq!((slow("v1"), slow("v2")), (40, 0));
+}
+
+#[test]
+fn bytes_on_the_board_that_nobody_understands_do_no_harm() {
+    let mut proxy = Proxy::new("steer", 2);
+    proxy.traffic(5, 100, GOOD);
+    let keys: Vec<String> = proxy.host.0.borrow().shared.keys().cloned().collect();
+    for (number, key) in keys.iter().enumerate() {
+        let junk = vec![number as u8 + 1; 37 * (number + 1)];
+        proxy.host.0.borrow_mut().shared.insert(key.clone(), (junk, 999 + number as u32));
+    }
+    proxy.traffic(20, 100, BAD);
+    assert_eq!(proxy.verdict(), Some(3));
+}

@@ -1,0 +1,194 @@
+//! `make bench`: what Serin costs, side by side with no filter, a no-op filter and Lua.
+//!
+//! One Envoy with one worker for each variant; all of them live during the whole run, bound to one
+//! core, while the load generator and the upstream have another. In each round every variant gets
+//! the same number of requests, in an order drawn anew, and its processor time is read before and
+//! after. Compared are variants of the same round: what slows the machine down for a while slows
+//! all of them. Progress goes to stderr, the table to stdout, everything to `target/bench.json`.
+
+mod cpu;
+mod generator;
+mod report;
+mod statistics;
+mod variants;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use serde_json::Value;
+use serin_integration::envoy::{Envoy, workspace};
+
+use cpu::Cores;
+use generator::Generator;
+use report::{Outcome, Run};
+use variants::Variant;
+
+/// Requests to each proxy before anything is measured: V8 compiles in earnest after some thousands.
+const WARM_UP: usize = 16_000;
+/// How long idle proxies are watched: several ticks.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Measures what Serin costs per request.
+#[derive(Debug, Parser)]
+#[command(name = "serin-bench")]
+struct Options {
+    /// Rounds; in each, every variant is measured once.
+    #[arg(long, default_value_t = 40)]
+    rounds: usize,
+    /// Requests per variant and round.
+    #[arg(long, default_value_t = 8_000)]
+    requests: usize,
+    /// A quick look: 8 rounds of 3,000 requests.
+    #[arg(long)]
+    quick: bool,
+    /// Another module to measure under Serin's config; may be given several times.
+    #[arg(long = "module", value_name = "NAME=PATH", value_parser = module)]
+    modules: Vec<(String, PathBuf)>,
+    /// Leave out this variant; may be given several times.
+    #[arg(long = "without", value_name = "NAME", value_parser = ["noop-again", "lua-five", "lua-all"])]
+    without: Vec<String>,
+    /// What the engine's benchmark left, to go into the same report.
+    #[arg(long, default_value = "target/engine.json")]
+    engine: PathBuf,
+    /// Where the report goes.
+    #[arg(long, default_value = "target/bench.json")]
+    out: PathBuf,
+    /// Seed of the order of variants.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn module(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok((name.to_owned(), workspace().join(path)))
+        }
+        _ => Err("write it as NAME=PATH".to_owned()),
+    }
+}
+
+/// A variant at work.
+struct Subject {
+    outcome: Outcome,
+    envoy: Envoy,
+    load: Generator,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut options = Options::parse();
+    if options.quick {
+        (options.rounds, options.requests) = (8, 3_000);
+    }
+    let variants: Vec<Variant> = variants::variants(&options.modules)
+        .into_iter()
+        .filter(|variant| !options.without.contains(&variant.name))
+        .collect();
+    let (upstream, address) = variants::start_upstream().await?;
+    let mut subjects = Vec::new();
+    for variant in variants {
+        eprintln!("starting {}", variant.name);
+        let (envoy, address) = variant.start(address).await?;
+        let load = Generator::connect(address)
+            .with_context(|| format!("variant {}", variant.name))?;
+        let outcome = Outcome::new(&variant);
+        subjects.push(Subject { outcome, envoy, load });
+    }
+    let cores = pin(&upstream, &subjects);
+    let load_before = report::load_average();
+    let start = Instant::now();
+    // The generator blocks its thread; nothing else needs the runtime meanwhile.
+    tokio::task::block_in_place(|| measure(&options, &mut subjects))?;
+    let idle_ns = tokio::task::block_in_place(|| idle(&subjects))?;
+    for (subject, spent) in subjects.iter_mut().zip(idle_ns) {
+        subject.outcome.idle_us_per_second = spent / 1e3 / IDLE.as_secs_f64();
+    }
+    let run = Run {
+        rounds: options.rounds,
+        requests: options.requests,
+        cores,
+        load_average: (load_before, report::load_average()),
+        seconds: start.elapsed().as_secs_f64(),
+        engine: read_engine(&workspace().join(&options.engine)),
+        outcomes: subjects.iter().map(|subject| subject.outcome.clone()).collect(),
+    };
+    let json = report::json(&run);
+    let path = workspace().join(&options.out);
+    let text = serde_json::to_string_pretty(&json)? + "\n";
+    std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+    println!("{}", report::table(&json));
+    eprintln!("{}", path.display());
+    Ok(())
+}
+
+/// Binds everything to its core; says so and goes on where that cannot be done.
+fn pin(upstream: &Envoy, subjects: &[Subject]) -> Option<Cores> {
+    let Some(cores) = Cores::find() else {
+        eprintln!("one core only: the load disturbs what is measured");
+        return None;
+    };
+    let pinned = [std::process::id(), upstream.pid()]
+        .into_iter()
+        .map(|pid| (pid, cores.others))
+        .chain(subjects.iter().map(|subject| (subject.envoy.pid(), cores.measured)))
+        .try_for_each(|(pid, core)| cpu::pin(pid, core));
+    match pinned {
+        Ok(()) => Some(cores),
+        Err(error) => {
+            eprintln!("not bound to cores, the numbers scatter more: {error:#}");
+            None
+        }
+    }
+}
+
+fn measure(options: &Options, subjects: &mut [Subject]) -> Result<()> {
+    let mut random = SmallRng::seed_from_u64(options.seed);
+    for subject in subjects.iter_mut() {
+        subject.load.run(WARM_UP).with_context(|| subject.outcome.name.clone())?;
+    }
+    for round in 1..=options.rounds {
+        let mut order: Vec<&mut Subject> = subjects.iter_mut().collect();
+        order.shuffle(&mut random);
+        for subject in order {
+            let spent = measure_once(subject, options.requests)
+                .with_context(|| format!("variant {}", subject.outcome.name))?;
+            subject.outcome.us_per_request.push(spent);
+        }
+        if round % 5 == 0 || round == options.rounds {
+            eprintln!("round {round} of {}", options.rounds);
+        }
+    }
+    Ok(())
+}
+
+/// Microseconds of processor time per request, all threads of the proxy.
+fn measure_once(subject: &mut Subject, requests: usize) -> Result<f64> {
+    let pid = subject.envoy.pid();
+    let before = cpu::cpu_ns(pid)?;
+    let answered = subject.load.run(requests)?;
+    // The worker finishes with the last stream after its answer has left.
+    std::thread::sleep(Duration::from_millis(2));
+    let spent = cpu::cpu_ns(pid)?.saturating_sub(before);
+    Ok(spent as f64 / 1e3 / answered as f64)
+}
+
+/// Nanoseconds that each proxy spends while nobody asks anything.
+fn idle(subjects: &[Subject]) -> Result<Vec<f64>> {
+    let read = || -> Result<Vec<u64>> {
+        subjects.iter().map(|subject| cpu::cpu_ns(subject.envoy.pid())).collect()
+    };
+    let before = read()?;
+    std::thread::sleep(IDLE);
+    let spent = read()?.into_iter().zip(before);
+    Ok(spent.map(|(after, before)| after.saturating_sub(before) as f64).collect())
+}
+
+fn read_engine(path: &Path) -> Option<Value> {
+    let text = std::fs::read_to_string(path).ok()?;
+    serde_json::from_str(&text).ok()
+}

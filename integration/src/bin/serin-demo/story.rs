@@ -1,0 +1,304 @@
+//! The story: two healthy versions, a change, a verdict, and what follows from it.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use console::Style;
+use scorer_sdk::verdict::Verdict;
+use serde_json::{Value, json};
+use serin_integration::envoy::workspace;
+use serin_integration::load::{Load, LoadOptions};
+use serin_integration::shop::{Regression, Shops};
+use serin_integration::topology::{Topology, WasmFilter};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use crate::args::{Args, Mode, misbehaviour};
+use crate::filter::{Announcement, Announcements, Opinion};
+use crate::screen::{Screen, verdict_style};
+use crate::summary::{Aftermath, Found, Outcome};
+use crate::table::View;
+use crate::window::{Steering, Window};
+
+const MODULE: &str = "target/serin.wasm";
+const WARM_UP: &str = "3s";
+/// Time with two healthy versions: at least, so that it can be seen, and at most.
+const HEALTHY: (Duration, Duration) = (Duration::from_secs(6), Duration::from_secs(12));
+/// Time with steering.
+const AFTERMATH: Duration = Duration::from_secs(6);
+const POLL: Duration = Duration::from_millis(100);
+/// Finished requests between two looks at them; some seconds at the highest rate.
+const CHANNEL: usize = 16_384;
+
+/// Plays the story to its end.
+///
+/// # Errors
+/// When Envoy or the module is missing (with the repair), or Envoy fails.
+pub(crate) async fn play(args: &Args, screen: &mut Screen) -> Result<Outcome> {
+    let module = workspace().join(MODULE);
+    ensure!(
+        module.is_file(),
+        "no filter at {}; run `make wasm`",
+        module.display()
+    );
+    let mut stage = Stage::set(args, screen).await?;
+    stage.healthy_versions().await?;
+    // A verdict by now is a false alarm: there is nothing further to tell.
+    if stage.sighting.is_none() {
+        stage.change().await?;
+        stage.aftermath().await?;
+    }
+    Ok(stage.end().await)
+}
+
+/// Everything that runs, and what was noted about it.
+struct Stage<'a> {
+    args: &'a Args,
+    screen: &'a mut Screen,
+    shops: Shops,
+    topology: Topology,
+    load: Load,
+    window: Window,
+    announcements: Announcements,
+    opinion: Opinion,
+    steering: Steering,
+    /// When the canary changed, and how many requests it had received by then.
+    change: Option<(Instant, u64)>,
+    sighting: Option<Sighting>,
+    false_alarm: bool,
+    last_said: Option<Announcement>,
+}
+
+impl<'a> Stage<'a> {
+    async fn set(args: &'a Args, screen: &'a mut Screen) -> Result<Self> {
+        let plain = Style::new();
+        screen.event("starting two versions of a shop behind one Envoy", &plain);
+        let shops = Shops::start(args.seed).await?;
+        let topology = Topology::builder(&format!("demo-{}", args.regression), &shops)
+            .weights(100 - args.share, args.share)
+            .filter(WasmFilter::new(MODULE, &config(args.mode)))
+            .start()
+            .await?;
+        let (tell, told) = mpsc::channel(CHANNEL);
+        let options = LoadOptions::new(topology.address(), f64::from(args.rate));
+        let load = Load::start(options.seed(args.seed).tell(tell))?;
+        let text = format!(
+            "users send {} requests/s; v2, the canary, gets {}% of them; the filter is in mode {}",
+            args.rate,
+            args.share,
+            args.mode.name()
+        );
+        screen.event(&text, &plain);
+        screen.legend();
+        Ok(Self {
+            args,
+            screen,
+            shops,
+            topology,
+            load,
+            window: Window::new(told),
+            announcements: Announcements::default(),
+            opinion: Opinion::default(),
+            steering: Steering::default(),
+            change: None,
+            sighting: None,
+            false_alarm: false,
+            last_said: None,
+        })
+    }
+
+    /// Both versions healthy, until the filter says so.
+    async fn healthy_versions(&mut self) -> Result<()> {
+        let (shortest, longest) = HEALTHY;
+        let phase = "two healthy versions: the filter learns";
+        self.watch(phase, longest, |opinion, elapsed| {
+            opinion.verdict == Verdict::Anomalous
+                || opinion.verdict == Verdict::Healthy && elapsed >= shortest
+        })
+        .await
+    }
+
+    /// The change, and what comes of it until the verdict or the limit.
+    async fn change(&mut self) -> Result<()> {
+        let regression = self.args.regression;
+        let now = Instant::now();
+        self.window.canary_changed(now);
+        self.change = Some((now, self.shops.v2.received()));
+        let text = format!("──▶ from now on v2 {}", misbehaviour(regression));
+        self.screen.event(&text, &Style::new().magenta().bold());
+        let limit = self.args.limit();
+        if regression == Regression::None {
+            return self.surge(limit).await;
+        }
+        self.shops.v2.set_regression(regression);
+        self.watch("the regression is on: the evidence grows", limit, |opinion, _| opinion.verdict == Verdict::Anomalous)
+            .await
+    }
+
+    /// The same load, three times as much, and the same again.
+    async fn surge(&mut self, limit: Duration) -> Result<()> {
+        let rate = f64::from(self.args.rate);
+        for (factor, phase) in [
+            (1.0, "nothing is wrong with v2: the filter should stay quiet"),
+            (3.0, "three times the load, nothing wrong with v2"),
+            (1.0, "the load is as before"),
+        ] {
+            if self.sighting.is_some() {
+                break;
+            }
+            if factor > 1.0 {
+                let text = format!("──▶ the load triples to {:.0} requests/s", rate * factor);
+                self.screen.event(&text, &Style::new().magenta().bold());
+            }
+            self.load.set_rate(rate * factor);
+            self.watch(phase, limit / 3, |opinion, _| {
+                opinion.verdict == Verdict::Anomalous
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// What the verdict leads to.
+    async fn aftermath(&mut self) -> Result<()> {
+        if self.sighting.is_none() {
+            return Ok(());
+        }
+        let phase = match self.args.mode {
+            Mode::Steer => "the filter steers: every request goes to v1",
+            Mode::Observe => "the filter only observes: v2 still gets its share",
+        };
+        self.watch(phase, AFTERMATH, |_, _| false).await
+    }
+
+    async fn end(mut self) -> Outcome {
+        self.screen.clear();
+        let log = self.topology.front.log_path();
+        let books = self.shops.v2.books();
+        let last = books.values().filter_map(|book| book.last).max();
+        let received = self.shops.v2.received();
+        let aftermath = self.sighting.as_ref().map(|sighting| Aftermath {
+            canary_requests: received.saturating_sub(sighting.received),
+            lasted: last.map_or(Duration::ZERO, |last| {
+                last.saturating_duration_since(sighting.moment.into_std())
+            }),
+        });
+        // What is under way may still be lost.
+        self.load.stop().await;
+        self.window.update(Instant::now());
+        let why = self
+            .last_said
+            .filter(|said| said.verdict == self.opinion.verdict && said.verdict >= Verdict::Suspect)
+            .map(|said| said.why);
+        Outcome {
+            explanation: why.unwrap_or_else(|| self.opinion.explanation()),
+            opinion: self.opinion,
+            found: self.sighting.and_then(|sighting| sighting.found),
+            false_alarm: self.false_alarm,
+            aftermath,
+            losses: self.window.losses(),
+            log,
+        }
+    }
+
+    /// Looks on until `done`, at most for `longest`; shows it, and notes the verdict.
+    async fn watch(
+        &mut self,
+        phase: &str,
+        longest: Duration,
+        done: impl Fn(&Opinion, Duration) -> bool,
+    ) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            self.look().await?;
+            let elapsed = begun.elapsed();
+            if done(&self.opinion, elapsed) || elapsed >= longest {
+                return Ok(());
+            }
+            let view = self.view(format!("{phase} ({} s)", elapsed.as_secs()));
+            self.screen.show(&view);
+            sleep(POLL).await;
+        }
+    }
+
+    /// Takes in what has happened since the last look.
+    async fn look(&mut self) -> Result<()> {
+        self.opinion = Opinion::read(&self.topology.front).await?;
+        let now = Instant::now();
+        self.window.update(now);
+        let (v1, v2) = (self.shops.v1.books(), self.shops.v2.books());
+        let books = || v1.values().chain(v2.values());
+        let received = books().map(|book| book.received).sum();
+        self.steering.update(now, received, books().map(|book| book.steered).sum());
+        if self.opinion.verdict == Verdict::Anomalous && self.sighting.is_none() {
+            self.note_verdict(now);
+        }
+        for said in self.announcements.new_ones(&self.topology.front.log_text()) {
+            self.tell(said);
+        }
+        Ok(())
+    }
+
+    /// Shows what is new in an announcement.
+    fn tell(&mut self, said: Announcement) {
+        let style = verdict_style(said.verdict);
+        let last = self.last_said.as_ref();
+        if last.is_none_or(|last| last.verdict != said.verdict) {
+            let text = format!("filter: v2 is {}: {}", said.verdict, said.why);
+            self.screen.event(&text, &style);
+        }
+        if let Some(differs) = &said.differs
+            && last.is_none_or(|last| last.differs != said.differs)
+        {
+            let text = format!("filter: v2 behaves differently: {differs}");
+            self.screen.event(&text, &Style::new());
+        }
+        self.last_said = Some(said);
+    }
+
+    fn note_verdict(&mut self, moment: Instant) {
+        let received = self.shops.v2.received();
+        let broken = self.args.regression != Regression::None;
+        let found = self.change.filter(|_| broken).map(|(change, before)| Found {
+            candidate_requests: received.saturating_sub(before),
+            seconds: moment.duration_since(change).as_secs_f64(),
+        });
+        self.false_alarm = found.is_none();
+        self.sighting = Some(Sighting { moment, received, found });
+        self.window.verdict_fell(moment);
+    }
+
+    fn view(&self, phase: String) -> View {
+        View {
+            stable: self.window.row("v1"),
+            canary: self.window.row("v2"),
+            unanswered: self.window.unanswered(),
+            opinion: self.opinion.clone(),
+            steered: self.steering.share(),
+            losses: self.window.losses(),
+            phase,
+        }
+    }
+}
+
+/// The moment of the verdict.
+struct Sighting {
+    moment: Instant,
+    /// Requests that the canary had received by then.
+    received: u64,
+    found: Option<Found>,
+}
+
+/// The config of the filter.
+fn config(mode: Mode) -> Value {
+    json!({
+        "mode": mode.name(),
+        "baseline": "v1",
+        "candidate": "v2",
+        "warm_up": WARM_UP,
+        "versions": {
+            "from": "clusters",
+            "destinations": {"shop": {"v1": ["shop-v1"], "v2": ["shop-v2"]}},
+        },
+    })
+}

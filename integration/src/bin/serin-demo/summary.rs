@@ -1,0 +1,145 @@
+//! The end of the story: what was found, for people and as one line of JSON.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use console::Style;
+use scorer_sdk::verdict::Verdict;
+use serde_json::{Value, json};
+use serin_integration::shop::Regression;
+
+use crate::args::{Args, Mode};
+use crate::filter::Opinion;
+use crate::screen::{Screen, verdict_style};
+use crate::window::Losses;
+
+/// A canary that still gets requests this long after the verdict is not steered away from: each
+/// worker hears of the verdict at its next tick, one second at most.
+const LONGEST_STEERING_DELAY: Duration = Duration::from_secs(3);
+
+/// How the story ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What the filter thought at the end.
+    pub(crate) opinion: Opinion,
+    /// Why.
+    pub(crate) explanation: String,
+    /// The way to the verdict, if it was `anomalous` and came after the regression.
+    pub(crate) found: Option<Found>,
+    /// Whether a healthy canary was called anomalous.
+    pub(crate) false_alarm: bool,
+    /// What followed from the verdict.
+    pub(crate) aftermath: Option<Aftermath>,
+    /// What users lost since the change.
+    pub(crate) losses: Losses,
+    /// Envoy's log.
+    pub(crate) log: PathBuf,
+}
+
+/// From the change to the verdict.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Requests that the canary received.
+    pub(crate) candidate_requests: u64,
+    /// Time.
+    pub(crate) seconds: f64,
+}
+
+/// From the verdict to the end.
+#[derive(Debug)]
+pub(crate) struct Aftermath {
+    /// Requests that the canary received.
+    pub(crate) canary_requests: u64,
+    /// From the verdict to the last of them.
+    pub(crate) lasted: Duration,
+}
+
+impl Outcome {
+    /// What is wrong with this ending; `None` if the story ended as it should.
+    fn complaint(&self, args: &Args) -> Option<String> {
+        let verdict = self.opinion.verdict;
+        let log = format!("see {}", self.log.display());
+        if self.false_alarm {
+            return Some(format!("a healthy canary was called anomalous; {log}"));
+        }
+        if args.regression == Regression::None {
+            return (verdict != Verdict::Healthy)
+                .then(|| format!("v2 was healthy, and the verdict is {verdict}; {log}"));
+        }
+        if verdict != Verdict::Anomalous {
+            return Some(format!(
+                "no verdict within {} s: try a higher --rate, --share or --seconds; {log}",
+                args.limit().as_secs()
+            ));
+        }
+        let lasted = self.aftermath.as_ref().map(|aftermath| aftermath.lasted);
+        (args.mode == Mode::Steer && lasted.is_some_and(|lasted| lasted > LONGEST_STEERING_DELAY))
+            .then(|| format!("the canary still got requests after the verdict; {log}"))
+    }
+
+    /// Whether the story ended as it should.
+    pub(crate) fn is_right(&self, args: &Args) -> bool {
+        self.complaint(args).is_none()
+    }
+
+    /// Shows the ending; the last line is JSON.
+    pub(crate) fn show(&self, args: &Args, screen: &mut Screen) {
+        let plain = Style::new();
+        let Losses { since_change, after_verdict, unanswered } = self.losses;
+        screen.raw("");
+        let verdict = self.opinion.verdict;
+        screen.summary("verdict on v2", verdict.name(), &verdict_style(verdict));
+        screen.summary("why", &self.explanation, &plain);
+        if let Some(found) = &self.found {
+            let text = format!(
+                "{:.1} s and {} requests to v2 after the regression began",
+                found.seconds, found.candidate_requests
+            );
+            screen.summary("found after", &text, &plain);
+        }
+        let lost = if since_change == 0 {
+            "none".to_owned()
+        } else {
+            format!(
+                "{since_change}: {} failed by v2, {unanswered} without an answer; \
+                 {after_verdict} of them sent after the verdict (a healthy version fails 0.3%, too)",
+                since_change.saturating_sub(unanswered)
+            )
+        };
+        screen.summary("lost requests", &lost, &plain);
+        if let Some(aftermath) = &self.aftermath {
+            let text = format!(
+                "{} requests, the last of them {:.1} s after the verdict",
+                aftermath.canary_requests,
+                aftermath.lasted.as_secs_f64()
+            );
+            screen.summary("v2 then still got", &text, &plain);
+            let text = format!("{} requests sent to v1 by the filter", self.opinion.steered);
+            screen.summary("steered", &text, &plain);
+        }
+        if let Some(complaint) = self.complaint(args) {
+            let style = Style::new().red().bold();
+            screen.summary("wrong", &complaint, &style);
+        }
+        screen.raw("");
+        screen.raw(&self.json(args).to_string());
+    }
+
+    fn json(&self, args: &Args) -> Value {
+        json!({
+            "verdict": self.opinion.verdict.name(),
+            "regression": args.regression.name(),
+            "candidate_requests": self.found.as_ref().map(|found| found.candidate_requests),
+            "seconds": self.found.as_ref().map(|found| (found.seconds * 10.0).round() / 10.0),
+            "lost_requests": self.losses.since_change,
+            "lost_after_verdict": self.losses.after_verdict,
+            "steered": self.opinion.steered,
+            "judged": self.opinion.judged,
+            "explanation": self.explanation,
+            "mode": args.mode.name(),
+            "rate": args.rate,
+            "share": args.share,
+            "seed": args.seed,
+        })
+    }
+}
