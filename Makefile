@@ -23,7 +23,7 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := --remap-path-prefix=$(CA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup require build wasm noop-wasm demo test check fmt audit bench wasm-size ci clean clean-all
+.PHONY: help setup require build wasm noop-wasm own-signal-wasm demo test check fmt audit bench wasm-size ci clean clean-all
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -62,16 +62,20 @@ noop-wasm: require ## Build the filter that does nothing, to measure against: ta
 	@mkdir -p target
 	@cp $(WASM_BUILT)/noop_filter.wasm target/noop.wasm
 
+own-signal-wasm: require ## Build the example of a filter with a signal of one's own: target/own-signal.wasm
+	cargo rustc $(LOCKED) -p own-signal --release --target $(WASM_TARGET) --crate-type cdylib
+	@cargo run --quiet $(LOCKED) -p serin-pack -- $(WASM_BUILT)/own_signal.wasm target/own-signal.wasm
+
 demo: setup wasm ## Run the demo: REGRESSION=errors by default
 	@cargo run --quiet $(LOCKED) -p serin-integration --bin serin-demo -- --regression '$(REGRESSION)'
 
-test: setup wasm noop-wasm ## Run all tests, those in a real Envoy included
+test: setup wasm noop-wasm own-signal-wasm ## Run all tests, those in a real Envoy included
 	cargo test $(LOCKED) --workspace
 
 check: require ## Formatting, clippy and docs, warnings denied
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
-	cargo clippy $(LOCKED) -p serin-filter -p noop-filter --target $(WASM_TARGET) -- -D warnings
+	cargo clippy $(LOCKED) -p serin-filter -p noop-filter -p own-signal --target $(WASM_TARGET) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
 
 fmt: require ## Format the sources
@@ -80,8 +84,9 @@ fmt: require ## Format the sources
 audit: require ## Dependencies' licences, sources and known vulnerabilities
 	@scripts/audit.sh
 
-bench: require ## Measure the engine
-	cargo bench $(LOCKED) -p scorer-sdk
+bench: setup wasm noop-wasm ## Measure what Serin costs beside no filter, a no-op and Lua: target/bench.json
+	cargo bench --quiet $(LOCKED) -p scorer-sdk --bench engine -- --json '$(CURDIR)/target/engine.json'
+	@cargo run --quiet $(LOCKED) --release -p serin-integration --bin serin-bench
 
 wasm-size: wasm noop-wasm ## Sizes of both modules, plain and compressed
 	@for module in serin noop; do \
@@ -94,7 +99,7 @@ ci: ## What CI runs: check, audit, test
 
 clean: ## Remove what was built
 	cargo clean
-	rm -f target/serin.wasm target/noop.wasm
+	rm -f target/serin.wasm target/noop.wasm target/own-signal.wasm
 
 clean-all: clean ## Remove the fetched Envoy and tools, too
 	rm -rf .cache

@@ -6,6 +6,7 @@ use crate::proxy_host::ProxyHost;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use scorer_sdk::Plan;
+use scorer_sdk::signal::Signal;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,32 +20,49 @@ thread_local! {
 
 type Shared = Rc<RefCell<Filter<ProxyHost>>>;
 
+/// Makes the signals of a user's own that a module has beside the built-in ones.
+pub type OwnSignals = fn() -> Vec<Box<dyn Signal>>;
+
 /// One config in one worker.
 pub struct Root {
     context_id: u32,
+    own: OwnSignals,
     filter: Option<Shared>,
 }
 
 impl Root {
-    /// A root without a config yet.
+    /// A root without a config yet, with the built-in signals.
     #[must_use]
     pub fn new(context_id: u32) -> Self {
-        Self { context_id, filter: None }
+        Self::with_signals(context_id, Vec::new)
+    }
+
+    /// A root with further signals.
+    #[must_use]
+    pub fn with_signals(context_id: u32, own: OwnSignals) -> Self {
+        Self {
+            context_id,
+            own,
+            filter: None,
+        }
     }
 
     /// The plan of `config`; of the last good config when it does not compile; none when there was
     /// none, and then traffic passes as if the filter were not there.
-    fn plan(plugin: &str, config: &[u8]) -> Option<Arc<Plan>> {
+    fn plan(&self, plugin: &str, config: &[u8]) -> Option<Arc<Plan>> {
         let compiled = core::str::from_utf8(config)
             .map_err(|error| format!("config .: {error}; make it UTF-8"))
-            .and_then(|text| Plan::from_json(text).map_err(|error| error.to_string()));
+            .and_then(|text| {
+                Plan::with_signals(text, (self.own)()).map_err(|error| error.to_string())
+            });
         let broken = ProxyHost.define_metric(Kind::Gauge, "serin_config_broken");
         ProxyHost.set_metric(broken, u64::from(compiled.is_err()));
         match compiled {
             Ok(plan) => {
                 let plan = Arc::new(plan);
                 LAST_GOOD.with(|last| {
-                    last.borrow_mut().insert(plugin.to_owned(), Arc::clone(&plan));
+                    last.borrow_mut()
+                        .insert(plugin.to_owned(), Arc::clone(&plan));
                 });
                 Some(plan)
             }
@@ -70,7 +88,7 @@ impl RootContext for Root {
             .property(&["plugin_name"])
             .and_then(|name| String::from_utf8(name).ok())
             .unwrap_or_default();
-        if let Some(plan) = Self::plan(&plugin, &config) {
+        if let Some(plan) = self.plan(&plugin, &config) {
             ProxyHost.set_tick_period(plan.tick);
             let filter = Filter::new(ProxyHost, plan, &plugin, self.context_id);
             filter.announce();
@@ -92,9 +110,10 @@ impl RootContext for Root {
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match &self.filter {
-            Some(filter) => {
-                Box::new(Watched { filter: Rc::clone(filter), stream: Stream::new(context_id) })
-            }
+            Some(filter) => Box::new(Watched {
+                filter: Rc::clone(filter),
+                stream: Stream::new(context_id),
+            }),
             None => Box::new(Unwatched),
         })
     }
@@ -131,7 +150,11 @@ impl HttpContext for Watched {
 }
 
 fn action(go_on: bool) -> Action {
-    if go_on { Action::Continue } else { Action::Pause }
+    if go_on {
+        Action::Continue
+    } else {
+        Action::Pause
+    }
 }
 
 /// One request without a config.

@@ -41,7 +41,9 @@ impl Keys {
     /// Keys under the name of a plugin.
     #[must_use]
     pub fn new(plugin: &str) -> Self {
-        Self { prefix: format!("serin/{VERSION}/{plugin}/") }
+        Self {
+            prefix: format!("serin/{VERSION}/{plugin}/"),
+        }
     }
 
     fn workers(&self) -> String {
@@ -96,7 +98,10 @@ pub fn decode_acknowledged(reader: &mut Reader<'_>) -> Result<Acknowledged, Code
 }
 
 fn acknowledged_by(acknowledged: &Acknowledged, owner: u64) -> u64 {
-    acknowledged.iter().find(|known| known.0 == owner).map_or(0, |known| known.1)
+    acknowledged
+        .iter()
+        .find(|known| known.0 == owner)
+        .map_or(0, |known| known.1)
 }
 
 /// Owners by slot; 0 is a free one.
@@ -210,14 +215,17 @@ impl Outbox {
     /// Whether the slot is this worker's for good; takes one otherwise.
     fn confirm(&mut self, host: &impl Host) -> bool {
         let (owners, _) = read_workers(host, &self.keys);
-        let held = self.slot.is_some_and(|slot| owners.get(slot) == Some(&self.owner));
+        let held = self
+            .slot
+            .is_some_and(|slot| owners.get(slot) == Some(&self.owner));
         if held {
             self.confirmed = true;
             return true;
         }
         if self.confirmed {
             // The slot was freed after a long silence, when all that it held had been folded.
-            self.waiting.retain(|(number, _)| *number + 1 == self.next_number);
+            self.waiting
+                .retain(|(number, _)| *number + 1 == self.next_number);
             self.confirmed = false;
             self.owner = self.owner.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1);
         }
@@ -229,7 +237,10 @@ impl Outbox {
         self.slot = None;
         for _ in 0..ATTEMPTS {
             let (mut owners, swap) = read_workers(host, &self.keys);
-            let slot = owners.iter().position(|owner| *owner == 0).unwrap_or(owners.len());
+            let slot = owners
+                .iter()
+                .position(|owner| *owner == 0)
+                .unwrap_or(owners.len());
             if slot >= MAX_WORKERS {
                 return;
             }
@@ -268,18 +279,26 @@ pub fn collect(
 ) -> Collected {
     let mut collected = Collected::default();
     let (owners, _) = read_workers(host, keys);
-    for (slot, owner) in owners.into_iter().enumerate().filter(|(_, owner)| *owner != 0) {
+    for (slot, owner) in owners
+        .into_iter()
+        .enumerate()
+        .filter(|(_, owner)| *owner != 0)
+    {
         let folded = acknowledged_by(acknowledged, owner);
         let bytes = host.shared(&keys.delta(slot)).bytes;
         match read_slot(&bytes, owner, folded) {
             Ok(slot_content) => {
-                let silent = slot_content.written_ms.saturating_add(GONE_AFTER.as_millis() as u64)
+                let silent = slot_content
+                    .written_ms
+                    .saturating_add(GONE_AFTER.as_millis() as u64)
                     < now.as_millis() as u64;
                 if silent && slot_content.deltas.is_empty() {
                     collected.gone.push((slot, owner));
                     continue;
                 }
-                collected.acknowledged.push((owner, slot_content.last_number.max(folded)));
+                collected
+                    .acknowledged
+                    .push((owner, slot_content.last_number.max(folded)));
                 collected.deltas.extend(slot_content.deltas);
             }
             Err(_) => {
@@ -322,11 +341,18 @@ fn read_slot(bytes: &[u8], owner: u64, folded: u64) -> Result<SlotContent, Codec
     let mut reader = Reader::new(bytes);
     let found = reader.u64()?;
     let written_ms = reader.u64()?;
-    let mut content = SlotContent { written_ms, last_number: 0, deltas: Vec::new() };
+    let mut content = SlotContent {
+        written_ms,
+        last_number: 0,
+        deltas: Vec::new(),
+    };
     let count = reader.length(MAX_WAITING + 1)?;
     if found != owner {
         // The slot has a new owner that has written nothing yet.
-        return Err(CodecError::Unknown { what: "owner", value: found });
+        return Err(CodecError::Unknown {
+            what: "owner",
+            value: found,
+        });
     }
     for _ in 0..count {
         let number = reader.u64()?;

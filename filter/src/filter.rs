@@ -61,7 +61,10 @@ impl Stream {
     /// A stream of which nothing is known yet.
     #[must_use]
     pub fn new(context_id: u32) -> Self {
-        Self { context_id, ..Self::default() }
+        Self {
+            context_id,
+            ..Self::default()
+        }
     }
 }
 
@@ -82,15 +85,27 @@ fn served(
     if guarding {
         let reference = plan.reject.reference.as_ref();
         return Some(Served {
-            destination: reference.map_or("inbound", |known| known.destination.as_str()).into(),
+            destination: reference
+                .map_or("inbound", |known| known.destination.as_str())
+                .into(),
             version: plan.candidate.as_deref().unwrap_or("candidate").into(),
             route_name: String::new(),
         });
     }
     let (destination, version) = upstreams.served(host, plan)?;
-    let name = if plan.routes_by_name { host.property(&["xds", "route_name"]) } else { None };
-    let route_name = name.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    Some(Served { destination, version, route_name })
+    let name = if plan.routes_by_name {
+        host.property(&["xds", "route_name"])
+    } else {
+        None
+    };
+    let route_name = name
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_default();
+    Some(Served {
+        destination,
+        version,
+        route_name,
+    })
 }
 
 /// What one worker knows and does under one config.
@@ -138,7 +153,10 @@ impl<H: Host + Clone> Filter<H> {
             Role::Comparer => false,
             Role::Auto => plan.mode == Mode::Reject || inbound(),
         };
-        let keys = Keys::new(&format!("{plugin}/{}", if guarding { "guard" } else { "comparer" }));
+        let keys = Keys::new(&format!(
+            "{plugin}/{}",
+            if guarding { "guard" } else { "comparer" }
+        ));
         Self {
             tally: Tally::new(Arc::clone(&plan), owner),
             hasher: NameHasher::new(owner),
@@ -224,12 +242,17 @@ impl<H: Host + Clone> Filter<H> {
             self.trickle -= 1.0;
             return;
         }
-        self.host.set_request_header("x-serin-steer", &directive.baseline);
+        self.host
+            .set_request_header("x-serin-steer", &directive.baseline);
         *self.steered.entry(upstream.destination).or_insert(0) += 1;
     }
 
     fn guarded_destination(&self) -> Option<&str> {
-        self.plan.reject.reference.as_ref().map(|reference| reference.destination.as_str())
+        self.plan
+            .reject
+            .reference
+            .as_ref()
+            .map(|reference| reference.destination.as_str())
     }
 
     fn guarded_route(&mut self, method: &str, path: &str) -> Option<RouteKey> {
@@ -278,9 +301,13 @@ impl<H: Host + Clone> Filter<H> {
         let Some((destination, version)) = self.upstreams.served(&self.host, &self.plan) else {
             return;
         };
-        let directive =
-            self.directives.iter().find(|directive| directive.destination == *destination);
-        let verdict = directive.and_then(|directive| directive.verdict).unwrap_or_default();
+        let directive = self
+            .directives
+            .iter()
+            .find(|directive| directive.destination == *destination);
+        let verdict = directive
+            .and_then(|directive| directive.verdict)
+            .unwrap_or_default();
         let candidate = directive.map_or("", |directive| directive.candidate.as_str());
         let text = format!("{verdict};candidate={candidate};version={version}");
         self.host.set_response_header("x-serin-verdict", &text);
@@ -319,7 +346,8 @@ impl<H: Host + Clone> Filter<H> {
             header_names: Some(&response),
         };
         let reason =
-            self.guard.refuse_response(&self.plan, &request, &route, &exchange, &self.hasher);
+            self.guard
+                .refuse_response(&self.plan, &request, &route, &exchange, &self.hasher);
         match reason {
             Some(reason) => {
                 // Counted as what it was, before the answer is replaced.
@@ -371,9 +399,9 @@ impl<H: Host + Clone> Filter<H> {
             Ending::Complete
         };
         let grpc_status = match response.grpc_status {
-            None if response.grpc => {
-                self.number(&["response", "grpc_status"]).and_then(|code| code.try_into().ok())
-            }
+            None if response.grpc => self
+                .number(&["response", "grpc_status"])
+                .and_then(|code| code.try_into().ok()),
             known => known,
         };
         let response_bytes = match response.content_length {
@@ -410,12 +438,18 @@ impl<H: Host + Clone> Filter<H> {
     }
 
     fn number(&self, path: &[&str]) -> Option<u64> {
-        self.host.property(path)?.try_into().ok().map(u64::from_le_bytes)
+        self.host
+            .property(path)?
+            .try_into()
+            .ok()
+            .map(u64::from_le_bytes)
     }
 
     /// A request that took more than one attempt and was then answered well by the baseline.
     fn count_rescued(&mut self, served: Served, status: Option<u16>) {
-        let attempts = self.number(&["upstream", "request_attempt_count"]).unwrap_or(1);
+        let attempts = self
+            .number(&["upstream", "request_attempt_count"])
+            .unwrap_or(1);
         let by_baseline = self.directives.iter().any(|directive| {
             directive.destination == *served.destination && directive.baseline == *served.version
         });
@@ -468,10 +502,10 @@ impl<H: Host + Clone> Filter<H> {
     }
 
     fn count_actions(&mut self) {
-        let counts = [("serin_steered_total", &mut self.steered), (
-            "serin_rescued_total",
-            &mut self.rescued,
-        )];
+        let counts = [
+            ("serin_steered_total", &mut self.steered),
+            ("serin_rescued_total", &mut self.rescued),
+        ];
         for (metric, counts) in counts {
             for (destination, count) in counts.drain() {
                 let labels = [("destination", &*destination)];
@@ -481,7 +515,8 @@ impl<H: Host + Clone> Filter<H> {
         for (reason, count) in self.rejected.drain() {
             let (route, category) = reason.rsplit_once(';').unwrap_or((&reason, ""));
             let labels = [("route", route), ("reason", category)];
-            self.metrics.count(&self.host, "serin_rejected_total", &labels, count);
+            self.metrics
+                .count(&self.host, "serin_rejected_total", &labels, count);
         }
     }
 
@@ -497,7 +532,10 @@ impl<H: Host + Clone> Filter<H> {
         self.outbox.acknowledge(&publication.acknowledged);
         self.cuts = publication.cuts.into_iter().collect();
         self.steering = self.plan.mode == Mode::Steer
-            && publication.directives.iter().any(|directive| directive.steer_share > 0.0);
+            && publication
+                .directives
+                .iter()
+                .any(|directive| directive.steer_share > 0.0);
         if self.guarding && self.plan.mode == Mode::Reject {
             let condemned: Vec<_> = publication
                 .directives
@@ -518,7 +556,16 @@ impl<H: Host + Clone> Filter<H> {
         };
         let mut entered = false;
         let mut looked_at = 0;
-        let Self { in_flight, host, tally, upstreams, plan, cuts, guarding, .. } = self;
+        let Self {
+            in_flight,
+            host,
+            tally,
+            upstreams,
+            plan,
+            cuts,
+            guarding,
+            ..
+        } = self;
         for flight in in_flight.iter_mut().filter(|flight| !flight.counted) {
             let elapsed = now.saturating_sub(flight.started).as_micros() as u64;
             if elapsed <= shortest || looked_at >= MAX_OVERDUE_PER_TICK {

@@ -61,7 +61,9 @@ impl Guard {
     /// Whether the caller's proxy will ask again when this attempt is refused. Without its word
     /// the request passes.
     fn may_refuse(&self, plan: &Plan, request: &Request) -> bool {
-        let retried = request.attempt.is_some_and(|attempt| attempt <= plan.reject.attempts);
+        let retried = request
+            .attempt
+            .is_some_and(|attempt| attempt <= plan.reject.attempts);
         retried && self.credit >= 1.0
     }
 
@@ -95,9 +97,12 @@ impl Guard {
             return None;
         }
         let found = self.on_route(route).find(|condemned| {
-            condemned.question.as_ref().is_some_and(|(place, asked, names)| {
-                is_bad(plan, *place, asked, names, exchange, hasher)
-            })
+            condemned
+                .question
+                .as_ref()
+                .is_some_and(|(place, asked, names)| {
+                    is_bad(plan, *place, asked, names, exchange, hasher)
+                })
         })?;
         let reason = reason(route, &found.category);
         self.credit -= 1.0;
@@ -116,7 +121,13 @@ fn reason(route: &RouteKey, category: &str) -> String {
     let mut text: String = route
         .label()
         .chars()
-        .map(|character| if character.is_ascii_graphic() || character == ' ' { character } else { '_' })
+        .map(|character| {
+            if character.is_ascii_graphic() || character == ' ' {
+                character
+            } else {
+                '_'
+            }
+        })
         .map(|character| if character == ';' { ',' } else { character })
         .collect();
     text.push(';');
@@ -130,8 +141,10 @@ fn question(
     route: &RouteKey,
     category: &str,
 ) -> Option<(usize, Asked, NameTable)> {
-    let (place, question) =
-        plan.questions.iter().find(|(_, question)| question.name == category)?;
+    let (place, question) = plan
+        .questions
+        .iter()
+        .find(|(_, question)| question.name == category)?;
     let signal = plan.signals.get(*place)?;
     // How long it took is not known at the headers, and asking again would make it longer.
     if signal.name() == "latency" {
@@ -191,7 +204,11 @@ mod tests {
     }
 
     fn request(method: &str, attempt: Option<u64>) -> Request {
-        Request { method: method.to_owned(), attempt, ..Request::default() }
+        Request {
+            method: method.to_owned(),
+            attempt,
+            ..Request::default()
+        }
     }
 
     fn armed(plan: &Plan, category: &str) -> Guard {
@@ -207,7 +224,9 @@ mod tests {
         let refused = (0..1_000)
             .filter(|_| {
                 guard.note_request(&plan);
-                guard.refuse_request(&plan, &request("POST", Some(1)), &route()).is_some()
+                guard
+                    .refuse_request(&plan, &request("POST", Some(1)), &route())
+                    .is_some()
             })
             .count();
         assert!((450..=500).contains(&refused), "{refused}");
@@ -246,15 +265,41 @@ mod tests {
         let refuse = |category: &str, method: &str, exchange: &Exchange<'_>| {
             let mut guard = armed(&plan, category);
             (0..4).for_each(|_| guard.note_request(&plan));
-            guard.refuse_response(&plan, &request(method, Some(1)), &route(), exchange, &hasher)
+            guard.refuse_response(
+                &plan,
+                &request(method, Some(1)),
+                &route(),
+                exchange,
+                &hasher,
+            )
         };
-        assert_eq!(refuse("lost_header", "GET", &exchange).unwrap(), "GET /a;lost_header");
+        assert_eq!(
+            refuse("lost_header", "GET", &exchange).unwrap(),
+            "GET /a;lost_header"
+        );
         assert_eq!(refuse("lost_header", "POST", &exchange), None);
         assert_eq!(refuse("error", "GET", &exchange), None);
-        assert!(refuse("error", "GET", &Exchange { status: Some(500), ..exchange }).is_some());
         assert!(
-            refuse("unusual_content_type", "GET", &Exchange { content_type: "text/html", ..exchange })
-                .is_some()
+            refuse(
+                "error",
+                "GET",
+                &Exchange {
+                    status: Some(500),
+                    ..exchange
+                }
+            )
+            .is_some()
+        );
+        assert!(
+            refuse(
+                "unusual_content_type",
+                "GET",
+                &Exchange {
+                    content_type: "text/html",
+                    ..exchange
+                }
+            )
+            .is_some()
         );
     }
 }

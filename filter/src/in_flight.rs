@@ -79,8 +79,9 @@ mod tests {
             path: String::new(),
         };
         let mut table = Table::default();
-        let places: Vec<u32> =
-            (0..MAX_IN_FLIGHT as u32).map(|id| table.add(exchange(id)).unwrap()).collect();
+        let places: Vec<u32> = (0..MAX_IN_FLIGHT as u32)
+            .map(|id| table.add(exchange(id)).unwrap())
+            .collect();
         assert!(table.add(exchange(0)).is_err());
         assert_eq!(table.remove(places[7]).unwrap().context_id, 7);
         assert!(table.remove(places[7]).is_none());

@@ -166,7 +166,12 @@ impl Leader {
                 Judge::new(Arc::clone(&self.plan))
             }
         };
-        Held { judge, acknowledged, writer: found.0, number: found.1 }
+        Held {
+            judge,
+            acknowledged,
+            writer: found.0,
+            number: found.1,
+        }
     }
 
     fn publish(
@@ -210,10 +215,11 @@ impl Leader {
                 )
             })
             .collect();
-        for (now, decision) in verdicts
-            .iter()
-            .zip(decisions.iter().filter(|decision| !decision.candidate.is_empty()))
-        {
+        for (now, decision) in verdicts.iter().zip(
+            decisions
+                .iter()
+                .filter(|decision| !decision.candidate.is_empty()),
+        ) {
             if self.last_verdicts.contains(now) {
                 continue;
             }
@@ -223,7 +229,10 @@ impl Leader {
             };
             let differs = match decision.differences.first() {
                 Some(difference) => {
-                    format!("; behaves differently: {} {}", difference.route, difference.signal)
+                    format!(
+                        "; behaves differently: {} {}",
+                        difference.route, difference.signal
+                    )
                 }
                 None => String::new(),
             };

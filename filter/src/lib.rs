@@ -23,6 +23,8 @@ mod scenarios;
 #[cfg(test)]
 mod testing;
 
+// Off in a module that is built on this one with signals of its own: it has its own start.
+#[cfg(feature = "module")]
 mod start {
     proxy_wasm::main! {{
         proxy_wasm::set_root_context(|context_id| Box::new(crate::adapter::Root::new(context_id)));

@@ -67,7 +67,11 @@ impl Metrics {
     /// An empty table for at most `limit` series.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { known: HashMap::new(), limit, refused: 0 }
+        Self {
+            known: HashMap::new(),
+            limit,
+            refused: 0,
+        }
     }
 
     fn series(&mut self, host: &impl Host, kind: Kind, name: String) -> Option<&mut Series> {
@@ -83,13 +87,7 @@ impl Metrics {
     }
 
     /// Adds to a counter; nothing is made for an amount of zero.
-    pub fn count(
-        &mut self,
-        host: &impl Host,
-        metric: &str,
-        labels: &[(&str, &str)],
-        amount: u64,
-    ) {
+    pub fn count(&mut self, host: &impl Host, metric: &str, labels: &[(&str, &str)], amount: u64) {
         if amount > 0
             && let Some(series) = self.series(host, Kind::Counter, name(metric, labels))
         {
@@ -136,17 +134,45 @@ impl Metrics {
         self.set(host, "serin_heartbeat_seconds", &[], now.as_secs());
         self.set(host, "serin_state_bytes", &[], state_bytes);
         self.set(host, "serin_folded_exchanges", &[], judge.folded());
-        for decision in decisions.iter().filter(|decision| !decision.candidate.is_empty()) {
+        for decision in decisions
+            .iter()
+            .filter(|decision| !decision.candidate.is_empty())
+        {
             let labels = [
                 ("destination", label(&decision.destination)),
                 ("version", label(&decision.candidate)),
             ];
             let millinats = |nats: f64| (nats.max(0.0) * 1_000.0) as u64;
-            self.set(host, "serin_verdict", &labels, u64::from(decision.verdict.number()));
-            self.set(host, "serin_rollout_evidence", &labels, millinats(decision.evidence));
-            self.set(host, "serin_rollout_threshold", &labels, millinats(decision.threshold));
-            self.set(host, "serin_differs", &labels, u64::from(decision.differs()));
-            self.set(host, "serin_judged_exchanges", &labels, decision.judged_exchanges);
+            self.set(
+                host,
+                "serin_verdict",
+                &labels,
+                u64::from(decision.verdict.number()),
+            );
+            self.set(
+                host,
+                "serin_rollout_evidence",
+                &labels,
+                millinats(decision.evidence),
+            );
+            self.set(
+                host,
+                "serin_rollout_threshold",
+                &labels,
+                millinats(decision.threshold),
+            );
+            self.set(
+                host,
+                "serin_differs",
+                &labels,
+                u64::from(decision.differs()),
+            );
+            self.set(
+                host,
+                "serin_judged_exchanges",
+                &labels,
+                decision.judged_exchanges,
+            );
         }
         for (route, category, evidence) in judge.pair_evidence() {
             if evidence == 0.0 {
@@ -160,13 +186,26 @@ impl Metrics {
             ];
             let millinats = (evidence * 1_000.0) as i64;
             self.set(host, "serin_evidence_for", &labels, millinats.max(0) as u64);
-            self.set(host, "serin_evidence_against", &labels, (-millinats).max(0) as u64);
+            self.set(
+                host,
+                "serin_evidence_against",
+                &labels,
+                (-millinats).max(0) as u64,
+            );
         }
-        self.count(host, "serin_overflow_total", &[("table", "damaged")], damaged);
+        self.count(
+            host,
+            "serin_overflow_total",
+            &[("table", "damaged")],
+            damaged,
+        );
         let refused = self.take_refused();
         if refused > 0 {
             // Beyond the cap by one series at most: that the cap is reached has to be seen.
-            let id = host.define_metric(Kind::Counter, &name("serin_overflow_total", &[("table", "series")]));
+            let id = host.define_metric(
+                Kind::Counter,
+                &name("serin_overflow_total", &[("table", "series")]),
+            );
             host.add_metric(id, refused);
         }
     }

@@ -99,7 +99,10 @@ impl Host for ProxyHost {
 
     fn shared(&self, key: &str) -> Shared {
         let (bytes, swap) = hostcalls::get_shared_data(key).unwrap_or_default();
-        Shared { bytes: bytes.unwrap_or_default(), swap }
+        Shared {
+            bytes: bytes.unwrap_or_default(),
+            swap,
+        }
     }
 
     fn swap_shared(&self, key: &str, bytes: &[u8], swap: Option<u32>) -> bool {

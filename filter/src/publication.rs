@@ -76,7 +76,9 @@ impl Directive {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut directive = Self {
-            destination: reader.text(scorer_sdk::route::key::MAX_PART_BYTES)?.to_owned(),
+            destination: reader
+                .text(scorer_sdk::route::key::MAX_PART_BYTES)?
+                .to_owned(),
             baseline: reader.text(MAX_VERSION_BYTES)?.to_owned(),
             candidate: reader.text(MAX_VERSION_BYTES)?.to_owned(),
             verdict: Verdict::from_number(reader.u8()?),
@@ -85,7 +87,9 @@ impl Directive {
         };
         for _ in 0..reader.length(MAX_CONDEMNED)? {
             let route = RouteKey::decode(reader)?;
-            directive.condemned.push((route, reader.text(MAX_CATEGORY_BYTES)?.to_owned()));
+            directive
+                .condemned
+                .push((route, reader.text(MAX_CATEGORY_BYTES)?.to_owned()));
         }
         Ok(directive)
     }
@@ -99,7 +103,9 @@ impl Publication {
         writer.u64(self.number);
         encode_acknowledged(&self.acknowledged, &mut writer);
         writer.length(self.directives.len());
-        self.directives.iter().for_each(|directive| directive.encode(&mut writer));
+        self.directives
+            .iter()
+            .for_each(|directive| directive.encode(&mut writer));
         writer.length(self.cuts.len().min(MAX_CUTS));
         for (route, cut) in self.cuts.iter().take(MAX_CUTS) {
             route.encode(&mut writer);

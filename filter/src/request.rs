@@ -61,7 +61,10 @@ pub fn is_grpc(content_type: &[u8]) -> bool {
 
 /// Envoy appends `-shadow` to the host of mirrored requests.
 fn is_mirrored(authority: &[u8]) -> bool {
-    let host = authority.split(|byte| *byte == b':').next().unwrap_or_default();
+    let host = authority
+        .split(|byte| *byte == b':')
+        .next()
+        .unwrap_or_default();
     host.ends_with(b"-shadow")
 }
 
@@ -94,7 +97,11 @@ mod tests {
 
     #[test]
     fn headers_that_only_serin_may_set_are_found() {
-        let request = read(&[("x-serin-steer", "v2"), ("x-request-id", "1"), ("x-serin-x", "")]);
+        let request = read(&[
+            ("x-serin-steer", "v2"),
+            ("x-request-id", "1"),
+            ("x-serin-x", ""),
+        ]);
         assert_eq!(request.forged, ["x-serin-steer", "x-serin-x"]);
     }
 

@@ -24,17 +24,38 @@ struct Answer {
     status: &'static str,
 }
 
-const GOOD: [Answer; 2] =
-    [Answer { version: "v1", status: "200" }, Answer { version: "v2", status: "200" }];
-const BAD: [Answer; 2] =
-    [Answer { version: "v1", status: "200" }, Answer { version: "v2", status: "500" }];
+const GOOD: [Answer; 2] = [
+    Answer {
+        version: "v1",
+        status: "200",
+    },
+    Answer {
+        version: "v2",
+        status: "200",
+    },
+];
+const BAD: [Answer; 2] = [
+    Answer {
+        version: "v1",
+        status: "200",
+    },
+    Answer {
+        version: "v2",
+        status: "500",
+    },
+];
 
 impl Proxy {
     fn new(mode: &str, workers: usize) -> Self {
         let host = FakeHost::default();
         host.pass(Duration::from_secs(1_700_000_000));
         let config = CONFIG.replace("MODE", mode);
-        let mut proxy = Self { host, workers: Vec::new(), config, made: 0 };
+        let mut proxy = Self {
+            host,
+            workers: Vec::new(),
+            config,
+            made: 0,
+        };
         (0..workers).for_each(|_| proxy.add_worker());
         proxy
     }
@@ -44,23 +65,29 @@ impl Proxy {
         // No two workers are made in the same nanosecond.
         self.host.pass(Duration::from_nanos(1));
         let plan = Arc::new(Plan::from_json(&self.config).unwrap());
-        self.workers.push(Filter::new(self.host.clone(), plan, "test", self.made));
+        self.workers
+            .push(Filter::new(self.host.clone(), plan, "test", self.made));
     }
 
     fn request(&self, headers: &[(&str, &str)]) {
         let mut world = self.host.0.borrow_mut();
-        world.request = [(":method", "GET"), (":path", "/api/items/7"), (":authority", "shop")]
-            .iter()
-            .chain(headers)
-            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
-            .collect();
+        world.request = [
+            (":method", "GET"),
+            (":path", "/api/items/7"),
+            (":authority", "shop"),
+        ]
+        .iter()
+        .chain(headers)
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect();
     }
 
     fn respond(&self, answer: Answer) {
         let mut world = self.host.0.borrow_mut();
-        world
-            .properties
-            .insert("xds.cluster_name".into(), format!("shop-{}", answer.version).into_bytes());
+        world.properties.insert(
+            "xds.cluster_name".into(),
+            format!("shop-{}", answer.version).into_bytes(),
+        );
         world.response = [(":status", answer.status), ("content-type", "text/plain")]
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
@@ -73,8 +100,13 @@ impl Proxy {
         self.respond(answer);
         let mut stream = Stream::new(1);
         assert!(self.workers[worker].on_request(&mut stream));
-        let steered =
-            self.host.0.borrow().request.iter().any(|header| header.0 == "x-serin-steer");
+        let steered = self
+            .host
+            .0
+            .borrow()
+            .request
+            .iter()
+            .any(|header| header.0 == "x-serin-steer");
         self.host.pass(Duration::from_millis(1));
         assert!(self.workers[worker].on_response(&mut stream));
         self.workers[worker].on_log(&mut stream);
@@ -99,11 +131,14 @@ impl Proxy {
     }
 
     fn folded(&self) -> u64 {
-        self.host.metric_value("serin_folded_exchanges").unwrap_or(0)
+        self.host
+            .metric_value("serin_folded_exchanges")
+            .unwrap_or(0)
     }
 
     fn verdict(&self) -> Option<u64> {
-        self.host.metric_value("destination=.=shop;.;version=.=v2;.;serin_verdict")
+        self.host
+            .metric_value("destination=.=shop;.;version=.=v2;.;serin_verdict")
     }
 }
 
@@ -214,11 +249,21 @@ fn observing_steers_nothing() {
 #[test]
 fn forged_headers_go_and_upgrades_are_not_counted() {
     let mut proxy = Proxy::new("observe", 1);
-    proxy.request(&[("x-serin-steer", "v1"), ("x-other", "stays"), ("upgrade", "websocket")]);
+    proxy.request(&[
+        ("x-serin-steer", "v1"),
+        ("x-other", "stays"),
+        ("upgrade", "websocket"),
+    ]);
     let mut stream = Stream::new(1);
     assert!(proxy.workers[0].on_request(&mut stream));
-    let names: Vec<String> =
-        proxy.host.0.borrow().request.iter().map(|header| header.0.clone()).collect();
+    let names: Vec<String> = proxy
+        .host
+        .0
+        .borrow()
+        .request
+        .iter()
+        .map(|header| header.0.clone())
+        .collect();
     assert!(!names.contains(&"x-serin-steer".to_owned()) && names.contains(&"x-other".to_owned()));
     proxy.workers[0].on_log(&mut stream);
     (0..4).for_each(|_| proxy.tick());
@@ -228,7 +273,10 @@ fn forged_headers_go_and_upgrades_are_not_counted() {
 #[test]
 fn an_answer_of_the_proxy_itself_belongs_to_no_version_and_is_counted_apart() {
     let mut proxy = Proxy::new("observe", 1);
-    proxy.respond(Answer { version: "v1", status: "429" });
+    proxy.respond(Answer {
+        version: "v1",
+        status: "429",
+    });
     proxy.host.0.borrow_mut().properties.clear();
     proxy.request(&[]);
     let mut stream = Stream::new(1);
@@ -270,7 +318,12 @@ fn bytes_on_the_board_that_nobody_understands_do_no_harm() {
     let keys: Vec<String> = proxy.host.0.borrow().shared.keys().cloned().collect();
     for (number, key) in keys.iter().enumerate() {
         let junk = vec![number as u8 + 1; 37 * (number + 1)];
-        proxy.host.0.borrow_mut().shared.insert(key.clone(), (junk, 999 + number as u32));
+        proxy
+            .host
+            .0
+            .borrow_mut()
+            .shared
+            .insert(key.clone(), (junk, 999 + number as u32));
     }
     proxy.traffic(20, 100, BAD);
     assert_eq!(proxy.verdict(), Some(3));

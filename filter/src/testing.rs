@@ -26,7 +26,12 @@ pub(crate) struct FakeHost(pub(crate) Rc<RefCell<World>>);
 
 impl FakeHost {
     pub(crate) fn metric_value(&self, name: &str) -> Option<u64> {
-        self.0.borrow().metrics.iter().find(|metric| metric.0 == name).map(|metric| metric.1)
+        self.0
+            .borrow()
+            .metrics
+            .iter()
+            .find(|metric| metric.0 == name)
+            .map(|metric| metric.1)
     }
 
     /// Sum over all series of a metric.
@@ -64,20 +69,32 @@ impl Host for FakeHost {
 
     fn set_request_header(&self, name: &str, value: &str) {
         self.remove_request_header(name);
-        self.0.borrow_mut().request.push((name.to_owned(), value.as_bytes().to_vec()));
+        self.0
+            .borrow_mut()
+            .request
+            .push((name.to_owned(), value.as_bytes().to_vec()));
     }
 
     fn remove_request_header(&self, name: &str) {
-        self.0.borrow_mut().request.retain(|header| header.0 != name);
+        self.0
+            .borrow_mut()
+            .request
+            .retain(|header| header.0 != name);
     }
 
     fn set_response_header(&self, name: &str, value: &str) {
         self.remove_response_header(name);
-        self.0.borrow_mut().response.push((name.to_owned(), value.as_bytes().to_vec()));
+        self.0
+            .borrow_mut()
+            .response
+            .push((name.to_owned(), value.as_bytes().to_vec()));
     }
 
     fn remove_response_header(&self, name: &str) {
-        self.0.borrow_mut().response.retain(|header| header.0 != name);
+        self.0
+            .borrow_mut()
+            .response
+            .retain(|header| header.0 != name);
     }
 
     fn refuse(&self, _: &str, reason: &str, grpc: bool) {
@@ -89,7 +106,10 @@ impl Host for FakeHost {
     }
 
     fn set_property(&self, path: &[&str], value: &[u8]) {
-        self.0.borrow_mut().properties.insert(path.join("."), value.to_vec());
+        self.0
+            .borrow_mut()
+            .properties
+            .insert(path.join("."), value.to_vec());
     }
 
     fn enter(&self, _: u32) -> bool {
@@ -99,7 +119,10 @@ impl Host for FakeHost {
     fn shared(&self, key: &str) -> Shared {
         let world = self.0.borrow();
         match world.shared.get(key) {
-            Some((bytes, swap)) => Shared { bytes: bytes.clone(), swap: Some(*swap) },
+            Some((bytes, swap)) => Shared {
+                bytes: bytes.clone(),
+                swap: Some(*swap),
+            },
             None => Shared::default(),
         }
     }

@@ -33,7 +33,9 @@ impl Upstreams {
         if let Some(known) = self.known.get(&cluster) {
             return known.clone();
         }
-        let found = core::str::from_utf8(&cluster).ok().and_then(|name| upstream(name, plan));
+        let found = core::str::from_utf8(&cluster)
+            .ok()
+            .and_then(|name| upstream(name, plan));
         if self.known.len() < MAX_CLUSTERS {
             self.known.insert(cluster, found.clone());
         }
@@ -64,8 +66,7 @@ fn upstream(cluster: &str, plan: &Plan) -> Option<Upstream> {
     }
     // Istio: outbound|port|subset|host.
     let mut parts = cluster.split('|');
-    let (direction, port, subset, name) =
-        (parts.next()?, parts.next(), parts.next(), parts.next());
+    let (direction, port, subset, name) = (parts.next()?, parts.next(), parts.next(), parts.next());
     match (direction, port, subset, name) {
         ("outbound", Some(port), Some(subset), Some(name)) if !name.is_empty() => Some(Upstream {
             destination: format!("{name}:{port}").into(),
@@ -76,7 +77,10 @@ fn upstream(cluster: &str, plan: &Plan) -> Option<Upstream> {
             },
         }),
         ("inbound" | "BlackHoleCluster" | "PassthroughCluster", ..) => None,
-        _ => Some(Upstream { destination: cluster.into(), version: None }),
+        _ => Some(Upstream {
+            destination: cluster.into(),
+            version: None,
+        }),
     }
 }
 
@@ -91,7 +95,11 @@ fn workload_version(host: &impl Host) -> Option<Rc<str>> {
         "workload",
     ])?;
     let revision = core::str::from_utf8(&workload).ok()?.split(';').nth(3)?;
-    Some(if revision.is_empty() { LATEST.into() } else { revision.into() })
+    Some(if revision.is_empty() {
+        LATEST.into()
+    } else {
+        revision.into()
+    })
 }
 
 #[cfg(test)]
@@ -100,7 +108,10 @@ mod tests {
 
     fn parse(cluster: &str, config: &str) -> Option<(String, Option<String>)> {
         upstream(cluster, &Plan::from_json(config).unwrap()).map(|upstream| {
-            (upstream.destination.to_string(), upstream.version.map(|version| version.to_string()))
+            (
+                upstream.destination.to_string(),
+                upstream.version.map(|version| version.to_string()),
+            )
         })
     }
 
@@ -116,7 +127,10 @@ mod tests {
         let istio = "outbound|9080|v2|reviews.default.svc.cluster.local";
         let destination = "reviews.default.svc.cluster.local:9080";
         assert_eq!(parse(istio, "{}"), found(destination, Some("v2")));
-        assert_eq!(parse(&istio.replace("v2", ""), "{}"), found(destination, None));
+        assert_eq!(
+            parse(&istio.replace("v2", ""), "{}"),
+            found(destination, None)
+        );
         let workload = r#"{"versions": {"from": "workload"}}"#;
         assert_eq!(parse(istio, workload), found(destination, None));
         assert_eq!(parse("inbound|9080||", "{}"), None);

@@ -252,7 +252,10 @@ async fn exchange(shared: Arc<Shared>, visit: session::Visit, permit: OwnedSemap
     let started = Instant::now();
     let outcome = tokio::time::timeout(shared.options.timeout, answer(&shared, visit)).await;
     if let Some(told) = &shared.options.finished {
-        let answer = outcome.as_ref().ok().and_then(|answer| answer.as_ref().ok());
+        let answer = outcome
+            .as_ref()
+            .ok()
+            .and_then(|answer| answer.as_ref().ok());
         let _ = told.try_send(Finished {
             route,
             started,

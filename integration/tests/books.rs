@@ -13,7 +13,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 fn sum(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> u64 {
-    metrics.select(name, labels).map(|sample| sample.value as u64).sum()
+    metrics
+        .select(name, labels)
+        .map(|sample| sample.value as u64)
+        .sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,10 +41,20 @@ async fn the_books_balance_over_both_workers_and_over_reloads_under_load() -> Re
     assert_eq!(tally.lost() - tally.errors(), 0, "{tally:?}");
     sleep(Duration::from_secs(4)).await;
     let metrics = topology.front.metrics().await?;
-    for name in ["serin_exchanges_total", "serin_folded_exchanges", "serin_unattributed_total"] {
+    for name in [
+        "serin_exchanges_total",
+        "serin_folded_exchanges",
+        "serin_unattributed_total",
+    ] {
         println!("{name}: {}", sum(&metrics, name, &[]));
     }
-    println!("sent {}: {:?}", tally.sent, metrics.select("serin_overflow_total", &[]).collect::<Vec<_>>());
+    println!(
+        "sent {}: {:?}",
+        tally.sent,
+        metrics
+            .select("serin_overflow_total", &[])
+            .collect::<Vec<_>>()
+    );
     for (shop, version) in [(&shops.v1, "v1"), (&shops.v2, "v2")] {
         let counted = sum(&metrics, "serin_exchanges_total", &[("version", version)]);
         assert_eq!(counted, shop.received(), "{version}");

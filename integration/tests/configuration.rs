@@ -16,15 +16,23 @@ async fn a_bad_config_on_start_lets_traffic_pass() -> Result<()> {
     let _turn = one_at_a_time().await;
     let shops = Shops::start(7).await?;
     let bad = with(config("observe"), json!({"latency": {"margn": 0.2}}));
-    let topology =
-        Topology::builder("bad-start", &shops).filter(filter(&bad)).start().await?;
+    let topology = Topology::builder("bad-start", &shops)
+        .filter(filter(&bad))
+        .start()
+        .await?;
     let load = load(&topology, 200.0, 8)?;
     sleep(Duration::from_secs(3)).await;
     let tally = load.stop().await;
     assert_eq!((tally.failed, tally.answered), (0, tally.sent), "{tally:?}");
     let log = topology.front.log_text();
-    assert!(log.contains("serin: config latency.margn: unknown field `margn`"), "{log}");
-    assert!(log.contains("traffic passes unwatched until it is repaired"), "{log}");
+    assert!(
+        log.contains("serin: config latency.margn: unknown field `margn`"),
+        "{log}"
+    );
+    assert!(
+        log.contains("traffic passes unwatched until it is repaired"),
+        "{log}"
+    );
     let metrics = topology.front.metrics().await?;
     assert_eq!(metrics.value("serin_config_broken", &[]), Some(1.0));
     Ok(())
@@ -46,7 +54,10 @@ async fn a_bad_config_on_reload_leaves_the_one_before_it_in_force() -> Result<()
     topology.set_filters(vec![filter(&bad)]).await?;
     sleep(Duration::from_secs(2)).await;
     let log = topology.front.log_text();
-    assert!(log.contains("serin: config false_alarm: 2 is out of range; use a chance"), "{log}");
+    assert!(
+        log.contains("serin: config false_alarm: 2 is out of range; use a chance"),
+        "{log}"
+    );
     assert!(log.contains("the config before it stays in force"), "{log}");
     // It still judges and acts.
     shops.v2.set_regression("errors".parse()?);

@@ -52,22 +52,40 @@ async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<
     sleep(Duration::from_secs(7)).await;
     let answer = serin_integration::http::get(topology.address(), "/api/products").await?;
     let header = |name: &str| -> String {
-        let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let value = answer
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()
     };
     let annotation = header("x-serin-verdict");
     let (verdict, rest) = annotation.split_once(';').unwrap_or_default();
-    assert!(["learning", "healthy", "suspect"].contains(&verdict), "{annotation}");
-    assert_eq!(rest, format!("candidate=v2;version={}", header("x-shop-version")));
+    assert!(
+        ["learning", "healthy", "suspect"].contains(&verdict),
+        "{annotation}"
+    );
+    assert_eq!(
+        rest,
+        format!("candidate=v2;version={}", header("x-shop-version"))
+    );
     load.stop().await;
     sleep(Duration::from_secs(3)).await;
     let page = topology.front.prometheus().await?;
     let metrics = topology.front.metrics().await?;
-    let labels = [("destination", "shop"), ("route", "GET /api/products/{int}"), ("version", "v2")];
+    let labels = [
+        ("destination", "shop"),
+        ("route", "GET /api/products/{int}"),
+        ("version", "v2"),
+    ];
     let counted = metrics.value("serin_exchanges_total", &labels);
     let received = shops.v2.books()[&Route::Product].received;
     assert_eq!(counted, Some(received as f64), "{page}");
-    assert!(metrics.value("serin_evidence_for", &[("category", "error")]).is_some(), "{page}");
+    assert!(
+        metrics
+            .value("serin_evidence_for", &[("category", "error")])
+            .is_some(),
+        "{page}"
+    );
     for line in page.lines().filter(|line| line.contains("serin_")) {
         assert!(!line.contains("=.="), "a tag was left in a name: {line}");
     }

@@ -15,7 +15,12 @@ async fn stays_healthy(topology: &Topology, time: Duration) -> Result<()> {
     let until = Instant::now() + time;
     while Instant::now() < until {
         let metrics = topology.front.metrics().await?;
-        assert_ne!(verdict(&metrics), Some(ANOMALOUS), "{}", topology.front.log_tail());
+        assert_ne!(
+            verdict(&metrics),
+            Some(ANOMALOUS),
+            "{}",
+            topology.front.log_tail()
+        );
         sleep(Duration::from_millis(500)).await;
     }
     Ok(())

@@ -5,9 +5,9 @@ mod common;
 
 use anyhow::{Context as _, Result};
 use common::{announcement, config, filter, load, wait_for_anomalous};
+use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
-use serin_integration::one_at_a_time;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -33,7 +33,11 @@ async fn caught(regression: &str, categories: &[&str]) -> Result<()> {
     sleep(Duration::from_millis(1_500)).await;
     let before = shops.v2.received();
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(shops.v2.received(), before, "the canary still gets requests");
+    assert_eq!(
+        shops.v2.received(),
+        before,
+        "the canary still gets requests"
+    );
     let tally = load.stop().await;
     assert!(tally.sent > 0);
     println!("{regression}: {why}");

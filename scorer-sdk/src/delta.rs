@@ -118,7 +118,10 @@ impl Delta {
                 writer.text(&version.version);
                 writer.u64(version.exchanges);
                 writer.length(version.counts.len());
-                version.counts.iter().for_each(|counts| counts.encode(writer));
+                version
+                    .counts
+                    .iter()
+                    .for_each(|counts| counts.encode(writer));
             }
         }
         for (_, value) in self.overflow.items() {
@@ -133,7 +136,10 @@ impl Delta {
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut routes = Vec::new();
         for _ in 0..reader.length(MAX_ROUTES)? {
-            let mut route = RouteDelta { key: RouteKey::decode(reader)?, ..RouteDelta::default() };
+            let mut route = RouteDelta {
+                key: RouteKey::decode(reader)?,
+                ..RouteDelta::default()
+            };
             for _ in 0..reader.length(MAX_SIGNALS)? {
                 route.names.push(NameTable::decode(reader)?);
             }

@@ -22,7 +22,10 @@ impl Engine {
     /// An engine that knows nothing yet. `seed` keys its hash tables.
     #[must_use]
     pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
-        Self { tally: Tally::new(Arc::clone(&plan), seed), judge: Judge::new(plan) }
+        Self {
+            tally: Tally::new(Arc::clone(&plan), seed),
+            judge: Judge::new(plan),
+        }
     }
 
     /// Counts an exchange.

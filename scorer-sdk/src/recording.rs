@@ -126,7 +126,10 @@ impl Record {
             return Err(format!("start {} is not a time in seconds", self.start));
         }
         if !(self.duration_ms.is_finite() && self.duration_ms >= 0.0) {
-            return Err(format!("duration_ms {} is not a duration", self.duration_ms));
+            return Err(format!(
+                "duration_ms {} is not a duration",
+                self.duration_ms
+            ));
         }
         if let Some(status) = self.status
             && !(100..=599).contains(&status)
@@ -183,8 +186,10 @@ mod tests {
     #[test]
     fn an_exchange_survives_its_line() {
         let names = vec!["etag", "vary"];
-        let exchange =
-            Exchange { header_names: Some(&names), ..crate::testing::exchange() };
+        let exchange = Exchange {
+            header_names: Some(&names),
+            ..crate::testing::exchange()
+        };
         let record = Record::new(&exchange, Duration::from_millis(1_700_000_000_123), 5_000);
         let line = serde_json::to_string(&record).unwrap();
         let read = Record::parse(&line).unwrap();

@@ -66,7 +66,10 @@ impl Reference {
             ));
         }
         if self.routes.len() > MAX_ROUTES {
-            return Err(format!("{} routes are above the limit of {MAX_ROUTES}", self.routes.len()));
+            return Err(format!(
+                "{} routes are above the limit of {MAX_ROUTES}",
+                self.routes.len()
+            ));
         }
         for route in &self.routes {
             if route.path.len() > MAX_PART_BYTES || route.method.len() > MAX_PART_BYTES {
@@ -88,7 +91,9 @@ impl Reference {
     /// the proxy that recorded and the guard, and do not count.
     #[must_use]
     pub fn route(&self, method: &str, path: &str) -> Option<&ReferenceRoute> {
-        self.routes.iter().find(|route| route.method == method && route.path == path)
+        self.routes
+            .iter()
+            .find(|route| route.method == method && route.path == path)
     }
 }
 

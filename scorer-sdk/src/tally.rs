@@ -27,7 +27,10 @@ struct Interner {
 impl Interner {
     fn new(seed: u64, limit: u16) -> Self {
         let state = foldhash::fast::FixedState::with_seed(seed);
-        Self { numbers: HashMap::with_hasher(state), limit }
+        Self {
+            numbers: HashMap::with_hasher(state),
+            limit,
+        }
     }
 
     /// The number of `text`; `None` when it is new and the set is full or the text too long.
@@ -128,12 +131,19 @@ impl Tally {
         method: &str,
         path: &str,
     ) -> Option<RoutePlace> {
-        let route_name = if self.plan.routes_by_name { route_name } else { "" };
+        let route_name = if self.plan.routes_by_name {
+            route_name
+        } else {
+            ""
+        };
         let Some(number) = self.destinations.number(destination) else {
             self.overflow.destinations += 1;
             return None;
         };
-        let identity = match (self.route_names.number(route_name), self.methods.number(method)) {
+        let identity = match (
+            self.route_names.number(route_name),
+            self.methods.number(method),
+        ) {
             (Some(route_name), Some(method)) => Some(Identity {
                 destination: number,
                 route_name,
@@ -208,9 +218,12 @@ impl Tally {
     /// Counts an exchange on its route. An exchange that is still in flight counts as a latency
     /// alone; when it ends, [`Exchange::duration_us`] is `None` and the rest is counted.
     pub fn record(&mut self, exchange: &Exchange<'_>) {
-        if let Some(place) =
-            self.route(exchange.destination, exchange.route_name, exchange.method, exchange.path)
-        {
+        if let Some(place) = self.route(
+            exchange.destination,
+            exchange.route_name,
+            exchange.method,
+            exchange.path,
+        ) {
             self.record_at(place, exchange);
         }
     }
@@ -226,7 +239,10 @@ impl Tally {
             return;
         };
         let signals = self.plan.signals.as_slice();
-        let known = route.versions.iter().position(|known| known.version == exchange.version);
+        let known = route
+            .versions
+            .iter()
+            .position(|known| known.version == exchange.version);
         if known.is_none() && route.versions.len() < MAX_VERSIONS {
             route.versions.push(VersionTally {
                 version: exchange.version.to_owned(),
@@ -235,8 +251,10 @@ impl Tally {
             });
         }
         let place = known.unwrap_or(route.versions.len().saturating_sub(1));
-        let Some(tally) =
-            route.versions.get_mut(place).filter(|tally| tally.version == exchange.version)
+        let Some(tally) = route
+            .versions
+            .get_mut(place)
+            .filter(|tally| tally.version == exchange.version)
         else {
             self.overflow.versions += 1;
             return;
@@ -279,7 +297,10 @@ impl Tally {
 
     /// Hands over what was counted since the last call.
     pub fn take(&mut self) -> Delta {
-        let mut delta = Delta { overflow: self.overflow, ..Delta::default() };
+        let mut delta = Delta {
+            overflow: self.overflow,
+            ..Delta::default()
+        };
         let overflowed = self.paths.overflowed();
         delta.overflow.paths = overflowed - self.paths_overflowed;
         self.paths_overflowed = overflowed;
@@ -302,7 +323,11 @@ impl Tally {
             } else {
                 route.idle_ticks = 0;
                 let (key, names) = (route.key.clone(), route.names.clone());
-                delta.routes.push(RouteDelta { key, names, versions });
+                delta.routes.push(RouteDelta {
+                    key,
+                    names,
+                    versions,
+                });
             }
         }
         if self.places.len() >= self.plan.max_routes {
@@ -340,7 +365,10 @@ mod tests {
     fn every_exchange_is_in_exactly_one_delta() {
         let mut tally = tally("{}");
         for number in 0..10 {
-            tally.record(&Exchange { path: &format!("/api/products/{number}"), ..exchange() });
+            tally.record(&Exchange {
+                path: &format!("/api/products/{number}"),
+                ..exchange()
+            });
         }
         assert_eq!(tally.take().exchanges(), 10);
         assert!(tally.take().is_empty());
@@ -349,25 +377,46 @@ mod tests {
     #[test]
     fn an_exchange_in_flight_counts_as_a_latency_and_later_as_the_rest() {
         let mut tally = tally("{}");
-        tally.record(&Exchange { ending: Ending::InFlight, status: None, ..exchange() });
+        tally.record(&Exchange {
+            ending: Ending::InFlight,
+            status: None,
+            ..exchange()
+        });
         let delta = tally.take();
         assert_eq!(delta.exchanges(), 0);
-        let counted: Vec<u64> =
-            delta.routes[0].versions[0].counts.iter().map(Counts::total).collect();
+        let counted: Vec<u64> = delta.routes[0].versions[0]
+            .counts
+            .iter()
+            .map(Counts::total)
+            .collect();
         assert_eq!(counted.iter().sum::<u64>(), 1);
-        tally.record(&Exchange { duration_us: None, ..exchange() });
+        tally.record(&Exchange {
+            duration_us: None,
+            ..exchange()
+        });
         let delta = tally.take();
         assert_eq!(delta.exchanges(), 1);
-        let now: Vec<u64> =
-            delta.routes[0].versions[0].counts.iter().map(Counts::total).collect();
-        assert!(counted.iter().zip(&now).all(|(before, after)| before * after == 0));
+        let now: Vec<u64> = delta.routes[0].versions[0]
+            .counts
+            .iter()
+            .map(Counts::total)
+            .collect();
+        assert!(
+            counted
+                .iter()
+                .zip(&now)
+                .all(|(before, after)| before * after == 0)
+        );
     }
 
     #[test]
     fn routes_beyond_the_limit_share_one_and_are_counted() {
         let mut tally = tally(r#"{"routes": {"max": 2}}"#);
         for name in ["a", "b", "c", "d"] {
-            tally.record(&Exchange { path: &format!("/{name}"), ..exchange() });
+            tally.record(&Exchange {
+                path: &format!("/{name}"),
+                ..exchange()
+            });
         }
         let delta = tally.take();
         assert_eq!((delta.exchanges(), delta.overflow.routes), (4, 2));

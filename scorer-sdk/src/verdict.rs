@@ -20,7 +20,12 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, the worst last.
-    pub const ALL: [Self; 4] = [Self::Learning, Self::Healthy, Self::Suspect, Self::Anomalous];
+    pub const ALL: [Self; 4] = [
+        Self::Learning,
+        Self::Healthy,
+        Self::Suspect,
+        Self::Anomalous,
+    ];
 
     /// The name in metrics, headers and files.
     #[must_use]
@@ -117,7 +122,9 @@ impl Reason {
         );
         match (self.odds_ratio, self.interval.lower, self.interval.upper) {
             (Some(ratio), Some(lower), Some(upper)) => {
-                text.push_str(&format!("; odds ratio {ratio:.1} ({lower:.1} to {upper:.1})"));
+                text.push_str(&format!(
+                    "; odds ratio {ratio:.1} ({lower:.1} to {upper:.1})"
+                ));
             }
             (_, Some(lower), None) => text.push_str(&format!("; odds ratio above {lower:.1}")),
             (Some(ratio), None, Some(upper)) => {

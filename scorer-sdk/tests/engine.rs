@@ -1,13 +1,13 @@
 //! The engine as a whole on simulated traffic: healthy rollouts, regressions, restarts.
 
 use fastrand::Rng;
+use scorer_sdk::Plan;
 use scorer_sdk::codec::{Reader, Writer};
 use scorer_sdk::delta::Delta;
 use scorer_sdk::facts::{Ending, Exchange};
 use scorer_sdk::judge::Judge;
 use scorer_sdk::tally::Tally;
 use scorer_sdk::verdict::{Decision, Verdict};
-use scorer_sdk::Plan;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,29 +60,56 @@ impl Simulation {
 
     fn exchange(&mut self) {
         let candidate = self.random.f64() < self.share;
-        let harm = if candidate { self.harm } else { Harm { slower: 1.0, larger: 1, ..Harm::default() } };
+        let harm = if candidate {
+            self.harm
+        } else {
+            Harm {
+                slower: 1.0,
+                larger: 1,
+                ..Harm::default()
+            }
+        };
         let (method, path) = *self
             .random
-            .choice(&[("GET", "/api/products"), ("GET", "/api/products/17"), ("POST", "/api/cart")])
+            .choice(&[
+                ("GET", "/api/products"),
+                ("GET", "/api/products/17"),
+                ("POST", "/api/cart"),
+            ])
             .unwrap();
         let slower = if harm.slower > 0.0 { harm.slower } else { 1.0 };
         let duration = (5_000.0 * (0.5 * self.normal()).exp() * slower * self.weather) as u64;
         let error = self.random.f64() < 0.005 * self.weather + harm.error_rate;
         let hangs = self.random.f64() < harm.hang_rate;
-        let headers: Vec<&str> =
-            HEADERS.iter().copied().filter(|name| !(harm.no_etag && *name == "etag")).collect();
+        let headers: Vec<&str> = HEADERS
+            .iter()
+            .copied()
+            .filter(|name| !(harm.no_etag && *name == "etag"))
+            .collect();
         let exchange = Exchange {
             destination: "shop",
             route_name: "",
             method,
             path,
             version: if candidate { "v2" } else { "v1" },
-            status: if hangs { None } else { Some(if error { 500 } else { 200 }) },
+            status: if hangs {
+                None
+            } else {
+                Some(if error { 500 } else { 200 })
+            },
             grpc_status: None,
-            ending: if hangs { Ending::InFlight } else { Ending::Complete },
+            ending: if hangs {
+                Ending::InFlight
+            } else {
+                Ending::Complete
+            },
             duration_us: Some(if hangs { 2_000_000 } else { duration }),
             response_bytes: Some(self.random.u64(900..1100) * harm.larger.max(1)),
-            content_type: if harm.html { "text/html" } else { "application/json" },
+            content_type: if harm.html {
+                "text/html"
+            } else {
+                "application/json"
+            },
             header_names: Some(&headers),
         };
         self.tally.record(&exchange);
@@ -107,12 +134,36 @@ impl Simulation {
 fn each_regression_is_caught_and_named() {
     let none = Harm::default();
     let cases = [
-        ("error", Harm { error_rate: 0.08, ..none }),
-        ("slow_p", Harm { slower: 2.0, ..none }),
+        (
+            "error",
+            Harm {
+                error_rate: 0.08,
+                ..none
+            },
+        ),
+        (
+            "slow_p",
+            Harm {
+                slower: 2.0,
+                ..none
+            },
+        ),
         ("size", Harm { larger: 3, ..none }),
-        ("lost_header", Harm { no_etag: true, ..none }),
+        (
+            "lost_header",
+            Harm {
+                no_etag: true,
+                ..none
+            },
+        ),
         ("unusual_content_type", Harm { html: true, ..none }),
-        ("slow_p", Harm { hang_rate: 0.1, ..none }),
+        (
+            "slow_p",
+            Harm {
+                hang_rate: 0.1,
+                ..none
+            },
+        ),
     ];
     for (category, harm) in cases {
         let mut simulation = Simulation::new(CONFIG, 11);
@@ -123,7 +174,10 @@ fn each_regression_is_caught_and_named() {
             .unwrap_or_else(|| panic!("{category} was not caught"));
         let decision = simulation.run(1);
         println!("{category}: {seconds} s, {}", decision.explanation());
-        assert!(decision.reasons[0].category.starts_with(category), "{decision:?}");
+        assert!(
+            decision.reasons[0].category.starts_with(category),
+            "{decision:?}"
+        );
         assert!(decision.reasons[0].interval.lower.unwrap() > 1.5);
         assert_eq!(decision.steer_share, 1.0);
         assert!(seconds <= 20, "{category} took {seconds} s");
@@ -138,7 +192,10 @@ fn a_healthy_candidate_stays_healthy_through_weather_bursts_and_steps_of_its_sha
         simulation.share = [0.01, 0.05, 0.25, 0.5][(tick / 300) as usize];
         simulation.requests = if tick % 50 < 5 { 600 } else { 60 };
         let decision = simulation.tick();
-        assert!(decision.verdict < Verdict::Anomalous, "tick {tick}: {decision:?}");
+        assert!(
+            decision.verdict < Verdict::Anomalous,
+            "tick {tick}: {decision:?}"
+        );
     }
     let decision = simulation.run(1);
     assert_eq!(decision.verdict, Verdict::Healthy, "{decision:?}");
@@ -150,7 +207,9 @@ fn a_late_regression_is_caught() {
     let mut simulation = Simulation::new(CONFIG, 6);
     assert_eq!(simulation.run(150).verdict, Verdict::Healthy);
     simulation.harm.error_rate = 0.05;
-    let seconds = (1..).find(|_| simulation.tick().verdict == Verdict::Anomalous).unwrap();
+    let seconds = (1..)
+        .find(|_| simulation.tick().verdict == Verdict::Anomalous)
+        .unwrap();
     println!("late: {seconds} s");
     assert!(seconds < 40, "{seconds} s");
 }
@@ -162,7 +221,10 @@ fn versions_are_found_without_names() {
     assert_eq!(simulation.run(20).candidate, "");
     simulation.share = 0.1;
     let decision = simulation.run(2);
-    assert_eq!((decision.baseline.as_str(), decision.candidate.as_str()), ("v1", "v2"));
+    assert_eq!(
+        (decision.baseline.as_str(), decision.candidate.as_str()),
+        ("v1", "v2")
+    );
 }
 
 #[test]
@@ -190,17 +252,25 @@ fn a_new_version_starts_with_a_clean_slate() {
     simulation.tally.record(&version("v3"));
     simulation.requests = 0;
     let decision = simulation.tick();
-    assert_eq!((decision.candidate.as_str(), decision.verdict), ("v3", Verdict::Learning));
+    assert_eq!(
+        (decision.candidate.as_str(), decision.verdict),
+        ("v3", Verdict::Learning)
+    );
     assert_eq!(decision.steer_share, 0.0);
 }
 
 #[test]
 fn nothing_is_judged_during_the_warm_up() {
-    let mut simulation =
-        Simulation::new(r#"{"baseline": "v1", "candidate": "v2", "warm_up": "1m"}"#, 9);
+    let mut simulation = Simulation::new(
+        r#"{"baseline": "v1", "candidate": "v2", "warm_up": "1m"}"#,
+        9,
+    );
     simulation.harm.error_rate = 0.5;
     let decision = simulation.run(59);
-    assert_eq!((decision.verdict, decision.judged_exchanges), (Verdict::Learning, 0));
+    assert_eq!(
+        (decision.verdict, decision.judged_exchanges),
+        (Verdict::Learning, 0)
+    );
     assert!(decision.candidate_exchanges > 1_000);
     assert_eq!(simulation.run(20).verdict, Verdict::Anomalous);
 }
@@ -213,17 +283,25 @@ fn a_probation_lets_a_trickle_through_and_ends_when_the_candidate_has_recovered(
     simulation.run(10);
     simulation.harm.error_rate = 0.3;
     let mut decision = simulation.run(10);
-    assert_eq!((decision.verdict, decision.steer_share), (Verdict::Anomalous, 1.0));
+    assert_eq!(
+        (decision.verdict, decision.steer_share),
+        (Verdict::Anomalous, 1.0)
+    );
     simulation.share = 0.05;
     let until = |share: f64, simulation: &mut Simulation| {
-        (1..60).find(|_| simulation.tick().steer_share == share).expect("the phase never came")
+        (1..60)
+            .find(|_| simulation.tick().steer_share == share)
+            .expect("the phase never came")
     };
     assert!((20..=31).contains(&until(0.95, &mut simulation)));
     // Still bad: condemned again, and again after the next probation has begun.
     assert!(until(1.0, &mut simulation) < 30);
     simulation.harm.error_rate = 0.0;
     decision = simulation.run(90);
-    assert_eq!((decision.verdict, decision.steer_share), (Verdict::Healthy, 0.0));
+    assert_eq!(
+        (decision.verdict, decision.steer_share),
+        (Verdict::Healthy, 0.0)
+    );
 }
 
 #[test]
@@ -253,9 +331,8 @@ fn damaged_state_is_refused_and_never_panics() {
     simulation.judge.encode(&mut writer);
     let bytes = writer.into_bytes();
     println!("state: {} bytes for 3 routes", bytes.len());
-    let decode = |bytes: &[u8]| {
-        Judge::decode(Arc::clone(&simulation.plan), &mut Reader::new(bytes)).is_ok()
-    };
+    let decode =
+        |bytes: &[u8]| Judge::decode(Arc::clone(&simulation.plan), &mut Reader::new(bytes)).is_ok();
     assert!(decode(&bytes));
     for end in (0..bytes.len()).step_by(7) {
         assert!(!decode(&bytes[..end]));

@@ -44,7 +44,10 @@ pub fn load(topology: &Topology, rate: f64, seed: u64) -> Result<Load> {
 }
 
 pub fn verdict(metrics: &Metrics) -> Option<f64> {
-    metrics.value("serin_verdict", &[("destination", "shop"), ("version", "v2")])
+    metrics.value(
+        "serin_verdict",
+        &[("destination", "shop"), ("version", "v2")],
+    )
 }
 
 /// Waits for the verdict `anomalous`.
@@ -62,6 +65,9 @@ pub async fn wait_for_anomalous(topology: &Topology, longest: Duration) -> Resul
 /// The log line that announces a verdict.
 pub fn announcement(topology: &Topology, verdict: &str) -> Option<String> {
     let text = topology.front.log_text();
-    let line = text.lines().find(|line| line.contains(&format!("shop v2 is {verdict}")))?;
-    line.split_once("serin: ").map(|(_, message)| message.to_owned())
+    let line = text
+        .lines()
+        .find(|line| line.contains(&format!("shop v2 is {verdict}")))?;
+    line.split_once("serin: ")
+        .map(|(_, message)| message.to_owned())
 }

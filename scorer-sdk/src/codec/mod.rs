@@ -220,3 +220,56 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_is_little_endian_and_fixed() {
+        let mut writer = Writer::new();
+        writer.u8(1);
+        writer.u16(0x0203);
+        writer.u32(0x0405_0607);
+        writer.u64(0x08);
+        writer.f64(1.5);
+        writer.text("ü");
+        let bytes = writer.into_bytes();
+        let expected = [
+            1, 3, 2, 7, 6, 5, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 2, 0, 0, 0,
+            0xc3, 0xbc,
+        ];
+        assert_eq!(bytes, expected);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(reader.u8(), Ok(1));
+        assert_eq!(reader.u16(), Ok(0x0203));
+        assert_eq!(reader.u32(), Ok(0x0405_0607));
+        assert_eq!(reader.u64(), Ok(8));
+        assert_eq!(reader.f64(), Ok(1.5));
+        assert_eq!(reader.text(2), Ok("ü"));
+        assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_length_is_checked_before_anything_is_allocated() {
+        let bytes = [0xff, 0xff, 0xff, 0xff, 1];
+        let too_long = CodecError::TooLong {
+            length: 0xffff_ffff,
+            limit: 10,
+        };
+        assert_eq!(Reader::new(&bytes).length(10), Err(too_long));
+        assert_eq!(
+            Reader::new(&bytes).length(usize::MAX),
+            Err(CodecError::Truncated)
+        );
+        assert_eq!(
+            Reader::new(&[1, 0, 0, 0, 0xff]).text(9),
+            Err(CodecError::NotText)
+        );
+        assert_eq!(
+            Reader::new(&bytes).finish(),
+            Err(CodecError::TrailingBytes(5))
+        );
+        assert_eq!(Reader::new(&[]).u8(), Err(CodecError::Truncated));
+    }
+}

@@ -17,7 +17,11 @@ impl ConfigError {
     /// An error at `path`.
     #[must_use]
     pub fn new(path: &str, problem: impl Into<String>, repair: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), problem: problem.into(), repair: repair.into() }
+        Self {
+            path: path.to_owned(),
+            problem: problem.into(),
+            repair: repair.into(),
+        }
     }
 }
 

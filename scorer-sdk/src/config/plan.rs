@@ -151,10 +151,7 @@ impl Plan {
     /// # Errors
     /// The first thing that is wrong, with its path and repair.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        if text.trim().is_empty() {
-            return Self::compile(Config::default(), Vec::new());
-        }
-        Self::compile(parse(text)?, Vec::new())
+        Self::with_signals(text, Vec::new())
     }
 
     /// As [`Plan::from_json`], with signals of the user's own beside the built-in ones.
@@ -162,7 +159,12 @@ impl Plan {
     /// # Errors
     /// As [`Plan::from_json`].
     pub fn with_signals(text: &str, own: Vec<Box<dyn Signal>>) -> Result<Self, ConfigError> {
-        Self::compile(parse(text)?, own)
+        let raw = if text.trim().is_empty() {
+            Config::default()
+        } else {
+            parse(text)?
+        };
+        Self::compile(raw, own)
     }
 
     fn compile(raw: Config, own: Vec<Box<dyn Signal>>) -> Result<Self, ConfigError> {
@@ -258,13 +260,21 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
         ConfigError::new(&error.path().to_string(), problem, repair)
     })?;
     deserializer.end().map_err(|error| {
-        ConfigError::new(".", error.to_string(), "remove what follows the closing brace")
+        ConfigError::new(
+            ".",
+            error.to_string(),
+            "remove what follows the closing brace",
+        )
     })?;
     Ok(config)
 }
 
 fn unknown(path: &str, value: &str, known: &str) -> ConfigError {
-    ConfigError::new(path, format!("`{value}` is not known"), format!("use {known}"))
+    ConfigError::new(
+        path,
+        format!("`{value}` is not known"),
+        format!("use {known}"),
+    )
 }
 
 fn number(
@@ -278,7 +288,11 @@ fn number(
     if range.contains(&value) {
         return Ok(value);
     }
-    Err(ConfigError::new(path, format!("{value} is out of range"), format!("use {repair}")))
+    Err(ConfigError::new(
+        path,
+        format!("{value} is out of range"),
+        format!("use {repair}"),
+    ))
 }
 
 fn whole(
@@ -294,7 +308,11 @@ fn whole(
     Err(ConfigError::new(
         path,
         format!("{value} is out of range"),
-        format!("use a whole number from {} to {}", range.start(), range.end()),
+        format!(
+            "use a whole number from {} to {}",
+            range.start(),
+            range.end()
+        ),
     ))
 }
 
@@ -311,7 +329,11 @@ fn duration(
         .map_err(|error| ConfigError::new(path, format!("`{text}`: {error}"), repair.clone()))?;
     let bound = |text| humantime::parse_duration(text).unwrap_or_default();
     if value < bound(least) || value > bound(most) {
-        return Err(ConfigError::new(path, format!("`{text}` is out of range"), repair));
+        return Err(ConfigError::new(
+            path,
+            format!("`{text}` is out of range"),
+            repair,
+        ));
     }
     Ok(value)
 }
@@ -340,9 +362,11 @@ fn version_source(raw: &Config) -> Result<VersionSource, ConfigError> {
             "list the clusters, as in {\"shop\": {\"v1\": [\"shop-v1\"], \"v2\": [\"shop-v2\"]}}",
         )),
         Some("clusters") => Ok(VersionSource::Clusters),
-        Some(other) => {
-            Err(unknown("versions.from", other, "auto, workload, subset or clusters"))
-        }
+        Some(other) => Err(unknown(
+            "versions.from",
+            other,
+            "auto, workload, subset or clusters",
+        )),
     }
 }
 
@@ -374,15 +398,18 @@ fn clusters(raw: &Config) -> Result<BTreeMap<String, (String, String)>, ConfigEr
 }
 
 fn paths(raw: &Config) -> Result<PathConfig, ConfigError> {
-    let templates = TemplateSet::parse(raw.routes.templates.iter().map(String::as_str))
-        .map_err(|error| {
+    let templates =
+        TemplateSet::parse(raw.routes.templates.iter().map(String::as_str)).map_err(|error| {
             ConfigError::new(
                 "routes.templates",
                 error.to_string(),
                 "write templates as /api/items/{id} or /static/*",
             )
         })?;
-    Ok(PathConfig { templates, limits: Limits::default() })
+    Ok(PathConfig {
+        templates,
+        limits: Limits::default(),
+    })
 }
 
 fn probation(raw: &ProbationSection) -> Result<Probation, ConfigError> {
@@ -415,7 +442,13 @@ fn reject(raw: &Config) -> Result<Reject, ConfigError> {
     }
     Ok(Reject {
         reference: raw.reject.reference.clone(),
-        share: number("reject.share", raw.reject.share, 0.5, 0.0..=1.0, "a share from 0 to 1")?,
+        share: number(
+            "reject.share",
+            raw.reject.share,
+            0.5,
+            0.0..=1.0,
+            "a share from 0 to 1",
+        )?,
         attempts: whole("reject.attempts", raw.reject.attempts, 1, 1..=10)?,
         phase,
     })
@@ -429,8 +462,16 @@ fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals, ConfigErr
         names.extend(own.iter().map(|signal| signal.name()));
         names
     };
-    if let Some(name) = raw.signals.keys().find(|name| !known().contains(&name.as_str())) {
-        return Err(unknown(&format!("signals.{name}"), name, &known().join(", ")));
+    if let Some(name) = raw
+        .signals
+        .keys()
+        .find(|name| !known().contains(&name.as_str()))
+    {
+        return Err(unknown(
+            &format!("signals.{name}"),
+            name,
+            &known().join(", "),
+        ));
     }
     if raw.ignored_headers.len() > MAX_LIST {
         return Err(ConfigError::new(
@@ -440,15 +481,37 @@ fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals, ConfigErr
         ));
     }
     let latency = Latency {
-        margin: number("latency.margin", raw.latency.margin, 0.1, 0.0..=10.0, "a share such as 0.1")?,
-        floor_us: duration("latency.floor", raw.latency.floor.as_deref(), "1ms", "0s", "1h")?
-            .as_micros() as u64,
+        margin: number(
+            "latency.margin",
+            raw.latency.margin,
+            0.1,
+            0.0..=10.0,
+            "a share such as 0.1",
+        )?,
+        floor_us: duration(
+            "latency.floor",
+            raw.latency.floor.as_deref(),
+            "1ms",
+            "0s",
+            "1h",
+        )?
+        .as_micros() as u64,
     };
     let size = Size {
-        margin: number("size.margin", raw.size.margin, 0.1, 0.0..=10.0, "a share such as 0.1")?,
+        margin: number(
+            "size.margin",
+            raw.size.margin,
+            0.1,
+            0.0..=10.0,
+            "a share such as 0.1",
+        )?,
     };
     let header_names = HeaderNameSet {
-        ignored: raw.ignored_headers.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        ignored: raw
+            .ignored_headers
+            .iter()
+            .map(|name| name.to_ascii_lowercase())
+            .collect(),
     };
     let built_in: [Box<dyn Signal>; 5] = [
         Box::new(Outcome),
@@ -472,7 +535,10 @@ fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals, ConfigErr
     let mut questions: Vec<(usize, Question)> = (0..)
         .zip(&signals)
         .flat_map(|(place, signal)| {
-            signal.questions().into_iter().map(move |question| (place, question))
+            signal
+                .questions()
+                .into_iter()
+                .map(move |question| (place, question))
         })
         .collect();
     for (name, tolerance) in &raw.tolerance {
@@ -484,8 +550,14 @@ fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals, ConfigErr
             1.0..=1000.0,
             "an odds ratio from 1 to 1000; 1.5 tolerates half as much again",
         )?;
-        let names: Vec<&str> = questions.iter().map(|(_, question)| question.name).collect();
-        match questions.iter().position(|(_, question)| question.name == name) {
+        let names: Vec<&str> = questions
+            .iter()
+            .map(|(_, question)| question.name)
+            .collect();
+        match questions
+            .iter()
+            .position(|(_, question)| question.name == name)
+        {
             None => return Err(unknown(&path, name, &names.join(", "))),
             Some(place) => {
                 if let Some((_, question)) = questions.get_mut(place) {

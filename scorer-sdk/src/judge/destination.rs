@@ -75,7 +75,10 @@ pub(super) struct Destination {
 
 impl Destination {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
     }
 
     pub(super) fn tick(&mut self, plan: &Plan, overflow: &mut Overflow, now_ms: u64) {
@@ -100,7 +103,9 @@ impl Destination {
     }
 
     fn candidate(&self) -> &str {
-        self.rollout.as_ref().map_or("", |rollout| rollout.candidate.as_str())
+        self.rollout
+            .as_ref()
+            .map_or("", |rollout| rollout.candidate.as_str())
     }
 
     /// Notes which versions took traffic; new ones in the order of their traffic.
@@ -231,11 +236,18 @@ impl Destination {
             let ticks = 1 + (u128::from(slowest) / tick_us) as u32;
             rollout.hold_ticks = ticks.min(LONGEST_HOLD);
         }
-        let warm = now_ms >= rollout.started_ms.saturating_add(plan.warm_up.as_millis() as u64);
+        let warm = now_ms
+            >= rollout
+                .started_ms
+                .saturating_add(plan.warm_up.as_millis() as u64);
         let held = rollout.hold_ticks > 0;
         rollout.hold_ticks = rollout.hold_ticks.saturating_sub(1);
         let judging = rollout.phase != Phase::Condemned;
-        if warm && judging && !held { Judgement::Judge } else { Judgement::LearnOnly }
+        if warm && judging && !held {
+            Judgement::Judge
+        } else {
+            Judgement::LearnOnly
+        }
     }
 
     fn gather(&mut self, plan: &Plan, delta: &RouteDelta, overflow: &mut Overflow) {
@@ -244,8 +256,11 @@ impl Destination {
             None => match self.add_route(plan, delta.key.clone()) {
                 Some(place) => place,
                 None => {
-                    overflow.routes +=
-                        delta.versions.iter().map(|version| version.exchanges).sum::<u64>();
+                    overflow.routes += delta
+                        .versions
+                        .iter()
+                        .map(|version| version.exchanges)
+                        .sum::<u64>();
                     return;
                 }
             },
@@ -268,7 +283,10 @@ impl Destination {
     fn add_route(&mut self, plan: &Plan, key: RouteKey) -> Option<usize> {
         // One more than the workers tell apart, for what they share under `{other}`.
         if self.routes.len() > plan.max_routes {
-            let idle = self.routes.iter().position(|route| route.idle_ticks > IDLE_TICKS)?;
+            let idle = self
+                .routes
+                .iter()
+                .position(|route| route.idle_ticks > IDLE_TICKS)?;
             let gone = self.routes.swap_remove(idle);
             self.forfeited += route_weight(gone.rank as usize);
         }
@@ -279,10 +297,13 @@ impl Destination {
 
     /// The evidence that is enough now, in nats.
     fn threshold(&self, plan: &Plan) -> f64 {
-        let halvings = self.rollout.as_ref().map_or(0, |rollout| match rollout.phase {
-            Phase::Probation => rollout.verdicts,
-            _ => 0,
-        });
+        let halvings = self
+            .rollout
+            .as_ref()
+            .map_or(0, |rollout| match rollout.phase {
+                Phase::Probation => rollout.verdicts,
+                _ => 0,
+            });
         -plan.false_alarm.ln() + f64::from(halvings) * core::f64::consts::LN_2
     }
 
@@ -303,8 +324,10 @@ impl Destination {
     }
 
     fn evidence(&self, shares: &[(usize, usize, WeightedEvidence)]) -> f64 {
-        let gone =
-            WeightedEvidence { weight: self.forfeited, log_evidence: f64::NEG_INFINITY };
+        let gone = WeightedEvidence {
+            weight: self.forfeited,
+            log_evidence: f64::NEG_INFINITY,
+        };
         log_weighted_mean(shares.iter().map(|share| share.2).chain([gone]))
     }
 
@@ -328,7 +351,10 @@ impl Destination {
             }
             Phase::Condemned => {
                 let due = plan.probation.is_some_and(|probation| {
-                    now_ms >= rollout.phase_ms.saturating_add(probation.after.as_millis() as u64)
+                    now_ms
+                        >= rollout
+                            .phase_ms
+                            .saturating_add(probation.after.as_millis() as u64)
                 });
                 if due {
                     rollout.phase = Phase::Probation;
@@ -338,7 +364,9 @@ impl Destination {
                     self.restart(plan);
                 }
             }
-            Phase::Probation if rollout.judged >= plan.healthy_after && evidence < threshold / 2.0 => {
+            Phase::Probation
+                if rollout.judged >= plan.healthy_after && evidence < threshold / 2.0 =>
+            {
                 rollout.phase = Phase::Watching;
                 rollout.phase_ms = now_ms;
                 rollout.verdict_ms = 0;
@@ -454,7 +482,10 @@ impl Destination {
             let weight = route_weight(route.rank as usize) / signals;
             for (place, (signal, change)) in plan.signals.iter().zip(&route.changes).enumerate() {
                 let log_evidence = change.log_evidence();
-                weighted.push(WeightedEvidence { weight, log_evidence });
+                weighted.push(WeightedEvidence {
+                    weight,
+                    log_evidence,
+                });
                 if log_evidence + weight.ln() < threshold {
                     continue;
                 }
@@ -515,9 +546,12 @@ impl Destination {
         self.routes
             .iter()
             .flat_map(|route| {
-                plan.questions.iter().zip(&route.pairs).map(|((_, question), pair)| {
-                    (&route.key, question.name, pair.harm.log_evidence())
-                })
+                plan.questions
+                    .iter()
+                    .zip(&route.pairs)
+                    .map(|((_, question), pair)| {
+                        (&route.key, question.name, pair.harm.log_evidence())
+                    })
             })
             .collect()
     }
@@ -550,7 +584,9 @@ impl Destination {
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut destination = Self::new(reader.text(MAX_PART_BYTES)?);
-        reader.text(MAX_VERSION_BYTES)?.clone_into(&mut destination.baseline);
+        reader
+            .text(MAX_VERSION_BYTES)?
+            .clone_into(&mut destination.baseline);
         destination.next_rank = reader.u32()?;
         destination.forfeited = reader.f64()?.clamp(0.0, 1.0);
         for _ in 0..reader.length(MAX_VERSIONS)? {
@@ -575,7 +611,11 @@ impl Rollout {
     /// suddenly: by half and by more than four standard deviations.
     fn share_changed(&mut self, candidate: f64, both: f64) -> bool {
         let [candidate_sum, both_sum] = self.share;
-        let before = if both_sum > 0.0 { candidate_sum / both_sum } else { 0.0 };
+        let before = if both_sum > 0.0 {
+            candidate_sum / both_sum
+        } else {
+            0.0
+        };
         let now = if both > 0.0 { candidate / both } else { before };
         let spread = (before * (1.0 - before) * (1.0 / both.max(1.0) + 1.0 / both_sum.max(1.0)))
             .max(0.0)
@@ -588,7 +628,10 @@ impl Rollout {
         self.share = if changed {
             [candidate, both]
         } else {
-            [candidate_sum * SHARE_KEEP + candidate, both_sum * SHARE_KEEP + both]
+            [
+                candidate_sum * SHARE_KEEP + candidate,
+                both_sum * SHARE_KEEP + both,
+            ]
         };
         changed
     }
@@ -614,7 +657,10 @@ impl Rollout {
                 1 => Phase::Condemned,
                 2 => Phase::Probation,
                 value => {
-                    return Err(CodecError::Unknown { what: "phase", value: u64::from(value) });
+                    return Err(CodecError::Unknown {
+                        what: "phase",
+                        value: u64::from(value),
+                    });
                 }
             },
             started_ms: reader.u64()?,
@@ -641,14 +687,23 @@ fn volumes(inbox: &[RouteDelta]) -> Vec<(String, u64)> {
             None => volumes.push((version.version.clone(), volume)),
         }
     }
-    volumes.sort_by(|one, other| other.1.cmp(&one.1));
+    volumes.sort_by_key(|volume| core::cmp::Reverse(volume.1));
     volumes
 }
 
 fn exchanges(version: &VersionDelta) -> u64 {
-    version.counts.iter().map(Counts::total).max().unwrap_or(0).max(version.exchanges)
+    version
+        .counts
+        .iter()
+        .map(Counts::total)
+        .max()
+        .unwrap_or(0)
+        .max(version.exchanges)
 }
 
 fn volume(volumes: &[(String, u64)], name: &str) -> u64 {
-    volumes.iter().find(|known| known.0 == name).map_or(0, |known| known.1)
+    volumes
+        .iter()
+        .find(|known| known.0 == name)
+        .map_or(0, |known| known.1)
 }

@@ -33,7 +33,12 @@ impl Judge {
     /// A judge that knows nothing yet.
     #[must_use]
     pub fn new(plan: Arc<Plan>) -> Self {
-        Self { plan, destinations: Vec::new(), overflow: Overflow::default(), folded: 0 }
+        Self {
+            plan,
+            destinations: Vec::new(),
+            overflow: Overflow::default(),
+            folded: 0,
+        }
     }
 
     /// Takes a block of everything that was counted since the last tick. `now` is the time since
@@ -50,16 +55,24 @@ impl Judge {
                 let place = match place {
                     Some(place) => place,
                     None if self.destinations.len() < MAX_DESTINATIONS => {
-                        self.destinations.push(Destination::new(&route.key.destination));
+                        self.destinations
+                            .push(Destination::new(&route.key.destination));
                         self.destinations.len() - 1
                     }
                     None => {
-                        self.overflow.destinations +=
-                            route.versions.iter().map(|version| version.exchanges).sum::<u64>();
+                        self.overflow.destinations += route
+                            .versions
+                            .iter()
+                            .map(|version| version.exchanges)
+                            .sum::<u64>();
                         continue;
                     }
                 };
-                self.folded += route.versions.iter().map(|version| version.exchanges).sum::<u64>();
+                self.folded += route
+                    .versions
+                    .iter()
+                    .map(|version| version.exchanges)
+                    .sum::<u64>();
                 if let Some(destination) = self.destinations.get_mut(place) {
                     destination.inbox.push(route.clone());
                 }
@@ -73,7 +86,10 @@ impl Judge {
     /// What is decided about each destination.
     #[must_use]
     pub fn decisions(&self) -> Vec<Decision> {
-        self.destinations.iter().map(|destination| destination.decision(&self.plan)).collect()
+        self.destinations
+            .iter()
+            .map(|destination| destination.decision(&self.plan))
+            .collect()
     }
 
     /// Calls `visitor` with route, category, version and the number of judged exchanges in the
@@ -137,11 +153,17 @@ impl Judge {
     pub fn decode(plan: Arc<Plan>, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let version = reader.u16()?;
         if version != STATE_VERSION {
-            return Err(CodecError::Unknown { what: "state version", value: u64::from(version) });
+            return Err(CodecError::Unknown {
+                what: "state version",
+                value: u64::from(version),
+            });
         }
         let found = reader.u64()?;
         if found != fingerprint(&plan) {
-            return Err(CodecError::Unknown { what: "signals of the state", value: found });
+            return Err(CodecError::Unknown {
+                what: "signals of the state",
+                value: found,
+            });
         }
         let mut judge = Self::new(Arc::clone(&plan));
         judge.folded = reader.u64()?;

@@ -1,9 +1,7 @@
 //! A pair of route and category: the harm test, and what explains it.
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::evidence::{
-    BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, HarmTest, OddsRatioInterval,
-};
+use crate::evidence::{BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, HarmTest, OddsRatioInterval};
 use crate::signal::Question;
 use crate::verdict::Rate;
 
@@ -68,16 +66,30 @@ impl Pair {
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>, question: &Question) -> Result<Self, CodecError> {
-        let harm = HarmTest::decode(reader, question.tolerance)?
-            .with_gain_limit(gain_limit(question));
+        let harm =
+            HarmTest::decode(reader, question.tolerance)?.with_gain_limit(gain_limit(question));
         let interval = OddsRatioInterval::decode(reader)?;
-        let mut rate = || Ok(Rate { inside: reader.u64()?, total: reader.u64()? });
+        let mut rate = || {
+            Ok(Rate {
+                inside: reader.u64()?,
+                total: reader.u64()?,
+            })
+        };
         let (candidate, baseline) = (rate()?, rate()?);
         let cusum = reader.f64()?;
         if !cusum.is_finite() {
-            return Err(CodecError::Unknown { what: "CUSUM", value: cusum.to_bits() });
+            return Err(CodecError::Unknown {
+                what: "CUSUM",
+                value: cusum.to_bits(),
+            });
         }
-        Ok(Self { harm, interval, candidate, baseline, cusum })
+        Ok(Self {
+            harm,
+            interval,
+            candidate,
+            baseline,
+            cusum,
+        })
     }
 }
 
@@ -89,5 +101,9 @@ fn add(one: Rate, other: Rate) -> Rate {
 }
 
 fn gain_limit(question: &Question) -> f64 {
-    if question.bursty { BURSTY_BLOCK_GAIN_LIMIT } else { BLOCK_GAIN_LIMIT }
+    if question.bursty {
+        BURSTY_BLOCK_GAIN_LIMIT
+    } else {
+        BLOCK_GAIN_LIMIT
+    }
 }

@@ -46,7 +46,13 @@ struct Gathered {
 
 impl Gathered {
     fn new(signals: usize) -> Self {
-        Self { counts: [vec![Counts::default(); signals], vec![Counts::default(); signals]], ticks: 0 }
+        Self {
+            counts: [
+                vec![Counts::default(); signals],
+                vec![Counts::default(); signals],
+            ],
+            ticks: 0,
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -107,7 +113,10 @@ impl Route {
             rank,
             idle_ticks: 0,
             names: vec![NameTable::default(); signals],
-            past: [vec![DecayedCounts::default(); signals], vec![DecayedCounts::default(); signals]],
+            past: [
+                vec![DecayedCounts::default(); signals],
+                vec![DecayedCounts::default(); signals],
+            ],
             gathered: Gathered::new(signals),
             pairs: Vec::new(),
             counted: vec![[0; 2]; plan.questions.len()],
@@ -133,9 +142,14 @@ impl Route {
     /// Forgets evidence and the candidate's past: a new rollout begins.
     pub(super) fn restart(&mut self, plan: &Plan) {
         let [_, candidate] = &mut self.past;
-        candidate.iter_mut().for_each(|past| *past = DecayedCounts::default());
-        self.pairs =
-            plan.questions.iter().map(|(_, question)| Pair::new(question)).collect();
+        candidate
+            .iter_mut()
+            .for_each(|past| *past = DecayedCounts::default());
+        self.pairs = plan
+            .questions
+            .iter()
+            .map(|(_, question)| Pair::new(question))
+            .collect();
         self.changes = vec![ChangeTest::default(); plan.signals.len()];
         self.gathered = Gathered::new(plan.signals.len());
     }
@@ -153,7 +167,10 @@ impl Route {
     /// Decayed exchanges of the baseline, by the signal that saw most of them.
     pub(super) fn baseline_weight(&self) -> f64 {
         let [baseline, _] = &self.past;
-        baseline.iter().map(DecayedCounts::total).fold(0.0, f64::max)
+        baseline
+            .iter()
+            .map(DecayedCounts::total)
+            .fold(0.0, f64::max)
     }
 
     /// Gathers what a worker counted. `worker_names` are the names behind its codes.
@@ -189,8 +206,8 @@ impl Route {
         }
         self.gathered.ticks += 1;
         let guarded = plan.reject.reference.is_some();
-        let complete = self.gathered.has(Arm::Candidate)
-            && (guarded || self.gathered.has(Arm::Baseline));
+        let complete =
+            self.gathered.has(Arm::Candidate) && (guarded || self.gathered.has(Arm::Baseline));
         match judgement {
             // The border depends on arms and time alone, never on outcomes.
             Judgement::Judge if !complete && self.gathered.ticks < LONGEST_BLOCK_TICKS => return,
@@ -255,7 +272,11 @@ impl Route {
                 candidate_in: candidate.inside,
                 baseline_in: baseline.inside,
             });
-            pair.update(|odds_ratio| law.log_probability(odds_ratio), candidate, baseline);
+            pair.update(
+                |odds_ratio| law.log_probability(odds_ratio),
+                candidate,
+                baseline,
+            );
         }
     }
 
@@ -272,8 +293,12 @@ impl Route {
                 continue;
             };
             let past = tokens(
-                past_candidate.iter().map(|(code, count)| (group(code), f64::from(count))),
-                past_baseline.iter().map(|(code, count)| (group(code), f64::from(count))),
+                past_candidate
+                    .iter()
+                    .map(|(code, count)| (group(code), f64::from(count))),
+                past_baseline
+                    .iter()
+                    .map(|(code, count)| (group(code), f64::from(count))),
                 Vec::new(),
             );
             let known = past.iter().map(|token| (token.0, [0.0; 2])).collect();
@@ -295,7 +320,10 @@ impl Route {
                 .collect();
             let past: Vec<TokenPast> = past
                 .into_iter()
-                .map(|(_, [candidate, baseline])| TokenPast { candidate, baseline })
+                .map(|(_, [candidate, baseline])| TokenPast {
+                    candidate,
+                    baseline,
+                })
                 .collect();
             change.update(&block, &past);
         }
@@ -328,26 +356,31 @@ impl Route {
             return 0.0;
         }
         let group = |(code, count): (u16, f32)| (signal.group(code), f64::from(count));
-        tokens(candidate.iter().map(group), baseline.iter().map(group), Vec::new())
-            .iter()
-            .map(|(_, [candidate, baseline])| (candidate / c - baseline / b).abs())
-            .sum::<f64>()
+        tokens(
+            candidate.iter().map(group),
+            baseline.iter().map(group),
+            Vec::new(),
+        )
+        .iter()
+        .map(|(_, [candidate, baseline])| (candidate / c - baseline / b).abs())
+        .sum::<f64>()
             / 2.0
     }
 
     /// The code above which the baseline's slowest hundredth lies, widened by the margin.
     pub(super) fn slow_cut(&self, plan: &Plan) -> Option<u16> {
         let [baseline, _] = &self.past;
-        plan.questions.iter().find(|(_, question)| question.name == "slow_p99").and_then(
-            |(place, question)| {
+        plan.questions
+            .iter()
+            .find(|(_, question)| question.name == "slow_p99")
+            .and_then(|(place, question)| {
                 let signal = plan.signals.get(*place)?;
                 let past = baseline.get(*place)?;
                 match Asked::freeze(question, signal.as_ref(), past, self.names.get(*place)?)? {
                     Asked::Above(cut) => Some(cut),
                     _ => None,
                 }
-            },
-        )
+            })
     }
 
     /// Further words on a category: which names are behind it.
@@ -391,8 +424,10 @@ impl Route {
                 format!("missing: {}", lost.join(", "))
             }
             _ => {
-                let mut bad: Vec<(u16, f32)> =
-                    candidate.iter().filter(|(code, _)| asked.is_bad(*code)).collect();
+                let mut bad: Vec<(u16, f32)> = candidate
+                    .iter()
+                    .filter(|(code, _)| asked.is_bad(*code))
+                    .collect();
                 bad.sort_by(|one, other| other.1.total_cmp(&one.1));
                 let words: Vec<String> = bad
                     .into_iter()
@@ -414,9 +449,16 @@ impl Route {
         writer.u32(self.idle_ticks);
         writer.length(self.names.len());
         self.names.iter().for_each(|names| names.encode(writer));
-        self.past.iter().flatten().for_each(|past| past.encode(writer));
+        self.past
+            .iter()
+            .flatten()
+            .for_each(|past| past.encode(writer));
         writer.u32(self.gathered.ticks);
-        self.gathered.counts.iter().flatten().for_each(|counts| counts.encode(writer));
+        self.gathered
+            .counts
+            .iter()
+            .flatten()
+            .for_each(|counts| counts.encode(writer));
         self.pairs.iter().for_each(|pair| pair.encode(writer));
         self.changes.iter().for_each(|change| change.encode(writer));
     }
@@ -426,7 +468,10 @@ impl Route {
         route.idle_ticks = reader.u32()?;
         let signals = reader.length(MAX_SIGNALS)?;
         if signals != plan.signals.len() {
-            return Err(CodecError::Unknown { what: "number of signals", value: signals as u64 });
+            return Err(CodecError::Unknown {
+                what: "number of signals",
+                value: signals as u64,
+            });
         }
         for names in &mut route.names {
             *names = NameTable::decode(reader)?;
@@ -459,12 +504,18 @@ fn reference_rate(past: &DecayedCounts, asked: &Asked) -> (f64, Rate) {
         .sum();
     let z2 = REFERENCE_Z * REFERENCE_Z;
     let share = inside / total.max(1.0);
-    let half = REFERENCE_Z * (share * (1.0 - share) / total.max(1.0)
-        + z2 / (4.0 * total.max(1.0) * total.max(1.0)))
-    .max(0.0)
-    .sqrt();
+    let half = REFERENCE_Z
+        * (share * (1.0 - share) / total.max(1.0) + z2 / (4.0 * total.max(1.0) * total.max(1.0)))
+            .max(0.0)
+            .sqrt();
     let bound = (share + z2 / (2.0 * total.max(1.0)) + half) / (1.0 + z2 / total.max(1.0));
-    (bound, Rate { inside: inside as u64, total: total as u64 })
+    (
+        bound,
+        Rate {
+            inside: inside as u64,
+            total: total as u64,
+        },
+    )
 }
 
 /// Sums (code, count) of both arms by code, after the codes that are `known`.
@@ -473,7 +524,9 @@ fn tokens(
     baseline: impl Iterator<Item = (u16, f64)>,
     mut known: Vec<(u16, [f64; 2])>,
 ) -> Vec<(u16, [f64; 2])> {
-    let both = candidate.map(|token| (token, 0)).chain(baseline.map(|token| (token, 1)));
+    let both = candidate
+        .map(|token| (token, 0))
+        .chain(baseline.map(|token| (token, 1)));
     for ((code, count), arm) in both {
         let place = match known.iter().position(|token| token.0 == code) {
             Some(place) => place,

@@ -44,7 +44,12 @@ impl RouteKey {
 
     /// Writes the key.
     pub fn encode(&self, writer: &mut Writer) {
-        for part in [&self.destination, &self.route_name, &self.method, &self.path] {
+        for part in [
+            &self.destination,
+            &self.route_name,
+            &self.method,
+            &self.path,
+        ] {
             writer.text(part);
         }
     }
@@ -55,7 +60,12 @@ impl RouteKey {
     /// When the bytes are not a key.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut part = || reader.text(MAX_PART_BYTES).map(str::to_owned);
-        Ok(Self { destination: part()?, route_name: part()?, method: part()?, path: part()? })
+        Ok(Self {
+            destination: part()?,
+            route_name: part()?,
+            method: part()?,
+            path: part()?,
+        })
     }
 }
 

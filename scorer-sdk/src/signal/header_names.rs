@@ -29,7 +29,9 @@ pub struct HeaderNameSet {
 
 impl HeaderNameSet {
     fn counts(&self, name: &str) -> bool {
-        !(IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        !(IGNORED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
             || IGNORED.contains(&name)
             || self.ignored.iter().any(|ignored| ignored == name))
     }
@@ -98,7 +100,10 @@ mod tests {
 
     fn token(names: &[&str]) -> (Token, String) {
         let names = names.to_vec();
-        let exchange = Exchange { header_names: Some(&names), ..crate::testing::exchange() };
+        let exchange = Exchange {
+            header_names: Some(&names),
+            ..crate::testing::exchange()
+        };
         let (signal, mut text) = (HeaderNameSet::default(), String::new());
         signal.describe(&exchange, &mut text);
         (signal.read(&exchange, &NameHasher::new(1)).unwrap(), text)
@@ -106,8 +111,20 @@ mod tests {
 
     #[test]
     fn order_repetition_and_transport_headers_do_not_matter() {
-        let one = token(&["etag", "vary", "set-cookie", "set-cookie", "date", ":status"]);
-        let two = token(&["x-envoy-upstream-service-time", "set-cookie", "vary", "etag"]);
+        let one = token(&[
+            "etag",
+            "vary",
+            "set-cookie",
+            "set-cookie",
+            "date",
+            ":status",
+        ]);
+        let two = token(&[
+            "x-envoy-upstream-service-time",
+            "set-cookie",
+            "vary",
+            "etag",
+        ]);
         assert_eq!(one, two);
         assert_eq!(one.1, "etag,set-cookie,vary");
         assert_ne!(one.0, token(&["etag", "vary"]).0);

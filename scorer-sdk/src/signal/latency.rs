@@ -17,12 +17,29 @@ pub struct Latency {
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { margin: 0.1, floor_us: 1_000 }
+        Self {
+            margin: 0.1,
+            floor_us: 1_000,
+        }
     }
 }
 
-const fn slow(name: &'static str, q: f64, weight: f64, needs: f64, meaning: &'static str) -> Question {
-    Question { name, rule: Rule::Above(q), tolerance: 2.0, weight, needs, bursty: true, meaning }
+const fn slow(
+    name: &'static str,
+    q: f64,
+    weight: f64,
+    needs: f64,
+    meaning: &'static str,
+) -> Question {
+    Question {
+        name,
+        rule: Rule::Above(q),
+        tolerance: 2.0,
+        weight,
+        needs,
+        bursty: true,
+        meaning,
+    }
 }
 
 impl Signal for Latency {
@@ -32,14 +49,34 @@ impl Signal for Latency {
 
     fn questions(&self) -> Vec<Question> {
         vec![
-            slow("slow_p50", 0.5, 0.12, 50.0, "are slower than the baseline's median"),
-            slow("slow_p95", 0.95, 0.12, 100.0, "are slower than the baseline's 95th percentile"),
-            slow("slow_p99", 0.99, 0.06, 300.0, "are slower than the baseline's 99th percentile"),
+            slow(
+                "slow_p50",
+                0.5,
+                0.12,
+                50.0,
+                "are slower than the baseline's median",
+            ),
+            slow(
+                "slow_p95",
+                0.95,
+                0.12,
+                100.0,
+                "are slower than the baseline's 95th percentile",
+            ),
+            slow(
+                "slow_p99",
+                0.99,
+                0.06,
+                300.0,
+                "are slower than the baseline's 99th percentile",
+            ),
         ]
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
-        exchange.duration_us.map(|duration| Token::Number(buckets::code(duration)))
+        exchange
+            .duration_us
+            .map(|duration| Token::Number(buckets::code(duration)))
     }
 
     fn label(&self, code: u16) -> String {

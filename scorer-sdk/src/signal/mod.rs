@@ -3,7 +3,7 @@
 //! A signal maps an exchange to a [`Token`] from a bounded set. Its [`Question`]s say when a token
 //! would be bad; their cuts and sets come from the baseline's past ([`question`]). One file a
 //! signal, all with the same anatomy; a user's own implements [`Signal`] and is handed to
-//! [`crate::config::Plan::with_signal`].
+//! [`crate::config::Plan::with_signals`].
 
 pub mod content_type;
 pub mod header_names;
@@ -36,7 +36,9 @@ impl NameHasher {
     /// A hasher with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { state: foldhash::fast::FixedState::with_seed(seed) }
+        Self {
+            state: foldhash::fast::FixedState::with_seed(seed),
+        }
     }
 
     /// The hash of a name.

@@ -30,7 +30,10 @@ pub fn is_error(code: u16) -> bool {
 #[must_use]
 pub fn is_refused(code: u16) -> bool {
     matches!(code, 400..=499)
-        || matches!(code.checked_sub(GRPC), Some(3 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 16))
+        || matches!(
+            code.checked_sub(GRPC),
+            Some(3 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 16)
+        )
 }
 
 /// The code of an exchange's outcome.
@@ -61,7 +64,7 @@ impl Signal for Outcome {
                 tolerance: 1.5,
                 weight: 0.25,
                 needs: 0.0,
-            bursty: false,
+                bursty: false,
                 meaning: "fail (5xx, reset, no answer, gRPC server error)",
             },
             Question {
@@ -70,7 +73,7 @@ impl Signal for Outcome {
                 tolerance: 2.0,
                 weight: 0.1,
                 needs: 0.0,
-            bursty: false,
+                bursty: false,
                 meaning: "are refused (4xx, gRPC client error)",
             },
             Question {
@@ -79,7 +82,7 @@ impl Signal for Outcome {
                 tolerance: 2.0,
                 weight: 0.05,
                 needs: 100.0,
-            bursty: false,
+                bursty: false,
                 meaning: "have a status that the baseline hardly ever shows",
             },
         ]
@@ -120,7 +123,11 @@ mod tests {
             (GRPC + 14, true, false),
         ];
         for (code, error, refused) in cases {
-            assert_eq!((is_error(code), is_refused(code)), (error, refused), "{code}");
+            assert_eq!(
+                (is_error(code), is_refused(code)),
+                (error, refused),
+                "{code}"
+            );
         }
     }
 }

@@ -95,7 +95,10 @@ impl Asked {
                     .filter(|(_, name)| lacks(name, &required))
                     .map(|(code, _)| code)
                     .collect();
-                Self::Lacks { required, codes: lacking }
+                Self::Lacks {
+                    required,
+                    codes: lacking,
+                }
             }
         })
     }
@@ -150,7 +153,9 @@ pub fn required(presence: f64, baseline: &DecayedCounts, names: &NameTable) -> V
 }
 
 fn lacks(name: &str, required: &[String]) -> bool {
-    required.iter().any(|part| !name.split(',').any(|present| present == part))
+    required
+        .iter()
+        .any(|part| !name.split(',').any(|present| present == part))
 }
 
 #[cfg(test)]
@@ -159,12 +164,22 @@ mod tests {
     use crate::signal::header_names::HeaderNameSet;
 
     fn question(rule: Rule) -> Question {
-        Question { name: "test", rule, tolerance: 1.0, weight: 1.0, needs: 10.0, bursty: false, meaning: "" }
+        Question {
+            name: "test",
+            rule,
+            tolerance: 1.0,
+            weight: 1.0,
+            needs: 10.0,
+            bursty: false,
+            meaning: "",
+        }
     }
 
     fn past(items: &[(u16, f32)]) -> DecayedCounts {
         let mut counts = DecayedCounts::default();
-        items.iter().for_each(|&(code, count)| counts.add(code, count));
+        items
+            .iter()
+            .for_each(|&(code, count)| counts.add(code, count));
         counts
     }
 
@@ -172,7 +187,12 @@ mod tests {
     fn a_question_waits_until_enough_of_the_baseline_is_known() {
         let signal = HeaderNameSet::default();
         let ask = |past: &DecayedCounts| {
-            Asked::freeze(&question(Rule::Above(0.5)), &signal, past, &NameTable::default())
+            Asked::freeze(
+                &question(Rule::Above(0.5)),
+                &signal,
+                past,
+                &NameTable::default(),
+            )
         };
         assert!(ask(&past(&[(3, 9.0)])).is_none());
         assert!(matches!(ask(&past(&[(3, 10.0)])), Some(Asked::Above(3))));

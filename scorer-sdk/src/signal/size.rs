@@ -39,7 +39,9 @@ impl Signal for Size {
         if exchange.ending != Ending::Complete || exchange.status? >= 400 {
             return None;
         }
-        exchange.response_bytes.map(|bytes| Token::Number(buckets::code(bytes)))
+        exchange
+            .response_bytes
+            .map(|bytes| Token::Number(buckets::code(bytes)))
     }
 
     fn label(&self, code: u16) -> String {

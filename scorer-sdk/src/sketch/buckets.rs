@@ -46,7 +46,10 @@ mod tests {
     fn every_value_lies_within_the_bounds_of_its_bucket() {
         for value in (0..100_000).chain((17..40).map(|bit| (1 << bit) + 12_345)) {
             let code = code(value);
-            assert!(lower_bound(code) <= value && value <= upper_bound(code), "{value}");
+            assert!(
+                lower_bound(code) <= value && value <= upper_bound(code),
+                "{value}"
+            );
         }
     }
 

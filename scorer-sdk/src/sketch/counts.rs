@@ -178,7 +178,10 @@ impl DecayedCounts {
             let code = reader.u16()?;
             let count = reader.f32()?;
             if !count.is_finite() || count < 0.0 {
-                return Err(CodecError::Unknown { what: "count", value: u64::from(count.to_bits()) });
+                return Err(CodecError::Unknown {
+                    what: "count",
+                    value: u64::from(count.to_bits()),
+                });
             }
             counts.add(code, count);
         }

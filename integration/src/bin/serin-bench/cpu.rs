@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Which core is measured and which one does everything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,9 @@ impl Cores {
     /// The last and the first core that this process may use; `None` if that is the same one.
     pub(crate) fn find() -> Option<Self> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
-        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        let list = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
         parse_cores(list)
     }
 }
@@ -45,24 +47,44 @@ pub(crate) fn pin(pid: u32, core: usize) -> Result<()> {
     Ok(())
 }
 
-/// Nanoseconds that all threads of a process have spent on a processor, in user and kernel.
-///
-/// # Errors
-/// When the kernel does not tell (no such process, or built without `CONFIG_SCHED_INFO`).
-pub(crate) fn cpu_ns(pid: u32) -> Result<u64> {
-    let tasks = format!("/proc/{pid}/task");
-    let mut sum = 0;
-    for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
-        let path = task?.path().join("schedstat");
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let spent: u64 = text
-            .split_whitespace()
-            .next()
-            .and_then(|number| number.parse().ok())
-            .with_context(|| format!("{}: {text:?}", path.display()))?;
-        sum += spent;
+/// What the scheduler says of all threads of a process, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// On a processor, in user and kernel.
+    pub(crate) ran: u64,
+    /// Ready to run while somebody else had the processor.
+    pub(crate) waited: u64,
+}
+
+impl Usage {
+    /// Of a process since its start, from `/proc/<pid>/task/*/schedstat`: unlike `stat`, exact
+    /// instead of counted in clock ticks.
+    ///
+    /// # Errors
+    /// When the kernel does not tell (no such process, or built without `CONFIG_SCHED_INFO`).
+    pub(crate) fn of(pid: u32) -> Result<Self> {
+        let tasks = format!("/proc/{pid}/task");
+        let mut sum = Self { ran: 0, waited: 0 };
+        for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
+            let path = task?.path().join("schedstat");
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let mut numbers = text.split_whitespace().map(str::parse::<u64>);
+            let (Some(Ok(ran)), Some(Ok(waited))) = (numbers.next(), numbers.next()) else {
+                bail!("{}: {text:?}", path.display());
+            };
+            sum.ran += ran;
+            sum.waited += waited;
+        }
+        Ok(sum)
     }
-    Ok(sum)
+
+    /// What came on top since `earlier`.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            ran: self.ran.saturating_sub(earlier.ran),
+            waited: self.waited.saturating_sub(earlier.waited),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -79,12 +101,12 @@ mod tests {
 
     #[test]
     fn work_shows_as_processor_time() {
-        let before = cpu_ns(std::process::id()).unwrap();
+        let before = Usage::of(std::process::id()).unwrap();
         let mut number = 1_u64;
         for step in 0..20_000_000_u64 {
             number = std::hint::black_box(number.wrapping_mul(31) ^ step);
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
-        assert!(cpu_ns(std::process::id()).unwrap() > before + 1_000_000);
+        assert!(Usage::of(std::process::id()).unwrap().since(before).ran > 1_000_000);
     }
 }

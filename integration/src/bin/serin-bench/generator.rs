@@ -15,8 +15,9 @@ use anyhow::{Context, Result, ensure};
 
 /// Connections, and therefore requests under way.
 pub(crate) const CONNECTIONS: usize = 16;
-/// Longest wait for one answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for one answer: a machine that is busy otherwise may be slow, and says so in the
+/// scatter of the numbers.
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Most response headers and bytes of an answer.
 const MAX_HEADERS: usize = 64;
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -121,12 +122,21 @@ fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
     let httparse::Status::Complete(head) = response.parse(bytes).context("parse an answer")? else {
         return Ok(None);
     };
-    ensure!(response.code == Some(200), "answered with {:?}", response.code);
+    ensure!(
+        response.code == Some(200),
+        "answered with {:?}",
+        response.code
+    );
     let length = response
         .headers
         .iter()
         .find(|header| header.name.eq_ignore_ascii_case("content-length"))
-        .and_then(|header| std::str::from_utf8(header.value).ok()?.parse::<usize>().ok())
+        .and_then(|header| {
+            std::str::from_utf8(header.value)
+                .ok()?
+                .parse::<usize>()
+                .ok()
+        })
         .context("an answer without content-length")?;
     Ok(Some(head + length))
 }

@@ -23,7 +23,7 @@ use rand::seq::SliceRandom;
 use serde_json::Value;
 use serin_integration::envoy::{Envoy, workspace};
 
-use cpu::Cores;
+use cpu::{Cores, Usage};
 use generator::Generator;
 use report::{Outcome, Run};
 use variants::Variant;
@@ -94,10 +94,14 @@ async fn main() -> Result<()> {
     for variant in variants {
         eprintln!("starting {}", variant.name);
         let (envoy, address) = variant.start(address).await?;
-        let load = Generator::connect(address)
-            .with_context(|| format!("variant {}", variant.name))?;
+        let load =
+            Generator::connect(address).with_context(|| format!("variant {}", variant.name))?;
         let outcome = Outcome::new(&variant);
-        subjects.push(Subject { outcome, envoy, load });
+        subjects.push(Subject {
+            outcome,
+            envoy,
+            load,
+        });
     }
     let cores = pin(&upstream, &subjects);
     let load_before = report::load_average();
@@ -115,13 +119,19 @@ async fn main() -> Result<()> {
         load_average: (load_before, report::load_average()),
         seconds: start.elapsed().as_secs_f64(),
         engine: read_engine(&workspace().join(&options.engine)),
-        outcomes: subjects.iter().map(|subject| subject.outcome.clone()).collect(),
+        outcomes: subjects
+            .iter()
+            .map(|subject| subject.outcome.clone())
+            .collect(),
     };
     let json = report::json(&run);
     let path = workspace().join(&options.out);
     let text = serde_json::to_string_pretty(&json)? + "\n";
     std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     println!("{}", report::table(&json));
+    if let Some(warning) = report::warning(&run) {
+        eprintln!("{warning}");
+    }
     eprintln!("{}", path.display());
     Ok(())
 }
@@ -135,7 +145,11 @@ fn pin(upstream: &Envoy, subjects: &[Subject]) -> Option<Cores> {
     let pinned = [std::process::id(), upstream.pid()]
         .into_iter()
         .map(|pid| (pid, cores.others))
-        .chain(subjects.iter().map(|subject| (subject.envoy.pid(), cores.measured)))
+        .chain(
+            subjects
+                .iter()
+                .map(|subject| (subject.envoy.pid(), cores.measured)),
+        )
         .try_for_each(|(pid, core)| cpu::pin(pid, core));
     match pinned {
         Ok(()) => Some(cores),
@@ -149,15 +163,17 @@ fn pin(upstream: &Envoy, subjects: &[Subject]) -> Option<Cores> {
 fn measure(options: &Options, subjects: &mut [Subject]) -> Result<()> {
     let mut random = SmallRng::seed_from_u64(options.seed);
     for subject in subjects.iter_mut() {
-        subject.load.run(WARM_UP).with_context(|| subject.outcome.name.clone())?;
+        subject
+            .load
+            .run(WARM_UP)
+            .with_context(|| subject.outcome.name.clone())?;
     }
     for round in 1..=options.rounds {
         let mut order: Vec<&mut Subject> = subjects.iter_mut().collect();
         order.shuffle(&mut random);
         for subject in order {
-            let spent = measure_once(subject, options.requests)
+            measure_once(subject, options.requests)
                 .with_context(|| format!("variant {}", subject.outcome.name))?;
-            subject.outcome.us_per_request.push(spent);
         }
         if round % 5 == 0 || round == options.rounds {
             eprintln!("round {round} of {}", options.rounds);
@@ -166,26 +182,39 @@ fn measure(options: &Options, subjects: &mut [Subject]) -> Result<()> {
     Ok(())
 }
 
-/// Microseconds of processor time per request, all threads of the proxy.
-fn measure_once(subject: &mut Subject, requests: usize) -> Result<f64> {
+/// Takes one reading: processor time per request, all threads of the proxy.
+fn measure_once(subject: &mut Subject, requests: usize) -> Result<()> {
     let pid = subject.envoy.pid();
-    let before = cpu::cpu_ns(pid)?;
+    let before = Usage::of(pid)?;
     let answered = subject.load.run(requests)?;
     // The worker finishes with the last stream after its answer has left.
     std::thread::sleep(Duration::from_millis(2));
-    let spent = cpu::cpu_ns(pid)?.saturating_sub(before);
-    Ok(spent as f64 / 1e3 / answered as f64)
+    let usage = Usage::of(pid)?.since(before);
+    subject
+        .outcome
+        .us_per_request
+        .push(usage.ran as f64 / 1e3 / answered as f64);
+    subject
+        .outcome
+        .waited_per_ran
+        .push(usage.waited as f64 / usage.ran.max(1) as f64);
+    Ok(())
 }
 
 /// Nanoseconds that each proxy spends while nobody asks anything.
 fn idle(subjects: &[Subject]) -> Result<Vec<f64>> {
-    let read = || -> Result<Vec<u64>> {
-        subjects.iter().map(|subject| cpu::cpu_ns(subject.envoy.pid())).collect()
+    let read = || -> Result<Vec<Usage>> {
+        subjects
+            .iter()
+            .map(|subject| Usage::of(subject.envoy.pid()))
+            .collect()
     };
     let before = read()?;
     std::thread::sleep(IDLE);
     let spent = read()?.into_iter().zip(before);
-    Ok(spent.map(|(after, before)| after.saturating_sub(before) as f64).collect())
+    Ok(spent
+        .map(|(after, before)| after.since(before).ran as f64)
+        .collect())
 }
 
 fn read_engine(path: &Path) -> Option<Value> {

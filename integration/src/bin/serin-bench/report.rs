@@ -15,6 +15,9 @@ use crate::variants::{Variant, modules};
 /// Version of the form of `bench.json`.
 const FORMAT: u32 = 1;
 
+/// Share of foreign work on the measured core above which the numbers are not to be trusted.
+const BUSY: f64 = 0.05;
+
 /// What one variant cost.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
@@ -24,6 +27,9 @@ pub(crate) struct Outcome {
     pub(crate) about: String,
     /// Microseconds of processor time per request, one reading for each round.
     pub(crate) us_per_request: Vec<f64>,
+    /// In each round, the time for which the proxy was ready to run and something else had its core,
+    /// over the time for which it ran.
+    pub(crate) waited_per_ran: Vec<f64>,
     /// Microseconds of processor time per second without any request.
     pub(crate) idle_us_per_second: f64,
 }
@@ -35,6 +41,7 @@ impl Outcome {
             name: variant.name.clone(),
             about: variant.about.clone(),
             us_per_request: Vec::new(),
+            waited_per_ran: Vec::new(),
             idle_us_per_second: 0.0,
         }
     }
@@ -42,7 +49,11 @@ impl Outcome {
     /// This variant's readings over the other's, round by round.
     fn ratio_to(&self, other: &Self) -> Spread {
         let pairs = self.us_per_request.iter().zip(&other.us_per_request);
-        Spread::of(&pairs.map(|(mine, theirs)| mine / theirs).collect::<Vec<_>>())
+        Spread::of(
+            &pairs
+                .map(|(mine, theirs)| mine / theirs)
+                .collect::<Vec<_>>(),
+        )
     }
 }
 
@@ -80,7 +91,9 @@ pub(crate) fn json(run: &Run) -> Value {
                 "ratio_to_noop": ratio("noop"),
                 "ratio_to_none": ratio("none"),
                 "ratio_to_lua_five": ratio("lua-five"),
-                "idle_us_per_second": outcome.idle_us_per_second.round()
+                "idle_us_per_second": outcome.idle_us_per_second.round(),
+                "us_per_request_by_round": outcome.us_per_request,
+                "waited_per_ran_by_round": outcome.waited_per_ran
             })
         })
         .collect();
@@ -88,7 +101,11 @@ pub(crate) fn json(run: &Run) -> Value {
         .iter()
         .map(|(name, path)| {
             let plain = fs::metadata(path).ok().map(|file| file.len());
-            let gzip = Command::new("gzip").args(["-9", "-c"]).arg(path).output().ok();
+            let gzip = Command::new("gzip")
+                .args(["-9", "-c"])
+                .arg(path)
+                .output()
+                .ok();
             json!({
                 "name": name,
                 "bytes": plain,
@@ -132,10 +149,30 @@ fn machine(run: &Run) -> Value {
     })
 }
 
+/// Says so when the machine had much else to do: processor time does not contain the wait, but the
+/// caches come back cold, and requests no longer queue up for the worker as they would.
+pub(crate) fn warning(run: &Run) -> Option<String> {
+    let waited: Vec<f64> = run
+        .outcomes
+        .iter()
+        .flat_map(|outcome| outcome.waited_per_ran.iter().copied())
+        .collect();
+    let typical = Spread::of(&waited).median;
+    (typical > BUSY).then(|| {
+        format!(
+            "something else had the measured core for {typical:.2} times as long as the proxies: \
+             do not trust these numbers, repeat them on a quiet machine"
+        )
+    })
+}
+
 /// The machine's load average over the last minute; 0 when the kernel does not tell.
 pub(crate) fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0.0)
+    text.split(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0.0)
 }
 
 /// The table for people, Markdown, from the content of `bench.json`.
@@ -148,7 +185,12 @@ pub(crate) fn table(json: &Value) -> String {
 
 fn write_table(text: &mut String, json: &Value) -> std::fmt::Result {
     let number = |value: Option<&Value>| value.and_then(Value::as_f64).unwrap_or(f64::NAN);
-    let list = |key: &str| json.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let list = |key: &str| {
+        json.get(key)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
     writeln!(
         text,
         "| variant | CPU per request, us | quartiles | to no filter | to no-op | quartiles | idle, us/s |"
@@ -156,11 +198,15 @@ fn write_table(text: &mut String, json: &Value) -> std::fmt::Result {
     writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |")?;
     for variant in list("variants") {
         let of = |key: &str| number(variant.get(key).and_then(|spread| spread.get("median")));
-        let quartile = |key: &str, place: usize| number(variant.pointer(&format!("/{key}/quartiles/{place}")));
+        let quartile =
+            |key: &str, place: usize| number(variant.pointer(&format!("/{key}/quartiles/{place}")));
         writeln!(
             text,
             "| {} | {:.2} | {:.2} to {:.2} | {:.3} | {:.3} | {:.3} to {:.3} | {:.0} |",
-            variant.get("name").and_then(Value::as_str).unwrap_or_default(),
+            variant
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
             of("us_per_request"),
             quartile("us_per_request", 0),
             quartile("us_per_request", 1),
@@ -176,7 +222,10 @@ fn write_table(text: &mut String, json: &Value) -> std::fmt::Result {
         writeln!(
             text,
             "{}.wasm: {} bytes, {} gzipped",
-            module.get("name").and_then(Value::as_str).unwrap_or_default(),
+            module
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
             number(module.get("bytes")),
             number(module.get("gzip_bytes")),
         )?;
@@ -205,6 +254,7 @@ mod tests {
             name: name.to_owned(),
             about: String::new(),
             us_per_request: readings.to_vec(),
+            waited_per_ran: Vec::new(),
             idle_us_per_second: 0.0,
         };
         // The machine was twice as slow in the second round, for both.
@@ -215,7 +265,10 @@ mod tests {
             load_average: (0.0, 0.0),
             seconds: 1.0,
             engine: None,
-            outcomes: vec![outcome("noop", &[10.0, 20.0]), outcome("serin", &[11.0, 22.0])],
+            outcomes: vec![
+                outcome("noop", &[10.0, 20.0]),
+                outcome("serin", &[11.0, 22.0]),
+            ],
         };
         let json = json(&run);
         assert_eq!(json["variants"][1]["ratio_to_noop"]["median"], 1.1);

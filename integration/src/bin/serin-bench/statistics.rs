@@ -57,7 +57,10 @@ mod tests {
     #[test]
     fn quartiles_lie_between_readings() {
         let spread = Spread::of(&[4.0, 1.0, 2.0, 3.0]);
-        assert_eq!((spread.least, spread.lower, spread.median), (1.0, 1.75, 2.5));
+        assert_eq!(
+            (spread.least, spread.lower, spread.median),
+            (1.0, 1.75, 2.5)
+        );
         assert_eq!((spread.upper, spread.most), (3.25, 4.0));
         assert_eq!(Spread::of(&[7.0]).median, 7.0);
         assert_eq!(Spread::of(&[]).median, 0.0);

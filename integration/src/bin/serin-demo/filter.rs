@@ -105,7 +105,9 @@ fn announcement(line: &str) -> Option<Announcement> {
         None => (said, None),
     };
     Some(Announcement {
-        verdict: Verdict::ALL.into_iter().find(|verdict| verdict.name() == name)?,
+        verdict: Verdict::ALL
+            .into_iter()
+            .find(|verdict| verdict.name() == name)?,
         why: why.trim_end().to_owned(),
         differs,
     })
@@ -141,8 +143,9 @@ serin_evidence_for{destination=\"shop\",route=\"GET /cart\",category=\"slow\"} 5
         };
         assert_eq!(announcements.new_ones(first), [healthy]);
         assert_eq!(announcements.new_ones(first), []);
-        let second =
-            format!("{first}else\nserin: shop v2 is anomalous: GET /; behaves differently: GET / size\n");
+        let second = format!(
+            "{first}else\nserin: shop v2 is anomalous: GET /; behaves differently: GET / size\n"
+        );
         let new = announcements.new_ones(&second);
         let anomalous = Announcement {
             verdict: Verdict::Anomalous,

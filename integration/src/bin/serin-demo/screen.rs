@@ -31,7 +31,10 @@ pub(crate) struct Screen {
 #[derive(Debug)]
 enum Kind {
     /// `drawn`: lines of the table that stand on the screen.
-    Live { term: Term, drawn: usize },
+    Live {
+        term: Term,
+        drawn: usize,
+    },
     Plain,
 }
 
@@ -107,7 +110,10 @@ impl Screen {
             Kind::Plain => PLAIN_EVERY,
         };
         let now = Instant::now();
-        if self.last.is_some_and(|last| now.duration_since(last) < pause) {
+        if self
+            .last
+            .is_some_and(|last| now.duration_since(last) < pause)
+        {
             return;
         }
         self.last = Some(now);
@@ -133,6 +139,8 @@ impl Screen {
     /// Takes the table away, for the summary.
     pub(crate) fn clear(&mut self) {
         if let Kind::Live { term, drawn } = &mut self.kind {
+            // Beneath the table stands what the terminal itself echoes, such as ^C.
+            let _ = term.clear_line();
             let _ = term.clear_last_lines(*drawn);
             *drawn = 0;
             let _ = term.flush();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use console::Style;
 use scorer_sdk::verdict::Verdict;
 use serde_json::{Value, json};
@@ -124,32 +124,40 @@ impl<'a> Stage<'a> {
         let now = Instant::now();
         self.window.canary_changed(now);
         self.change = Some((now, self.shops.v2.received()));
-        let text = format!("──▶ from now on v2 {}", misbehaviour(regression));
-        self.screen.event(&text, &Style::new().magenta().bold());
         let limit = self.args.limit();
         if regression == Regression::None {
             return self.surge(limit).await;
         }
+        let text = format!("──▶ from now on v2 {}", misbehaviour(regression));
+        self.screen.event(&text, &change_style());
         self.shops.v2.set_regression(regression);
-        self.watch("the regression is on: the evidence grows", limit, |opinion, _| opinion.verdict == Verdict::Anomalous)
-            .await
+        self.watch(
+            "the regression is on: the evidence grows",
+            limit,
+            |opinion, _| opinion.verdict == Verdict::Anomalous,
+        )
+        .await
     }
 
     /// The same load, three times as much, and the same again.
     async fn surge(&mut self, limit: Duration) -> Result<()> {
         let rate = f64::from(self.args.rate);
         for (factor, phase) in [
-            (1.0, "nothing is wrong with v2: the filter should stay quiet"),
-            (3.0, "three times the load, nothing wrong with v2"),
-            (1.0, "the load is as before"),
+            (
+                1.0,
+                "nothing is wrong with v2: the filter should stay quiet",
+            ),
+            (3.0, "three times the load: the filter should stay quiet"),
+            (1.0, "the load is as before: the filter should stay quiet"),
         ] {
             if self.sighting.is_some() {
                 break;
             }
-            if factor > 1.0 {
-                let text = format!("──▶ the load triples to {:.0} requests/s", rate * factor);
-                self.screen.event(&text, &Style::new().magenta().bold());
-            }
+            let text = format!(
+                "──▶ {:.0} requests/s; both versions are healthy",
+                rate * factor
+            );
+            self.screen.event(&text, &change_style());
             self.load.set_rate(rate * factor);
             self.watch(phase, limit / 3, |opinion, _| {
                 opinion.verdict == Verdict::Anomalous
@@ -223,13 +231,17 @@ impl<'a> Stage<'a> {
 
     /// Takes in what has happened since the last look.
     async fn look(&mut self) -> Result<()> {
-        self.opinion = Opinion::read(&self.topology.front).await?;
+        let front = &self.topology.front;
+        self.opinion = Opinion::read(front)
+            .await
+            .with_context(|| format!("Envoy has gone; see {}", front.log_path().display()))?;
         let now = Instant::now();
         self.window.update(now);
         let (v1, v2) = (self.shops.v1.books(), self.shops.v2.books());
         let books = || v1.values().chain(v2.values());
         let received = books().map(|book| book.received).sum();
-        self.steering.update(now, received, books().map(|book| book.steered).sum());
+        self.steering
+            .update(now, received, books().map(|book| book.steered).sum());
         if self.opinion.verdict == Verdict::Anomalous && self.sighting.is_none() {
             self.note_verdict(now);
         }
@@ -240,12 +252,15 @@ impl<'a> Stage<'a> {
     }
 
     /// Shows what is new in an announcement.
-    fn tell(&mut self, said: Announcement) {
-        let style = verdict_style(said.verdict);
+    fn tell(&mut self, mut said: Announcement) {
         let last = self.last_said.as_ref();
-        if last.is_none_or(|last| last.verdict != said.verdict) {
-            let text = format!("filter: v2 is {}: {}", said.verdict, said.why);
-            self.screen.event(&text, &style);
+        match last.filter(|last| last.verdict == said.verdict) {
+            // Told again for what else has changed; the reason is that of the verdict's moment.
+            Some(last) => said.why.clone_from(&last.why),
+            None => {
+                let text = format!("filter: v2 is {}: {}", said.verdict, said.why);
+                self.screen.event(&text, &verdict_style(said.verdict));
+            }
         }
         if let Some(differs) = &said.differs
             && last.is_none_or(|last| last.differs != said.differs)
@@ -259,12 +274,19 @@ impl<'a> Stage<'a> {
     fn note_verdict(&mut self, moment: Instant) {
         let received = self.shops.v2.received();
         let broken = self.args.regression != Regression::None;
-        let found = self.change.filter(|_| broken).map(|(change, before)| Found {
-            candidate_requests: received.saturating_sub(before),
-            seconds: moment.duration_since(change).as_secs_f64(),
-        });
+        let found = self
+            .change
+            .filter(|_| broken)
+            .map(|(change, before)| Found {
+                candidate_requests: received.saturating_sub(before),
+                seconds: moment.duration_since(change).as_secs_f64(),
+            });
         self.false_alarm = found.is_none();
-        self.sighting = Some(Sighting { moment, received, found });
+        self.sighting = Some(Sighting {
+            moment,
+            received,
+            found,
+        });
         self.window.verdict_fell(moment);
     }
 
@@ -287,6 +309,11 @@ struct Sighting {
     /// Requests that the canary had received by then.
     received: u64,
     found: Option<Found>,
+}
+
+/// The style of lines that say what is done to the shop.
+fn change_style() -> Style {
+    Style::new().magenta().bold()
 }
 
 /// The config of the filter.

@@ -85,7 +85,11 @@ impl Outcome {
     /// Shows the ending; the last line is JSON.
     pub(crate) fn show(&self, args: &Args, screen: &mut Screen) {
         let plain = Style::new();
-        let Losses { since_change, after_verdict, unanswered } = self.losses;
+        let Losses {
+            since_change,
+            after_verdict,
+            unanswered,
+        } = self.losses;
         screen.raw("");
         let verdict = self.opinion.verdict;
         screen.summary("verdict on v2", verdict.name(), &verdict_style(verdict));

@@ -56,7 +56,11 @@ pub(crate) fn lines(view: &View, width: usize) -> Vec<String> {
         lost
     };
     let numbers = format!("{evidence:>5.1} of {threshold:.1} nats");
-    let bar = bar(*evidence, *threshold, width.saturating_sub(LABEL + 20).min(48));
+    let bar = bar(
+        *evidence,
+        *threshold,
+        width.saturating_sub(LABEL + 20).min(48),
+    );
     let strongest = match strongest {
         Some((route, category, evidence)) => format!("{route}  {category}  {evidence:.1} nats"),
         None => "nothing yet".to_owned(),
@@ -85,7 +89,7 @@ pub(crate) fn lines(view: &View, width: usize) -> Vec<String> {
     ]
 }
 
-/// What the fields of [`line`] are, for the reader of plain lines.
+/// What the fields of [`line()`] are, for the reader of plain lines.
 pub(crate) const LINE_LEGEND: &str = "each second, over the last two: requests/s, failed and \
     p50/p95 in ms of v1 and v2; verdict with its evidence in nats; share steered; lost since the change";
 
@@ -184,7 +188,11 @@ mod tests {
         let lines = lines(&busy_view(), 80);
         assert_eq!(lines.len(), HEIGHT);
         for line in lines {
-            assert!(measure_text_width(&line) < 80, "{}", strip_ansi_codes(&line));
+            assert!(
+                measure_text_width(&line) < 80,
+                "{}",
+                strip_ansi_codes(&line)
+            );
         }
     }
 

@@ -107,9 +107,7 @@ impl Window {
         times.sort_unstable();
         let quantile = |part: f64| {
             let place = (part * times.len() as f64) as usize;
-            times
-                .get(place.min(times.len().saturating_sub(1)))
-                .copied()
+            times.get(place.min(times.len().saturating_sub(1))).copied()
         };
         Row {
             rate: count / WINDOW.as_secs_f64(),
@@ -181,7 +179,11 @@ mod tests {
             answer: None,
             ..finished("", 200, later)
         };
-        let counted = [finished("v2", 503, later), hung, finished("v2", 500, verdict)];
+        let counted = [
+            finished("v2", 503, later),
+            hung,
+            finished("v2", 500, verdict),
+        ];
         let ignored = [
             before,
             finished("v1", 500, later),

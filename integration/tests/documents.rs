@@ -1,0 +1,488 @@
+//! What the documents say is so: links, paths, targets, metrics, config fields, categories,
+//! manifests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+use scorer_sdk::Plan;
+use serde_json::Value;
+use serin_integration::envoy::{binary, run_dir, workspace};
+
+/// What is neither source nor document.
+const BUILT: [&str; 3] = ["target", ".cache", ".git"];
+
+/// A document, taken apart.
+#[derive(Debug, Default)]
+struct Document {
+    path: PathBuf,
+    links: Vec<String>,
+    /// Texts in backticks.
+    spans: Vec<String>,
+    /// Fenced blocks with the name of their language.
+    blocks: Vec<(String, String)>,
+    /// Rows of all tables, each with the heading above it.
+    rows: Vec<(String, Vec<String>)>,
+}
+
+impl Document {
+    fn read(path: PathBuf) -> Result<Self> {
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let mut document = Self {
+            path,
+            ..Self::default()
+        };
+        let mut heading = String::new();
+        // Where the text between a start and its end goes.
+        let (mut block, mut title, mut row) = (None, false, Vec::new());
+        for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
+            match event {
+                Event::Start(Tag::Link { dest_url, .. }) => {
+                    document.links.push(dest_url.into_string());
+                }
+                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => {
+                    block = Some((language.into_string(), String::new()));
+                }
+                Event::End(TagEnd::CodeBlock) => document.blocks.extend(block.take()),
+                Event::Start(Tag::Heading { .. }) => {
+                    heading.clear();
+                    title = true;
+                }
+                Event::End(TagEnd::Heading(_)) => title = false,
+                Event::Start(Tag::TableRow) => row.clear(),
+                Event::Start(Tag::TableCell) => row.push(String::new()),
+                Event::End(TagEnd::TableRow) => {
+                    document
+                        .rows
+                        .push((heading.clone(), std::mem::take(&mut row)));
+                }
+                Event::Code(code) => {
+                    if let Some(cell) = row.last_mut() {
+                        cell.push_str(&code);
+                    }
+                    if title {
+                        heading.push_str(&code);
+                    }
+                    document.spans.push(code.into_string());
+                }
+                Event::Text(text) => match (&mut block, row.last_mut()) {
+                    (Some((_, content)), _) => content.push_str(&text),
+                    (None, Some(cell)) => cell.push_str(&text),
+                    (None, None) if title => heading.push_str(&text),
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        Ok(document)
+    }
+
+    fn name(&self) -> String {
+        self.path
+            .strip_prefix(workspace())
+            .unwrap_or(&self.path)
+            .display()
+            .to_string()
+    }
+
+    /// First cells of the tables under a heading, with the rest of each row.
+    fn table(&self, heading: &str) -> Result<BTreeMap<&str, &[String]>> {
+        let rows: BTreeMap<&str, &[String]> = self
+            .rows
+            .iter()
+            .filter(|(above, _)| above == heading)
+            .filter_map(|(_, row)| row.split_first())
+            .map(|(first, rest)| (first.as_str(), rest))
+            .collect();
+        ensure!(
+            !rows.is_empty(),
+            "{}: no table under `{heading}`",
+            self.name()
+        );
+        Ok(rows)
+    }
+}
+
+/// All documents: those of the root, of docs, of the manifests.
+fn documents() -> Result<Vec<Document>> {
+    let mut found = Vec::new();
+    for folder in ["", "docs", "envoyfilter-manifests"] {
+        for entry in fs::read_dir(workspace().join(folder))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(Document::read(path)?);
+            }
+        }
+    }
+    ensure!(found.len() >= 5, "documents are missing: {found:?}");
+    Ok(found)
+}
+
+fn readme() -> Result<Document> {
+    Document::read(workspace().join("README.md"))
+}
+
+/// All files of the repository that are not built, relative to its root.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            let built = BUILT.iter().any(|name| path == workspace().join(name));
+            if !built {
+                found.push(path.strip_prefix(workspace())?.to_owned());
+                files(&path, found)?;
+            }
+        } else {
+            found.push(path.strip_prefix(workspace())?.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn fail_on(wrong: Vec<String>) -> Result<()> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    bail!("{}", wrong.join("\n"))
+}
+
+#[test]
+fn links_within_the_repository_lead_somewhere() -> Result<()> {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for document in documents()? {
+        let folder = document.path.parent().context("a document has a folder")?;
+        for link in &document.links {
+            let target = link.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            seen += 1;
+            if !folder.join(target).exists() {
+                wrong.push(format!(
+                    "{}: the link {link} leads nowhere",
+                    document.name()
+                ));
+            }
+        }
+    }
+    ensure!(seen > 5, "only {seen} links found");
+    fail_on(wrong)
+}
+
+/// Whether a text in backticks looks like a path of the repository.
+fn looks_like_a_path(span: &str, top: &BTreeSet<String>) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    if !span.bytes().all(plain) || span.starts_with('/') || span.starts_with('.') {
+        return false;
+    }
+    let source = [".rs", ".md", ".toml", ".sh", ".py"]
+        .iter()
+        .any(|end| span.ends_with(end));
+    match span.split_once('/') {
+        Some((first, _)) => source || top.contains(first),
+        None => source,
+    }
+}
+
+#[test]
+fn paths_in_backticks_exist() -> Result<()> {
+    let mut known = Vec::new();
+    files(&workspace(), &mut known)?;
+    let top: BTreeSet<String> = known
+        .iter()
+        .filter(|path| path.components().count() == 1)
+        .map(|path| path.display().to_string())
+        .collect();
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for document in documents()? {
+        for span in document
+            .spans
+            .iter()
+            .filter(|span| looks_like_a_path(span, &top))
+        {
+            seen += 1;
+            // The end of a path is enough: `judge/route.rs`.
+            if !known.iter().any(|path| path.ends_with(span)) {
+                wrong.push(format!("{}: there is no {span}", document.name()));
+            }
+        }
+    }
+    ensure!(seen > 50, "only {seen} paths found");
+    fail_on(wrong)
+}
+
+#[test]
+fn make_targets_in_the_documents_exist() -> Result<()> {
+    let makefile = fs::read_to_string(workspace().join("Makefile"))?;
+    let targets: BTreeSet<&str> = makefile
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(target, _)| target)
+        .filter(|target| !target.is_empty())
+        .collect();
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for document in documents()? {
+        let blocks = document.blocks.iter().flat_map(|(_, text)| text.lines());
+        for line in blocks.chain(document.spans.iter().map(String::as_str)) {
+            let line = line.trim_start().trim_start_matches("$ ");
+            let Some(rest) = line.strip_prefix("make ") else {
+                continue;
+            };
+            let target = rest.split_whitespace().find(|word| !word.contains('='));
+            let Some(target) = target else {
+                continue;
+            };
+            seen += 1;
+            if !targets.contains(target) {
+                wrong.push(format!("{}: no target in `{line}`", document.name()));
+            }
+        }
+    }
+    ensure!(seen > 5, "only {seen} targets found");
+    fail_on(wrong)
+}
+
+/// Names of metrics in the filter's source, tests left out.
+fn metrics_of_the_filter() -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(workspace().join("filter/src"))? {
+        let path = entry?.path();
+        let test = ["scenarios.rs", "testing.rs"]
+            .iter()
+            .any(|name| path.ends_with(name));
+        if test || !path.is_file() {
+            continue;
+        }
+        let text = fs::read_to_string(&path)?;
+        let shipped = text
+            .split("#[cfg(test)]\nmod tests")
+            .next()
+            .unwrap_or_default();
+        for literal in shipped.split("\"serin_").skip(1) {
+            if let Some((name, _)) = literal.split_once('"') {
+                names.insert(format!("serin_{name}"));
+            }
+        }
+    }
+    Ok(names)
+}
+
+#[test]
+fn the_table_of_metrics_has_just_those_that_the_filter_makes() -> Result<()> {
+    let readme = readme()?;
+    let written: BTreeSet<String> = readme
+        .table("Metrics")?
+        .into_keys()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(written, metrics_of_the_filter()?);
+    Ok(())
+}
+
+/// Paths of all config fields, from the source of the raw config.
+fn config_fields() -> Result<BTreeSet<String>> {
+    let source = fs::read_to_string(workspace().join("scorer-sdk/src/config/raw.rs"))?;
+    let mut sections: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+    let mut section = "";
+    for line in source.lines() {
+        if let Some(rest) = line.strip_prefix("pub struct ") {
+            section = rest.trim_end_matches(" {");
+        } else if let Some((name, kind)) = line
+            .strip_prefix("    pub ")
+            .and_then(|field| field.split_once(": "))
+        {
+            let kind = kind.trim_end_matches(',');
+            let kind = kind
+                .strip_prefix("Option<")
+                .map_or(kind, |kind| kind.trim_end_matches('>'));
+            sections.entry(section).or_default().push((name, kind));
+        }
+    }
+    let mut paths = BTreeSet::new();
+    let mut open = vec![(String::new(), "Config")];
+    while let Some((prefix, section)) = open.pop() {
+        for (name, kind) in sections.get(section).with_context(|| section.to_owned())? {
+            let path = format!("{prefix}{name}");
+            if sections.contains_key(kind) {
+                open.push((format!("{path}."), kind));
+            } else {
+                paths.insert(path);
+            }
+        }
+    }
+    ensure!(paths.contains("steer.probation.after"), "{paths:?}");
+    Ok(paths)
+}
+
+#[test]
+fn the_reference_of_the_config_has_just_the_fields_that_there_are() -> Result<()> {
+    let readme = readme()?;
+    let written: BTreeSet<String> = readme
+        .table("Config")?
+        .into_keys()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(written, config_fields()?);
+    Ok(())
+}
+
+#[test]
+fn the_table_of_categories_says_what_the_default_plan_does() -> Result<()> {
+    let readme = readme()?;
+    let mut written = readme.table("Signals and categories")?;
+    let plan = Plan::from_json("")?;
+    for (place, question) in &plan.questions {
+        let row = written
+            .remove(question.name)
+            .with_context(|| format!("category {} is missing", question.name))?;
+        let signal = plan.signals.get(*place).map_or("", |signal| signal.name());
+        let needs = format!("{}", question.needs);
+        let expected = [signal, &question.tolerance.to_string(), &needs];
+        let cells: Vec<&str> = row.iter().map(String::as_str).collect();
+        let [found_signal, _, tolerance, found_needs] = cells[..] else {
+            bail!("{}: {row:?}", question.name);
+        };
+        assert_eq!(
+            [found_signal, tolerance, found_needs],
+            expected,
+            "{}",
+            question.name
+        );
+    }
+    ensure!(written.is_empty(), "no such categories: {written:?}");
+    Ok(())
+}
+
+/// Compiles the configs of all WasmPlugins in a manifest, as `serin check-config` does; how many.
+fn compile_plugins(manifest: &str) -> Result<usize> {
+    if !manifest.contains("kind: WasmPlugin") {
+        return Ok(0);
+    }
+    let found = serin_cli::config::find(manifest)?;
+    for config in &found {
+        config.compile()?;
+    }
+    Ok(found.len())
+}
+
+#[test]
+fn configs_in_the_readme_compile() -> Result<()> {
+    let readme = readme()?;
+    let mut compiled = 0;
+    for (language, text) in &readme.blocks {
+        compiled += match language.as_str() {
+            "json" => Plan::from_json(text)
+                .map(|_| 1)
+                .with_context(|| text.clone())?,
+            "yaml" => compile_plugins(text).with_context(|| text.clone())?,
+            _ => 0,
+        };
+    }
+    ensure!(compiled >= 2, "only {compiled} configs found");
+    Ok(())
+}
+
+#[test]
+fn the_wasmplugin_of_the_base_has_a_config_that_compiles_and_fails_open() -> Result<()> {
+    let base = workspace().join("envoyfilter-manifests/base");
+    let kustomization: Value =
+        serde_yaml_ng::from_str(&fs::read_to_string(base.join("kustomization.yaml"))?)?;
+    let resources = kustomization["resources"].as_array().context("resources")?;
+    let mut compiled = 0;
+    for resource in resources {
+        let manifest = fs::read_to_string(base.join(resource.as_str().context("a path")?))?;
+        ensure!(manifest.contains("failStrategy: FAIL_OPEN"));
+        compiled += compile_plugins(&manifest)?;
+    }
+    assert_eq!(compiled, 1);
+    Ok(())
+}
+
+/// The plain Envoy's bootstrap with the module where it was built.
+fn plain_envoy() -> Result<String> {
+    let path = workspace().join("envoyfilter-manifests/plain-envoy/envoy.yaml");
+    let text = fs::read_to_string(path)?;
+    let module = workspace().join("target/serin.wasm");
+    ensure!(
+        module.is_file(),
+        "no filter at {}; run `make wasm`",
+        module.display()
+    );
+    let placeholder = "/etc/envoy/serin.wasm";
+    assert_eq!(text.matches(placeholder).count(), 1);
+    Ok(text.replace(placeholder, &module.display().to_string()))
+}
+
+/// All values of `configuration` in an Envoy config, wherever they are.
+fn configurations(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match (name.as_str(), field["value"].as_str()) {
+                    ("configuration", Some(text)) => found.push(text.to_owned()),
+                    _ => configurations(field, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| configurations(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn envoy_accepts_the_plain_bootstrap_and_the_module_its_config() -> Result<()> {
+    let text = plain_envoy()?;
+    let mut configs = Vec::new();
+    configurations(&serde_yaml_ng::from_str(&text)?, &mut configs);
+    assert_eq!(configs.len(), 1);
+    for config in &configs {
+        Plan::from_json(config)?;
+    }
+    let folder = run_dir("documents");
+    fs::create_dir_all(&folder)?;
+    let path = folder.join("envoy.yaml");
+    fs::write(&path, text)?;
+    let checked = Command::new(binary()?)
+        .args(["--mode", "validate", "-c"])
+        .arg(&path)
+        .output()?;
+    let log = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{log}");
+    // Envoy loads the module even then, and it says what it understood.
+    assert!(
+        log.contains("observe as comparer, baseline v1, candidate v2"),
+        "{log}"
+    );
+    Ok(())
+}
+
+/// The regexes of the bootstrap's tags cover all labels that the filter uses.
+#[test]
+fn every_label_of_a_metric_has_a_tag_in_the_plain_bootstrap() -> Result<()> {
+    let bootstrap: Value = serde_yaml_ng::from_str(&plain_envoy()?)?;
+    let tags = bootstrap["stats_config"]["stats_tags"]
+        .as_array()
+        .context("tags")?;
+    let written: BTreeSet<&str> = tags
+        .iter()
+        .filter_map(|tag| tag["tag_name"].as_str())
+        .collect();
+    for tag in tags {
+        let name = tag["tag_name"].as_str().context("a name")?;
+        assert_eq!(tag["regex"], format!(r"({name}=\.=(.*?);\.;)"));
+    }
+    let readme = readme()?;
+    let labels: BTreeSet<&str> = readme
+        .table("Metrics")?
+        .into_values()
+        .filter_map(|rest| rest.get(1))
+        .flat_map(|labels| labels.split(", "))
+        .filter(|label| !label.is_empty())
+        .collect();
+    assert_eq!(labels, written);
+    Ok(())
+}

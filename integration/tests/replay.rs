@@ -1,0 +1,114 @@
+//! Live and replayed traffic lead to the same verdict on the same facts.
+
+mod common;
+
+use anyhow::{Context as _, Result};
+use common::{HEALTHY, config, filter, load, verdict, wait_for_anomalous, with};
+use scorer_sdk::recording::Record;
+use scorer_sdk::{Decision, Plan, Verdict};
+use serde_json::json;
+use serin_cli::replay::Replay;
+use serin_integration::one_at_a_time;
+use serin_integration::shop::Shops;
+use serin_integration::topology::{AccessLog, Topology};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+struct Live {
+    healthy: bool,
+    explanation: Option<String>,
+    sent: u64,
+    replayed: Decision,
+    lines: u64,
+}
+
+async fn record_and_replay(name: &str, regression: &str) -> Result<Live> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(21).await?;
+    let settings = with(config("observe"), json!({"record": true}));
+    let topology = Topology::builder(name, &shops)
+        .weights(70, 30)
+        .concurrency(2)
+        .filter(filter(&settings))
+        .access_log(AccessLog {
+            path: "exchanges.jsonl".into(),
+            format: json!("%FILTER_STATE(wasm.serin.exchange:PLAIN)%\n"),
+        })
+        .start()
+        .await?;
+    let load = load(&topology, 300.0, 22)?;
+    sleep(Duration::from_secs(6)).await;
+    shops.v2.set_regression(regression.parse()?);
+    if regression == "none" {
+        sleep(Duration::from_secs(6)).await;
+    } else {
+        wait_for_anomalous(&topology, Duration::from_secs(40)).await?;
+    }
+    let tally = load.stop().await;
+    sleep(Duration::from_secs(3)).await;
+    let healthy = verdict(&topology.front.metrics().await?) == Some(HEALTHY);
+    let explanation = common::announcement(&topology, "anomalous");
+    let log = topology.front.dir().join("exchanges.jsonl");
+    // Envoy flushes access logs every ten seconds, and when it stops.
+    topology.front.stop().await?;
+    let text = std::fs::read_to_string(&log).with_context(|| log.display().to_string())?;
+    let plan = Arc::new(Plan::from_json(&settings.to_string())?);
+    let mut replay = Replay::new(plan, None);
+    let mut lines = 0;
+    for line in text.lines() {
+        let record = Record::parse(line).map_err(|error| anyhow::anyhow!("{error}: {line}"))?;
+        replay.push(record, line.len())?;
+        lines += 1;
+    }
+    let found = replay.finish()?;
+    let replayed = found
+        .decisions
+        .into_iter()
+        .next()
+        .context("no destination")?;
+    Ok(Live {
+        healthy,
+        explanation,
+        sent: tally.sent,
+        replayed,
+        lines,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recorded_regression_replays_to_the_same_verdict_and_reason() -> Result<()> {
+    let live = record_and_replay("replay-errors", "errors").await?;
+    assert_eq!(
+        live.lines, live.sent,
+        "each request is in the recording once"
+    );
+    assert_eq!(
+        live.replayed.verdict,
+        Verdict::Anomalous,
+        "{:?}",
+        live.replayed
+    );
+    let reason = live.replayed.reasons.first().context("no reason")?;
+    let explanation = live.explanation.context("nothing in the log")?;
+    assert!(
+        explanation.contains(&reason.route.to_string()),
+        "{explanation}"
+    );
+    assert!(explanation.contains(reason.meaning), "{explanation}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recorded_healthy_rollout_replays_to_the_same_verdict() -> Result<()> {
+    let live = record_and_replay("replay-none", "none").await?;
+    assert_eq!(live.lines, live.sent);
+    assert!(live.healthy);
+    assert_eq!(
+        live.replayed.verdict,
+        Verdict::Healthy,
+        "{:?}",
+        live.replayed
+    );
+    Ok(())
+}

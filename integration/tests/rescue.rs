@@ -1,0 +1,142 @@
+//! The canary's own sidecar refuses, the front retries on stable, and nobody notices.
+
+mod common;
+
+use anyhow::{Context as _, Result};
+use common::{config, filter, with};
+use scorer_sdk::Plan;
+use scorer_sdk::recording::Record;
+use serde_json::{Value, json};
+use serin_cli::snapshot::Snapshot;
+use serin_integration::load::{Load, LoadOptions, Mix};
+use serin_integration::metrics::Metrics;
+use serin_integration::one_at_a_time;
+use serin_integration::shop::{Route, Shops};
+use serin_integration::topology::{AccessLog, SidecarProcess, Topology};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// What stable does, recorded at the front and made into a reference by the command's own code.
+async fn reference(shops: &Shops) -> Result<Value> {
+    let settings = with(config("observe"), json!({"record": true}));
+    let topology = Topology::builder("rescue-reference", shops)
+        .weights(100, 0)
+        .filter(filter(&settings))
+        .access_log(AccessLog {
+            path: "exchanges.jsonl".into(),
+            format: json!("%FILTER_STATE(wasm.serin.exchange:PLAIN)%\n"),
+        })
+        .start()
+        .await?;
+    let load = start_load(&topology, 31)?;
+    sleep(Duration::from_secs(5)).await;
+    load.stop().await;
+    let log = topology.front.dir().join("exchanges.jsonl");
+    topology.front.stop().await?;
+    let plan = Arc::new(Plan::from_json(&settings.to_string())?);
+    let mut snapshot = Snapshot::new(plan, None, None);
+    for line in std::fs::read_to_string(log)?.lines() {
+        snapshot.push(Record::parse(line).map_err(anyhow::Error::msg)?)?;
+    }
+    Ok(serde_json::to_value(snapshot.finish()?)?)
+}
+
+fn start_load(topology: &Topology, seed: u64) -> Result<Load> {
+    Load::start(
+        LoadOptions::new(topology.address(), 250.0)
+            .mix(Mix::only(Route::Product))
+            .seed(seed),
+    )
+}
+
+fn sum(metrics: &Metrics, name: &str) -> u64 {
+    metrics
+        .select(name, &[])
+        .map(|sample| sample.value as u64)
+        .sum()
+}
+
+async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(30).await?;
+    let guard = json!({
+        "mode": "reject",
+        "candidate": "v2",
+        "warm_up": "1s",
+        "reject": {"reference": reference(&shops).await?, "share": 1.0, "phase": phase},
+    });
+    let topology = Topology::builder(name, &shops)
+        .weights(50, 50)
+        .concurrency(2)
+        .filter(filter(&with(
+            config("observe"),
+            json!({"count_rescued": true}),
+        )))
+        .sidecar(SidecarProcess::Own, vec![filter(&guard)])
+        .start()
+        .await?;
+    let sidecar = topology.sidecar.as_ref().context("no sidecar")?;
+    let load = start_load(&topology, 32)?;
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!(
+        sum(&sidecar.metrics().await?, "serin_rejected_total"),
+        0,
+        "refused too early"
+    );
+    shops.v2.set_regression("headers".parse()?);
+    sidecar
+        .wait_for_metrics("the first refusals", Duration::from_secs(30), |metrics| {
+            sum(metrics, "serin_rejected_total") > 0
+        })
+        .await?;
+    // Both workers of the sidecar know by the next tick.
+    sleep(Duration::from_millis(1_500)).await;
+    load.stop().await;
+    let reached = shops.v2.received();
+    let load = start_load(&topology, 33)?;
+    sleep(Duration::from_secs(6)).await;
+    let tally = load.stop().await;
+    sleep(Duration::from_secs(3)).await;
+    // Nobody lost an answer but for the failures that both versions have by themselves, and every
+    // request was answered.
+    let (v1, v2) = (tally.version("v1"), tally.version("v2"));
+    assert_eq!(tally.lost(), v1.errors + v2.errors, "{tally:?}");
+    assert_eq!(v1.answered + v2.answered, tally.sent, "{tally:?}");
+    if phase == "request" {
+        assert_eq!(v2.answered, 0, "{tally:?}");
+        assert_eq!(
+            shops.v2.received(),
+            reached,
+            "the application still got requests"
+        );
+    } else {
+        // Only its bad answers are refused: its own 404 and 500, a few in a hundred, are not.
+        assert!(v2.answered * 33 < tally.sent, "{tally:?}");
+    }
+    let rejected = sum(&sidecar.metrics().await?, "serin_rejected_total");
+    let rescued = sum(&topology.front.metrics().await?, "serin_rescued_total");
+    println!(
+        "{phase}: {rejected} refused, {rescued} rescued of {} requests",
+        tally.sent
+    );
+    assert!(
+        rejected as f64 > 0.35 * tally.sent as f64,
+        "{rejected} refused"
+    );
+    assert!(
+        rescued <= rejected && rejected - rescued <= 20,
+        "{rejected} and {rescued}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_that_refuses_requests_is_not_noticed_by_clients() -> Result<()> {
+    refused_and_rescued("rescue-request", "request").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_that_refuses_its_bad_answers_is_not_noticed_by_clients() -> Result<()> {
+    refused_and_rescued("rescue-response", "response").await
+}
