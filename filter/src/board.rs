@@ -24,6 +24,8 @@ const VERSION: u16 = 1;
 const MAX_WORKERS: usize = 256;
 /// Deltas that may wait for an acknowledgement; then the tally keeps counting by itself.
 const MAX_WAITING: usize = 8;
+/// Deltas that are read from one slot: streams that outlive their config hand in one each.
+const MAX_READ: usize = 1_024;
 /// A worker that was silent for longer is gone.
 const GONE_AFTER: Duration = Duration::from_secs(60);
 /// How often an idle worker says that it is there.
@@ -166,16 +168,13 @@ impl Outbox {
 
     /// Puts a delta, if there is one, on the board with all that wait.
     pub fn publish(&mut self, host: &impl Host, delta: Delta, now: Duration) {
-        let fresh = !delta.is_empty();
-        if fresh {
-            self.waiting.push_back((self.next_number, delta));
-            self.next_number += 1;
-        }
+        let fresh = self.add(delta);
         if self.slot.is_none() && self.waiting.is_empty() {
             // Envoy's main thread sees no requests and needs no slot.
             return;
         }
-        if !self.confirm(host) || (!fresh && now < self.last_write.saturating_add(HEARTBEAT)) {
+        if !self.confirm(host, fresh) || (!fresh && now < self.last_write.saturating_add(HEARTBEAT))
+        {
             return;
         }
         self.write(host, now);
@@ -183,17 +182,23 @@ impl Outbox {
 
     /// Puts everything on the board although no later tick will come.
     pub fn flush(&mut self, host: &impl Host, delta: Delta, now: Duration) {
-        if !delta.is_empty() {
-            self.waiting.push_back((self.next_number, delta));
-            self.next_number += 1;
-        }
+        let fresh = self.add(delta);
         if self.waiting.is_empty() {
             return;
         }
-        if !self.confirm(host) {
-            self.claim(host);
-        }
+        // A slot that was taken just now has to do without its confirmation.
+        self.confirm(host, fresh);
         self.write(host, now);
+    }
+
+    /// Lets a delta wait, if there is anything in it; whether there is.
+    fn add(&mut self, delta: Delta) -> bool {
+        let fresh = !delta.is_empty();
+        if fresh {
+            self.waiting.push_back((self.next_number, delta));
+            self.next_number += 1;
+        }
+        fresh
     }
 
     fn write(&mut self, host: &impl Host, now: Duration) {
@@ -212,8 +217,9 @@ impl Outbox {
         self.last_write = now;
     }
 
-    /// Whether the slot is this worker's for good; takes one otherwise.
-    fn confirm(&mut self, host: &impl Host) -> bool {
+    /// Whether the slot is this worker's for good; takes one otherwise. `fresh` says that the last
+    /// delta was added just now and lies nowhere yet.
+    fn confirm(&mut self, host: &impl Host, fresh: bool) -> bool {
         let (owners, _) = read_workers(host, &self.keys);
         let held = self
             .slot
@@ -224,8 +230,11 @@ impl Outbox {
         }
         if self.confirmed {
             // The slot was freed after a long silence, when all that it held had been folded.
-            self.waiting
-                .retain(|(number, _)| *number + 1 == self.next_number);
+            if fresh {
+                self.waiting.drain(..self.waiting.len().saturating_sub(1));
+            } else {
+                self.waiting.clear();
+            }
             self.confirmed = false;
             self.owner = self.owner.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1);
         }
@@ -346,7 +355,7 @@ fn read_slot(bytes: &[u8], owner: u64, folded: u64) -> Result<SlotContent, Codec
         last_number: 0,
         deltas: Vec::new(),
     };
-    let count = reader.length(MAX_WAITING + 1)?;
+    let count = reader.length(MAX_READ)?;
     if found != owner {
         // The slot has a new owner that has written nothing yet.
         return Err(CodecError::Unknown {

@@ -3,10 +3,10 @@
 
 use crate::board::{Keys, Outbox};
 use crate::guard::Guard;
-use crate::host::{Host, Kind, Level};
+use crate::host::{Host, Level};
 use crate::in_flight::{InFlight, Table};
 use crate::leader::Leader;
-use crate::metrics::{Metrics, name};
+use crate::metrics::Metrics;
 use crate::publication::{Directive, Publication};
 use crate::request::Request;
 use crate::response::Response;
@@ -26,6 +26,8 @@ use std::sync::Arc;
 
 /// Exchanges in flight that are looked at in one tick.
 const MAX_OVERDUE_PER_TICK: usize = 512;
+/// Time in microseconds until an exchange in flight on a route without a cut is looked at again.
+const LOOK_AGAIN_US: u64 = 10_000_000;
 /// `xds.listener_direction` of an inbound listener.
 const INBOUND: [u8; 8] = 1u64.to_le_bytes();
 /// Envoy's response flags: the upstream reset or closed the stream, or the proxy reset it.
@@ -66,6 +68,15 @@ impl Stream {
             ..Self::default()
         }
     }
+}
+
+/// When an exchange is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// At the response's headers, because the answer is being replaced: its length is not known.
+    Headers,
+    /// When it is over.
+    Log,
 }
 
 /// Where an exchange went.
@@ -164,7 +175,13 @@ impl<H: Host + Clone> Filter<H> {
             in_flight: Table::default(),
             overflowed_flights: 0,
             outbox: Outbox::new(keys.clone(), owner),
-            leader: Leader::new(Arc::clone(&plan), keys.clone(), owner, now),
+            leader: Leader::new(
+                Arc::clone(&plan),
+                keys.clone(),
+                owner,
+                now,
+                if guarding { "guard" } else { "comparer" },
+            ),
             keys,
             guard: Guard::default(),
             metrics: Metrics::new(plan.max_series),
@@ -210,6 +227,7 @@ impl<H: Host + Clone> Filter<H> {
             context_id: stream.context_id,
             started: self.host.now(),
             counted: false,
+            not_before_us: 0,
             method: core::mem::take(&mut request.method),
             path: core::mem::take(&mut request.path),
         };
@@ -237,6 +255,15 @@ impl<H: Host + Clone> Filter<H> {
         else {
             return;
         };
+        // Where the route tells the version, the other versions' requests stay where they are.
+        if let Some(version) = &upstream.version
+            && !directive
+                .condemned_versions
+                .iter()
+                .any(|condemned| **condemned == **version)
+        {
+            return;
+        }
         self.trickle += 1.0 - directive.steer_share;
         if self.trickle >= 1.0 {
             self.trickle -= 1.0;
@@ -352,7 +379,7 @@ impl<H: Host + Clone> Filter<H> {
             Some(reason) => {
                 // Counted as what it was, before the answer is replaced.
                 stream.refused = true;
-                self.count(stream, &response);
+                self.count(stream, &response, Phase::Headers);
                 self.refuse(&reason, response.grpc);
                 true
             }
@@ -368,7 +395,7 @@ impl<H: Host + Clone> Filter<H> {
             } else {
                 Response::default()
             };
-            self.count(stream, &response);
+            self.count(stream, &response, Phase::Log);
         }
         if self.closed {
             // The config was replaced while this exchange went on; no further tick will come.
@@ -376,7 +403,7 @@ impl<H: Host + Clone> Filter<H> {
         }
     }
 
-    fn count(&mut self, stream: &mut Stream, response: &Response) {
+    fn count(&mut self, stream: &mut Stream, response: &Response, phase: Phase) {
         let flight = match core::mem::take(&mut stream.flight) {
             Flight::Unwatched => None,
             Flight::Listed(place) => self.in_flight.remove(place),
@@ -405,7 +432,9 @@ impl<H: Host + Clone> Filter<H> {
             known => known,
         };
         let response_bytes = match response.content_length {
-            None if response.status.is_some() => self.number(&["response", "size"]),
+            None if phase == Phase::Log && response.status.is_some() => {
+                self.number(&["response", "size"])
+            }
             known => known,
         };
         let duration = self.host.now().saturating_sub(flight.started);
@@ -492,12 +521,7 @@ impl<H: Host + Clone> Filter<H> {
             }
         }
         self.metrics.count_overflow(&self.host, &delta.overflow);
-        let refused = self.metrics.take_refused();
-        if refused > 0 {
-            let text = name("serin_overflow_total", &[("table", "series")]);
-            let id = self.host.define_metric(Kind::Counter, &text);
-            self.host.add_metric(id, refused);
-        }
+        self.metrics.count_refused(&self.host);
         delta
     }
 
@@ -568,9 +592,11 @@ impl<H: Host + Clone> Filter<H> {
         } = self;
         for flight in in_flight.iter_mut().filter(|flight| !flight.counted) {
             let elapsed = now.saturating_sub(flight.started).as_micros() as u64;
-            if elapsed <= shortest || looked_at >= MAX_OVERDUE_PER_TICK {
+            if elapsed <= shortest.max(flight.not_before_us) || looked_at >= MAX_OVERDUE_PER_TICK {
                 continue;
             }
+            // Streams that last long by nature are not looked at in every tick.
+            flight.not_before_us = elapsed.saturating_add(LOOK_AGAIN_US);
             looked_at += 1;
             entered = true;
             if !host.enter(flight.context_id) {
@@ -588,8 +614,13 @@ impl<H: Host + Clone> Filter<H> {
                 continue;
             };
             let cut = tally.key(place).and_then(|key| cuts.get(key));
-            if cut.is_none_or(|cut| elapsed <= *cut) {
-                continue;
+            match cut {
+                Some(cut) if elapsed > *cut => {}
+                Some(cut) => {
+                    flight.not_before_us = *cut;
+                    continue;
+                }
+                None => continue,
             }
             let exchange = Exchange {
                 destination: &served.destination,

@@ -14,6 +14,8 @@ pub struct InFlight {
     pub started: Duration,
     /// Whether its latency was counted already.
     pub counted: bool,
+    /// Microseconds in flight before which there is nothing to be seen.
+    pub not_before_us: u64,
     /// Request method.
     pub method: String,
     /// Request path.
@@ -75,6 +77,7 @@ mod tests {
             context_id,
             started: Duration::ZERO,
             counted: false,
+            not_before_us: 0,
             method: String::new(),
             path: String::new(),
         };

@@ -8,7 +8,7 @@ use crate::board::{
     Acknowledged, Collected, Keys, collect, decode_acknowledged, encode_acknowledged,
 };
 use crate::host::{Host, Level};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Overview};
 use crate::publication::{Directive, Publication};
 use core::time::Duration;
 use scorer_sdk::Plan;
@@ -58,6 +58,10 @@ struct Held {
     number: u64,
 }
 
+/// Destination, candidate, verdict, whether it differs, whether the baseline fails: what the log has
+/// been told.
+type Told = (String, String, Verdict, bool, bool);
+
 /// Folds, when it holds the lease.
 pub struct Leader {
     plan: Arc<Plan>,
@@ -65,19 +69,27 @@ pub struct Leader {
     owner: u64,
     configured_ms: u64,
     held: Option<Held>,
+    role: &'static str,
     metrics: Metrics,
-    last_verdicts: Vec<(String, String, Verdict, bool)>,
+    last_verdicts: Vec<Told>,
 }
 
 impl Leader {
     /// One that holds nothing yet.
     #[must_use]
-    pub fn new(plan: Arc<Plan>, keys: Keys, owner: u64, configured: Duration) -> Self {
+    pub fn new(
+        plan: Arc<Plan>,
+        keys: Keys,
+        owner: u64,
+        configured: Duration,
+        role: &'static str,
+    ) -> Self {
         Self {
             metrics: Metrics::new(plan.max_series),
             plan,
             keys,
             owner,
+            role,
             configured_ms: configured.as_millis() as u64,
             held: None,
             last_verdicts: Vec::new(),
@@ -93,6 +105,7 @@ impl Leader {
             self.fold(host, now);
         } else {
             self.held = None;
+            self.metrics.forget_values();
         }
     }
 
@@ -195,15 +208,18 @@ impl Leader {
             &held.judge,
             &decisions,
             collected.damaged,
-            state_bytes as u64,
-            now,
+            Overview {
+                role: self.role,
+                state_bytes: state_bytes as u64,
+                now,
+            },
         );
         self.tell(host, &decisions);
     }
 
     /// Says in the log when a verdict has changed.
     fn tell(&mut self, host: &impl Host, decisions: &[Decision]) {
-        let verdicts: Vec<(String, String, Verdict, bool)> = decisions
+        let verdicts: Vec<Told> = decisions
             .iter()
             .filter(|decision| !decision.candidate.is_empty())
             .map(|decision| {
@@ -212,6 +228,7 @@ impl Leader {
                     decision.candidate.clone(),
                     decision.verdict,
                     decision.differs(),
+                    decision.baseline_failing,
                 )
             })
             .collect();
@@ -227,6 +244,11 @@ impl Leader {
                 Verdict::Anomalous => Level::Warn,
                 _ => Level::Info,
             };
+            let failing = if decision.baseline_failing && decision.verdict == Verdict::Anomalous {
+                "; nothing is steered, for the baseline fails itself"
+            } else {
+                ""
+            };
             let differs = match decision.differences.first() {
                 Some(difference) => {
                     format!(
@@ -237,7 +259,7 @@ impl Leader {
                 None => String::new(),
             };
             let text = format!(
-                "serin: {} {} is {}: {}{differs}",
+                "serin: {} {} is {}: {}{differs}{failing}",
                 decision.destination,
                 decision.candidate,
                 decision.verdict,

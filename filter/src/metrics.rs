@@ -22,6 +22,28 @@ pub struct Metrics {
     limit: usize,
     /// Updates that found no room.
     refused: u64,
+    /// Destinations and candidates whose gauges are set.
+    candidates: Vec<(String, String)>,
+}
+
+/// What the leader publishes beside verdicts.
+#[derive(Debug, Clone, Copy)]
+pub struct Overview {
+    /// `comparer` or `guard`: both may be in one proxy.
+    pub role: &'static str,
+    /// Length of the state in bytes.
+    pub state_bytes: u64,
+    /// Time since the Unix epoch.
+    pub now: Duration,
+}
+
+/// Whether the cap counts for a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// One of many.
+    Capped,
+    /// Few by nature, and alarms hang on it.
+    Kept,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,12 +93,19 @@ impl Metrics {
             known: HashMap::new(),
             limit,
             refused: 0,
+            candidates: Vec::new(),
         }
     }
 
-    fn series(&mut self, host: &impl Host, kind: Kind, name: String) -> Option<&mut Series> {
+    fn series(
+        &mut self,
+        host: &impl Host,
+        kind: Kind,
+        room: Room,
+        name: String,
+    ) -> Option<&mut Series> {
         if !self.known.contains_key(&name) {
-            if self.known.len() >= self.limit {
+            if room == Room::Capped && self.known.len() >= self.limit {
                 self.refused += 1;
                 return None;
             }
@@ -89,19 +118,34 @@ impl Metrics {
     /// Adds to a counter; nothing is made for an amount of zero.
     pub fn count(&mut self, host: &impl Host, metric: &str, labels: &[(&str, &str)], amount: u64) {
         if amount > 0
-            && let Some(series) = self.series(host, Kind::Counter, name(metric, labels))
+            && let Some(series) =
+                self.series(host, Kind::Counter, Room::Capped, name(metric, labels))
         {
             host.add_metric(series.id, amount);
         }
     }
 
     /// Sets a gauge, if its value has changed.
-    pub fn set(&mut self, host: &impl Host, metric: &str, labels: &[(&str, &str)], value: u64) {
-        if let Some(series) = self.series(host, Kind::Gauge, name(metric, labels))
+    fn set(
+        &mut self,
+        host: &impl Host,
+        room: Room,
+        metric: &str,
+        labels: &[(&str, &str)],
+        value: u64,
+    ) {
+        if let Some(series) = self.series(host, Kind::Gauge, room, name(metric, labels))
             && series.last != Some(value)
         {
             host.set_metric(series.id, value);
             series.last = Some(value);
+        }
+    }
+
+    /// Another worker may set the gauges from now on: what they hold is not known any more.
+    pub fn forget_values(&mut self) {
+        for series in self.known.values_mut() {
+            series.last = None;
         }
     }
 
@@ -115,9 +159,16 @@ impl Metrics {
         }
     }
 
-    /// Updates that found no room since the last call.
-    pub fn take_refused(&mut self) -> u64 {
-        core::mem::take(&mut self.refused)
+    /// Counts the updates that found no room since the last call. Beyond the cap by one series: that
+    /// the cap is reached has to be seen.
+    pub fn count_refused(&mut self, host: &impl Host) {
+        let refused = core::mem::take(&mut self.refused);
+        let text = name("serin_overflow_total", &[("table", "series")]);
+        if refused > 0
+            && let Some(series) = self.series(host, Kind::Counter, Room::Kept, text)
+        {
+            host.add_metric(series.id, refused);
+        }
     }
 
     /// Publishes what the leader knows.
@@ -127,70 +178,52 @@ impl Metrics {
         judge: &Judge,
         decisions: &[Decision],
         damaged: u64,
-        state_bytes: u64,
-        now: Duration,
+        overview: Overview,
     ) {
-        // The alarms first: should the cap be reached, they are there.
-        self.set(host, "serin_heartbeat_seconds", &[], now.as_secs());
-        self.set(host, "serin_state_bytes", &[], state_bytes);
-        self.set(host, "serin_folded_exchanges", &[], judge.folded());
-        for decision in decisions
-            .iter()
-            .filter(|decision| !decision.candidate.is_empty())
-        {
-            let labels = [
-                ("destination", label(&decision.destination)),
-                ("version", label(&decision.candidate)),
-            ];
-            let millinats = |nats: f64| (nats.max(0.0) * 1_000.0) as u64;
-            self.set(
-                host,
-                "serin_verdict",
-                &labels,
-                u64::from(decision.verdict.number()),
-            );
-            self.set(
-                host,
-                "serin_rollout_evidence",
-                &labels,
-                millinats(decision.evidence),
-            );
-            self.set(
-                host,
-                "serin_rollout_threshold",
-                &labels,
-                millinats(decision.threshold),
-            );
-            self.set(
-                host,
-                "serin_differs",
-                &labels,
-                u64::from(decision.differs()),
-            );
-            self.set(
-                host,
-                "serin_judged_exchanges",
-                &labels,
-                decision.judged_exchanges,
-            );
-        }
-        for (route, category, evidence) in judge.pair_evidence() {
-            if evidence == 0.0 {
+        let role = [("role", overview.role)];
+        let now = overview.now.as_secs();
+        self.set(host, Room::Kept, "serin_heartbeat_seconds", &role, now);
+        self.set(
+            host,
+            Room::Kept,
+            "serin_state_bytes",
+            &role,
+            overview.state_bytes,
+        );
+        self.set(
+            host,
+            Room::Kept,
+            "serin_folded_exchanges",
+            &role,
+            judge.folded(),
+        );
+        self.publish_decisions(host, decisions);
+        for (route, candidate, category, evidence) in judge.pair_evidence() {
+            if evidence == 0.0 || candidate.is_empty() {
                 continue;
             }
             let route_label = route.label();
             let labels = [
                 ("destination", label(&route.destination)),
                 ("route", label(&route_label)),
+                ("version", label(candidate)),
                 ("category", category),
             ];
             let millinats = (evidence * 1_000.0) as i64;
-            self.set(host, "serin_evidence_for", &labels, millinats.max(0) as u64);
+            let (speaks_for, against) = (millinats.max(0) as u64, (-millinats).max(0) as u64);
             self.set(
                 host,
+                Room::Capped,
+                "serin_evidence_for",
+                &labels,
+                speaks_for,
+            );
+            self.set(
+                host,
+                Room::Capped,
                 "serin_evidence_against",
                 &labels,
-                (-millinats).max(0) as u64,
+                against,
             );
         }
         self.count(
@@ -199,14 +232,52 @@ impl Metrics {
             &[("table", "damaged")],
             damaged,
         );
-        let refused = self.take_refused();
-        if refused > 0 {
-            // Beyond the cap by one series at most: that the cap is reached has to be seen.
-            let id = host.define_metric(
-                Kind::Counter,
-                &name("serin_overflow_total", &[("table", "series")]),
-            );
-            host.add_metric(id, refused);
+        self.count_refused(host);
+    }
+
+    fn publish_decisions(&mut self, host: &impl Host, decisions: &[Decision]) {
+        let current: Vec<(String, String)> = decisions
+            .iter()
+            .filter(|decision| !decision.candidate.is_empty())
+            .map(|decision| (decision.destination.clone(), decision.candidate.clone()))
+            .collect();
+        // A candidate that was replaced must not keep an alarm up for ever.
+        for (destination, candidate) in core::mem::replace(&mut self.candidates, current.clone()) {
+            if !current.contains(&(destination.clone(), candidate.clone())) {
+                let gone = Decision {
+                    destination,
+                    candidate,
+                    ..Decision::default()
+                };
+                self.publish_decision(host, &gone);
+            }
+        }
+        for decision in decisions
+            .iter()
+            .filter(|decision| !decision.candidate.is_empty())
+        {
+            self.publish_decision(host, decision);
+        }
+    }
+
+    fn publish_decision(&mut self, host: &impl Host, decision: &Decision) {
+        let labels = [
+            ("destination", label(&decision.destination)),
+            ("version", label(&decision.candidate)),
+        ];
+        let millinats = |nats: f64| (nats.max(0.0) * 1_000.0) as u64;
+        for (metric, value) in [
+            ("serin_verdict", u64::from(decision.verdict.number())),
+            ("serin_rollout_evidence", millinats(decision.evidence)),
+            ("serin_rollout_threshold", millinats(decision.threshold)),
+            ("serin_differs", u64::from(decision.differs())),
+            ("serin_judged_exchanges", decision.judged_exchanges),
+            (
+                "serin_baseline_failing",
+                u64::from(decision.baseline_failing),
+            ),
+        ] {
+            self.set(host, Room::Kept, metric, &labels, value);
         }
     }
 
@@ -247,6 +318,10 @@ mod tests {
         }
         assert_eq!(host.metric_value("route=.=a;.;serin_x"), Some(2));
         assert_eq!(host.metric_value("route=.=c;.;serin_x"), None);
-        assert_eq!(metrics.take_refused(), 1);
+        metrics.count_refused(&host);
+        assert_eq!(
+            host.metric_value("table=.=series;.;serin_overflow_total"),
+            Some(1)
+        );
     }
 }

@@ -8,6 +8,7 @@ use scorer_sdk::route::RouteKey;
 use scorer_sdk::verdict::{Decision, Verdict};
 
 const MAX_DESTINATIONS: usize = 256;
+const MAX_VERSIONS: usize = 16;
 const MAX_CONDEMNED: usize = 256;
 const MAX_CUTS: usize = 4_096;
 const MAX_CATEGORY_BYTES: usize = 64;
@@ -25,6 +26,8 @@ pub struct Directive {
     pub verdict: Option<Verdict>,
     /// Share of the requests to be steered to the baseline.
     pub steer_share: f64,
+    /// Versions that requests are steered away from.
+    pub condemned_versions: Vec<String>,
     /// Routes and categories that a guard may refuse.
     pub condemned: Vec<(RouteKey, String)>,
 }
@@ -52,6 +55,7 @@ impl Directive {
             candidate: decision.candidate.clone(),
             verdict: (!decision.candidate.is_empty()).then_some(decision.verdict),
             steer_share: decision.steer_share,
+            condemned_versions: decision.condemned_versions.clone(),
             condemned: decision
                 .condemned
                 .iter()
@@ -67,6 +71,10 @@ impl Directive {
         writer.text(&self.candidate);
         writer.u8(self.verdict.map_or(u8::MAX, Verdict::number));
         writer.f64(self.steer_share);
+        writer.length(self.condemned_versions.len());
+        self.condemned_versions
+            .iter()
+            .for_each(|name| writer.text(name));
         writer.length(self.condemned.len());
         for (route, category) in &self.condemned {
             route.encode(writer);
@@ -83,8 +91,14 @@ impl Directive {
             candidate: reader.text(MAX_VERSION_BYTES)?.to_owned(),
             verdict: Verdict::from_number(reader.u8()?),
             steer_share: reader.f64()?,
+            condemned_versions: Vec::new(),
             condemned: Vec::new(),
         };
+        for _ in 0..reader.length(MAX_VERSIONS)? {
+            directive
+                .condemned_versions
+                .push(reader.text(MAX_VERSION_BYTES)?.to_owned());
+        }
         for _ in 0..reader.length(MAX_CONDEMNED)? {
             let route = RouteKey::decode(reader)?;
             directive

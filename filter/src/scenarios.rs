@@ -132,7 +132,7 @@ impl Proxy {
 
     fn folded(&self) -> u64 {
         self.host
-            .metric_value("serin_folded_exchanges")
+            .metric_value("role=.=comparer;.;serin_folded_exchanges")
             .unwrap_or(0)
     }
 
@@ -223,15 +223,16 @@ fn a_new_config_takes_over_and_the_old_one_hands_in_what_it_has() {
 }
 
 #[test]
-fn after_a_verdict_every_request_is_steered_and_before_it_none() {
+fn after_a_verdict_every_request_to_the_canary_is_steered_and_before_it_none() {
     let mut proxy = Proxy::new("steer", 2);
     proxy.traffic(8, 100, GOOD);
-    assert!(!proxy.exchange(0, GOOD[0]));
+    assert!(!proxy.exchange(0, GOOD[1]));
     proxy.traffic(12, 100, BAD);
     proxy.tick();
     assert_eq!(proxy.verdict(), Some(3));
     for worker in 0..2 {
-        assert!(proxy.exchange(worker, GOOD[0]));
+        assert!(proxy.exchange(worker, GOOD[1]));
+        assert!(!proxy.exchange(worker, GOOD[0]), "it goes to stable anyway");
     }
     proxy.tick();
     assert!(proxy.host.metric_sum("serin_steered_total") >= 2);
@@ -327,4 +328,60 @@ fn bytes_on_the_board_that_nobody_understands_do_no_harm() {
     }
     proxy.traffic(20, 100, BAD);
     assert_eq!(proxy.verdict(), Some(3));
+}
+
+#[test]
+fn what_a_short_lived_worker_hands_in_at_its_end_is_folded_once() {
+    let mut proxy = Proxy::new("observe", 2);
+    proxy.traffic(5, 40, GOOD);
+    // The config goes before the worker had a tick, and so before it had a slot.
+    proxy.add_worker();
+    (0..9).for_each(|_| {
+        proxy.exchange(2, GOOD[0]);
+    });
+    proxy.workers[2].close();
+    proxy.workers.pop();
+    // And one that had a single tick.
+    proxy.add_worker();
+    proxy.exchange(2, GOOD[0]);
+    proxy.tick();
+    proxy.exchange(2, GOOD[0]);
+    proxy.workers[2].close();
+    proxy.workers.pop();
+    proxy.traffic(10, 40, GOOD);
+    (0..8).for_each(|_| proxy.tick());
+    assert_eq!(proxy.folded(), 15 * 40 + 9 + 2);
+}
+
+#[test]
+fn verdicts_are_seen_although_the_cap_on_series_is_reached() {
+    let mut proxy = Proxy::new("observe", 1);
+    proxy.config = proxy
+        .config
+        .replace("\"mode\"", "\"max_series\": 50, \"mode\"");
+    proxy.workers.clear();
+    proxy.add_worker();
+    for number in 0..40 {
+        for answer in GOOD.into_iter().cycle().take(40) {
+            proxy.request(&[]);
+            proxy.host.0.borrow_mut().request[1].1 = format!("/route{number}").into_bytes();
+            proxy.respond(answer);
+            let mut stream = Stream::new(1);
+            assert!(proxy.workers[0].on_request(&mut stream));
+            assert!(proxy.workers[0].on_response(&mut stream));
+            proxy.workers[0].on_log(&mut stream);
+        }
+        if number % 10 == 9 {
+            proxy.tick();
+        }
+    }
+    proxy.traffic(20, 100, BAD);
+    assert_eq!(proxy.verdict(), Some(3));
+    assert!(
+        proxy
+            .host
+            .metric_value("table=.=series;.;serin_overflow_total")
+            .unwrap()
+            > 0
+    );
 }

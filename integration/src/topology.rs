@@ -24,8 +24,10 @@ use crate::shop::Shops;
 use config::{Cluster, Front, Inbound};
 
 /// Tags that become Prometheus labels, as Istio's `extraStatTags` makes them.
-pub const STAT_TAGS: [&str; 8] = [
+pub const STAT_TAGS: [&str; 10] = [
+    "role",
     "route",
+    "table",
     "version",
     "category",
     "signal",

@@ -131,6 +131,7 @@ impl Tally {
         method: &str,
         path: &str,
     ) -> Option<RoutePlace> {
+        let method = known_method(method);
         let route_name = if self.plan.routes_by_name {
             route_name
         } else {
@@ -318,6 +319,12 @@ impl Tally {
                     counts: tally.counts.iter_mut().map(core::mem::take).collect(),
                 })
                 .collect();
+            if route.versions.len() >= MAX_VERSIONS {
+                // Versions come and go for weeks: one that is silent gives up its place.
+                route
+                    .versions
+                    .retain(|tally| versions.iter().any(|seen| seen.version == tally.version));
+            }
             if versions.is_empty() {
                 route.idle_ticks = route.idle_ticks.saturating_add(1);
             } else {
@@ -348,6 +355,14 @@ impl Tally {
                 self.free.push(slot);
             }
         }
+    }
+}
+
+/// Invented methods share one name, so that they cannot fill the table.
+fn known_method(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "TRACE" => method,
+        _ => "*",
     }
 }
 

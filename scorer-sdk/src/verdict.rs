@@ -67,6 +67,15 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// Both together.
+    #[must_use]
+    pub fn add(self, other: Self) -> Self {
+        Self {
+            inside: self.inside.saturating_add(other.inside),
+            total: self.total.saturating_add(other.total),
+        }
+    }
+
     /// Exchanges in the category per hundred.
     #[must_use]
     pub fn percent(self) -> f64 {
@@ -186,6 +195,11 @@ pub struct Decision {
     pub differences: Vec<Difference>,
     /// For a guard: the routes and categories that may be refused.
     pub condemned: Vec<(RouteKey, &'static str)>,
+    /// Versions that were found anomalous and may still have traffic.
+    pub condemned_versions: Vec<String>,
+    /// Whether most of what the baseline was asked of late has failed; then nothing is steered to
+    /// it.
+    pub baseline_failing: bool,
 }
 
 impl Decision {
@@ -196,6 +210,14 @@ impl Decision {
             (_, _) if self.candidate.is_empty() => {
                 format!("{}: only one version has been seen", self.destination)
             }
+            (Verdict::Learning, _) if self.baseline_exchanges == 0 => format!(
+                "nothing to compare {} with: no exchange of {} since it came",
+                self.candidate,
+                match self.baseline.as_str() {
+                    "" => "a baseline",
+                    name => name,
+                }
+            ),
             (Verdict::Learning, _) => format!(
                 "{} candidate exchanges judged so far: too few for a verdict",
                 self.judged_exchanges

@@ -235,28 +235,185 @@ fn a_new_version_starts_with_a_clean_slate() {
     simulation.share = 0.2;
     simulation.harm.error_rate = 0.2;
     assert_eq!(simulation.run(40).verdict, Verdict::Anomalous);
-    let version = |version: &'static str| Exchange {
-        destination: "shop",
-        route_name: "",
-        method: "GET",
-        path: "/api/products",
-        version,
-        status: Some(200),
-        grpc_status: None,
-        ending: Ending::Complete,
-        duration_us: Some(5_000),
-        response_bytes: Some(1_000),
-        content_type: "application/json",
-        header_names: None,
-    };
-    simulation.tally.record(&version("v3"));
     simulation.requests = 0;
+    for _ in 0..20 {
+        simulation.tally.record(&answer("v3", 200));
+    }
     let decision = simulation.tick();
     assert_eq!(
         (decision.candidate.as_str(), decision.verdict),
         ("v3", Verdict::Learning)
     );
     assert_eq!(decision.steer_share, 0.0);
+}
+
+/// A plain exchange on one route.
+fn answer(version: &'static str, status: u16) -> Exchange<'static> {
+    Exchange {
+        destination: "shop",
+        route_name: "",
+        method: "GET",
+        path: "/api/products",
+        version,
+        status: Some(status),
+        grpc_status: None,
+        ending: Ending::Complete,
+        duration_us: Some(5_000),
+        response_bytes: Some(1_000),
+        content_type: "application/json",
+        header_names: None,
+    }
+}
+
+impl Simulation {
+    /// A tick in which each version has as many exchanges as stated, with this status.
+    fn plain_tick(&mut self, versions: &[(&'static str, u16, usize)]) -> Decision {
+        for (version, status, count) in versions {
+            for _ in 0..*count {
+                self.tally.record(&answer(version, *status));
+            }
+        }
+        self.requests = 0;
+        self.tick()
+    }
+}
+
+#[test]
+fn versions_that_come_and_go_for_weeks_are_all_judged() {
+    let mut simulation = Simulation::new(r#"{"warm_up": "0s"}"#, 15);
+    for _ in 0..5 {
+        simulation.plain_tick(&[("v1", 200, 100)]);
+    }
+    for version in ["v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10"] {
+        let decision = (0..20)
+            .map(|_| simulation.plain_tick(&[("v1", 200, 80), (version, 200, 20)]))
+            .last()
+            .unwrap();
+        assert_eq!(decision.candidate, version);
+        assert_eq!(decision.verdict, Verdict::Healthy, "{decision:?}");
+    }
+    assert_eq!(simulation.judge.overflow().versions, 0);
+}
+
+#[test]
+fn nothing_is_healthy_that_was_compared_with_nothing() {
+    // The baseline's name is mistyped: it never has traffic.
+    let mut simulation = Simulation::new(
+        r#"{"baseline": "stabel", "candidate": "v2", "warm_up": "0s"}"#,
+        16,
+    );
+    let decision = (0..60)
+        .map(|_| simulation.plain_tick(&[("v1", 200, 80), ("v2", 503, 20)]))
+        .last()
+        .unwrap();
+    assert_eq!(
+        (decision.verdict, decision.judged_exchanges),
+        (Verdict::Learning, 0)
+    );
+    assert!(
+        decision.explanation().contains("no exchange of stabel"),
+        "{decision:?}"
+    );
+}
+
+#[test]
+fn the_version_with_most_traffic_is_the_baseline_where_none_is_named() {
+    let mut simulation = Simulation::new(r#"{"warm_up": "0s"}"#, 17);
+    // The canary's request happens to be the first.
+    assert_eq!(simulation.plain_tick(&[("v2", 200, 1)]).baseline, "");
+    let decision = (0..3)
+        .map(|_| simulation.plain_tick(&[("v1", 200, 70), ("v2", 200, 30)]))
+        .last()
+        .unwrap();
+    assert_eq!(
+        (decision.baseline.as_str(), decision.candidate.as_str()),
+        ("v1", "v2")
+    );
+}
+
+#[test]
+fn nothing_is_steered_to_a_baseline_that_fails_itself() {
+    let mut simulation = Simulation::new(r#"{"baseline": "v1", "warm_up": "0s"}"#, 18);
+    for _ in 0..10 {
+        simulation.plain_tick(&[("v1", 200, 80), ("v2", 200, 20)]);
+    }
+    let decision = (0..20)
+        .map(|_| simulation.plain_tick(&[("v1", 200, 80), ("v2", 500, 20)]))
+        .last()
+        .unwrap();
+    assert_eq!(
+        (decision.verdict, decision.steer_share),
+        (Verdict::Anomalous, 1.0)
+    );
+    // Stable is scaled to nothing: what is steered there gets the proxy's own 503.
+    let decision = (0..6)
+        .map(|_| simulation.plain_tick(&[("v1", 503, 100)]))
+        .last()
+        .unwrap();
+    assert_eq!(
+        (decision.steer_share, decision.baseline_failing),
+        (0.0, true)
+    );
+    let decision = (0..10)
+        .map(|_| simulation.plain_tick(&[("v1", 200, 100)]))
+        .last()
+        .unwrap();
+    assert_eq!(decision.steer_share, 1.0);
+}
+
+#[test]
+fn a_version_that_comes_back_after_a_long_time_is_judged_anew() {
+    let mut simulation = Simulation::new(r#"{"warm_up": "0s"}"#, 19);
+    let healthy = [("v1", 200, 80), ("v2", 200, 20)];
+    for _ in 0..30 {
+        simulation.plain_tick(&healthy);
+    }
+    for _ in 0..700 {
+        simulation.plain_tick(&[("v1", 200, 80), ("v3", 200, 20)]);
+    }
+    let decision = (0..20)
+        .map(|_| simulation.plain_tick(&[("v1", 200, 80), ("v2", 500, 20)]))
+        .last()
+        .unwrap();
+    assert_eq!(
+        (decision.candidate.as_str(), decision.verdict),
+        ("v2", Verdict::Anomalous)
+    );
+}
+
+#[test]
+fn a_share_that_drops_while_slow_requests_are_on_their_way_is_not_held_against_the_canary() {
+    // Both versions time out after 15 s in one of a hundred; the canary is rolled back by hand.
+    let mut simulation = Simulation::new(CONFIG, 20);
+    let mut pending: Vec<(u64, &'static str)> = Vec::new();
+    for second in 0..200_u64 {
+        let share = if second < 100 { 0.5 } else { 0.05 };
+        for _ in 0..100 {
+            let version = if simulation.random.f64() < share {
+                "v2"
+            } else {
+                "v1"
+            };
+            if simulation.random.f64() < 0.01 {
+                pending.push((second + 15, version));
+            } else {
+                simulation.tally.record(&answer(version, 200));
+            }
+        }
+        for (_, version) in pending.extract_if(.., |(due, _)| *due == second) {
+            let late = Exchange {
+                duration_us: Some(15_000_000),
+                ..answer(version, 504)
+            };
+            simulation.tally.record(&late);
+        }
+        simulation.requests = 0;
+        let decision = simulation.tick();
+        assert!(
+            decision.verdict < Verdict::Anomalous,
+            "second {second}: {decision:?}"
+        );
+    }
 }
 
 #[test]

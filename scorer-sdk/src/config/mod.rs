@@ -1,6 +1,6 @@
 //! Config: parse, compile, swap.
 //!
-//! [`raw`] is the JSON as written, unknown fields refused; [`plan`] is what the engine and the
+//! [`raw`] is the JSON as written, unknown fields refused; [`Plan`] is what the engine and the
 //! filter run on. Every [`ConfigError`] names the path in the config and the repair. A config that
 //! does not compile leaves the plan that was there before working.
 

@@ -116,6 +116,8 @@ pub struct Plan {
     pub baseline: Option<String>,
     /// Name of the new version; automatic when `None`.
     pub candidate: Option<String>,
+    /// Name of this rollout.
+    pub rollout: Option<String>,
     /// Where versions are read from.
     pub version_source: VersionSource,
     /// Cluster name to destination and version.
@@ -144,6 +146,8 @@ pub struct Plan {
 
 const SIGNAL_NAMES: [&str; 5] = ["outcome", "latency", "size", "content_type", "header_names"];
 const MAX_LIST: usize = 512;
+/// The tables hold one route more for each destination.
+const MOST_ROUTES: u64 = MAX_ROUTES as u64 - 300;
 
 impl Plan {
     /// Parses and compiles a config. An empty text is the default config.
@@ -216,10 +220,11 @@ impl Plan {
             healthy_after: raw.healthy_after.unwrap_or(200),
             baseline: name("baseline", raw.baseline.clone())?,
             candidate: name("candidate", raw.candidate.clone())?,
+            rollout: name("rollout", raw.rollout.clone())?,
             clusters: clusters(&raw)?,
             version_source,
             paths: paths(&raw)?,
-            max_routes: whole("routes.max", raw.routes.max, 100, 1..=MAX_ROUTES as u64)? as usize,
+            max_routes: whole("routes.max", raw.routes.max, 100, 1..=MOST_ROUTES)? as usize,
             routes_by_name: raw.routes.by_name,
             signals,
             questions,

@@ -29,6 +29,9 @@ pub struct Config {
     pub baseline: Option<String>,
     /// Name of the new version; automatic when missing.
     pub candidate: Option<String>,
+    /// Name of this rollout; another one starts all learning anew, as when a fixed release comes
+    /// under the name of one that was condemned.
+    pub rollout: Option<String>,
     /// Where versions are read from.
     pub versions: Versions,
     /// Tolerated odds ratio per category.

@@ -1,76 +1,46 @@
-//! One destination: its versions, the rollout that is on, and the verdict.
+//! One destination: its versions, its routes, and the rollout that is on.
 
 use super::pair::Pair;
-use super::route::{Arm, Judgement, Route};
+use super::rollout::{Phase, Rollout, Version};
+use super::route::{Arm, Judgement, Route, Verified};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
 use crate::delta::{MAX_ROUTES, MAX_VERSION_BYTES, Overflow, RouteDelta, VersionDelta};
-use crate::evidence::{WeightedEvidence, e_bh, log_weighted_mean, route_weight};
+use crate::evidence::{Law, route_weight};
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
-use crate::sketch::Counts;
-use crate::verdict::{Decision, Difference, Reason, Verdict};
+use crate::signal::outcome;
+use crate::sketch::{Counts, buckets};
+use crate::verdict::Rate;
 
 /// Versions of a destination that are remembered.
 const MAX_VERSIONS: usize = 8;
 /// Ticks without an exchange after which a route gives up its place when there are too many.
 const IDLE_TICKS: u32 = 600;
-/// A baseline without traffic for this long, beside a candidate with traffic, has been replaced.
-const PROMOTE_AFTER_MS: u64 = 600_000;
-/// What of the running share is kept from tick to tick.
-const SHARE_KEEP: f64 = 0.8;
-/// Longest time in ticks for which judgement is held after the candidate's share has changed.
-const LONGEST_HOLD: u32 = 10;
-/// Most reasons and differences in a decision.
-const MAX_REASONS: usize = 10;
-
-#[derive(Debug, Clone, Default)]
-struct Version {
-    name: String,
-    last_seen_ms: u64,
-    exchanges: u64,
-}
-
-/// Where a rollout stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Phase {
-    /// Evidence is gathered.
-    #[default]
-    Watching,
-    /// The candidate was found anomalous.
-    Condemned,
-    /// A trickle is let through, with fresh evidence.
-    Probation,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Rollout {
-    candidate: String,
-    phase: Phase,
-    started_ms: u64,
-    phase_ms: u64,
-    verdict_ms: u64,
-    exchanges: [u64; 2],
-    judged: u64,
-    exchanges_at_verdict: u64,
-    /// Verdicts so far: each probation has half of the chance for a false alarm of the one before.
-    verdicts: u32,
-    /// Decayed exchanges of the candidate and of both, for the running share.
-    share: [f64; 2],
-    hold_ticks: u32,
-}
+/// A version without traffic for this long is gone; should it come back, it is a new one.
+const GONE_AFTER_MS: u64 = 600_000;
+/// Exchanges that have to be seen before it is said which version was there first.
+const SEEN_BEFORE_CHOICE: u64 = 100;
+/// Exchanges of a new version before it takes the place of the candidate.
+const SEEN_BEFORE_CANDIDATE: u64 = 20;
+/// Longest time for which judgement is held after the candidate's share has changed.
+const LONGEST_HOLD_MS: u64 = 60_000;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Destination {
     pub(super) name: String,
     pub(super) inbox: Vec<RouteDelta>,
-    baseline: String,
+    pub(super) baseline: String,
     versions: Vec<Version>,
-    routes: Vec<Route>,
+    pub(super) routes: Vec<Route>,
+    /// Per question, the pair over all routes; none for a guard.
+    pub(super) pooled: Vec<Pair>,
     next_rank: u32,
     /// Weight of the routes that were dropped: it stays given out.
-    forfeited: f64,
-    rollout: Option<Rollout>,
+    pub(super) forfeited: f64,
+    pub(super) rollout: Option<Rollout>,
+    /// Versions that were found anomalous and still have traffic.
+    pub(super) condemned_versions: Vec<String>,
 }
 
 impl Destination {
@@ -90,16 +60,39 @@ impl Destination {
         for delta in &inbox {
             self.gather(plan, delta, overflow);
         }
+        let mut verified = Verified::new(plan);
         for route in &mut self.routes {
-            route.tick(plan, judgement);
+            route.tick(plan, judgement, &mut verified);
         }
-        if judgement == Judgement::Judge {
-            let candidate = volume(&volumes, self.candidate());
-            if let Some(rollout) = &mut self.rollout {
-                rollout.judged += candidate;
-            }
+        self.pool(&verified);
+        if let Some(rollout) = &mut self.rollout {
+            rollout.judged += verified.candidate_exchanges;
+            let (failures, exchanges) = failures(plan, &inbox, &self.baseline);
+            rollout.note_baseline(failures as f64, exchanges as f64);
         }
         self.decide(plan, now_ms);
+    }
+
+    /// Judges all routes' blocks of this tick together: given their margins they are independent,
+    /// so that the likelihood of all is the product.
+    fn pool(&mut self, verified: &Verified) {
+        for (pair, laws) in self.pooled.iter_mut().zip(&verified.laws) {
+            if laws.is_empty() {
+                continue;
+            }
+            let sum = |part: fn(&(Law, Rate, Rate)) -> Rate| {
+                laws.iter().map(part).fold(Rate::default(), Rate::add)
+            };
+            pair.update(
+                |odds_ratio| {
+                    laws.iter()
+                        .map(|(law, ..)| law.log_probability(odds_ratio))
+                        .sum()
+                },
+                sum(|(_, candidate, _)| *candidate),
+                sum(|(_, _, baseline)| *baseline),
+            );
+        }
     }
 
     fn candidate(&self) -> &str {
@@ -110,8 +103,14 @@ impl Destination {
 
     /// Notes which versions took traffic; new ones in the order of their traffic.
     fn see(&mut self, volumes: &[(String, u64)], now_ms: u64) {
+        let mut returned = Vec::new();
         for (name, exchanges) in volumes {
             if let Some(known) = self.versions.iter_mut().find(|known| known.name == *name) {
+                if known.last_seen_ms.saturating_add(GONE_AFTER_MS) < now_ms
+                    && known.name != self.baseline
+                {
+                    returned.push(name.clone());
+                }
                 known.last_seen_ms = now_ms;
                 known.exchanges += exchanges;
                 continue;
@@ -135,42 +134,98 @@ impl Destination {
                 exchanges: *exchanges,
             });
         }
+        for name in returned {
+            self.forget(&name, now_ms);
+        }
     }
 
-    /// Says which version is the baseline and which the candidate: by the config, else the first
-    /// one seen and the newest one.
-    fn assign(&mut self, plan: &Plan, now_ms: u64) {
-        if let Some(reference) = &plan.reject.reference {
-            self.baseline.clone_from(&reference.version);
-        } else if let Some(name) = &plan.baseline {
-            self.baseline.clone_from(name);
-        } else if self.baseline.is_empty() {
-            let first = self
-                .versions
-                .iter()
-                .find(|version| Some(&version.name) != plan.candidate.as_ref());
-            match first {
-                Some(version) => self.baseline.clone_from(&version.name),
-                None => return,
-            }
-        } else {
-            self.promote_if_alone(now_ms);
+    /// A version that comes back after a long time is a new one; but one that was condemned stays
+    /// so while it is the candidate.
+    fn forget(&mut self, name: &str, now_ms: u64) {
+        let condemned = self
+            .rollout
+            .as_ref()
+            .is_some_and(|rollout| rollout.candidate == name && rollout.phase != Phase::Watching);
+        if condemned {
+            return;
         }
-        let guarded = plan.reject.reference.is_some();
-        let newest = self
-            .versions
-            .iter()
-            .rev()
-            .find(|version| match &plan.candidate {
-                Some(name) => version.name == *name,
-                None => guarded || version.name != self.baseline,
-            })
-            .map(|version| version.name.clone());
-        if let Some(newest) = newest
+        self.versions.retain(|version| version.name != name);
+        self.versions.push(Version {
+            name: name.to_owned(),
+            last_seen_ms: now_ms,
+            exchanges: 0,
+        });
+        if self.candidate() == name {
+            self.rollout = None;
+        }
+    }
+
+    /// Says which version is the baseline and which the candidate: by the config, else the one with
+    /// most traffic at first and the newest one since.
+    fn assign(&mut self, plan: &Plan, now_ms: u64) {
+        let named = match &plan.reject.reference {
+            Some(reference) => Some(&reference.version),
+            None => plan.baseline.as_ref(),
+        };
+        match named {
+            Some(name) if *name == self.baseline => {}
+            Some(name) => {
+                // What was learned as the baseline was another version's.
+                self.routes.clear();
+                self.rollout = None;
+                self.baseline.clone_from(name);
+            }
+            None if self.baseline.is_empty() => match self.first_version(plan) {
+                Some(name) => self.baseline = name,
+                None => return,
+            },
+            None => self.promote_if_alone(now_ms),
+        }
+        if let Some(newest) = self.newest_version(plan, now_ms)
             && newest != self.candidate()
         {
             self.start_rollout(plan, newest, now_ms);
         }
+        let candidate = self.candidate().to_owned();
+        let seen = |name: &String| {
+            self.versions.iter().any(|version| {
+                version.name == *name
+                    && version.last_seen_ms.saturating_add(GONE_AFTER_MS) >= now_ms
+            })
+        };
+        let mut condemned = core::mem::take(&mut self.condemned_versions);
+        condemned.retain(|name| *name == candidate || seen(name));
+        self.condemned_versions = condemned;
+    }
+
+    /// The version with most traffic, once enough was seen to say so.
+    fn first_version(&self, plan: &Plan) -> Option<String> {
+        let total: u64 = self.versions.iter().map(|version| version.exchanges).sum();
+        if total < SEEN_BEFORE_CHOICE {
+            return None;
+        }
+        self.versions
+            .iter()
+            .filter(|version| Some(&version.name) != plan.candidate.as_ref())
+            .max_by_key(|version| version.exchanges)
+            .map(|version| version.name.clone())
+    }
+
+    /// The newest version with traffic that may be the candidate. A version has to show itself a
+    /// few times before it replaces another.
+    fn newest_version(&self, plan: &Plan, now_ms: u64) -> Option<String> {
+        let guarded = plan.reject.reference.is_some();
+        let none_yet = self.rollout.is_none();
+        self.versions
+            .iter()
+            .rev()
+            .filter(|version| version.last_seen_ms.saturating_add(GONE_AFTER_MS) >= now_ms)
+            .filter(|version| none_yet || version.exchanges >= SEEN_BEFORE_CANDIDATE)
+            .find(|version| match &plan.candidate {
+                Some(name) => version.name == *name,
+                None => guarded || version.name != self.baseline,
+            })
+            .map(|version| version.name.clone())
     }
 
     fn promote_if_alone(&mut self, now_ms: u64) {
@@ -181,8 +236,9 @@ impl Destination {
                 .map_or(0, |version| version.last_seen_ms)
         };
         let candidate = self.candidate().to_owned();
-        let gone = last_seen(&self.baseline).saturating_add(PROMOTE_AFTER_MS) < now_ms;
+        let gone = last_seen(&self.baseline).saturating_add(GONE_AFTER_MS) < now_ms;
         if !candidate.is_empty() && gone && last_seen(&candidate) == now_ms {
+            self.versions.retain(|version| version.name == candidate);
             self.baseline = candidate;
             self.rollout = None;
             self.routes.iter_mut().for_each(Route::promote);
@@ -209,6 +265,14 @@ impl Destination {
         }
         self.next_rank = self.routes.len() as u32;
         self.forfeited = 0.0;
+        self.pooled = match plan.reject.reference {
+            Some(_) => Vec::new(),
+            None => plan
+                .questions
+                .iter()
+                .map(|(_, question)| Pair::new(question))
+                .collect(),
+        };
     }
 
     /// Whether this tick's exchanges may be judged.
@@ -216,10 +280,9 @@ impl Destination {
         let slowest = self
             .routes
             .iter()
-            .filter_map(|route| route.slow_cut(plan))
-            .map(crate::sketch::buckets::upper_bound)
-            .max()
-            .unwrap_or(0);
+            .filter_map(|route| route.slowest(plan))
+            .max();
+        let slowest_ms = slowest.map_or(0, buckets::upper_bound) / 1_000;
         let baseline_name = self.baseline.clone();
         let Some(rollout) = &mut self.rollout else {
             return Judgement::LearnOnly;
@@ -229,12 +292,11 @@ impl Destination {
         let [baseline_sum, candidate_sum] = &mut rollout.exchanges;
         *baseline_sum += baseline;
         *candidate_sum += candidate;
-        // Completions of the two arms are not comparable for about one slow exchange's length
-        // after the candidate's share has changed: the slow ones still are of the old share.
-        let tick_us = plan.tick.as_micros().max(1);
+        // Completions of the two arms are not comparable for as long as the slowest exchanges take
+        // after the candidate's share has changed: those still are of the old share.
         if rollout.share_changed(candidate as f64, (candidate + baseline) as f64) {
-            let ticks = 1 + (u128::from(slowest) / tick_us) as u32;
-            rollout.hold_ticks = ticks.min(LONGEST_HOLD);
+            let tick_ms = (plan.tick.as_millis() as u64).max(1);
+            rollout.hold_ticks = 1 + (slowest_ms.min(LONGEST_HOLD_MS) / tick_ms) as u32;
         }
         let warm = now_ms
             >= rollout
@@ -296,7 +358,7 @@ impl Destination {
     }
 
     /// The evidence that is enough now, in nats.
-    fn threshold(&self, plan: &Plan) -> f64 {
+    pub(super) fn threshold(&self, plan: &Plan) -> f64 {
         let halvings = self
             .rollout
             .as_ref()
@@ -305,30 +367,6 @@ impl Destination {
                 _ => 0,
             });
         -plan.false_alarm.ln() + f64::from(halvings) * core::f64::consts::LN_2
-    }
-
-    fn shares(&self, plan: &Plan) -> Vec<(usize, usize, WeightedEvidence)> {
-        let mut shares = Vec::with_capacity(self.routes.len() * plan.questions.len());
-        for (place, route) in self.routes.iter().enumerate() {
-            let weight = route_weight(route.rank as usize);
-            let pairs = plan.questions.iter().zip(&route.pairs).enumerate();
-            for (question_place, ((_, question), pair)) in pairs {
-                let evidence = WeightedEvidence {
-                    weight: weight * question.weight,
-                    log_evidence: pair.harm.log_evidence(),
-                };
-                shares.push((place, question_place, evidence));
-            }
-        }
-        shares
-    }
-
-    fn evidence(&self, shares: &[(usize, usize, WeightedEvidence)]) -> f64 {
-        let gone = WeightedEvidence {
-            weight: self.forfeited,
-            log_evidence: f64::NEG_INFINITY,
-        };
-        log_weighted_mean(shares.iter().map(|share| share.2).chain([gone]))
     }
 
     fn decide(&mut self, plan: &Plan, now_ms: u64) {
@@ -340,10 +378,13 @@ impl Destination {
         };
         match rollout.phase {
             Phase::Watching | Phase::Probation if evidence >= threshold => {
-                if rollout.verdicts == 0 {
+                if rollout.verdict_ms == 0 {
                     let [_, candidate] = rollout.exchanges;
                     rollout.exchanges_at_verdict = candidate;
                     rollout.verdict_ms = now_ms;
+                }
+                if !self.condemned_versions.contains(&rollout.candidate) {
+                    self.condemned_versions.push(rollout.candidate.clone());
                 }
                 rollout.phase = Phase::Condemned;
                 rollout.phase_ms = now_ms;
@@ -370,159 +411,11 @@ impl Destination {
                 rollout.phase = Phase::Watching;
                 rollout.phase_ms = now_ms;
                 rollout.verdict_ms = 0;
+                let recovered = rollout.candidate.clone();
+                self.condemned_versions.retain(|name| *name != recovered);
             }
             _ => {}
         }
-    }
-
-    fn verdict(&self, plan: &Plan, evidence: f64) -> Verdict {
-        let Some(rollout) = &self.rollout else {
-            return Verdict::Learning;
-        };
-        match rollout.phase {
-            Phase::Condemned | Phase::Probation => Verdict::Anomalous,
-            Phase::Watching if evidence >= self.threshold(plan) / 2.0 => Verdict::Suspect,
-            Phase::Watching if rollout.judged >= plan.healthy_after => Verdict::Healthy,
-            Phase::Watching => Verdict::Learning,
-        }
-    }
-
-    pub(super) fn decision(&self, plan: &Plan) -> Decision {
-        let shares = self.shares(plan);
-        let evidence = self.evidence(&shares);
-        let threshold = self.threshold(plan);
-        let verdict = self.verdict(plan, evidence);
-        let Some(rollout) = &self.rollout else {
-            return Decision {
-                destination: self.name.clone(),
-                baseline: self.baseline.clone(),
-                threshold,
-                ..Decision::default()
-            };
-        };
-        let steer_share = match rollout.phase {
-            Phase::Watching => 0.0,
-            Phase::Condemned => 1.0,
-            Phase::Probation => 1.0 - plan.probation.map_or(0.0, |probation| probation.share),
-        };
-        let [baseline_exchanges, candidate_exchanges] = rollout.exchanges;
-        let (change_evidence, differences) = self.differences(plan, threshold);
-        Decision {
-            destination: self.name.clone(),
-            baseline: self.baseline.clone(),
-            candidate: rollout.candidate.clone(),
-            verdict,
-            evidence,
-            threshold,
-            change_evidence,
-            baseline_exchanges,
-            candidate_exchanges,
-            judged_exchanges: rollout.judged,
-            exchanges_at_verdict: rollout.exchanges_at_verdict,
-            started_ms: rollout.started_ms,
-            verdict_ms: rollout.verdict_ms,
-            steer_share,
-            reasons: self.reasons(plan, &shares, verdict),
-            differences,
-            condemned: self.condemned(plan, &shares, threshold),
-        }
-    }
-
-    fn reasons(
-        &self,
-        plan: &Plan,
-        shares: &[(usize, usize, WeightedEvidence)],
-        verdict: Verdict,
-    ) -> Vec<Reason> {
-        if verdict < Verdict::Suspect {
-            return Vec::new();
-        }
-        let weighted: Vec<WeightedEvidence> = shares.iter().map(|share| share.2).collect();
-        let mut named = e_bh(&weighted, plan.false_alarm);
-        if named.is_empty() {
-            // No pair is enough by itself; the largest still leads.
-            let largest = (0..weighted.len()).max_by(|one, other| {
-                let share = |place: &usize| {
-                    weighted.get(*place).map_or(f64::NEG_INFINITY, |pair| {
-                        pair.weight.ln() + pair.log_evidence
-                    })
-                };
-                share(one).total_cmp(&share(other))
-            });
-            named.extend(largest);
-        }
-        named
-            .into_iter()
-            .take(MAX_REASONS)
-            .filter_map(|place| {
-                let (route, question_place, _) = shares.get(place)?;
-                let route = self.routes.get(*route)?;
-                let (_, question) = plan.questions.get(*question_place)?;
-                let pair: &Pair = route.pairs.get(*question_place)?;
-                Some(Reason {
-                    route: route.key.clone(),
-                    category: question.name,
-                    meaning: question.meaning,
-                    detail: route.detail(plan, *question_place),
-                    evidence: pair.harm.log_evidence(),
-                    candidate: pair.candidate,
-                    baseline: pair.baseline,
-                    odds_ratio: pair.interval.estimate(),
-                    interval: pair.interval.interval(plan.false_alarm),
-                })
-            })
-            .collect()
-    }
-
-    fn differences(&self, plan: &Plan, threshold: f64) -> (f64, Vec<Difference>) {
-        let signals = plan.signals.len().max(1) as f64;
-        let mut weighted = Vec::new();
-        let mut found = Vec::new();
-        for route in &self.routes {
-            let weight = route_weight(route.rank as usize) / signals;
-            for (place, (signal, change)) in plan.signals.iter().zip(&route.changes).enumerate() {
-                let log_evidence = change.log_evidence();
-                weighted.push(WeightedEvidence {
-                    weight,
-                    log_evidence,
-                });
-                if log_evidence + weight.ln() < threshold {
-                    continue;
-                }
-                let distance = route.distance(place, signal.as_ref());
-                if distance >= signal.smallest_change() {
-                    found.push(Difference {
-                        route: route.key.clone(),
-                        signal: signal.name(),
-                        evidence: log_evidence,
-                        distance,
-                    });
-                }
-            }
-        }
-        found.sort_by(|one, other| other.evidence.total_cmp(&one.evidence));
-        found.truncate(MAX_REASONS);
-        (log_weighted_mean(weighted), found)
-    }
-
-    fn condemned(
-        &self,
-        plan: &Plan,
-        shares: &[(usize, usize, WeightedEvidence)],
-        threshold: f64,
-    ) -> Vec<(RouteKey, &'static str)> {
-        if plan.reject.reference.is_none() {
-            return Vec::new();
-        }
-        shares
-            .iter()
-            .filter(|(_, _, share)| share.log_evidence + share.weight.ln() >= threshold)
-            .filter_map(|(route, question, _)| {
-                let route = self.routes.get(*route)?;
-                let (_, question) = plan.questions.get(*question)?;
-                Some((route.key.clone(), question.name))
-            })
-            .collect()
     }
 
     /// Calls `visitor` with what was counted in each category since the last call.
@@ -541,8 +434,8 @@ impl Destination {
         }
     }
 
-    /// Log e-values of all pairs.
-    pub(super) fn pair_evidence(&self, plan: &Plan) -> Vec<(&RouteKey, &'static str, f64)> {
+    /// Log e-values of the pairs of single routes, with the candidate.
+    pub(super) fn pair_evidence(&self, plan: &Plan) -> Vec<(&RouteKey, &str, &'static str, f64)> {
         self.routes
             .iter()
             .flat_map(|route| {
@@ -550,7 +443,12 @@ impl Destination {
                     .iter()
                     .zip(&route.pairs)
                     .map(|((_, question), pair)| {
-                        (&route.key, question.name, pair.harm.log_evidence())
+                        (
+                            &route.key,
+                            self.candidate(),
+                            question.name,
+                            pair.harm.log_evidence(),
+                        )
                     })
             })
             .collect()
@@ -578,6 +476,12 @@ impl Destination {
         if let Some(rollout) = &self.rollout {
             rollout.encode(writer);
         }
+        writer.length(self.condemned_versions.len());
+        self.condemned_versions
+            .iter()
+            .for_each(|name| writer.text(name));
+        writer.length(self.pooled.len());
+        self.pooled.iter().for_each(|pair| pair.encode(writer));
         writer.length(self.routes.len());
         self.routes.iter().for_each(|route| route.encode(writer));
     }
@@ -599,80 +503,19 @@ impl Destination {
         if reader.u8()? == 1 {
             destination.rollout = Some(Rollout::decode(reader)?);
         }
+        for _ in 0..reader.length(MAX_VERSIONS)? {
+            destination
+                .condemned_versions
+                .push(reader.text(MAX_VERSION_BYTES)?.to_owned());
+        }
+        let pooled = reader.length(plan.questions.len())?;
+        for (_, question) in plan.questions.iter().take(pooled) {
+            destination.pooled.push(Pair::decode(reader, question)?);
+        }
         for _ in 0..reader.length(MAX_ROUTES)? {
             destination.routes.push(Route::decode(plan, reader)?);
         }
         Ok(destination)
-    }
-}
-
-impl Rollout {
-    /// Takes a tick's exchanges of the candidate and of both; whether the share has changed
-    /// suddenly: by half and by more than four standard deviations.
-    fn share_changed(&mut self, candidate: f64, both: f64) -> bool {
-        let [candidate_sum, both_sum] = self.share;
-        let before = if both_sum > 0.0 {
-            candidate_sum / both_sum
-        } else {
-            0.0
-        };
-        let now = if both > 0.0 { candidate / both } else { before };
-        let spread = (before * (1.0 - before) * (1.0 / both.max(1.0) + 1.0 / both_sum.max(1.0)))
-            .max(0.0)
-            .sqrt();
-        let changed = both_sum > 0.0
-            && both > 0.0
-            && (now - before).abs() > 4.0 * spread
-            && (candidate - before * both).abs() > 4.0
-            && (now > 1.5 * before || now < before / 1.5);
-        self.share = if changed {
-            [candidate, both]
-        } else {
-            [
-                candidate_sum * SHARE_KEEP + candidate,
-                both_sum * SHARE_KEEP + both,
-            ]
-        };
-        changed
-    }
-
-    fn encode(&self, writer: &mut Writer) {
-        writer.text(&self.candidate);
-        writer.u8(self.phase as u8);
-        for value in [self.started_ms, self.phase_ms, self.verdict_ms, self.judged] {
-            writer.u64(value);
-        }
-        self.exchanges.iter().for_each(|value| writer.u64(*value));
-        writer.u64(self.exchanges_at_verdict);
-        writer.u32(self.verdicts);
-        self.share.iter().for_each(|value| writer.f64(*value));
-        writer.u32(self.hold_ticks);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            candidate: reader.text(MAX_VERSION_BYTES)?.to_owned(),
-            phase: match reader.u8()? {
-                0 => Phase::Watching,
-                1 => Phase::Condemned,
-                2 => Phase::Probation,
-                value => {
-                    return Err(CodecError::Unknown {
-                        what: "phase",
-                        value: u64::from(value),
-                    });
-                }
-            },
-            started_ms: reader.u64()?,
-            phase_ms: reader.u64()?,
-            verdict_ms: reader.u64()?,
-            judged: reader.u64()?,
-            exchanges: [reader.u64()?, reader.u64()?],
-            exchanges_at_verdict: reader.u64()?,
-            verdicts: reader.u32()?,
-            share: [reader.f64()?, reader.f64()?],
-            hold_ticks: reader.u32()?,
-        })
     }
 }
 
@@ -706,4 +549,26 @@ fn volume(volumes: &[(String, u64)], name: &str) -> u64 {
         .iter()
         .find(|known| known.0 == name)
         .map_or(0, |known| known.1)
+}
+
+/// Failures and exchanges of a version in this tick, by the outcome; none where that signal is off.
+fn failures(plan: &Plan, inbox: &[RouteDelta], version: &str) -> (u64, u64) {
+    let Some(place) = plan
+        .signals
+        .iter()
+        .position(|signal| signal.name() == "outcome")
+    else {
+        return (0, 0);
+    };
+    inbox
+        .iter()
+        .flat_map(|route| &route.versions)
+        .filter(|known| known.version == version)
+        .filter_map(|known| known.counts.get(place))
+        .fold((0, 0), |(failures, exchanges), counts| {
+            (
+                failures + counts.total_where(outcome::is_error),
+                exchanges + counts.total(),
+            )
+        })
 }

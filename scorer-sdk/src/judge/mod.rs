@@ -3,8 +3,10 @@
 //! One judge is at work at a time, whoever holds the lease; its whole state goes through
 //! [`Judge::encode`], so that another can take over where it stopped.
 
+mod decision;
 mod destination;
 mod pair;
+mod rollout;
 mod route;
 
 use crate::codec::{CodecError, Reader, Writer};
@@ -100,9 +102,9 @@ impl Judge {
         }
     }
 
-    /// Log e-value in nats of each pair of route and category.
+    /// Route, candidate, category and log e-value in nats of each pair of route and category.
     #[must_use]
-    pub fn pair_evidence(&self) -> Vec<(&RouteKey, &'static str, f64)> {
+    pub fn pair_evidence(&self) -> Vec<(&RouteKey, &str, &'static str, f64)> {
         self.destinations
             .iter()
             .flat_map(|destination| destination.pair_evidence(&self.plan))
@@ -202,5 +204,6 @@ fn fingerprint(plan: &Plan) -> u64 {
         add(&question.weight.to_le_bytes());
     }
     add(&[u8::from(plan.reject.reference.is_some())]);
+    add(plan.rollout.as_deref().unwrap_or_default().as_bytes());
     hash
 }

@@ -50,8 +50,8 @@ impl Pair {
             }
             self.cusum = (self.cusum + gain).max(0.0);
             self.interval.update(&log_probability);
-            self.candidate = add(self.candidate, candidate);
-            self.baseline = add(self.baseline, baseline);
+            self.candidate = self.candidate.add(candidate);
+            self.baseline = self.baseline.add(baseline);
         }
     }
 
@@ -90,13 +90,6 @@ impl Pair {
             baseline,
             cusum,
         })
-    }
-}
-
-fn add(one: Rate, other: Rate) -> Rate {
-    Rate {
-        inside: one.inside.saturating_add(other.inside),
-        total: one.total.saturating_add(other.total),
     }
 }
 

@@ -59,12 +59,13 @@ impl Gathered {
         self.counts.iter().flatten().all(Counts::is_empty)
     }
 
-    /// Exchanges of both arms, by the signal that saw most of them.
+    /// Exchanges of an arm, by the signal that saw most of them.
+    fn arm_exchanges(&self, arm: Arm) -> u64 {
+        self.arm(arm).iter().map(Counts::total).max().unwrap_or(0)
+    }
+
     fn exchanges(&self) -> u64 {
-        self.counts
-            .iter()
-            .map(|signals| signals.iter().map(Counts::total).max().unwrap_or(0))
-            .sum()
+        self.arm_exchanges(Arm::Baseline) + self.arm_exchanges(Arm::Candidate)
     }
 
     fn has(&self, arm: Arm) -> bool {
@@ -87,6 +88,24 @@ pub(super) enum Judgement {
     Judge,
     /// Only learn from it: warm-up, a share that has just changed, no candidate.
     LearnOnly,
+}
+
+/// What the routes of a destination judged in one tick.
+#[derive(Debug)]
+pub(super) struct Verified {
+    /// Candidate exchanges in the judged blocks.
+    pub(super) candidate_exchanges: u64,
+    /// Per question, the blocks' laws with the rates of candidate and baseline.
+    pub(super) laws: Vec<Vec<(Law, Rate, Rate)>>,
+}
+
+impl Verified {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            candidate_exchanges: 0,
+            laws: vec![Vec::new(); plan.questions.len()],
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -199,7 +218,7 @@ impl Route {
     }
 
     /// Ends the tick: judges the gathered block if it may be, then learns from it.
-    pub(super) fn tick(&mut self, plan: &Plan, judgement: Judgement) {
+    pub(super) fn tick(&mut self, plan: &Plan, judgement: Judgement, verified: &mut Verified) {
         self.idle_ticks = self.idle_ticks.saturating_add(1);
         if self.gathered.is_empty() {
             return;
@@ -218,7 +237,8 @@ impl Route {
                 return;
             }
             Judgement::Judge if complete => {
-                self.judge(plan);
+                verified.candidate_exchanges += self.gathered.arm_exchanges(Arm::Candidate);
+                self.judge(plan, verified);
                 self.judge_change(plan);
             }
             _ => {}
@@ -226,10 +246,14 @@ impl Route {
         self.learn(plan);
     }
 
-    fn judge(&mut self, plan: &Plan) {
+    fn judge(&mut self, plan: &Plan, verified: &mut Verified) {
         let [past, _] = &self.past;
-        let pairs = self.pairs.iter_mut().zip(&mut self.counted);
-        for ((place, question), (pair, counted)) in plan.questions.iter().zip(pairs) {
+        let pairs = self
+            .pairs
+            .iter_mut()
+            .zip(&mut self.counted)
+            .zip(&mut verified.laws);
+        for ((place, question), ((pair, counted), laws)) in plan.questions.iter().zip(pairs) {
             let (Some(signal), Some(past), Some(names), Some(candidate), Some(baseline)) = (
                 plan.signals.get(*place),
                 past.get(*place),
@@ -277,6 +301,7 @@ impl Route {
                 candidate,
                 baseline,
             );
+            laws.push((law, candidate, baseline));
         }
     }
 
@@ -331,7 +356,9 @@ impl Route {
 
     fn learn(&mut self, plan: &Plan) {
         let block = core::mem::replace(&mut self.gathered, Gathered::new(plan.signals.len()));
-        let keep = plan.keep_per_tick();
+        let keep = plan
+            .keep_per_tick()
+            .powi(block.ticks.min(LONGEST_BLOCK_TICKS) as i32);
         let guarded = plan.reject.reference.is_some();
         let [baseline, candidate] = &mut self.past;
         let [baseline_block, candidate_block] = &block.counts;
@@ -381,6 +408,19 @@ impl Route {
                     _ => None,
                 }
             })
+    }
+
+    /// The code of the slowest exchanges of either arm that are remembered.
+    pub(super) fn slowest(&self, plan: &Plan) -> Option<u16> {
+        let place = plan
+            .signals
+            .iter()
+            .position(|signal| signal.name() == "latency")?;
+        self.past
+            .iter()
+            .filter_map(|arm| arm.get(place)?.iter().last())
+            .map(|(code, _)| code)
+            .max()
     }
 
     /// Further words on a category: which names are behind it.

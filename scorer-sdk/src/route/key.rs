@@ -33,9 +33,21 @@ impl RouteKey {
         }
     }
 
+    /// The key that stands for all routes of a destination.
+    #[must_use]
+    pub fn all(destination: &str) -> Self {
+        Self {
+            path: "*".to_owned(),
+            ..Self::other(destination)
+        }
+    }
+
     /// Method and path, with the route name in front where there is one: the metric label `route`.
     #[must_use]
     pub fn label(&self) -> String {
+        if self.method == "*" && self.path == "*" {
+            return "all routes".to_owned();
+        }
         match self.route_name.as_str() {
             "" => format!("{} {}", self.method, self.path),
             name => format!("{name} {} {}", self.method, self.path),

@@ -1,0 +1,237 @@
+//! What a destination's evidence comes to: the verdict, its reasons, what to do.
+
+use super::destination::Destination;
+use super::pair::Pair;
+use super::rollout::Phase;
+use crate::config::Plan;
+use crate::evidence::{WeightedEvidence, e_bh, log_weighted_mean, route_weight};
+use crate::route::RouteKey;
+use crate::verdict::{Decision, Difference, Reason, Verdict};
+
+/// Most reasons and differences in a decision.
+const MAX_REASONS: usize = 10;
+/// Part of the weight that goes to the pairs over all routes; the rest is for single routes.
+const POOLED_WEIGHT: f64 = 0.5;
+
+/// A pair's place: its route, or none for the pair over all routes, and its question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    route: Option<usize>,
+    question: usize,
+}
+
+/// A pair's evidence with its weight.
+pub(super) type Shares = Vec<(Place, WeightedEvidence)>;
+
+impl Destination {
+    /// All pairs. A fault of one route is found by that route's pair; one that all routes share by
+    /// the pair over all of them, in which they add up.
+    pub(super) fn shares(&self, plan: &Plan) -> Shares {
+        let mut shares = Vec::with_capacity((self.routes.len() + 1) * plan.questions.len());
+        let pooling = if self.pooled.is_empty() {
+            0.0
+        } else {
+            POOLED_WEIGHT
+        };
+        let mut add = |route: Option<usize>, weight: f64, pairs: &[Pair]| {
+            for (question, ((_, asked), pair)) in plan.questions.iter().zip(pairs).enumerate() {
+                let evidence = WeightedEvidence {
+                    weight: weight * asked.weight,
+                    log_evidence: pair.harm.log_evidence(),
+                };
+                shares.push((Place { route, question }, evidence));
+            }
+        };
+        add(None, pooling, &self.pooled);
+        for (place, route) in self.routes.iter().enumerate() {
+            let weight = (1.0 - pooling) * route_weight(route.rank as usize);
+            add(Some(place), weight, &route.pairs);
+        }
+        shares
+    }
+
+    /// The weighted mean of all pairs' e-values, as a log in nats.
+    pub(super) fn evidence(&self, shares: &Shares) -> f64 {
+        let gone = WeightedEvidence {
+            weight: self.forfeited,
+            log_evidence: f64::NEG_INFINITY,
+        };
+        log_weighted_mean(shares.iter().map(|share| share.1).chain([gone]))
+    }
+
+    /// What is to be thought of the candidate.
+    fn verdict(&self, plan: &Plan, evidence: f64) -> Verdict {
+        let Some(rollout) = &self.rollout else {
+            return Verdict::Learning;
+        };
+        match rollout.phase {
+            Phase::Condemned | Phase::Probation => Verdict::Anomalous,
+            Phase::Watching if evidence >= self.threshold(plan) / 2.0 => Verdict::Suspect,
+            Phase::Watching if rollout.judged >= plan.healthy_after => Verdict::Healthy,
+            Phase::Watching => Verdict::Learning,
+        }
+    }
+
+    pub(super) fn decision(&self, plan: &Plan) -> Decision {
+        let shares = self.shares(plan);
+        let evidence = self.evidence(&shares);
+        let threshold = self.threshold(plan);
+        let verdict = self.verdict(plan, evidence);
+        let Some(rollout) = &self.rollout else {
+            return Decision {
+                destination: self.name.clone(),
+                baseline: self.baseline.clone(),
+                threshold,
+                ..Decision::default()
+            };
+        };
+        let steer_share = match rollout.phase {
+            _ if rollout.baseline_is_failing() => 0.0,
+            Phase::Watching => 0.0,
+            Phase::Condemned => 1.0,
+            Phase::Probation => 1.0 - plan.probation.map_or(0.0, |probation| probation.share),
+        };
+        let [baseline_exchanges, candidate_exchanges] = rollout.exchanges;
+        let (change_evidence, differences) = self.differences(plan, threshold);
+        Decision {
+            destination: self.name.clone(),
+            baseline: self.baseline.clone(),
+            candidate: rollout.candidate.clone(),
+            verdict,
+            evidence,
+            threshold,
+            change_evidence,
+            baseline_exchanges,
+            candidate_exchanges,
+            judged_exchanges: rollout.judged,
+            exchanges_at_verdict: rollout.exchanges_at_verdict,
+            started_ms: rollout.started_ms,
+            verdict_ms: rollout.verdict_ms,
+            steer_share,
+            reasons: self.reasons(plan, &shares, verdict),
+            differences,
+            condemned: self.condemned(plan, &shares, threshold),
+            condemned_versions: self.condemned_versions.clone(),
+            baseline_failing: rollout.baseline_is_failing(),
+        }
+    }
+
+    fn pair(&self, place: Place) -> Option<(RouteKey, &Pair)> {
+        match place.route {
+            None => Some((RouteKey::all(&self.name), self.pooled.get(place.question)?)),
+            Some(route) => {
+                let route = self.routes.get(route)?;
+                Some((route.key.clone(), route.pairs.get(place.question)?))
+            }
+        }
+    }
+
+    fn reasons(&self, plan: &Plan, shares: &Shares, verdict: Verdict) -> Vec<Reason> {
+        if verdict < Verdict::Suspect {
+            return Vec::new();
+        }
+        let share = |place: &usize| {
+            shares.get(*place).map_or(f64::NEG_INFINITY, |(_, pair)| {
+                pair.weight.ln() + pair.log_evidence
+            })
+        };
+        let weighted: Vec<WeightedEvidence> = shares.iter().map(|share| share.1).collect();
+        let mut named = e_bh(&weighted, plan.false_alarm);
+        if named.is_empty() {
+            // No pair is enough by itself; the largest still leads.
+            named
+                .extend((0..shares.len()).max_by(|one, other| share(one).total_cmp(&share(other))));
+        }
+        // A route says more than all routes do.
+        named.sort_by_key(|place| shares.get(*place).is_some_and(|(at, _)| at.route.is_none()));
+        named
+            .into_iter()
+            .take(MAX_REASONS)
+            .filter_map(|place| {
+                let (at, _) = shares.get(place)?;
+                let (_, question) = plan.questions.get(at.question)?;
+                let (route, pair) = self.pair(*at)?;
+                Some(Reason {
+                    route,
+                    category: question.name,
+                    meaning: question.meaning,
+                    detail: match at.route {
+                        Some(route) => self.routes.get(route)?.detail(plan, at.question),
+                        None => self.largest_part(at.question),
+                    },
+                    evidence: pair.harm.log_evidence(),
+                    candidate: pair.candidate,
+                    baseline: pair.baseline,
+                    odds_ratio: pair.interval.estimate(),
+                    interval: pair.interval.interval(plan.false_alarm),
+                })
+            })
+            .collect()
+    }
+
+    /// The route that speaks loudest on a question.
+    fn largest_part(&self, question: usize) -> String {
+        let evidence = |route: &super::route::Route| {
+            route
+                .pairs
+                .get(question)
+                .map_or(f64::NEG_INFINITY, |pair| pair.harm.log_evidence())
+        };
+        self.routes
+            .iter()
+            .max_by(|one, other| evidence(one).total_cmp(&evidence(other)))
+            .map_or_else(String::new, |route| {
+                format!("most of all on {}", route.key.label())
+            })
+    }
+
+    fn differences(&self, plan: &Plan, threshold: f64) -> (f64, Vec<Difference>) {
+        let signals = plan.signals.len().max(1) as f64;
+        let mut weighted = Vec::new();
+        let mut found = Vec::new();
+        for route in &self.routes {
+            let weight = route_weight(route.rank as usize) / signals;
+            for (place, (signal, change)) in plan.signals.iter().zip(&route.changes).enumerate() {
+                let log_evidence = change.log_evidence();
+                weighted.push(WeightedEvidence {
+                    weight,
+                    log_evidence,
+                });
+                if log_evidence + weight.ln() < threshold {
+                    continue;
+                }
+                let distance = route.distance(place, signal.as_ref());
+                if distance >= signal.smallest_change() {
+                    found.push(Difference {
+                        route: route.key.clone(),
+                        signal: signal.name(),
+                        evidence: log_evidence,
+                        distance,
+                    });
+                }
+            }
+        }
+        found.sort_by(|one, other| other.evidence.total_cmp(&one.evidence));
+        found.truncate(MAX_REASONS);
+        (log_weighted_mean(weighted), found)
+    }
+
+    fn condemned(
+        &self,
+        plan: &Plan,
+        shares: &Shares,
+        threshold: f64,
+    ) -> Vec<(RouteKey, &'static str)> {
+        if plan.reject.reference.is_none() {
+            return Vec::new();
+        }
+        shares
+            .iter()
+            .filter(|(_, share)| share.log_evidence + share.weight.ln() >= threshold)
+            .filter_map(|(at, _)| {
+                let (_, question) = plan.questions.get(at.question)?;
+                Some((self.pair(*at)?.0, question.name))
+            })
+            .collect()
+    }
+}

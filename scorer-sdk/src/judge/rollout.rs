@@ -1,0 +1,144 @@
+//! A rollout: one candidate of a destination, from its first exchange to its replacement.
+
+use crate::codec::{CodecError, Reader, Writer};
+use crate::delta::MAX_VERSION_BYTES;
+
+/// What of the running share and of the baseline's failures is kept from tick to tick.
+const KEEP: f64 = 0.8;
+/// A share has changed when its odds have changed by this factor, and not by chance.
+const CHANGED_ODDS: f64 = 1.5;
+/// Standard deviations that chance does not explain.
+const CHANGED_DEVIATIONS: f64 = 4.0;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Version {
+    pub(super) name: String,
+    pub(super) last_seen_ms: u64,
+    /// Exchanges since it came, or came back.
+    pub(super) exchanges: u64,
+}
+
+/// Where a rollout stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Phase {
+    /// Evidence is gathered.
+    #[default]
+    Watching,
+    /// The candidate was found anomalous.
+    Condemned,
+    /// A trickle is let through, with fresh evidence.
+    Probation,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rollout {
+    pub(super) candidate: String,
+    pub(super) phase: Phase,
+    pub(super) started_ms: u64,
+    pub(super) phase_ms: u64,
+    pub(super) verdict_ms: u64,
+    pub(super) exchanges: [u64; 2],
+    pub(super) judged: u64,
+    pub(super) exchanges_at_verdict: u64,
+    /// Verdicts so far: each probation has half of the chance for a false alarm of the one before.
+    pub(super) verdicts: u32,
+    /// Decayed exchanges of the candidate and of both, for the running share.
+    pub(super) share: [f64; 2],
+    /// Decayed failures and exchanges of the baseline: requests are not steered to a baseline that
+    /// fails itself.
+    pub(super) baseline_failures: [f64; 2],
+    pub(super) hold_ticks: u32,
+}
+
+impl Rollout {
+    /// Takes a tick's exchanges of the candidate and of both; whether the share has changed
+    /// suddenly: its odds by half, and by more than four standard deviations.
+    pub(super) fn share_changed(&mut self, candidate: f64, both: f64) -> bool {
+        let [candidate_sum, both_sum] = self.share;
+        let changed = both_sum > 0.0 && both > 0.0 && {
+            let before = candidate_sum / both_sum;
+            let now = candidate / both;
+            let pooled = (candidate_sum + candidate) / (both_sum + both);
+            let spread = (pooled * (1.0 - pooled) * (1.0 / both + 1.0 / both_sum)).sqrt();
+            // Half an exchange on each side keeps the odds finite.
+            let odds = |part: f64, all: f64| (part + 0.5) / (all - part + 0.5);
+            let ratio = odds(candidate, both) / odds(candidate_sum, both_sum);
+            (now - before).abs() > CHANGED_DEVIATIONS * spread
+                && !(1.0 / CHANGED_ODDS..=CHANGED_ODDS).contains(&ratio)
+        };
+        self.share = if changed {
+            [candidate, both]
+        } else {
+            [candidate_sum * KEEP + candidate, both_sum * KEEP + both]
+        };
+        changed
+    }
+
+    /// Takes a tick's failures and exchanges of the baseline.
+    pub(super) fn note_baseline(&mut self, failures: f64, exchanges: f64) {
+        let [failure_sum, exchange_sum] = self.baseline_failures;
+        self.baseline_failures = [
+            failure_sum * KEEP + failures,
+            exchange_sum * KEEP + exchanges,
+        ];
+    }
+
+    /// Whether most of what the baseline was asked of late has failed.
+    pub(super) fn baseline_is_failing(&self) -> bool {
+        let [failures, exchanges] = self.baseline_failures;
+        exchanges >= 5.0 && failures > exchanges / 2.0
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        writer.text(&self.candidate);
+        writer.u8(self.phase as u8);
+        for value in [self.started_ms, self.phase_ms, self.verdict_ms, self.judged] {
+            writer.u64(value);
+        }
+        self.exchanges.iter().for_each(|value| writer.u64(*value));
+        writer.u64(self.exchanges_at_verdict);
+        writer.u32(self.verdicts);
+        for value in self.share.iter().chain(&self.baseline_failures) {
+            writer.f64(*value);
+        }
+        writer.u32(self.hold_ticks);
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            candidate: reader.text(MAX_VERSION_BYTES)?.to_owned(),
+            phase: match reader.u8()? {
+                0 => Phase::Watching,
+                1 => Phase::Condemned,
+                2 => Phase::Probation,
+                value => {
+                    return Err(CodecError::Unknown {
+                        what: "phase",
+                        value: u64::from(value),
+                    });
+                }
+            },
+            started_ms: reader.u64()?,
+            phase_ms: reader.u64()?,
+            verdict_ms: reader.u64()?,
+            judged: reader.u64()?,
+            exchanges: [reader.u64()?, reader.u64()?],
+            exchanges_at_verdict: reader.u64()?,
+            verdicts: reader.u32()?,
+            share: [finite(reader)?, finite(reader)?],
+            baseline_failures: [finite(reader)?, finite(reader)?],
+            hold_ticks: reader.u32()?,
+        })
+    }
+}
+
+fn finite(reader: &mut Reader<'_>) -> Result<f64, CodecError> {
+    let value = reader.f64()?;
+    if value.is_finite() {
+        return Ok(value);
+    }
+    Err(CodecError::Unknown {
+        what: "decayed count",
+        value: value.to_bits(),
+    })
+}
