@@ -203,6 +203,7 @@ impl Leader {
             cuts: held.judge.slow_cuts(),
         };
         host.swap_shared(&self.keys.verdict(), &publication.encode(), None);
+        self.tell(host, &decisions);
         self.metrics.publish(
             host,
             &held.judge,
@@ -214,7 +215,6 @@ impl Leader {
                 now,
             },
         );
-        self.tell(host, &decisions);
     }
 
     /// Says in the log when a verdict has changed.

@@ -5,6 +5,7 @@ mod common;
 use anyhow::{Context as _, Result};
 use common::{HEALTHY, config, filter, load, verdict, wait_for_anomalous, with};
 use scorer_sdk::recording::Record;
+use scorer_sdk::verdict::Reason;
 use scorer_sdk::{Decision, Plan, Verdict};
 use serde_json::json;
 use serin_cli::replay::Replay;
@@ -89,13 +90,16 @@ async fn a_recorded_regression_replays_to_the_same_verdict_and_reason() -> Resul
         "{:?}",
         live.replayed
     );
-    let reason = live.replayed.reasons.first().context("no reason")?;
     let explanation = live.explanation.context("nothing in the log")?;
+    // The same failures on the same routes; which of the two leads depends on the ticks' borders.
+    let same = |reason: &Reason| {
+        explanation.contains(&reason.route.to_string()) && explanation.contains(reason.meaning)
+    };
     assert!(
-        explanation.contains(&reason.route.to_string()),
-        "{explanation}"
+        live.replayed.reasons.iter().any(same),
+        "{explanation}: {:?}",
+        live.replayed.reasons
     );
-    assert!(explanation.contains(reason.meaning), "{explanation}");
     Ok(())
 }
 

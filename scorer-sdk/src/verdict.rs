@@ -129,19 +129,28 @@ impl Reason {
             self.baseline.percent(),
             self.baseline,
         );
+        text.push_str(&self.odds());
+        text
+    }
+
+    /// The odds ratio with what is not ruled out, behind a semicolon; empty where nothing is known.
+    fn odds(&self) -> String {
         match (self.odds_ratio, self.interval.lower, self.interval.upper) {
             (Some(ratio), Some(lower), Some(upper)) => {
-                text.push_str(&format!(
-                    "; odds ratio {ratio:.1} ({lower:.1} to {upper:.1})"
-                ));
+                format!("; odds ratio {ratio:.1} ({lower:.1} to {upper:.1})")
             }
-            (_, Some(lower), None) => text.push_str(&format!("; odds ratio above {lower:.1}")),
+            (_, Some(lower), None) => format!("; odds ratio above {lower:.1}"),
             (Some(ratio), None, Some(upper)) => {
-                text.push_str(&format!("; odds ratio {ratio:.1} (below {upper:.1})"));
+                format!("; odds ratio {ratio:.1} (below {upper:.1})")
             }
-            _ => {}
+            _ => String::new(),
         }
-        text
+    }
+
+    /// Whether it speaks of all routes together.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.route == RouteKey::all(&self.route.destination)
     }
 }
 
@@ -231,8 +240,21 @@ impl Decision {
                 self.threshold
             ),
             (_, Some(reason)) => {
-                let more = self.reasons.len().saturating_sub(1);
                 let mut text = reason.sentence(&self.candidate, &self.baseline);
+                let mut told = 1;
+                let pooled = |other: &&Reason| {
+                    other.is_pooled() && other.category == reason.category && !reason.is_pooled()
+                };
+                if let Some(pooled) = self.reasons.iter().find(pooled) {
+                    told += 1;
+                    text.push_str(&format!(
+                        "; all routes together: {:.1}% against {:.1}%{}",
+                        pooled.candidate.percent(),
+                        pooled.baseline.percent(),
+                        pooled.odds().replacen(';', ",", 1)
+                    ));
+                }
+                let more = self.reasons.len().saturating_sub(told);
                 if more > 0 {
                     text.push_str(&format!("; and {more} more"));
                 }

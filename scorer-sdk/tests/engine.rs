@@ -7,7 +7,7 @@ use scorer_sdk::delta::Delta;
 use scorer_sdk::facts::{Ending, Exchange};
 use scorer_sdk::judge::Judge;
 use scorer_sdk::tally::Tally;
-use scorer_sdk::verdict::{Decision, Verdict};
+use scorer_sdk::verdict::{Decision, Reason, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,7 +178,8 @@ fn each_regression_is_caught_and_named() {
             decision.reasons[0].category.starts_with(category),
             "{decision:?}"
         );
-        assert!(decision.reasons[0].interval.lower.unwrap() > 1.5);
+        let surely = |reason: &Reason| reason.interval.lower.is_some_and(|lower| lower > 1.5);
+        assert!(decision.reasons.iter().any(surely), "{decision:?}");
         assert_eq!(decision.steer_share, 1.0);
         assert!(seconds <= 20, "{category} took {seconds} s");
     }

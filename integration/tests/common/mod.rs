@@ -9,12 +9,12 @@ use serin_integration::metrics::Metrics;
 use serin_integration::topology::{Topology, WasmFilter};
 use std::time::Duration;
 
-pub const MODULE: &str = "target/serin.wasm";
-pub const ANOMALOUS: f64 = 3.0;
-pub const HEALTHY: f64 = 1.0;
+pub(crate) const MODULE: &str = "target/serin.wasm";
+pub(crate) const ANOMALOUS: f64 = 3.0;
+pub(crate) const HEALTHY: f64 = 1.0;
 
 /// The config of the front's filter.
-pub fn config(mode: &str) -> Value {
+pub(crate) fn config(mode: &str) -> Value {
     json!({
         "mode": mode,
         "baseline": "v1",
@@ -28,22 +28,22 @@ pub fn config(mode: &str) -> Value {
 }
 
 /// `config` with the fields of `more` in place of its own.
-pub fn with(mut config: Value, more: Value) -> Value {
+pub(crate) fn with(mut config: Value, more: Value) -> Value {
     if let (Value::Object(config), Value::Object(more)) = (&mut config, more) {
         config.extend(more);
     }
     config
 }
 
-pub fn filter(config: &Value) -> WasmFilter {
+pub(crate) fn filter(config: &Value) -> WasmFilter {
     WasmFilter::new(MODULE, config)
 }
 
-pub fn load(topology: &Topology, rate: f64, seed: u64) -> Result<Load> {
+pub(crate) fn load(topology: &Topology, rate: f64, seed: u64) -> Result<Load> {
     Load::start(LoadOptions::new(topology.address(), rate).seed(seed))
 }
 
-pub fn verdict(metrics: &Metrics) -> Option<f64> {
+pub(crate) fn verdict(metrics: &Metrics) -> Option<f64> {
     metrics.value(
         "serin_verdict",
         &[("destination", "shop"), ("version", "v2")],
@@ -51,7 +51,7 @@ pub fn verdict(metrics: &Metrics) -> Option<f64> {
 }
 
 /// Waits for the verdict `anomalous`.
-pub async fn wait_for_anomalous(topology: &Topology, longest: Duration) -> Result<()> {
+pub(crate) async fn wait_for_anomalous(topology: &Topology, longest: Duration) -> Result<()> {
     topology
         .front
         .wait_for_metrics("the verdict anomalous", longest, |metrics| {
@@ -63,7 +63,7 @@ pub async fn wait_for_anomalous(topology: &Topology, longest: Duration) -> Resul
 }
 
 /// The log line that announces a verdict.
-pub fn announcement(topology: &Topology, verdict: &str) -> Option<String> {
+pub(crate) fn announcement(topology: &Topology, verdict: &str) -> Option<String> {
     let text = topology.front.log_text();
     let line = text
         .lines()

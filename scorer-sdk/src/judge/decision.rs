@@ -142,7 +142,21 @@ impl Destination {
             named
                 .extend((0..shares.len()).max_by(|one, other| share(one).total_cmp(&share(other))));
         }
-        // A route says more than all routes do.
+        // A route says more than all routes do: the loudest one goes along with them.
+        if let Some(pooled) = named.first().and_then(|place| shares.get(*place))
+            && pooled.0.route.is_none()
+        {
+            let loudest = (0..shares.len())
+                .filter(|place| {
+                    shares.get(*place).is_some_and(|(at, pair)| {
+                        at.route.is_some()
+                            && at.question == pooled.0.question
+                            && pair.log_evidence > 0.0
+                    })
+                })
+                .max_by(|one, other| share(one).total_cmp(&share(other)));
+            named.extend(loudest.filter(|place| !named.contains(place)));
+        }
         named.sort_by_key(|place| shares.get(*place).is_some_and(|(at, _)| at.route.is_none()));
         named
             .into_iter()
@@ -157,7 +171,7 @@ impl Destination {
                     meaning: question.meaning,
                     detail: match at.route {
                         Some(route) => self.routes.get(route)?.detail(plan, at.question),
-                        None => self.largest_part(at.question),
+                        None => String::new(),
                     },
                     evidence: pair.harm.log_evidence(),
                     candidate: pair.candidate,
@@ -167,22 +181,6 @@ impl Destination {
                 })
             })
             .collect()
-    }
-
-    /// The route that speaks loudest on a question.
-    fn largest_part(&self, question: usize) -> String {
-        let evidence = |route: &super::route::Route| {
-            route
-                .pairs
-                .get(question)
-                .map_or(f64::NEG_INFINITY, |pair| pair.harm.log_evidence())
-        };
-        self.routes
-            .iter()
-            .max_by(|one, other| evidence(one).total_cmp(&evidence(other)))
-            .map_or_else(String::new, |route| {
-                format!("most of all on {}", route.key.label())
-            })
     }
 
     fn differences(&self, plan: &Plan, threshold: f64) -> (f64, Vec<Difference>) {
