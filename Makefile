@@ -21,9 +21,12 @@ WASM_BUILT := $(or $(CARGO_TARGET_DIR),target)/$(WASM_TARGET)/release
 CARGO_HOME_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME_DIR)=cargo
 
+# The runner has to be of the version that Cargo.lock has of wasm-bindgen.
+WASM_BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup require build wasm noop-wasm own-signal-wasm demo test check fmt audit bench wasm-size ci clean clean-all
+.PHONY: help setup require build wasm noop-wasm own-signal-wasm demo test test-wasm check fmt audit bench wasm-size ci clean clean-all
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -71,6 +74,13 @@ demo: setup wasm ## Run the demo: REGRESSION=errors by default
 
 test: setup wasm noop-wasm own-signal-wasm ## Run all tests, those in a real Envoy included
 	cargo test $(LOCKED) --workspace
+
+test-wasm: require ## Run the engine's golden tests in V8 (needs node; builds a test runner once)
+	@command -v node >/dev/null || { echo 'node is missing: apt-get install nodejs' >&2; exit 1; }
+	@test -x .cache/tools/bin/wasm-bindgen-test-runner || \
+		cargo install --quiet --root .cache/tools wasm-bindgen-cli@$(WASM_BINDGEN)
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(CURDIR)/.cache/tools/bin/wasm-bindgen-test-runner \
+		cargo test $(LOCKED) -p scorer-sdk --target $(WASM_TARGET) --test golden
 
 check: require ## Formatting, clippy and docs, warnings denied
 	cargo fmt --all --check

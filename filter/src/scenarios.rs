@@ -385,3 +385,42 @@ fn verdicts_are_seen_although_the_cap_on_series_is_reached() {
             > 0
     );
 }
+
+const GUARD: &str = r#"{"mode": "reject", "candidate": "v2", "warm_up": "0s",
+    "reject": {"share": 1.0, "reference": {"serin_snapshot": 1, "destination": "shop",
+    "version": "v1", "exchanges": 5000, "routes": [{"method": "GET", "path": "/api/items/{int}",
+    "exchanges": 5000, "signals": {"outcome": [[200, 4990], [500, 10]]}}]}}}"#;
+
+#[test]
+fn a_guard_refuses_what_it_condemns_in_the_callers_own_form_and_counts_it_apart() {
+    let mut proxy = Proxy::new("observe", 1);
+    proxy.config = GUARD.to_owned();
+    proxy.workers.clear();
+    proxy.add_worker();
+    let attempt = |proxy: &mut Proxy, headers: &[(&str, &str)]| {
+        proxy.request(headers);
+        proxy.host.0.borrow_mut().refused = None;
+        proxy.workers[0].on_request(&mut Stream::new(1))
+    };
+    let first = [("x-envoy-attempt-count", "1")];
+    let grpc = [
+        ("x-envoy-attempt-count", "1"),
+        ("content-type", "application/grpc"),
+    ];
+    proxy.traffic(5, 40, GOOD);
+    assert!(attempt(&mut proxy, &first), "nothing speaks against it yet");
+    proxy.traffic(10, 40, BAD);
+    assert!(!attempt(&mut proxy, &first));
+    let refusal = |proxy: &Proxy| proxy.host.0.borrow().refused.clone();
+    let reason = "GET /api/items/{int};error".to_owned();
+    assert_eq!(refusal(&proxy), Some((reason.clone(), false)));
+    assert!(!attempt(&mut proxy, &grpc));
+    assert_eq!(refusal(&proxy), Some((reason, true)));
+    // Who does not say that it will ask again, or asks for the last time, is let through.
+    assert!(attempt(&mut proxy, &[]));
+    assert!(attempt(&mut proxy, &[("x-envoy-attempt-count", "2")]));
+    let counted = proxy.host.metric_sum("serin_exchanges_total");
+    proxy.tick();
+    assert_eq!(proxy.host.metric_sum("serin_exchanges_total"), counted);
+    assert_eq!(proxy.host.metric_sum("serin_rejected_total"), 2);
+}

@@ -11,6 +11,7 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 use scorer_sdk::Plan;
 use serde_json::Value;
 use serin_integration::envoy::{binary, run_dir, workspace};
+use serin_integration::topology::STAT_TAGS;
 
 /// What is neither source nor document.
 const BUILT: [&str; 3] = ["target", ".cache", ".git"];
@@ -331,6 +332,24 @@ fn the_reference_of_the_config_has_just_the_fields_that_there_are() -> Result<()
 }
 
 #[test]
+fn ranges_of_whole_numbers_in_the_reference_are_those_that_the_plan_takes() -> Result<()> {
+    let readme = readme()?;
+    let rows = readme.table("Config")?;
+    for (field, config) in [
+        ("routes.max", r#"{"routes": {"max": 1000000}}"#),
+        ("reject.attempts", r#"{"reject": {"attempts": 1000000}}"#),
+        ("max_series", r#"{"max_series": 1000000}"#),
+    ] {
+        let Err(error) = Plan::from_json(config) else {
+            bail!("{field} takes a million");
+        };
+        let range = &rows.get(field).context(field)?[1];
+        ensure!(error.to_string().ends_with(range), "{field}: {error}");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_table_of_categories_says_what_the_default_plan_does() -> Result<()> {
     let readme = readme()?;
     let mut written = readme.table("Signals and categories")?;
@@ -484,5 +503,52 @@ fn every_label_of_a_metric_has_a_tag_in_the_plain_bootstrap() -> Result<()> {
         .filter(|label| !label.is_empty())
         .collect();
     assert_eq!(labels, written);
+    // Istio's list, and that of the live tests.
+    let text = fs::read_to_string(workspace().join("README.md"))?;
+    let (_, list) = text.split_once("`extraStatTags: [").context("a list")?;
+    let (list, _) = list.split_once("]`").context("the list's end")?;
+    let istio: BTreeSet<&str> = list.split(", ").collect();
+    assert_eq!(labels, istio);
+    let missing: Vec<_> = labels
+        .iter()
+        .filter(|label| !STAT_TAGS.contains(label))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    Ok(())
+}
+
+/// Labels that the filter's source gives to metrics, tests left out.
+fn labels_of_the_filter() -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for file in ["metrics.rs", "filter.rs"] {
+        let text = fs::read_to_string(workspace().join("filter/src").join(file))?;
+        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+        // A label is the first half of a pair of texts; a function's argument is not.
+        for (at, _) in shipped.match_indices("(\"") {
+            let (before, pair) = shipped.split_at(at);
+            let called = before.ends_with(|last: char| last.is_alphanumeric() || last == '_');
+            let Some((name, rest)) = pair[2..].split_once('"') else {
+                continue;
+            };
+            if !called && rest.starts_with(", ") && !name.starts_with("serin_") {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    Ok(names)
+}
+
+#[test]
+fn the_table_of_metrics_has_just_the_labels_that_the_filter_gives() -> Result<()> {
+    let readme = readme()?;
+    let written: BTreeSet<String> = readme
+        .table("Metrics")?
+        .into_values()
+        .filter_map(|rest| rest.get(1))
+        .flat_map(|labels| labels.split(", "))
+        .filter(|label| !label.is_empty())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(written, labels_of_the_filter()?);
     Ok(())
 }

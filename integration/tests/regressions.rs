@@ -4,7 +4,8 @@
 mod common;
 
 use anyhow::{Context as _, Result};
-use common::{announcement, config, filter, load, wait_for_anomalous};
+use common::{announcement, config, filter, wait_for_anomalous};
+use serin_integration::load::{Load, LoadOptions};
 use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
@@ -12,15 +13,26 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 async fn caught(regression: &str, categories: &[&str]) -> Result<()> {
+    caught_by_clients_that_wait(regression, regression, Duration::from_secs(2), categories).await
+}
+
+async fn caught_by_clients_that_wait(
+    name: &str,
+    regression: &str,
+    patience: Duration,
+    categories: &[&str],
+) -> Result<()> {
     let _turn = one_at_a_time().await;
     let shops = Shops::start(1).await?;
-    let topology = Topology::builder(&format!("caught-{regression}"), &shops)
+    let topology = Topology::builder(&format!("caught-{name}"), &shops)
         .weights(75, 25)
         .concurrency(2)
         .filter(filter(&config("steer")))
         .start()
         .await?;
-    let load = load(&topology, 300.0, 2)?;
+    let mut options = LoadOptions::new(topology.address(), 300.0).seed(2);
+    options.timeout = patience;
+    let load = Load::start(options)?;
     sleep(Duration::from_secs(5)).await;
     shops.v2.set_regression(regression.parse()?);
     wait_for_anomalous(&topology, Duration::from_secs(40)).await?;
@@ -72,4 +84,11 @@ async fn lost_headers_are_caught_and_steered_away() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_content_type_is_caught_and_steered_away() -> Result<()> {
     caught("content-type", &["content type"]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hanging_canary_is_caught_while_all_clients_still_wait() -> Result<()> {
+    // Nothing has ended by then: only what is in flight can speak.
+    let patience = Duration::from_secs(14);
+    caught_by_clients_that_wait("patience", "hang", patience, &["slower than"]).await
 }

@@ -67,19 +67,21 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Both together.
-    #[must_use]
-    pub fn add(self, other: Self) -> Self {
-        Self {
-            inside: self.inside.saturating_add(other.inside),
-            total: self.total.saturating_add(other.total),
-        }
-    }
-
     /// Exchanges in the category per hundred.
     #[must_use]
     pub fn percent(self) -> f64 {
         100.0 * self.inside as f64 / self.total.max(1) as f64
+    }
+}
+
+impl core::ops::Add for Rate {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            inside: self.inside.saturating_add(other.inside),
+            total: self.total.saturating_add(other.total),
+        }
     }
 }
 

@@ -1,5 +1,13 @@
 //! The engine as a whole on simulated traffic: healthy rollouts, regressions, restarts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy knows tests by their attribute, not the functions that they share"
+)]
+
 use fastrand::Rng;
 use scorer_sdk::Plan;
 use scorer_sdk::codec::{Reader, Writer};
@@ -245,6 +253,13 @@ fn a_new_version_starts_with_a_clean_slate() {
         (decision.candidate.as_str(), decision.verdict),
         ("v3", Verdict::Learning)
     );
+    // The condemned one has had traffic of late: it stays steered away from until that has ended.
+    assert_eq!(decision.steer_share, 1.0);
+    assert_eq!(decision.condemned_versions, ["v2"]);
+    let decision = (0..620)
+        .map(|_| simulation.plain_tick(&[("v1", 200, 8), ("v3", 200, 2)]))
+        .last()
+        .unwrap();
     assert_eq!(decision.steer_share, 0.0);
 }
 

@@ -134,7 +134,7 @@ fn the_json_names_verdict_reasons_and_counts() {
         decision["explanation"]
             .as_str()
             .unwrap()
-            .contains("v2 fails")
+            .contains("of v2's requests")
     );
     assert!(decision["differences"].is_array());
 }

@@ -87,11 +87,15 @@ impl Destination {
         };
         let steer_share = match rollout.phase {
             _ if rollout.baseline_is_failing() => 0.0,
-            Phase::Watching => 0.0,
+            // Another version than the candidate was condemned and still has traffic.
+            Phase::Watching if self.condemned_versions.is_empty() => 0.0,
+            Phase::Watching => 1.0,
             Phase::Condemned => 1.0,
             Phase::Probation => 1.0 - plan.probation.map_or(0.0, |probation| probation.share),
         };
-        let [baseline_exchanges, candidate_exchanges] = rollout.exchanges;
+        let [seen, candidate_exchanges] = rollout.exchanges;
+        let reference = plan.reject.reference.as_ref();
+        let baseline_exchanges = reference.map_or(seen, |known| known.exchanges);
         let (change_evidence, differences) = self.differences(plan, threshold);
         Decision {
             destination: self.name.clone(),

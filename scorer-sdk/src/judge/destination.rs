@@ -81,7 +81,9 @@ impl Destination {
                 continue;
             }
             let sum = |part: fn(&(Law, Rate, Rate)) -> Rate| {
-                laws.iter().map(part).fold(Rate::default(), Rate::add)
+                laws.iter()
+                    .map(part)
+                    .fold(Rate::default(), |sum, rate| sum + rate)
             };
             pair.update(
                 |odds_ratio| {

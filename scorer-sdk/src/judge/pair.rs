@@ -50,8 +50,8 @@ impl Pair {
             }
             self.cusum = (self.cusum + gain).max(0.0);
             self.interval.update(&log_probability);
-            self.candidate = self.candidate.add(candidate);
-            self.baseline = self.baseline.add(baseline);
+            self.candidate = self.candidate + candidate;
+            self.baseline = self.baseline + baseline;
         }
     }
 

@@ -225,8 +225,13 @@ impl Route {
         }
         self.gathered.ticks += 1;
         let guarded = plan.reject.reference.is_some();
-        let complete =
-            self.gathered.has(Arm::Candidate) && (guarded || self.gathered.has(Arm::Baseline));
+        // A guard compares with its reference, where that knows the route.
+        let comparable = if guarded {
+            self.baseline_weight() > 0.0
+        } else {
+            self.gathered.has(Arm::Baseline)
+        };
+        let complete = self.gathered.has(Arm::Candidate) && comparable;
         match judgement {
             // The border depends on arms and time alone, never on outcomes.
             Judgement::Judge if !complete && self.gathered.ticks < LONGEST_BLOCK_TICKS => return,

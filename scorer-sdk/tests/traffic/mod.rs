@@ -1,5 +1,11 @@
 //! Simulated traffic of one service behind the whole engine, for error rates and speed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests may; clippy sees that only within test functions"
+)]
+
 use fastrand::Rng;
 use scorer_sdk::facts::{Ending, Exchange};
 use scorer_sdk::{Decision, Engine, Plan};
