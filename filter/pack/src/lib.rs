@@ -12,6 +12,8 @@ use walrus::{ImportKind, Module, ModuleConfig};
 /// and the callbacks that Serin answers.
 ///
 /// A callback that the filter begins to implement has to be added here, else it is never called.
+/// `proxy_on_done` is left out on purpose: it asks whether a context may go, a host takes its
+/// absence for yes, and what Serin has to hand in at its end it hands in at `proxy_on_delete`.
 pub const KEEP: &[&str] = &[
     "memory",
     "_initialize",
@@ -23,7 +25,6 @@ pub const KEEP: &[&str] = &[
     "proxy_on_tick",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
-    "proxy_on_done",
     "proxy_on_log",
     "proxy_on_delete",
 ];
