@@ -424,3 +424,40 @@ fn a_guard_refuses_what_it_condemns_in_the_callers_own_form_and_counts_it_apart(
     assert_eq!(proxy.host.metric_sum("serin_exchanges_total"), counted);
     assert_eq!(proxy.host.metric_sum("serin_rejected_total"), 2);
 }
+
+#[test]
+fn versions_are_told_apart_by_istios_workload_metadata_where_the_cluster_is_one() {
+    let mut proxy = Proxy::new("observe", 1);
+    proxy.config = r#"{"baseline": "v1", "candidate": "v2", "warm_up": "0s"}"#.to_owned();
+    proxy.workers.clear();
+    proxy.add_worker();
+    for number in 0..200 {
+        let answer = GOOD[usize::from(number % 4 == 0)];
+        proxy.request(&[]);
+        proxy.respond(answer);
+        let workload = format!("reviews-abc;shop;reviews;{};cluster", answer.version);
+        {
+            let properties = &mut proxy.host.0.borrow_mut().properties;
+            properties.insert(
+                "xds.cluster_name".into(),
+                b"outbound|9080||reviews.shop".to_vec(),
+            );
+            properties.insert(
+                "xds.upstream_host_metadata.filter_metadata.istio.workload".into(),
+                workload.into_bytes(),
+            );
+        }
+        let mut stream = Stream::new(1);
+        assert!(proxy.workers[0].on_request(&mut stream));
+        assert!(proxy.workers[0].on_response(&mut stream));
+        proxy.workers[0].on_log(&mut stream);
+    }
+    proxy.tick();
+    let counted = |version: &str| {
+        let route = "destination=.=reviews.shop:9080;.;route=.=GET /api/items/{int};.;version=.=";
+        proxy
+            .host
+            .metric_value(&format!("{route}{version};.;serin_exchanges_total"))
+    };
+    assert_eq!((counted("v1"), counted("v2")), (Some(150), Some(50)));
+}

@@ -3,15 +3,13 @@
 mod common;
 
 use anyhow::{Context as _, Result};
-use common::{HEALTHY, config, filter, load, verdict, wait_for_anomalous, with};
-use scorer_sdk::recording::Record;
+use common::{HEALTHY, filter, load, recording, stop_and_read, verdict, wait_for_anomalous};
 use scorer_sdk::verdict::Reason;
 use scorer_sdk::{Decision, Plan, Verdict};
-use serde_json::json;
 use serin_cli::replay::Replay;
 use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
-use serin_integration::topology::{AccessLog, Topology};
+use serin_integration::topology::Topology;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -27,15 +25,12 @@ struct Live {
 async fn record_and_replay(name: &str, regression: &str) -> Result<Live> {
     let _turn = one_at_a_time().await;
     let shops = Shops::start(21).await?;
-    let settings = with(config("observe"), json!({"record": true}));
+    let (settings, log) = recording();
     let topology = Topology::builder(name, &shops)
         .weights(70, 30)
         .concurrency(2)
         .filter(filter(&settings))
-        .access_log(AccessLog {
-            path: "exchanges.jsonl".into(),
-            format: json!("%FILTER_STATE(wasm.serin.exchange:PLAIN)%\n"),
-        })
+        .access_log(log)
         .start()
         .await?;
     let load = load(&topology, 300.0, 22)?;
@@ -50,17 +45,12 @@ async fn record_and_replay(name: &str, regression: &str) -> Result<Live> {
     sleep(Duration::from_secs(3)).await;
     let healthy = verdict(&topology.front.metrics().await?) == Some(HEALTHY);
     let explanation = common::announcement(&topology, "anomalous");
-    let log = topology.front.dir().join("exchanges.jsonl");
-    // Envoy flushes access logs every ten seconds, and when it stops.
-    topology.front.stop().await?;
-    let text = std::fs::read_to_string(&log).with_context(|| log.display().to_string())?;
+    let records = stop_and_read(topology).await?;
     let plan = Arc::new(Plan::from_json(&settings.to_string())?);
     let mut replay = Replay::new(plan, None);
-    let mut lines = 0;
-    for line in text.lines() {
-        let record = Record::parse(line).map_err(|error| anyhow::anyhow!("{error}: {line}"))?;
-        replay.push(record, line.len())?;
-        lines += 1;
+    let lines = records.len() as u64;
+    for record in records {
+        replay.push(record, 0)?;
     }
     let found = replay.finish()?;
     let replayed = found

@@ -3,41 +3,35 @@
 mod common;
 
 use anyhow::{Context as _, Result};
-use common::{config, filter, with};
+use common::{config, filter, recording, stop_and_read, with};
 use scorer_sdk::Plan;
-use scorer_sdk::recording::Record;
 use serde_json::{Value, json};
 use serin_cli::snapshot::Snapshot;
 use serin_integration::load::{Load, LoadOptions, Mix};
 use serin_integration::metrics::Metrics;
 use serin_integration::one_at_a_time;
 use serin_integration::shop::{Route, Shops};
-use serin_integration::topology::{AccessLog, SidecarProcess, Topology};
+use serin_integration::topology::{SidecarProcess, Topology};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
 /// What stable does, recorded at the front and made into a reference by the command's own code.
 async fn reference(shops: &Shops) -> Result<Value> {
-    let settings = with(config("observe"), json!({"record": true}));
+    let (settings, log) = recording();
     let topology = Topology::builder("rescue-reference", shops)
         .weights(100, 0)
         .filter(filter(&settings))
-        .access_log(AccessLog {
-            path: "exchanges.jsonl".into(),
-            format: json!("%FILTER_STATE(wasm.serin.exchange:PLAIN)%\n"),
-        })
+        .access_log(log)
         .start()
         .await?;
     let load = start_load(&topology, 31)?;
     sleep(Duration::from_secs(5)).await;
     load.stop().await;
-    let log = topology.front.dir().join("exchanges.jsonl");
-    topology.front.stop().await?;
     let plan = Arc::new(Plan::from_json(&settings.to_string())?);
     let mut snapshot = Snapshot::new(plan, None, None);
-    for line in std::fs::read_to_string(log)?.lines() {
-        snapshot.push(Record::parse(line).map_err(anyhow::Error::msg)?)?;
+    for record in stop_and_read(topology).await? {
+        snapshot.push(record)?;
     }
     Ok(serde_json::to_value(snapshot.finish()?)?)
 }

@@ -46,6 +46,29 @@ impl Overflow {
         ]
     }
 
+    /// Writes the numbers.
+    pub fn encode(&self, writer: &mut Writer) {
+        for (_, value) in self.items() {
+            writer.u64(value);
+        }
+    }
+
+    /// Reads the numbers.
+    ///
+    /// # Errors
+    /// When the bytes end too early.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            destinations: reader.u64()?,
+            routes: reader.u64()?,
+            versions: reader.u64()?,
+            names: reader.u64()?,
+            paths: reader.u64()?,
+            unattributed: reader.u64()?,
+            in_flight: reader.u64()?,
+        })
+    }
+
     /// Adds another's numbers.
     pub fn add(&mut self, other: &Self) {
         self.destinations += other.destinations;
@@ -124,9 +147,7 @@ impl Delta {
                     .for_each(|counts| counts.encode(writer));
             }
         }
-        for (_, value) in self.overflow.items() {
-            writer.u64(value);
-        }
+        self.overflow.encode(writer);
     }
 
     /// Reads a delta.
@@ -156,15 +177,7 @@ impl Delta {
             }
             routes.push(route);
         }
-        let overflow = Overflow {
-            destinations: reader.u64()?,
-            routes: reader.u64()?,
-            versions: reader.u64()?,
-            names: reader.u64()?,
-            paths: reader.u64()?,
-            unattributed: reader.u64()?,
-            in_flight: reader.u64()?,
-        };
+        let overflow = Overflow::decode(reader)?;
         Ok(Self { routes, overflow })
     }
 }

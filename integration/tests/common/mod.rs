@@ -3,10 +3,11 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use anyhow::{Context as _, Result};
+use scorer_sdk::recording::Record;
 use serde_json::{Value, json};
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::metrics::Metrics;
-use serin_integration::topology::{Topology, WasmFilter};
+use serin_integration::topology::{AccessLog, Topology, WasmFilter};
 use std::time::Duration;
 
 pub(crate) const MODULE: &str = "target/serin.wasm";
@@ -37,6 +38,25 @@ pub(crate) fn with(mut config: Value, more: Value) -> Value {
 
 pub(crate) fn filter(config: &Value) -> WasmFilter {
     WasmFilter::new(MODULE, config)
+}
+
+/// `config` that leaves each exchange for the access log, and the log that takes it.
+pub(crate) fn recording() -> (Value, AccessLog) {
+    let log = AccessLog {
+        path: "exchanges.jsonl".into(),
+        format: json!("%FILTER_STATE(wasm.serin.exchange:PLAIN)%\n"),
+    };
+    (with(config("observe"), json!({"record": true})), log)
+}
+
+/// Stops the front, which makes Envoy write what it has, and reads the recording.
+pub(crate) async fn stop_and_read(topology: Topology) -> Result<Vec<Record>> {
+    let log = topology.front.dir().join("exchanges.jsonl");
+    topology.front.stop().await?;
+    let text = std::fs::read_to_string(&log).with_context(|| log.display().to_string())?;
+    text.lines()
+        .map(|line| Record::parse(line).map_err(|error| anyhow::anyhow!("{error}: {line}")))
+        .collect()
 }
 
 pub(crate) fn load(topology: &Topology, rate: f64, seed: u64) -> Result<Load> {

@@ -11,6 +11,7 @@ use crate::signal::latency::Latency;
 use crate::signal::outcome::Outcome;
 use crate::signal::size::Size;
 use crate::signal::{Question, Signal};
+use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
@@ -286,39 +287,42 @@ fn number(
     path: &str,
     value: Option<f64>,
     default: f64,
-    range: core::ops::RangeInclusive<f64>,
+    range: RangeInclusive<f64>,
     repair: &str,
 ) -> Result<f64, ConfigError> {
-    let value = value.unwrap_or(default);
-    if range.contains(&value) {
-        return Ok(value);
-    }
-    Err(ConfigError::new(
+    in_range(
         path,
-        format!("{value} is out of range"),
+        value.unwrap_or(default),
+        range,
         format!("use {repair}"),
-    ))
+    )
 }
 
 fn whole(
     path: &str,
     value: Option<u64>,
     default: u64,
-    range: core::ops::RangeInclusive<u64>,
+    range: RangeInclusive<u64>,
 ) -> Result<u64, ConfigError> {
-    let value = value.unwrap_or(default);
+    let repair = format!(
+        "use a whole number from {} to {}",
+        range.start(),
+        range.end()
+    );
+    in_range(path, value.unwrap_or(default), range, repair)
+}
+
+fn in_range<T: PartialOrd + core::fmt::Display>(
+    path: &str,
+    value: T,
+    range: RangeInclusive<T>,
+    repair: String,
+) -> Result<T, ConfigError> {
     if range.contains(&value) {
         return Ok(value);
     }
-    Err(ConfigError::new(
-        path,
-        format!("{value} is out of range"),
-        format!(
-            "use a whole number from {} to {}",
-            range.start(),
-            range.end()
-        ),
-    ))
+    let problem = format!("{value} is out of range");
+    Err(ConfigError::new(path, problem, repair))
 }
 
 fn duration(

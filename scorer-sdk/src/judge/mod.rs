@@ -139,9 +139,7 @@ impl Judge {
         writer.u16(STATE_VERSION);
         writer.u64(fingerprint(&self.plan));
         writer.u64(self.folded);
-        for (_, value) in self.overflow.items() {
-            writer.u64(value);
-        }
+        self.overflow.encode(writer);
         writer.length(self.destinations.len());
         for destination in &self.destinations {
             destination.encode(writer);
@@ -169,15 +167,7 @@ impl Judge {
         }
         let mut judge = Self::new(Arc::clone(&plan));
         judge.folded = reader.u64()?;
-        judge.overflow = Overflow {
-            destinations: reader.u64()?,
-            routes: reader.u64()?,
-            versions: reader.u64()?,
-            names: reader.u64()?,
-            paths: reader.u64()?,
-            unattributed: reader.u64()?,
-            in_flight: reader.u64()?,
-        };
+        judge.overflow = Overflow::decode(reader)?;
         for _ in 0..reader.length(MAX_DESTINATIONS)? {
             judge.destinations.push(Destination::decode(&plan, reader)?);
         }
