@@ -92,7 +92,9 @@ impl RootContext for Root {
             ProxyHost.set_tick_period(plan.tick);
             let filter = Filter::new(ProxyHost, plan, &plugin, self.context_id);
             filter.announce();
-            self.filter = Some(Rc::new(RefCell::new(filter)));
+            if let Some(old) = self.filter.replace(Rc::new(RefCell::new(filter))) {
+                old.borrow_mut().close();
+            }
         }
         // Never false: the proxy would refuse to start, or answer in the application's place.
         true

@@ -64,11 +64,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_nodes: 2048,
+            max_nodes: 4096,
             max_depth: 12,
             // Simulated: with 16, an API with 30 endpoints under one node keeps its own templates for
-            // 46% of its traffic; with 48 for all of it.
-            max_children: 48,
+            // 46% of its traffic; with 32 for all of it.
+            max_children: 32,
         }
     }
 }
