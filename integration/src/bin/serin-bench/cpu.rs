@@ -1,6 +1,7 @@
 //! Processor time of a process, and which processor it runs on.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -67,7 +68,11 @@ impl Usage {
         let mut sum = Self { ran: 0, waited: 0 };
         for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
             let path = task?.path().join("schedstat");
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let text = match fs::read_to_string(&path) {
+                // The thread has ended since the folder was read.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                text => text.with_context(|| path.display().to_string())?,
+            };
             let mut numbers = text.split_whitespace().map(str::parse::<u64>);
             let (Some(Ok(ran)), Some(Ok(waited))) = (numbers.next(), numbers.next()) else {
                 bail!("{}: {text:?}", path.display());
