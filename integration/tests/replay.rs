@@ -40,6 +40,8 @@ async fn record_and_replay(name: &str, regression: &str) -> Result<Live> {
         sleep(Duration::from_secs(6)).await;
     } else {
         wait_for_anomalous(&topology, Duration::from_secs(40)).await?;
+        // The replay's ticks have other borders: its verdict may come a little later.
+        sleep(Duration::from_secs(8)).await;
     }
     let tally = load.stop().await;
     sleep(Duration::from_secs(3)).await;
