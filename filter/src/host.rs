@@ -52,8 +52,6 @@ pub trait Host {
     fn remove_request_header(&self, name: &str);
     /// Sets a response header.
     fn set_response_header(&self, name: &str, value: &str);
-    /// Removes a response header.
-    fn remove_response_header(&self, name: &str);
     /// Answers in the application's place: 503, or UNAVAILABLE for gRPC.
     fn refuse(&self, header: &str, reason: &str, grpc: bool);
 
@@ -71,8 +69,6 @@ pub trait Host {
 
     /// Makes a metric, or finds it when it is there.
     fn define_metric(&self, kind: Kind, name: &str) -> u32;
-    /// The value of a metric.
-    fn metric(&self, id: u32) -> u64;
     /// Adds to a counter.
     fn add_metric(&self, id: u32, amount: u64);
     /// Sets a gauge.

@@ -69,10 +69,6 @@ impl Host for ProxyHost {
         let _ = hostcalls::set_map_value(MapType::HttpResponseHeaders, name, Some(value));
     }
 
-    fn remove_response_header(&self, name: &str) {
-        let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name);
-    }
-
     fn refuse(&self, header: &str, reason: &str, grpc: bool) {
         if grpc {
             let _ = hostcalls::send_grpc_response(
@@ -115,10 +111,6 @@ impl Host for ProxyHost {
             Kind::Gauge => MetricType::Gauge,
         };
         hostcalls::define_metric(kind, name).unwrap_or_default()
-    }
-
-    fn metric(&self, id: u32) -> u64 {
-        hostcalls::get_metric(id).unwrap_or_default()
     }
 
     fn add_metric(&self, id: u32, amount: u64) {

@@ -83,18 +83,14 @@ impl Host for FakeHost {
     }
 
     fn set_response_header(&self, name: &str, value: &str) {
-        self.remove_response_header(name);
-        self.0
-            .borrow_mut()
-            .response
-            .push((name.to_owned(), value.as_bytes().to_vec()));
-    }
-
-    fn remove_response_header(&self, name: &str) {
         self.0
             .borrow_mut()
             .response
             .retain(|header| header.0 != name);
+        self.0
+            .borrow_mut()
+            .response
+            .push((name.to_owned(), value.as_bytes().to_vec()));
     }
 
     fn refuse(&self, _: &str, reason: &str, grpc: bool) {
@@ -147,10 +143,6 @@ impl Host for FakeHost {
             world.metrics.push((name.to_owned(), 0));
             world.metrics.len() - 1
         }) as u32
-    }
-
-    fn metric(&self, id: u32) -> u64 {
-        self.0.borrow().metrics[id as usize].1
     }
 
     fn add_metric(&self, id: u32, amount: u64) {

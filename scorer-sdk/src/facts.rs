@@ -63,11 +63,3 @@ pub struct Exchange<'a> {
     /// Names of the response headers, where known.
     pub header_names: Option<&'a dyn HeaderNames>,
 }
-
-impl Exchange<'_> {
-    /// Whether response headers came, from the upstream or from the proxy in its place.
-    #[must_use]
-    pub fn has_response(&self) -> bool {
-        self.status.is_some()
-    }
-}
