@@ -7,6 +7,7 @@
 pub mod args;
 pub mod commands;
 pub mod config;
+pub mod document;
 pub mod envoy;
 pub mod input;
 pub mod lines;
