@@ -371,6 +371,7 @@ impl<H: Host + Clone> Filter<H> {
             response_bytes: response.content_length,
             content_type: &response.content_type,
             header_names: Some(&response),
+            ..Exchange::default()
         };
         let reason =
             self.guard
@@ -452,6 +453,7 @@ impl<H: Host + Clone> Filter<H> {
             response_bytes,
             content_type: &response.content_type,
             header_names: response.status.is_some().then_some(response as _),
+            ..Exchange::default()
         };
         self.tally.record(&exchange);
         if self.plan.record
@@ -635,6 +637,7 @@ impl<H: Host + Clone> Filter<H> {
                 response_bytes: None,
                 content_type: "",
                 header_names: None,
+                ..Exchange::default()
             };
             tally.record_at(place, &exchange);
             flight.counted = true;

@@ -261,6 +261,7 @@ mod tests {
             response_bytes: None,
             content_type: "application/json",
             header_names: Some(&headers),
+            ..Exchange::default()
         };
         let refuse = |category: &str, method: &str, exchange: &Exchange<'_>| {
             let mut guard = armed(&plan, category);

@@ -94,6 +94,7 @@ impl Sample {
             response_bytes: Some(self.response_bytes),
             content_type: "application/json; charset=utf-8",
             header_names: Some(&self.headers),
+            ..Exchange::default()
         }
     }
 }

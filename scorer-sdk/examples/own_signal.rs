@@ -71,6 +71,7 @@ fn main() {
                 response_bytes: Some(bytes),
                 content_type: "application/octet-stream",
                 header_names: None,
+                ..Exchange::default()
             });
         }
         let now = Duration::from_secs(1_700_000_000 + second);

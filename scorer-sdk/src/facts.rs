@@ -34,8 +34,8 @@ impl<Text: AsRef<str>> HeaderNames for Vec<Text> {
     }
 }
 
-/// One request and its response.
-#[derive(Clone, Copy)]
+/// One request and its response. What is not known is left at its default.
+#[derive(Clone, Copy, Default)]
 pub struct Exchange<'a> {
     /// The service that was called, one name for all its versions.
     pub destination: &'a str,
@@ -62,4 +62,13 @@ pub struct Exchange<'a> {
     pub content_type: &'a str,
     /// Names of the response headers, where known.
     pub header_names: Option<&'a dyn HeaderNames>,
+    /// Address of the host that answered, as the proxy writes it; empty where it is not known.
+    pub upstream_host: &'a str,
+    /// Stands for the client's session, as a connection or a cookie's value does; only whether two
+    /// are equal matters.
+    pub session: Option<u64>,
+    /// Length of the request body in bytes, where known.
+    pub request_bytes: Option<u64>,
+    /// Names of the request headers, where known.
+    pub request_header_names: Option<&'a dyn HeaderNames>,
 }

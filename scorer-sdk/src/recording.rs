@@ -175,6 +175,7 @@ impl Record {
             response_bytes: self.response_bytes,
             content_type: &self.content_type,
             header_names: self.headers.as_ref().map(|names| names as &dyn HeaderNames),
+            ..Exchange::default()
         }
     }
 }

@@ -17,5 +17,6 @@ pub(crate) fn exchange() -> Exchange<'static> {
         response_bytes: Some(1_000),
         content_type: "application/json",
         header_names: None,
+        ..Exchange::default()
     }
 }

@@ -119,6 +119,7 @@ impl Simulation {
                 "application/json"
             },
             header_names: Some(&headers),
+            ..Exchange::default()
         };
         self.tally.record(&exchange);
     }
@@ -278,6 +279,7 @@ fn answer(version: &'static str, status: u16) -> Exchange<'static> {
         response_bytes: Some(1_000),
         content_type: "application/json",
         header_names: None,
+        ..Exchange::default()
     }
 }
 

@@ -64,6 +64,7 @@ fn run(error_per_mille: u64) -> (f64, f64, u64) {
                 response_bytes: Some(900 + numbers.below(200)),
                 content_type: "application/json",
                 header_names: Some(&headers),
+                ..Exchange::default()
             });
         }
         let decisions = engine.tick(Duration::from_secs(1_700_000_000 + second));

@@ -106,6 +106,7 @@ impl World {
             response_bytes: Some(self.random.u64(900..1_100)),
             content_type: "application/json",
             header_names: Some(&self.headers),
+            ..Exchange::default()
         };
         self.engine.observe(&exchange);
     }
