@@ -2,7 +2,9 @@
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::route::RouteKey;
+use crate::route::key::MAX_PART_BYTES;
 use crate::sketch::{Counts, NameTable};
+use crate::split::MAX_HOSTS;
 use crate::tally::MAX_VERSIONS;
 
 /// Most routes in a delta; the config's limit is below it.
@@ -90,6 +92,20 @@ pub struct VersionDelta {
     pub exchanges: u64,
     /// Counts of the tokens, per signal in the plan's order.
     pub counts: Vec<Counts>,
+    /// Those of the two halves in which the version is split, in the same order; empty where it is
+    /// not split. An exchange whose half is not known is in none.
+    pub halves: [Vec<Counts>; 2],
+}
+
+/// A host that has no half yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewHost {
+    /// The destination.
+    pub destination: String,
+    /// The version that runs there.
+    pub version: String,
+    /// The host, as [`crate::split::identity`] writes it.
+    pub host: u64,
 }
 
 /// Counts of one route.
@@ -108,6 +124,8 @@ pub struct RouteDelta {
 pub struct Delta {
     /// Routes with traffic.
     pub routes: Vec<RouteDelta>,
+    /// Hosts of split versions that have no half yet.
+    pub new_hosts: Vec<NewHost>,
     /// What did not fit.
     pub overflow: Overflow,
 }
@@ -145,7 +163,17 @@ impl Delta {
                     .counts
                     .iter()
                     .for_each(|counts| counts.encode(writer));
+                for half in &version.halves {
+                    writer.length(half.len());
+                    half.iter().for_each(|counts| counts.encode(writer));
+                }
             }
+        }
+        writer.length(self.new_hosts.len());
+        for new in &self.new_hosts {
+            writer.text(&new.destination);
+            writer.text(&new.version);
+            writer.u64(new.host);
         }
         self.overflow.encode(writer);
     }
@@ -168,16 +196,33 @@ impl Delta {
                 let mut version = VersionDelta {
                     version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
                     exchanges: reader.u64()?,
-                    counts: Vec::new(),
+                    ..VersionDelta::default()
                 };
                 for _ in 0..reader.length(MAX_SIGNALS)? {
                     version.counts.push(Counts::decode(reader)?);
+                }
+                for half in &mut version.halves {
+                    for _ in 0..reader.length(MAX_SIGNALS)? {
+                        half.push(Counts::decode(reader)?);
+                    }
                 }
                 route.versions.push(version);
             }
             routes.push(route);
         }
+        let mut new_hosts = Vec::new();
+        for _ in 0..reader.length(MAX_HOSTS)? {
+            new_hosts.push(NewHost {
+                destination: reader.text(MAX_PART_BYTES)?.to_owned(),
+                version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
+                host: reader.u64()?,
+            });
+        }
         let overflow = Overflow::decode(reader)?;
-        Ok(Self { routes, overflow })
+        Ok(Self {
+            routes,
+            new_hosts,
+            overflow,
+        })
     }
 }

@@ -44,6 +44,7 @@ impl Engine {
     pub fn advance(&mut self, now: Duration) {
         let delta = self.tally.take();
         self.judge.tick(&[delta], now);
+        self.tally.set_splits(self.judge.splits());
     }
 
     /// The tally.

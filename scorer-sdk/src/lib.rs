@@ -16,6 +16,7 @@ pub mod reference;
 pub mod route;
 pub mod signal;
 pub mod sketch;
+pub mod split;
 pub mod tally;
 pub mod verdict;
 

@@ -4,11 +4,12 @@
 //! and nothing is shared; at each tick [`Tally::take`] hands over a [`Delta`].
 
 use crate::config::Plan;
-use crate::delta::{Delta, Overflow, RouteDelta, VersionDelta};
+use crate::delta::{Delta, NewHost, Overflow, RouteDelta, VersionDelta};
 use crate::facts::{Ending, Exchange};
 use crate::route::{PathTree, RouteKey, TemplateId};
-use crate::signal::{NameHasher, Token};
+use crate::signal::{NameHasher, Side, Token};
 use crate::sketch::{Counts, NameTable, names};
+use crate::split::{Half, MAX_HOSTS, Split, identity};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -80,6 +81,67 @@ struct VersionTally {
     version: String,
     exchanges: u64,
     counts: Vec<Counts>,
+    /// The two halves' counts; empty where the version is not split.
+    halves: [Vec<Counts>; 2],
+    /// Its place among the splits.
+    split: Option<usize>,
+}
+
+impl VersionTally {
+    fn new(destination: &str, version: &str, signals: usize, splits: &[Split]) -> Self {
+        let mut tally = Self {
+            version: version.to_owned(),
+            exchanges: 0,
+            counts: vec![Counts::default(); signals],
+            halves: [Vec::new(), Vec::new()],
+            split: None,
+        };
+        tally.find_split(destination, splits);
+        tally
+    }
+
+    /// Finds its split anew and drops what was counted under another.
+    fn find_split(&mut self, destination: &str, splits: &[Split]) {
+        self.split = splits
+            .iter()
+            .position(|split| split.destination == destination && split.version == self.version);
+        let signals = if self.split.is_some() {
+            self.counts.len()
+        } else {
+            0
+        };
+        self.halves = [
+            vec![Counts::default(); signals],
+            vec![Counts::default(); signals],
+        ];
+    }
+}
+
+/// What the placebo needs to know of a version's exchanges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// The upstream host.
+    Host,
+    /// The session, and the upstream host to see whether there are several.
+    HostAndSession,
+}
+
+/// The half of an exchange. A host that has none is noted, so that it gets one.
+fn half(split: &Split, exchange: &Exchange<'_>, new_hosts: &mut Vec<NewHost>) -> Option<Half> {
+    let host = identity(exchange.upstream_host.as_bytes());
+    if !exchange.upstream_host.is_empty() && !split.knows(host) && new_hosts.len() < MAX_HOSTS {
+        let new = NewHost {
+            destination: split.destination.clone(),
+            version: split.version.clone(),
+            host,
+        };
+        if !new_hosts.contains(&new) {
+            new_hosts.push(new);
+        }
+    }
+    split.half(host, exchange.session)
 }
 
 /// What one worker counts between two ticks.
@@ -97,6 +159,8 @@ pub struct Tally {
     overflow: Overflow,
     paths_overflowed: u64,
     scratch: String,
+    splits: Vec<Split>,
+    new_hosts: Vec<NewHost>,
 }
 
 impl Tally {
@@ -118,6 +182,8 @@ impl Tally {
             overflow: Overflow::default(),
             paths_overflowed: 0,
             scratch: String::new(),
+            splits: Vec::new(),
+            new_hosts: Vec::new(),
             plan,
         }
     }
@@ -245,11 +311,12 @@ impl Tally {
             .iter()
             .position(|known| known.version == exchange.version);
         if known.is_none() && route.versions.len() < MAX_VERSIONS {
-            route.versions.push(VersionTally {
-                version: exchange.version.to_owned(),
-                exchanges: 0,
-                counts: vec![Counts::default(); signals.len()],
-            });
+            route.versions.push(VersionTally::new(
+                &route.key.destination,
+                exchange.version,
+                signals.len(),
+                &self.splits,
+            ));
         }
         let place = known.unwrap_or(route.versions.len().saturating_sub(1));
         let Some(tally) = route
@@ -263,13 +330,15 @@ impl Tally {
         if exchange.ending != Ending::InFlight {
             tally.exchanges += 1;
         }
+        let half = tally
+            .split
+            .and_then(|place| self.splits.get(place))
+            .and_then(|split| half(split, exchange, &mut self.new_hosts));
         let tables = route.names.iter_mut().zip(route.hashes.iter_mut());
-        for ((signal, counts), (table, hashes)) in
-            signals.iter().zip(tally.counts.iter_mut()).zip(tables)
-        {
-            match signal.read(exchange, &self.hasher) {
-                None => {}
-                Some(Token::Number(code)) => counts.add(code, 1),
+        for (place, (signal, (table, hashes))) in signals.iter().zip(tables).enumerate() {
+            let code = match signal.read(exchange, &self.hasher) {
+                None => continue,
+                Some(Token::Number(code)) => code,
                 Some(Token::Name(hash)) => {
                     let code = match hashes.iter().position(|known| *known == hash) {
                         Some(place) => place as u16,
@@ -284,8 +353,45 @@ impl Tally {
                         }
                     };
                     self.overflow.names += u64::from(code == names::OTHER);
-                    counts.add(code, 1);
+                    code
                 }
+            };
+            if let Some(counts) = tally.counts.get_mut(place) {
+                counts.add(code, 1);
+            }
+            let halved = half.and_then(|half| tally.halves.get_mut(half as usize));
+            if signal.side() == Side::Response
+                && let Some(counts) = halved.and_then(|half| half.get_mut(place))
+            {
+                counts.add(code, 1);
+            }
+        }
+    }
+
+    /// Whether the placebo needs to know the upstream host of this version's exchanges, or the
+    /// session; neither where the version is not split.
+    #[must_use]
+    pub fn needs(&self, destination: &str, version: &str) -> Needs {
+        match self
+            .splits
+            .iter()
+            .find(|split| split.destination == destination && split.version == version)
+        {
+            None => Needs::Nothing,
+            Some(split) if split.by_session => Needs::HostAndSession,
+            Some(_) => Needs::Host,
+        }
+    }
+
+    /// Takes how baselines are split from now on, as [`crate::judge::Judge::splits`] says.
+    pub fn set_splits(&mut self, splits: Vec<Split>) {
+        if splits == self.splits {
+            return;
+        }
+        self.splits = splits;
+        for route in &mut self.routes {
+            for version in &mut route.versions {
+                version.find_split(&route.key.destination, &self.splits);
             }
         }
     }
@@ -300,6 +406,7 @@ impl Tally {
     pub fn take(&mut self) -> Delta {
         let mut delta = Delta {
             overflow: self.overflow,
+            new_hosts: core::mem::take(&mut self.new_hosts),
             ..Delta::default()
         };
         let overflowed = self.paths.overflowed();
@@ -317,6 +424,10 @@ impl Tally {
                     version: tally.version.clone(),
                     exchanges: core::mem::take(&mut tally.exchanges),
                     counts: tally.counts.iter_mut().map(core::mem::take).collect(),
+                    halves: tally
+                        .halves
+                        .each_mut()
+                        .map(|half| half.iter_mut().map(core::mem::take).collect()),
                 })
                 .collect();
             if route.versions.len() >= MAX_VERSIONS {

@@ -169,6 +169,58 @@ pub struct Difference {
     pub distance: f64,
 }
 
+/// A category in which two halves of the baseline differ, although they run the same version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlaceboFinding {
+    /// Name of the category.
+    pub category: &'static str,
+    /// What an exchange in the category does, for people.
+    pub meaning: &'static str,
+    /// Evidence that the halves differ, in nats.
+    pub evidence: f64,
+    /// The worse half, since the difference began.
+    pub first: Rate,
+    /// The better half.
+    pub second: Rate,
+    /// Most likely odds ratio between them.
+    pub odds_ratio: Option<f64>,
+    /// Odds ratios that are not ruled out.
+    pub interval: Interval,
+    /// Whether the halves are sessions; hosts otherwise.
+    pub by_session: bool,
+}
+
+impl PlaceboFinding {
+    /// One sentence. `baseline` is the name of the version.
+    #[must_use]
+    pub fn sentence(&self, baseline: &str) -> String {
+        format!(
+            "{baseline} differs from itself: {:.1}% of the requests {} {} ({}), {:.1}% on the others ({})",
+            self.first.percent(),
+            if self.by_session {
+                "of one half of its sessions"
+            } else {
+                "on one half of its hosts"
+            },
+            self.meaning,
+            self.first,
+            self.second.percent(),
+            self.second,
+        )
+    }
+}
+
+/// How many more candidate requests a regression of some size would need to be found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Needed {
+    /// Name of the category.
+    pub category: &'static str,
+    /// Size of the regression.
+    pub odds_ratio: f64,
+    /// Candidate requests, on the mean, at today's share and rates.
+    pub requests: u64,
+}
+
 /// What is decided about one destination.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Decision {
@@ -211,12 +263,41 @@ pub struct Decision {
     /// Whether most of what the baseline was asked of late has failed; then nothing is steered to
     /// it.
     pub baseline_failing: bool,
+    /// Where the baseline's own hosts or sessions differ as versions should not.
+    pub placebo: Vec<PlaceboFinding>,
+    /// Whether the evidence would be enough, were it not for the placebo.
+    pub held_by_placebo: bool,
+    /// Where the requests of the two versions are not alike, and the comparison thus not of like
+    /// with like. The signals are the request's, or `routes` for the mix of routes.
+    pub balance: Vec<Difference>,
+    /// Whether the candidate is in its first seconds and not judged yet.
+    pub warming_up: bool,
+    /// Candidate requests that a regression of each size would still need.
+    pub needed: Vec<Needed>,
 }
 
 impl Decision {
-    /// Why, in one sentence.
+    /// Why, in one sentence, with what limits the comparison behind it.
     #[must_use]
     pub fn explanation(&self) -> String {
+        let mut text = self.reason_sentence();
+        if let Some(finding) = self.placebo.first() {
+            text.push_str("; ");
+            if self.held_by_placebo {
+                text.push_str("held back, for ");
+            }
+            text.push_str(&finding.sentence(&self.baseline));
+        }
+        if let Some(unlike) = self.balance.first() {
+            text.push_str(&format!(
+                "; the versions do not get the same requests ({} on {}): chance does not deal them",
+                unlike.signal, unlike.route
+            ));
+        }
+        text
+    }
+
+    fn reason_sentence(&self) -> String {
         match (self.verdict, self.reasons.first()) {
             (_, _) if self.candidate.is_empty() => {
                 format!("{}: only one version has been seen", self.destination)
@@ -229,10 +310,29 @@ impl Decision {
                     name => name,
                 }
             ),
-            (Verdict::Learning, _) => format!(
-                "{} candidate exchanges judged so far: too few for a verdict",
-                self.judged_exchanges
-            ),
+            (Verdict::Learning, _) => {
+                let mut text = format!(
+                    "{} candidate exchanges judged so far: too few for a verdict",
+                    self.judged_exchanges
+                );
+                if self.warming_up {
+                    text.push_str("; its first seconds are not judged");
+                }
+                let needed: Vec<String> = self
+                    .needed
+                    .iter()
+                    .map(|needed| format!("{} times: {}", needed.odds_ratio, needed.requests))
+                    .collect();
+                if !needed.is_empty() {
+                    text.push_str(&format!(
+                        "; evidence {:.1} of {:.1}; requests still needed if the odds of a failure were so many times stable's: {}",
+                        self.evidence.max(0.0),
+                        self.threshold,
+                        needed.join(", ")
+                    ));
+                }
+                text
+            }
             (Verdict::Healthy, _) | (_, None) => format!(
                 "nothing speaks against {}: {} exchanges judged beside {}, evidence {:.1} of {:.1}",
                 self.candidate,

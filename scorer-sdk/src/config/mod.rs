@@ -4,9 +4,13 @@
 //! filter run on. Every [`ConfigError`] names the path in the config and the repair. A config that
 //! does not compile leaves the plan that was there before working.
 
+mod check;
 mod error;
+mod expected;
 mod plan;
 pub mod raw;
+mod signals;
 
 pub use error::ConfigError;
-pub use plan::{Mode, Plan, Probation, Reject, RejectPhase, Role, VersionSource};
+pub use expected::Expected;
+pub use plan::{Mode, Plan, Probation, Reject, RejectPhase, Role, SessionSource, VersionSource};

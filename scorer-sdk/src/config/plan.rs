@@ -1,17 +1,14 @@
 //! The plan: a config that was checked and compiled.
 
 use super::ConfigError;
+use super::check::{duration, number, unknown, whole};
+use super::expected::{Expected, expected};
 use super::raw::{Config, ProbationSection};
-use crate::delta::{MAX_ROUTES, MAX_SIGNALS};
+use super::signals::signals;
+use crate::delta::MAX_ROUTES;
 use crate::reference::Reference;
-use crate::route::{Limits, PathConfig, TemplateSet};
-use crate::signal::content_type::ContentType;
-use crate::signal::header_names::HeaderNameSet;
-use crate::signal::latency::Latency;
-use crate::signal::outcome::Outcome;
-use crate::signal::size::Size;
+use crate::route::{Limits, PathConfig, RouteKey, TemplateSet};
 use crate::signal::{Question, Signal};
-use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
@@ -97,6 +94,17 @@ pub struct Reject {
     pub phase: RejectPhase,
 }
 
+/// What makes requests one session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionSource {
+    /// They came over one connection.
+    Connection,
+    /// This cookie has the same value.
+    Cookie(String),
+    /// This header has the same value.
+    Header(String),
+}
+
 /// What the engine and the filter run on.
 pub struct Plan {
     /// What the filter may do.
@@ -133,6 +141,12 @@ pub struct Plan {
     pub signals: Vec<Box<dyn Signal>>,
     /// Their questions, each with the index of its signal; weights sum to one.
     pub questions: Vec<(usize, Question)>,
+    /// Differences that were declared and do not count.
+    pub expected: Vec<Expected>,
+    /// Whether the baseline is compared with itself.
+    pub placebo: bool,
+    /// What makes requests one session.
+    pub session: SessionSource,
     /// Second chance after a verdict.
     pub probation: Option<Probation>,
     /// What a guard does.
@@ -145,8 +159,8 @@ pub struct Plan {
     pub count_rescued: bool,
 }
 
-const SIGNAL_NAMES: [&str; 5] = ["outcome", "latency", "size", "content_type", "header_names"];
-const MAX_LIST: usize = 512;
+/// Most entries of a list in the config.
+pub(super) const MAX_LIST: usize = 512;
 /// The tables hold one route more for each destination.
 const MOST_ROUTES: u64 = MAX_ROUTES as u64 - 300;
 
@@ -225,6 +239,9 @@ impl Plan {
             clusters: clusters(&raw)?,
             version_source,
             paths: paths(&raw)?,
+            expected: expected(&raw, &signals, &questions)?,
+            placebo: raw.placebo.unwrap_or(true),
+            session: session(&raw)?,
             max_routes: whole("routes.max", raw.routes.max, 100, 1..=MOST_ROUTES)? as usize,
             routes_by_name: raw.routes.by_name,
             signals,
@@ -235,6 +252,26 @@ impl Plan {
             record: raw.record,
             count_rescued: raw.count_rescued,
         })
+    }
+
+    /// Whether a yes to this question on this route was declared.
+    #[must_use]
+    pub fn is_expected(&self, route: &RouteKey, question: usize) -> bool {
+        self.questions
+            .get(question)
+            .is_some_and(|(signal, question)| {
+                self.expected
+                    .iter()
+                    .any(|expected| expected.covers_category(route, *signal, question.name))
+            })
+    }
+
+    /// Whether this signal was declared to differ on this route, as a whole or in one category.
+    #[must_use]
+    pub fn is_expected_to_differ(&self, route: &RouteKey, signal: usize) -> bool {
+        self.expected
+            .iter()
+            .any(|expected| expected.covers_signal(route, signal))
     }
 
     /// The arm's share of what it remembered that is kept over one tick.
@@ -275,78 +312,6 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-fn unknown(path: &str, value: &str, known: &str) -> ConfigError {
-    ConfigError::new(
-        path,
-        format!("`{value}` is not known"),
-        format!("use {known}"),
-    )
-}
-
-fn number(
-    path: &str,
-    value: Option<f64>,
-    default: f64,
-    range: RangeInclusive<f64>,
-    repair: &str,
-) -> Result<f64, ConfigError> {
-    in_range(
-        path,
-        value.unwrap_or(default),
-        range,
-        format!("use {repair}"),
-    )
-}
-
-fn whole(
-    path: &str,
-    value: Option<u64>,
-    default: u64,
-    range: RangeInclusive<u64>,
-) -> Result<u64, ConfigError> {
-    let repair = format!(
-        "use a whole number from {} to {}",
-        range.start(),
-        range.end()
-    );
-    in_range(path, value.unwrap_or(default), range, repair)
-}
-
-fn in_range<T: PartialOrd + core::fmt::Display>(
-    path: &str,
-    value: T,
-    range: RangeInclusive<T>,
-    repair: String,
-) -> Result<T, ConfigError> {
-    if range.contains(&value) {
-        return Ok(value);
-    }
-    let problem = format!("{value} is out of range");
-    Err(ConfigError::new(path, problem, repair))
-}
-
-fn duration(
-    path: &str,
-    text: Option<&str>,
-    default: &str,
-    least: &str,
-    most: &str,
-) -> Result<Duration, ConfigError> {
-    let text = text.unwrap_or(default);
-    let repair = format!("use a time from {least} to {most}, such as \"{default}\"");
-    let value = humantime::parse_duration(text)
-        .map_err(|error| ConfigError::new(path, format!("`{text}`: {error}"), repair.clone()))?;
-    let bound = |text| humantime::parse_duration(text).unwrap_or_default();
-    if value < bound(least) || value > bound(most) {
-        return Err(ConfigError::new(
-            path,
-            format!("`{text}` is out of range"),
-            repair,
-        ));
-    }
-    Ok(value)
-}
-
 fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError> {
     match value {
         Some(name) if name.is_empty() || name.len() > crate::delta::MAX_VERSION_BYTES => {
@@ -357,6 +322,27 @@ fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError
             ))
         }
         other => Ok(other),
+    }
+}
+
+fn session(raw: &Config) -> Result<SessionSource, ConfigError> {
+    let name = || match raw.session.name.as_deref() {
+        Some(name) if (1..=128).contains(&name.len()) => Ok(name.to_owned()),
+        _ => Err(ConfigError::new(
+            "session.name",
+            "a cookie or header needs a name of 1 to 128 bytes",
+            "name it, as in {\"from\": \"cookie\", \"name\": \"sid\"}",
+        )),
+    };
+    match raw.session.from.as_deref() {
+        None | Some("connection") => Ok(SessionSource::Connection),
+        Some("cookie") => Ok(SessionSource::Cookie(name()?)),
+        Some("header") => Ok(SessionSource::Header(name()?.to_ascii_lowercase())),
+        Some(other) => Err(unknown(
+            "session.from",
+            other,
+            "connection, cookie or header",
+        )),
     }
 }
 
@@ -461,123 +447,4 @@ fn reject(raw: &Config) -> Result<Reject, ConfigError> {
         attempts: whole("reject.attempts", raw.reject.attempts, 1, 1..=10)?,
         phase,
     })
-}
-
-type Signals = (Vec<Box<dyn Signal>>, Vec<(usize, Question)>);
-
-fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals, ConfigError> {
-    let known = || {
-        let mut names = SIGNAL_NAMES.to_vec();
-        names.extend(own.iter().map(|signal| signal.name()));
-        names
-    };
-    if let Some(name) = raw
-        .signals
-        .keys()
-        .find(|name| !known().contains(&name.as_str()))
-    {
-        return Err(unknown(
-            &format!("signals.{name}"),
-            name,
-            &known().join(", "),
-        ));
-    }
-    if raw.ignored_headers.len() > MAX_LIST {
-        return Err(ConfigError::new(
-            "ignored_headers",
-            format!("more than {MAX_LIST} names"),
-            "list fewer",
-        ));
-    }
-    let latency = Latency {
-        margin: number(
-            "latency.margin",
-            raw.latency.margin,
-            0.1,
-            0.0..=10.0,
-            "a share such as 0.1",
-        )?,
-        floor_us: duration(
-            "latency.floor",
-            raw.latency.floor.as_deref(),
-            "1ms",
-            "0s",
-            "1h",
-        )?
-        .as_micros() as u64,
-    };
-    let size = Size {
-        margin: number(
-            "size.margin",
-            raw.size.margin,
-            0.1,
-            0.0..=10.0,
-            "a share such as 0.1",
-        )?,
-    };
-    let header_names = HeaderNameSet {
-        ignored: raw
-            .ignored_headers
-            .iter()
-            .map(|name| name.to_ascii_lowercase())
-            .collect(),
-    };
-    let built_in: [Box<dyn Signal>; 5] = [
-        Box::new(Outcome),
-        Box::new(latency),
-        Box::new(size),
-        Box::new(ContentType),
-        Box::new(header_names),
-    ];
-    let signals: Vec<Box<dyn Signal>> = built_in
-        .into_iter()
-        .chain(own)
-        .filter(|signal| raw.signals.get(signal.name()).copied().unwrap_or(true))
-        .collect();
-    if signals.is_empty() || signals.len() > MAX_SIGNALS {
-        return Err(ConfigError::new(
-            "signals",
-            format!("{} signals are on", signals.len()),
-            format!("leave 1 to {MAX_SIGNALS} on"),
-        ));
-    }
-    let mut questions: Vec<(usize, Question)> = (0..)
-        .zip(&signals)
-        .flat_map(|(place, signal)| {
-            signal
-                .questions()
-                .into_iter()
-                .map(move |question| (place, question))
-        })
-        .collect();
-    for (name, tolerance) in &raw.tolerance {
-        let path = format!("tolerance.{name}");
-        let tolerance = number(
-            &path,
-            Some(*tolerance),
-            1.0,
-            1.0..=1000.0,
-            "an odds ratio from 1 to 1000; 1.5 tolerates half as much again",
-        )?;
-        let names: Vec<&str> = questions
-            .iter()
-            .map(|(_, question)| question.name)
-            .collect();
-        match questions
-            .iter()
-            .position(|(_, question)| question.name == name)
-        {
-            None => return Err(unknown(&path, name, &names.join(", "))),
-            Some(place) => {
-                if let Some((_, question)) = questions.get_mut(place) {
-                    question.tolerance = tolerance;
-                }
-            }
-        }
-    }
-    let total: f64 = questions.iter().map(|(_, question)| question.weight).sum();
-    for (_, question) in &mut questions {
-        question.weight /= total;
-    }
-    Ok((signals, questions))
 }

@@ -44,6 +44,12 @@ pub struct Config {
     pub signals: BTreeMap<String, bool>,
     /// Response headers whose presence does not matter.
     pub ignored_headers: Vec<String>,
+    /// Differences that the owner expects of this release: they do not count.
+    pub expected: Vec<ExpectedSection>,
+    /// Whether the baseline is compared with itself, half against half; on by default.
+    pub placebo: Option<bool>,
+    /// What makes requests one session.
+    pub session: Session,
     /// How routes are told apart.
     pub routes: Routes,
     /// What `steer` does.
@@ -84,6 +90,29 @@ pub struct Latency {
 pub struct Size {
     /// Relative margin around the baseline's range.
     pub margin: Option<f64>,
+}
+
+/// A difference that the owner expects of this release. One of `category` and `signal` is there.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExpectedSection {
+    /// The route as reasons and metrics write it, such as `GET /api/search`; an asterisk at the end
+    /// stands for any rest; every route when missing.
+    pub route: Option<String>,
+    /// The category that may be worse, such as `size`.
+    pub category: Option<String>,
+    /// The signal that may differ in any way, such as `header_names`.
+    pub signal: Option<String>,
+}
+
+/// What makes requests one session.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Session {
+    /// `connection`, `cookie` or `header`.
+    pub from: Option<String>,
+    /// Name of the cookie or header.
+    pub name: Option<String>,
 }
 
 /// How routes are told apart.

@@ -1,23 +1,29 @@
 //! What a destination's evidence comes to: the verdict, its reasons, what to do.
 
 use super::destination::Destination;
+use super::mix::Mix;
 use super::pair::Pair;
 use super::rollout::Phase;
 use crate::config::Plan;
 use crate::evidence::{WeightedEvidence, e_bh, log_weighted_mean, route_weight};
 use crate::route::RouteKey;
+use crate::signal::{Side, Signal};
 use crate::verdict::{Decision, Difference, Reason, Verdict};
 
 /// Most reasons and differences in a decision.
 const MAX_REASONS: usize = 10;
 /// Part of the weight that goes to the pairs over all routes; the rest is for single routes.
-const POOLED_WEIGHT: f64 = 0.5;
+pub(super) const POOLED_WEIGHT: f64 = 0.5;
+/// Name of the balance check over routes, beside those of the request's signals.
+const MIX: &str = "routes";
+/// Smallest total variation distance between two mixes of routes that is called an imbalance.
+const SMALLEST_IMBALANCE: f64 = 0.05;
 
 /// A pair's place: its route, or none for the pair over all routes, and its question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    route: Option<usize>,
-    question: usize,
+    pub(super) route: Option<usize>,
+    pub(super) question: usize,
 }
 
 /// A pair's evidence with its weight.
@@ -50,6 +56,29 @@ impl Destination {
         shares
     }
 
+    /// The pairs as they count for the verdict: where the baseline's own halves differ, a pair has
+    /// to clear what they differ by on top of the tolerance. Leaving evidence out keeps the mean an
+    /// e-value.
+    pub(super) fn counting(&self, plan: &Plan, shares: &Shares) -> Shares {
+        let between_halves: Vec<Option<f64>> = (0..plan.questions.len())
+            .map(|question| self.placebo.odds_ratio(plan, question))
+            .collect();
+        shares
+            .iter()
+            .map(|(place, share)| {
+                let mut share = *share;
+                let seen = between_halves.get(place.question).copied().flatten();
+                if let (Some(seen), Some((_, pair))) = (seen, self.pair(*place)) {
+                    let lower = pair.interval.interval(plan.false_alarm).lower;
+                    if lower.is_none_or(|lower| lower < pair.harm.tolerance() * seen) {
+                        share.log_evidence = share.log_evidence.min(0.0);
+                    }
+                }
+                (*place, share)
+            })
+            .collect()
+    }
+
     /// The weighted mean of all pairs' e-values, as a log in nats.
     pub(super) fn evidence(&self, shares: &Shares) -> f64 {
         let gone = WeightedEvidence {
@@ -60,6 +89,7 @@ impl Destination {
     }
 
     /// What is to be thought of the candidate.
+    /// `evidence` is that of all pairs, held back or not: what is held back is suspect still.
     fn verdict(&self, plan: &Plan, evidence: f64) -> Verdict {
         let Some(rollout) = &self.rollout else {
             return Verdict::Learning;
@@ -74,14 +104,17 @@ impl Destination {
 
     pub(super) fn decision(&self, plan: &Plan) -> Decision {
         let shares = self.shares(plan);
-        let evidence = self.evidence(&shares);
+        let counting = self.counting(plan, &shares);
+        let evidence = self.evidence(&counting);
+        let all_evidence = self.evidence(&shares);
         let threshold = self.threshold(plan);
-        let verdict = self.verdict(plan, evidence);
+        let verdict = self.verdict(plan, all_evidence);
         let Some(rollout) = &self.rollout else {
             return Decision {
                 destination: self.name.clone(),
                 baseline: self.baseline.clone(),
                 threshold,
+                placebo: self.placebo.findings(plan),
                 ..Decision::default()
             };
         };
@@ -117,6 +150,11 @@ impl Destination {
             condemned: self.condemned(plan, &shares, threshold),
             condemned_versions: self.condemned_versions.clone(),
             baseline_failing: rollout.baseline_is_failing(),
+            placebo: self.placebo.findings(plan),
+            held_by_placebo: rollout.phase == Phase::Watching && all_evidence >= threshold,
+            balance: self.balance(plan, threshold),
+            warming_up: !rollout.warm,
+            needed: self.needed(plan, threshold),
         }
     }
 
@@ -188,12 +226,60 @@ impl Destination {
     }
 
     fn differences(&self, plan: &Plan, threshold: f64) -> (f64, Vec<Difference>) {
-        let signals = plan.signals.len().max(1) as f64;
+        let (weighted, mut found) = self.changes(plan, Side::Response, 1.0, threshold);
+        found.sort_by(|one, other| other.evidence.total_cmp(&one.evidence));
+        found.truncate(MAX_REASONS);
+        (log_weighted_mean(weighted), found)
+    }
+
+    /// Where the requests of the two arms are not alike: half of the weight for the routes' mix.
+    fn balance(&self, plan: &Plan, threshold: f64) -> Vec<Difference> {
+        let (_, mut found) = self.changes(plan, Side::Request, 0.5, threshold);
+        let evidence = self.mix.log_evidence();
+        let distance = Mix::distance(&self.routes);
+        if evidence + 0.5_f64.ln() >= threshold && distance >= SMALLEST_IMBALANCE {
+            found.push(Difference {
+                route: RouteKey::all(&self.name),
+                signal: MIX,
+                evidence,
+                distance,
+            });
+        }
+        found.sort_by(|one, other| other.evidence.total_cmp(&one.evidence));
+        found.truncate(MAX_REASONS);
+        found
+    }
+
+    /// The change tests of one side's signals, which share `weight`, and those of them that are
+    /// enough by themselves and far enough apart. What was declared does not count.
+    fn changes(
+        &self,
+        plan: &Plan,
+        side: Side,
+        weight: f64,
+        threshold: f64,
+    ) -> (Vec<WeightedEvidence>, Vec<Difference>) {
+        let of_side = |signal: &dyn Signal| signal.side() == side;
+        let signals = plan
+            .signals
+            .iter()
+            .filter(|signal| of_side(signal.as_ref()))
+            .count()
+            .max(1) as f64;
         let mut weighted = Vec::new();
         let mut found = Vec::new();
         for route in &self.routes {
-            let weight = route_weight(route.rank as usize) / signals;
-            for (place, (signal, change)) in plan.signals.iter().zip(&route.changes).enumerate() {
+            let weight = weight * route_weight(route.rank as usize) / signals;
+            for (place, (signal, change)) in plan
+                .signals
+                .iter()
+                .zip(&route.changes)
+                .enumerate()
+                .filter(|(_, (signal, _))| of_side(signal.as_ref()))
+            {
+                if plan.is_expected_to_differ(&route.key, place) {
+                    continue;
+                }
                 let log_evidence = change.log_evidence();
                 weighted.push(WeightedEvidence {
                     weight,
@@ -213,9 +299,7 @@ impl Destination {
                 }
             }
         }
-        found.sort_by(|one, other| other.evidence.total_cmp(&one.evidence));
-        found.truncate(MAX_REASONS);
-        (log_weighted_mean(weighted), found)
+        (weighted, found)
     }
 
     fn condemned(

@@ -1,17 +1,18 @@
 //! One destination: its versions, its routes, and the rollout that is on.
 
+use super::mix::Mix;
 use super::pair::Pair;
+use super::placebo::Placebo;
 use super::rollout::{Phase, Rollout, Version};
 use super::route::{Arm, Judgement, Route, Verified};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
-use crate::delta::{MAX_ROUTES, MAX_VERSION_BYTES, Overflow, RouteDelta, VersionDelta};
-use crate::evidence::{Law, route_weight};
+use crate::delta::{MAX_ROUTES, MAX_VERSION_BYTES, NewHost, Overflow, RouteDelta, VersionDelta};
+use crate::evidence::route_weight;
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
 use crate::signal::outcome;
 use crate::sketch::{Counts, buckets};
-use crate::verdict::Rate;
 
 /// Versions of a destination that are remembered.
 const MAX_VERSIONS: usize = 8;
@@ -35,6 +36,9 @@ pub(super) struct Destination {
     pub(super) routes: Vec<Route>,
     /// Per question, the pair over all routes; none for a guard.
     pub(super) pooled: Vec<Pair>,
+    pub(super) new_hosts: Vec<NewHost>,
+    pub(super) placebo: Placebo,
+    pub(super) mix: Mix,
     next_rank: u32,
     /// Weight of the routes that were dropped: it stays given out.
     pub(super) forfeited: f64,
@@ -57,6 +61,15 @@ impl Destination {
         self.see(&volumes, now_ms);
         self.assign(plan, now_ms);
         let judgement = self.judgement(plan, &volumes, now_ms);
+        if plan.placebo && plan.reject.reference.is_none() {
+            self.placebo.follow(plan, &self.name, &self.baseline);
+        }
+        for new in core::mem::take(&mut self.new_hosts) {
+            self.placebo.add_host(plan, &new.version, new.host);
+        }
+        let mut mix = core::mem::take(&mut self.mix);
+        mix.judge(plan, &self.routes, &inbox, self.arms(), judgement);
+        self.mix = mix;
         for delta in &inbox {
             self.gather(plan, delta, overflow);
         }
@@ -64,7 +77,11 @@ impl Destination {
         for route in &mut self.routes {
             route.tick(plan, judgement, &mut verified);
         }
-        self.pool(&verified);
+        for (pair, laws) in self.pooled.iter_mut().zip(&verified.laws) {
+            pair.update_all(laws);
+        }
+        self.placebo
+            .judge(&verified.second_half, &verified.first_half);
         if let Some(rollout) = &mut self.rollout {
             rollout.judged += verified.candidate_exchanges;
             let (failures, exchanges) = failures(plan, &inbox, &self.baseline);
@@ -73,28 +90,9 @@ impl Destination {
         self.decide(plan, now_ms);
     }
 
-    /// Judges all routes' blocks of this tick together: given their margins they are independent,
-    /// so that the likelihood of all is the product.
-    fn pool(&mut self, verified: &Verified) {
-        for (pair, laws) in self.pooled.iter_mut().zip(&verified.laws) {
-            if laws.is_empty() {
-                continue;
-            }
-            let sum = |part: fn(&(Law, Rate, Rate)) -> Rate| {
-                laws.iter()
-                    .map(part)
-                    .fold(Rate::default(), |sum, rate| sum + rate)
-            };
-            pair.update(
-                |odds_ratio| {
-                    laws.iter()
-                        .map(|(law, ..)| law.log_probability(odds_ratio))
-                        .sum()
-                },
-                sum(|(_, candidate, _)| *candidate),
-                sum(|(_, _, baseline)| *baseline),
-            );
-        }
+    /// Names of baseline and candidate.
+    fn arms(&self) -> [&str; 2] {
+        [&self.baseline, self.candidate()]
     }
 
     fn candidate(&self) -> &str {
@@ -267,6 +265,7 @@ impl Destination {
         }
         self.next_rank = self.routes.len() as u32;
         self.forfeited = 0.0;
+        self.mix = Mix::default();
         self.pooled = match plan.reject.reference {
             Some(_) => Vec::new(),
             None => plan
@@ -304,6 +303,7 @@ impl Destination {
             >= rollout
                 .started_ms
                 .saturating_add(plan.warm_up.as_millis() as u64);
+        rollout.warm = warm;
         let held = rollout.hold_ticks > 0;
         rollout.hold_ticks = rollout.hold_ticks.saturating_sub(1);
         let judging = rollout.phase != Phase::Condemned;
@@ -373,7 +373,7 @@ impl Destination {
 
     fn decide(&mut self, plan: &Plan, now_ms: u64) {
         let shares = self.shares(plan);
-        let evidence = self.evidence(&shares);
+        let evidence = self.evidence(&self.counting(plan, &shares));
         let threshold = self.threshold(plan);
         let Some(rollout) = &mut self.rollout else {
             return;
@@ -436,22 +436,21 @@ impl Destination {
         }
     }
 
-    /// Log e-values of the pairs of single routes, with the candidate.
+    /// Log e-values of the pairs of single routes, with the candidate; at most 0 where the placebo
+    /// holds a pair back.
     pub(super) fn pair_evidence(&self, plan: &Plan) -> Vec<(&RouteKey, &str, &'static str, f64)> {
-        self.routes
-            .iter()
-            .flat_map(|route| {
-                plan.questions
-                    .iter()
-                    .zip(&route.pairs)
-                    .map(|((_, question), pair)| {
-                        (
-                            &route.key,
-                            self.candidate(),
-                            question.name,
-                            pair.harm.log_evidence(),
-                        )
-                    })
+        let shares = self.shares(plan);
+        self.counting(plan, &shares)
+            .into_iter()
+            .filter_map(|(place, share)| {
+                let route = self.routes.get(place.route?)?;
+                let (_, question) = plan.questions.get(place.question)?;
+                Some((
+                    &route.key,
+                    self.candidate(),
+                    question.name,
+                    share.log_evidence,
+                ))
             })
             .collect()
     }
@@ -484,6 +483,8 @@ impl Destination {
             .for_each(|name| writer.text(name));
         writer.length(self.pooled.len());
         self.pooled.iter().for_each(|pair| pair.encode(writer));
+        self.placebo.encode(writer);
+        self.mix.encode(writer);
         writer.length(self.routes.len());
         self.routes.iter().for_each(|route| route.encode(writer));
     }
@@ -514,6 +515,8 @@ impl Destination {
         for (_, question) in plan.questions.iter().take(pooled) {
             destination.pooled.push(Pair::decode(reader, question)?);
         }
+        destination.placebo = Placebo::decode(plan, reader)?;
+        destination.mix = Mix::decode(reader)?;
         for _ in 0..reader.length(MAX_ROUTES)? {
             destination.routes.push(Route::decode(plan, reader)?);
         }

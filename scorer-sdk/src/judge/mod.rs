@@ -5,7 +5,12 @@
 
 mod decision;
 mod destination;
+mod gathered;
+pub mod inspect;
+mod mix;
+mod needed;
 mod pair;
+mod placebo;
 mod rollout;
 mod route;
 
@@ -14,13 +19,14 @@ use crate::config::Plan;
 use crate::delta::{Delta, Overflow};
 use crate::route::RouteKey;
 use crate::sketch::buckets;
+use crate::split::Split;
 use crate::verdict::Decision;
 use core::time::Duration;
 use destination::Destination;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 1;
+pub const STATE_VERSION: u16 = 2;
 const MAX_DESTINATIONS: usize = 256;
 
 /// Folds deltas and decides.
@@ -80,6 +86,15 @@ impl Judge {
                 }
             }
         }
+        for new in deltas.iter().flat_map(|delta| &delta.new_hosts) {
+            let known = self
+                .destinations
+                .iter_mut()
+                .find(|known| known.name == new.destination);
+            if let Some(destination) = known {
+                destination.new_hosts.push(new.clone());
+            }
+        }
         for destination in &mut self.destinations {
             destination.tick(&self.plan, &mut self.overflow, now_ms);
         }
@@ -108,6 +123,32 @@ impl Judge {
         self.destinations
             .iter()
             .flat_map(|destination| destination.pair_evidence(&self.plan))
+            .collect()
+    }
+
+    /// How baselines are split for the placebo: what every [`crate::tally::Tally`] has to count by.
+    #[must_use]
+    pub fn splits(&self) -> Vec<Split> {
+        self.destinations
+            .iter()
+            .filter_map(|destination| destination.placebo.split().cloned())
+            .collect()
+    }
+
+    /// Destination, category and log e-value in nats of each placebo.
+    #[must_use]
+    pub fn placebo_evidence(&self) -> Vec<(&str, &'static str, f64)> {
+        self.destinations
+            .iter()
+            .flat_map(|destination| {
+                self.plan
+                    .questions
+                    .iter()
+                    .zip(destination.placebo.all_evidence())
+                    .map(|((_, question), evidence)| {
+                        (destination.name.as_str(), question.name, evidence)
+                    })
+            })
             .collect()
     }
 
@@ -193,7 +234,15 @@ fn fingerprint(plan: &Plan) -> u64 {
         add(&question.tolerance.to_le_bytes());
         add(&question.weight.to_le_bytes());
     }
-    add(&[u8::from(plan.reject.reference.is_some())]);
+    for expected in &plan.expected {
+        add(expected.route.as_deref().unwrap_or("*").as_bytes());
+        add(&expected.signal.to_le_bytes());
+        add(expected.category.unwrap_or_default().as_bytes());
+    }
+    add(&[
+        u8::from(plan.reject.reference.is_some()),
+        u8::from(plan.placebo),
+    ]);
     add(plan.rollout.as_deref().unwrap_or_default().as_bytes());
     hash
 }

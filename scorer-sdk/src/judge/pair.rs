@@ -1,12 +1,37 @@
 //! A pair of route and category: the harm test, and what explains it.
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::evidence::{BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, HarmTest, OddsRatioInterval};
+use crate::evidence::{
+    BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law, OddsRatioInterval,
+};
 use crate::signal::Question;
 use crate::verdict::Rate;
 
 /// Odds ratio, in multiples of the tolerance, by which the start of a difference is found.
 const ONSET_ALTERNATIVE: f64 = 3.0;
+
+/// A block with its law.
+#[derive(Debug)]
+pub(super) struct JudgedBlock {
+    pub(super) law: Law,
+    pub(super) candidate: Rate,
+    pub(super) baseline: Rate,
+}
+
+impl JudgedBlock {
+    pub(super) fn new(candidate: Rate, baseline: Rate) -> Self {
+        Self {
+            law: Law::new(&Block {
+                candidate: candidate.total,
+                baseline: baseline.total,
+                candidate_in: candidate.inside,
+                baseline_in: baseline.inside,
+            }),
+            candidate,
+            baseline,
+        }
+    }
+}
 
 /// Evidence and explanation of one route and category.
 #[derive(Debug, Clone)]
@@ -53,6 +78,28 @@ impl Pair {
             self.candidate = self.candidate + candidate;
             self.baseline = self.baseline + baseline;
         }
+    }
+
+    /// Judges several routes' blocks together: given their margins they are independent, so that
+    /// the likelihood of all is the product.
+    pub(super) fn update_all(&mut self, laws: &[JudgedBlock]) {
+        if laws.is_empty() {
+            return;
+        }
+        let sum = |part: fn(&JudgedBlock) -> Rate| {
+            laws.iter()
+                .map(part)
+                .fold(Rate::default(), |sum, rate| sum + rate)
+        };
+        self.update(
+            |odds_ratio| {
+                laws.iter()
+                    .map(|block| block.law.log_probability(odds_ratio))
+                    .sum()
+            },
+            sum(|block| block.candidate),
+            sum(|block| block.baseline),
+        );
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {

@@ -48,6 +48,8 @@ pub(super) struct Rollout {
     /// fails itself.
     pub(super) baseline_failures: [f64; 2],
     pub(super) hold_ticks: u32,
+    /// Whether its first seconds are over, in which it is counted and not judged.
+    pub(super) warm: bool,
 }
 
 impl Rollout {
@@ -102,6 +104,7 @@ impl Rollout {
             writer.f64(*value);
         }
         writer.u32(self.hold_ticks);
+        writer.u8(u8::from(self.warm));
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -128,6 +131,7 @@ impl Rollout {
             share: [finite(reader)?, finite(reader)?],
             baseline_failures: [finite(reader)?, finite(reader)?],
             hold_ticks: reader.u32()?,
+            warm: reader.u8()? == 1,
         })
     }
 }

@@ -1,15 +1,16 @@
 //! One route of a destination: the past of both arms, the block that is being gathered, and the
 //! evidence.
 
-use super::pair::Pair;
+use super::gathered::{Gathered, LONGEST_BLOCK_TICKS};
+use super::pair::{JudgedBlock, Pair};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
 use crate::delta::{MAX_SIGNALS, VersionDelta};
-use crate::evidence::{Block, ChangeTest, Law, TokenBlock, TokenPast, reference_log_probability};
+use crate::evidence::{ChangeTest, TokenBlock, TokenPast, reference_log_probability};
 use crate::reference::Reference;
 use crate::route::RouteKey;
 use crate::signal::question::required;
-use crate::signal::{Asked, Rule, Signal};
+use crate::signal::{Asked, Question, Rule, Signal};
 use crate::sketch::{Counts, DecayedCounts, NameTable, names};
 use crate::verdict::Rate;
 
@@ -20,66 +21,17 @@ pub(super) enum Arm {
     Candidate = 1,
 }
 
-/// A block may wait this many ticks for its other arm.
-const LONGEST_BLOCK_TICKS: u32 = 300;
-/// A block of fewer exchanges waits for more: what two of them say about the versions is little,
-/// since it is weighed given how many were bad.
-const SMALLEST_BLOCK: u64 = 20;
-/// But no longer than this many ticks, once both arms are in it.
-const SMALL_BLOCK_TICKS: u32 = 10;
 /// Most (route, category) names in an explanation's detail.
 const MAX_DETAILS: usize = 4;
 /// z of the one-sided 99% bound with which a reference's rates are taken.
 const REFERENCE_Z: f64 = 2.326;
+/// Exchanges of an arm that are remembered however long they are ago.
+const LEAST_REMEMBERED: f64 = 1_000.0;
 /// Decayed exchanges of each arm that are needed before two distributions are called far apart.
 const LEAST_FOR_DISTANCE: f64 = 50.0;
 
 /// Per arm, per signal.
 type PerArm<T> = [Vec<T>; 2];
-
-/// The exchanges of one route since the last judgement.
-#[derive(Debug, Clone)]
-struct Gathered {
-    counts: PerArm<Counts>,
-    ticks: u32,
-}
-
-impl Gathered {
-    fn new(signals: usize) -> Self {
-        Self {
-            counts: [
-                vec![Counts::default(); signals],
-                vec![Counts::default(); signals],
-            ],
-            ticks: 0,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.counts.iter().flatten().all(Counts::is_empty)
-    }
-
-    /// Exchanges of an arm, by the signal that saw most of them.
-    fn arm_exchanges(&self, arm: Arm) -> u64 {
-        self.arm(arm).iter().map(Counts::total).max().unwrap_or(0)
-    }
-
-    fn exchanges(&self) -> u64 {
-        self.arm_exchanges(Arm::Baseline) + self.arm_exchanges(Arm::Candidate)
-    }
-
-    fn has(&self, arm: Arm) -> bool {
-        self.arm(arm).iter().any(|counts| !counts.is_empty())
-    }
-
-    fn arm(&self, arm: Arm) -> &[Counts] {
-        let [baseline, candidate] = &self.counts;
-        match arm {
-            Arm::Baseline => baseline,
-            Arm::Candidate => candidate,
-        }
-    }
-}
 
 /// What may be done with a gathered block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,20 +42,33 @@ pub(super) enum Judgement {
     LearnOnly,
 }
 
+/// Judged blocks, per question.
+pub(super) type Laws = Vec<Vec<JudgedBlock>>;
+
+fn no_laws(plan: &Plan) -> Laws {
+    plan.questions.iter().map(|_| Vec::new()).collect()
+}
+
 /// What the routes of a destination judged in one tick.
 #[derive(Debug)]
 pub(super) struct Verified {
     /// Candidate exchanges in the judged blocks.
     pub(super) candidate_exchanges: u64,
-    /// Per question, the blocks' laws with the rates of candidate and baseline.
-    pub(super) laws: Vec<Vec<(Law, Rate, Rate)>>,
+    /// The blocks of candidate and baseline.
+    pub(super) laws: Laws,
+    /// Those of the baseline's second half against its first.
+    pub(super) second_half: Laws,
+    /// Those of its first half against its second.
+    pub(super) first_half: Laws,
 }
 
 impl Verified {
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
             candidate_exchanges: 0,
-            laws: vec![Vec::new(); plan.questions.len()],
+            laws: no_laws(plan),
+            second_half: no_laws(plan),
+            first_half: no_laws(plan),
         }
     }
 }
@@ -114,13 +79,17 @@ pub(super) struct Route {
     /// Place in the order in which routes appeared, which gives the weight.
     pub(super) rank: u32,
     pub(super) idle_ticks: u32,
-    names: Vec<NameTable>,
-    past: PerArm<DecayedCounts>,
+    pub(super) names: Vec<NameTable>,
+    pub(super) past: PerArm<DecayedCounts>,
     gathered: Gathered,
+    /// The baseline's halves.
+    halves: Gathered,
     pub(super) pairs: Vec<Pair>,
     /// Per question, exchanges of baseline and candidate in the category since the last
     /// [`Route::drain`]; for metrics, not part of the state.
     counted: Vec<[u64; 2]>,
+    /// Per question, whether a yes was declared.
+    expected: Vec<bool>,
     pub(super) changes: Vec<ChangeTest>,
 }
 
@@ -137,8 +106,10 @@ impl Route {
                 vec![DecayedCounts::default(); signals],
             ],
             gathered: Gathered::new(signals),
+            halves: Gathered::new(signals),
             pairs: Vec::new(),
             counted: vec![[0; 2]; plan.questions.len()],
+            expected: Vec::new(),
             changes: Vec::new(),
         };
         route.restart(plan);
@@ -164,6 +135,9 @@ impl Route {
         candidate
             .iter_mut()
             .for_each(|past| *past = DecayedCounts::default());
+        self.expected = (0..plan.questions.len())
+            .map(|question| plan.is_expected(&self.key, question))
+            .collect();
         self.pairs = plan
             .questions
             .iter()
@@ -183,35 +157,44 @@ impl Route {
         self.counted.iter_mut().map(core::mem::take)
     }
 
-    /// Decayed exchanges of the baseline, by the signal that saw most of them.
-    pub(super) fn baseline_weight(&self) -> f64 {
-        let [baseline, _] = &self.past;
-        baseline
-            .iter()
+    /// Decayed exchanges of an arm, by the signal that saw most of them.
+    pub(super) fn weight(&self, arm: Arm) -> f64 {
+        self.past
+            .get(arm as usize)
+            .into_iter()
+            .flatten()
             .map(DecayedCounts::total)
             .fold(0.0, f64::max)
     }
 
+    /// Decayed exchanges of the baseline.
+    pub(super) fn baseline_weight(&self) -> f64 {
+        self.weight(Arm::Baseline)
+    }
+
     /// Gathers what a worker counted. `worker_names` are the names behind its codes.
     pub(super) fn gather(&mut self, arm: Arm, worker_names: &[NameTable], version: &VersionDelta) {
-        let [baseline, candidate] = &mut self.gathered.counts;
-        let gathered = match arm {
-            Arm::Baseline => baseline,
-            Arm::Candidate => candidate,
-        };
+        let places = self.gathered.side_mut(arm as usize).iter_mut();
         for (((counts, gathered), own), theirs) in version
             .counts
             .iter()
-            .zip(gathered.iter_mut())
+            .zip(places)
             .zip(&mut self.names)
             .zip(worker_names)
         {
-            for (code, count) in counts.iter() {
-                let code = match theirs.name(code) {
-                    Some(name) => own.code(name),
-                    None => code,
-                };
-                gathered.add(code, count);
+            translate(counts, theirs, own, gathered);
+        }
+        if arm == Arm::Baseline {
+            for (half, counts) in version.halves.iter().enumerate() {
+                let places = self.halves.side_mut(half).iter_mut();
+                for (((counts, gathered), own), theirs) in counts
+                    .iter()
+                    .zip(places)
+                    .zip(&mut self.names)
+                    .zip(worker_names)
+                {
+                    translate(counts, theirs, own, gathered);
+                }
             }
         }
         self.idle_ticks = 0;
@@ -220,6 +203,7 @@ impl Route {
     /// Ends the tick: judges the gathered block if it may be, then learns from it.
     pub(super) fn tick(&mut self, plan: &Plan, judgement: Judgement, verified: &mut Verified) {
         self.idle_ticks = self.idle_ticks.saturating_add(1);
+        self.judge_halves(plan, verified);
         if self.gathered.is_empty() {
             return;
         }
@@ -229,20 +213,14 @@ impl Route {
         let comparable = if guarded {
             self.baseline_weight() > 0.0
         } else {
-            self.gathered.has(Arm::Baseline)
+            self.gathered.has(Arm::Baseline as usize)
         };
-        let complete = self.gathered.has(Arm::Candidate) && comparable;
+        let complete = self.gathered.has(Arm::Candidate as usize) && comparable;
         match judgement {
-            // The border depends on arms and time alone, never on outcomes.
-            Judgement::Judge if !complete && self.gathered.ticks < LONGEST_BLOCK_TICKS => return,
-            Judgement::Judge
-                if self.gathered.exchanges() < SMALLEST_BLOCK
-                    && self.gathered.ticks < SMALL_BLOCK_TICKS =>
-            {
-                return;
-            }
+            Judgement::Judge if !complete && self.gathered.may_wait() => return,
+            Judgement::Judge if self.gathered.is_small() => return,
             Judgement::Judge if complete => {
-                verified.candidate_exchanges += self.gathered.arm_exchanges(Arm::Candidate);
+                verified.candidate_exchanges += self.gathered.exchanges(Arm::Candidate as usize);
                 self.judge(plan, verified);
                 self.judge_change(plan);
             }
@@ -251,31 +229,82 @@ impl Route {
         self.learn(plan);
     }
 
-    fn judge(&mut self, plan: &Plan, verified: &mut Verified) {
+    /// Judges the baseline's halves against each other. Their cuts may come from a past that has
+    /// these exchanges in it already: it knows of both halves alike.
+    fn judge_halves(&mut self, plan: &Plan, verified: &mut Verified) {
+        if self.halves.is_empty() {
+            return;
+        }
+        self.halves.ticks += 1;
+        let complete = self.halves.has(0) && self.halves.has(1);
+        if (!complete && self.halves.may_wait()) || self.halves.is_small() {
+            return;
+        }
+        if complete {
+            for (number, asked) in self.questions(plan) {
+                let rate_of = |half: usize| {
+                    let (signal, _) = plan.questions.get(number)?;
+                    Some(rate(&asked, self.halves.side(half).get(*signal)?))
+                };
+                let (Some(first), Some(second)) = (rate_of(0), rate_of(1)) else {
+                    continue;
+                };
+                if let Some(laws) = verified.second_half.get_mut(number) {
+                    laws.push(JudgedBlock::new(second, first));
+                }
+                if let Some(laws) = verified.first_half.get_mut(number) {
+                    laws.push(JudgedBlock::new(first, second));
+                }
+            }
+        }
+        self.halves = Gathered::new(plan.signals.len());
+    }
+
+    /// The questions that can be put now and whose answers count, with their numbers.
+    fn questions(&self, plan: &Plan) -> Vec<(usize, Asked)> {
         let [past, _] = &self.past;
-        let pairs = self
-            .pairs
-            .iter_mut()
-            .zip(&mut self.counted)
-            .zip(&mut verified.laws);
-        for ((place, question), ((pair, counted), laws)) in plan.questions.iter().zip(pairs) {
-            let (Some(signal), Some(past), Some(names), Some(candidate), Some(baseline)) = (
-                plan.signals.get(*place),
+        plan.questions
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| !self.expected.get(*number).copied().unwrap_or(false))
+            .filter_map(|(number, (place, question))| {
+                let signal = plan.signals.get(*place)?;
+                let asked = Asked::freeze(
+                    question,
+                    signal.as_ref(),
+                    past.get(*place)?,
+                    self.names.get(*place)?,
+                )?;
+                Some((number, asked))
+            })
+            .collect()
+    }
+
+    fn judge(&mut self, plan: &Plan, verified: &mut Verified) {
+        for (number, asked) in self.questions(plan) {
+            let Some((place, _)) = plan.questions.get(number) else {
+                continue;
+            };
+            let [past, _] = &self.past;
+            let (
+                Some(pair),
+                Some(counted),
+                Some(laws),
+                Some(past),
+                Some(baseline),
+                Some(candidate),
+            ) = (
+                self.pairs.get_mut(number),
+                self.counted.get_mut(number),
+                verified.laws.get_mut(number),
                 past.get(*place),
-                self.names.get(*place),
-                self.gathered.arm(Arm::Candidate).get(*place),
-                self.gathered.arm(Arm::Baseline).get(*place),
-            ) else {
+                self.gathered.side(Arm::Baseline as usize).get(*place),
+                self.gathered.side(Arm::Candidate as usize).get(*place),
+            )
+            else {
                 continue;
             };
-            let Some(asked) = Asked::freeze(question, signal.as_ref(), past, names) else {
-                continue;
-            };
-            let rate = |counts: &Counts| Rate {
-                inside: counts.total_where(|code| asked.is_bad(code)),
-                total: counts.total(),
-            };
-            let (baseline, candidate) = (rate(baseline), rate(candidate));
+            let (baseline, candidate) = (rate(&asked, baseline), rate(&asked, candidate));
             let [baseline_count, candidate_count] = counted;
             *baseline_count += baseline.inside;
             *candidate_count += candidate.inside;
@@ -295,18 +324,13 @@ impl Route {
                 }
                 continue;
             }
-            let law = Law::new(&Block {
-                candidate: candidate.total,
-                baseline: baseline.total,
-                candidate_in: candidate.inside,
-                baseline_in: baseline.inside,
-            });
+            let block = JudgedBlock::new(candidate, baseline);
             pair.update(
-                |odds_ratio| law.log_probability(odds_ratio),
+                |odds_ratio| block.law.log_probability(odds_ratio),
                 candidate,
                 baseline,
             );
-            laws.push((law, candidate, baseline));
+            laws.push(block);
         }
     }
 
@@ -332,9 +356,9 @@ impl Route {
                 Vec::new(),
             );
             let known = past.iter().map(|token| (token.0, [0.0; 2])).collect();
-            let counts = |arm| {
+            let counts = |arm: Arm| {
                 self.gathered
-                    .arm(arm)
+                    .side(arm as usize)
                     .get(place)
                     .into_iter()
                     .flat_map(Counts::iter)
@@ -365,15 +389,15 @@ impl Route {
             .keep_per_tick()
             .powi(block.ticks.min(LONGEST_BLOCK_TICKS) as i32);
         let guarded = plan.reject.reference.is_some();
-        let [baseline, candidate] = &mut self.past;
-        let [baseline_block, candidate_block] = &block.counts;
-        if !guarded {
-            for (past, counts) in baseline.iter_mut().zip(baseline_block) {
-                past.decay_and_add(keep, counts);
+        for (place, (past, counts)) in self.past.iter_mut().zip(&block.counts).enumerate() {
+            if guarded && place == Arm::Baseline as usize {
+                continue;
             }
-        }
-        for (past, counts) in candidate.iter_mut().zip(candidate_block) {
-            past.decay_and_add(keep, counts);
+            for (past, counts) in past.iter_mut().zip(counts) {
+                // What came seldom is not forgotten by time alone.
+                let enough = (LEAST_REMEMBERED / past.total().max(1.0)).min(1.0) as f32;
+                past.decay_and_add(keep.max(enough), counts);
+            }
         }
     }
 
@@ -397,6 +421,29 @@ impl Route {
         .map(|(_, [candidate, baseline])| (candidate / c - baseline / b).abs())
         .sum::<f64>()
             / 2.0
+    }
+
+    /// Decayed exchanges of the baseline in a category, and all.
+    pub(super) fn baseline_rate(
+        &self,
+        plan: &Plan,
+        signal: usize,
+        question: &Question,
+    ) -> Option<[f64; 2]> {
+        let [baseline, _] = &self.past;
+        let past = baseline.get(signal)?;
+        let asked = Asked::freeze(
+            question,
+            plan.signals.get(signal)?.as_ref(),
+            past,
+            self.names.get(signal)?,
+        )?;
+        let bad = past
+            .iter()
+            .filter(|(code, _)| asked.is_bad(*code))
+            .map(|(_, count)| f64::from(count))
+            .sum();
+        Some([bad, past.total()])
     }
 
     /// The code above which the baseline's slowest hundredth lies, widened by the margin.
@@ -498,12 +545,8 @@ impl Route {
             .iter()
             .flatten()
             .for_each(|past| past.encode(writer));
-        writer.u32(self.gathered.ticks);
-        self.gathered
-            .counts
-            .iter()
-            .flatten()
-            .for_each(|counts| counts.encode(writer));
+        self.gathered.encode(writer);
+        self.halves.encode(writer);
         self.pairs.iter().for_each(|pair| pair.encode(writer));
         self.changes.iter().for_each(|change| change.encode(writer));
     }
@@ -524,10 +567,8 @@ impl Route {
         for past in route.past.iter_mut().flatten() {
             *past = DecayedCounts::decode(reader)?;
         }
-        route.gathered.ticks = reader.u32()?;
-        for counts in route.gathered.counts.iter_mut().flatten() {
-            *counts = Counts::decode(reader)?;
-        }
+        route.gathered = Gathered::decode(reader, signals)?;
+        route.halves = Gathered::decode(reader, signals)?;
         for ((_, question), pair) in plan.questions.iter().zip(&mut route.pairs) {
             *pair = Pair::decode(reader, question)?;
         }
@@ -563,8 +604,27 @@ fn reference_rate(past: &DecayedCounts, asked: &Asked) -> (f64, Rate) {
     )
 }
 
+/// How many of these exchanges are in the category.
+fn rate(asked: &Asked, counts: &Counts) -> Rate {
+    Rate {
+        inside: counts.total_where(|code| asked.is_bad(code)),
+        total: counts.total(),
+    }
+}
+
+/// Adds a worker's counts, whose codes stand for `theirs`.
+fn translate(counts: &Counts, theirs: &NameTable, own: &mut NameTable, sum: &mut Counts) {
+    for (code, count) in counts.iter() {
+        let code = match theirs.name(code) {
+            Some(name) => own.code(name),
+            None => code,
+        };
+        sum.add(code, count);
+    }
+}
+
 /// Sums (code, count) of both arms by code, after the codes that are `known`.
-fn tokens(
+pub(super) fn tokens(
     candidate: impl Iterator<Item = (u16, f64)>,
     baseline: impl Iterator<Item = (u16, f64)>,
     mut known: Vec<(u16, [f64; 2])>,

@@ -1,7 +1,7 @@
 //! Response header names, as a set: which are there, not what they say.
 
 use super::{NameHasher, Question, Rule, Signal, Token};
-use crate::facts::Exchange;
+use crate::facts::{Exchange, HeaderNames};
 
 /// Headers that the transport or a proxy sets, not the application.
 const IGNORED: [&str; 10] = [
@@ -37,6 +37,48 @@ impl HeaderNameSet {
     }
 }
 
+impl HeaderNameSet {
+    /// The token of those `names` that count: the same for every order and repetition.
+    pub(super) fn token(
+        names: &dyn HeaderNames,
+        counts: impl Fn(&str) -> bool,
+        hasher: &NameHasher,
+    ) -> Token {
+        let mut seen = [0u64; MAX_HEADERS];
+        let mut count = 0;
+        let mut sum = 0u64;
+        names.visit(&mut |name| {
+            if !counts(name) {
+                return;
+            }
+            let hash = hasher.hash(name);
+            // A sum does not depend on the order; a header that came twice counts once.
+            if seen.iter().take(count).any(|known| *known == hash) {
+                return;
+            }
+            if let Some(free) = seen.get_mut(count) {
+                *free = hash;
+                count += 1;
+                sum = sum.wrapping_add(hash);
+            }
+        });
+        Token::Name(sum)
+    }
+
+    /// Appends those `names` that count, sorted and with commas between them.
+    pub(super) fn list(names: &dyn HeaderNames, counts: impl Fn(&str) -> bool, text: &mut String) {
+        let mut list: Vec<String> = Vec::new();
+        names.visit(&mut |header| {
+            if list.len() < MAX_HEADERS && counts(header) {
+                list.push(header.to_owned());
+            }
+        });
+        list.sort_unstable();
+        list.dedup();
+        text.push_str(&list.join(","));
+    }
+}
+
 impl Signal for HeaderNameSet {
     fn name(&self) -> &'static str {
         "header_names"
@@ -58,39 +100,14 @@ impl Signal for HeaderNameSet {
         if exchange.status? >= 400 {
             return None;
         }
-        let mut seen = [0u64; MAX_HEADERS];
-        let mut count = 0;
-        let mut sum = 0u64;
-        exchange.header_names?.visit(&mut |name| {
-            if !self.counts(name) {
-                return;
-            }
-            let hash = hasher.hash(name);
-            // A sum does not depend on the order; a header that came twice counts once.
-            if seen.iter().take(count).any(|known| *known == hash) {
-                return;
-            }
-            if let Some(free) = seen.get_mut(count) {
-                *free = hash;
-                count += 1;
-                sum = sum.wrapping_add(hash);
-            }
-        });
-        Some(Token::Name(sum))
+        let names = exchange.header_names?;
+        Some(Self::token(names, |name| self.counts(name), hasher))
     }
 
     fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {
-        let mut names: Vec<String> = Vec::new();
-        if let Some(header_names) = exchange.header_names {
-            header_names.visit(&mut |header| {
-                if names.len() < MAX_HEADERS && self.counts(header) {
-                    names.push(header.to_owned());
-                }
-            });
+        if let Some(names) = exchange.header_names {
+            Self::list(names, |name| self.counts(name), name);
         }
-        names.sort_unstable();
-        names.dedup();
-        name.push_str(&names.join(","));
     }
 }
 

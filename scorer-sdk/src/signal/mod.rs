@@ -10,6 +10,7 @@ pub mod header_names;
 pub mod latency;
 pub mod outcome;
 pub mod question;
+pub mod request;
 pub mod size;
 
 use crate::facts::Exchange;
@@ -48,10 +49,24 @@ impl NameHasher {
     }
 }
 
+/// Whose doing a signal's tokens are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The client's: such a signal has no questions, and its change test is the balance check.
+    Request,
+    /// The version's.
+    Response,
+}
+
 /// One way to look at an exchange.
 pub trait Signal: Send + Sync {
     /// Name, as in the config and in metrics: lower case with underscores.
     fn name(&self) -> &'static str;
+
+    /// Whose doing the tokens are.
+    fn side(&self) -> Side {
+        Side::Response
+    }
 
     /// The questions put to this signal's tokens.
     fn questions(&self) -> Vec<Question>;

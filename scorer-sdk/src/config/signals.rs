@@ -1,0 +1,150 @@
+//! Which signals are on, and what is asked of them.
+
+use super::ConfigError;
+use super::check::{duration, number, unknown};
+use super::plan::MAX_LIST;
+use super::raw::Config;
+use crate::delta::MAX_SIGNALS;
+use crate::signal::content_type::ContentType;
+use crate::signal::header_names::HeaderNameSet;
+use crate::signal::latency::Latency;
+use crate::signal::outcome::Outcome;
+use crate::signal::request::{RequestHeaders, RequestSize};
+use crate::signal::size::Size;
+use crate::signal::{Question, Side, Signal};
+
+const SIGNAL_NAMES: [&str; 7] = [
+    "outcome",
+    "latency",
+    "size",
+    "content_type",
+    "header_names",
+    "request_size",
+    "request_headers",
+];
+
+/// Signals, and their questions with the index of each one's signal.
+pub(super) type Signals = (Vec<Box<dyn Signal>>, Vec<(usize, Question)>);
+
+/// The signals that are on, with their questions at the tolerances asked for.
+pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals, ConfigError> {
+    let known = || {
+        let mut names = SIGNAL_NAMES.to_vec();
+        names.extend(own.iter().map(|signal| signal.name()));
+        names
+    };
+    if let Some(name) = raw
+        .signals
+        .keys()
+        .find(|name| !known().contains(&name.as_str()))
+    {
+        return Err(unknown(
+            &format!("signals.{name}"),
+            name,
+            &known().join(", "),
+        ));
+    }
+    if raw.ignored_headers.len() > MAX_LIST {
+        return Err(ConfigError::new(
+            "ignored_headers",
+            format!("more than {MAX_LIST} names"),
+            "list fewer",
+        ));
+    }
+    let latency = Latency {
+        margin: number(
+            "latency.margin",
+            raw.latency.margin,
+            0.1,
+            0.0..=10.0,
+            "a share such as 0.1",
+        )?,
+        floor_us: duration(
+            "latency.floor",
+            raw.latency.floor.as_deref(),
+            "1ms",
+            "0s",
+            "1h",
+        )?
+        .as_micros() as u64,
+    };
+    let size = Size {
+        margin: number(
+            "size.margin",
+            raw.size.margin,
+            0.1,
+            0.0..=10.0,
+            "a share such as 0.1",
+        )?,
+    };
+    let header_names = HeaderNameSet {
+        ignored: raw
+            .ignored_headers
+            .iter()
+            .map(|name| name.to_ascii_lowercase())
+            .collect(),
+    };
+    let built_in: [Box<dyn Signal>; 7] = [
+        Box::new(Outcome),
+        Box::new(latency),
+        Box::new(size),
+        Box::new(ContentType),
+        Box::new(header_names),
+        Box::new(RequestSize),
+        Box::new(RequestHeaders),
+    ];
+    // A guard sees one version: there is no balance to check.
+    let guarded = raw.reject.reference.is_some();
+    let signals: Vec<Box<dyn Signal>> = built_in
+        .into_iter()
+        .chain(own)
+        .filter(|signal| raw.signals.get(signal.name()).copied().unwrap_or(true))
+        .filter(|signal| !(guarded && signal.side() == Side::Request))
+        .collect();
+    if signals.is_empty() || signals.len() > MAX_SIGNALS {
+        return Err(ConfigError::new(
+            "signals",
+            format!("{} signals are on", signals.len()),
+            format!("leave 1 to {MAX_SIGNALS} on"),
+        ));
+    }
+    let mut questions: Vec<(usize, Question)> = (0..)
+        .zip(&signals)
+        .flat_map(|(place, signal)| {
+            signal
+                .questions()
+                .into_iter()
+                .map(move |question| (place, question))
+        })
+        .collect();
+    for (name, tolerance) in &raw.tolerance {
+        let path = format!("tolerance.{name}");
+        let tolerance = number(
+            &path,
+            Some(*tolerance),
+            1.0,
+            1.0..=1000.0,
+            "an odds ratio from 1 to 1000; 1.5 tolerates half as much again",
+        )?;
+        let names: Vec<&str> = questions
+            .iter()
+            .map(|(_, question)| question.name)
+            .collect();
+        match questions
+            .iter()
+            .position(|(_, question)| question.name == name)
+        {
+            None => return Err(unknown(&path, name, &names.join(", "))),
+            Some(place) => {
+                if let Some((_, question)) = questions.get_mut(place) {
+                    question.tolerance = tolerance;
+                }
+            }
+        }
+    }
+    let total: f64 = questions.iter().map(|(_, question)| question.weight).sum();
+    for (_, question) in &mut questions {
+        question.weight /= total;
+    }
+    Ok((signals, questions))
+}

@@ -1,0 +1,82 @@
+//! A block that is being gathered: what two sides did since the last judgement.
+
+use crate::codec::{CodecError, Reader, Writer};
+use crate::sketch::Counts;
+
+/// A block may wait this many ticks for its other side.
+pub(super) const LONGEST_BLOCK_TICKS: u32 = 300;
+/// A block of fewer exchanges waits for more: what two of them say about the versions is little,
+/// since it is weighed given how many were bad.
+const SMALLEST_BLOCK: u64 = 20;
+/// But no longer than this many ticks, once both sides are in it.
+const SMALL_BLOCK_TICKS: u32 = 10;
+
+/// Exchanges of two sides, per side and signal: baseline and candidate, or the halves of a placebo.
+#[derive(Debug, Clone)]
+pub(super) struct Gathered {
+    pub(super) counts: [Vec<Counts>; 2],
+    pub(super) ticks: u32,
+}
+
+impl Gathered {
+    pub(super) fn new(signals: usize) -> Self {
+        Self {
+            counts: [
+                vec![Counts::default(); signals],
+                vec![Counts::default(); signals],
+            ],
+            ticks: 0,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.counts.iter().flatten().all(Counts::is_empty)
+    }
+
+    /// The counts of one side, per signal.
+    pub(super) fn side(&self, side: usize) -> &[Counts] {
+        self.counts.get(side).map_or(&[], Vec::as_slice)
+    }
+
+    /// As [`Gathered::side`], to be added to.
+    pub(super) fn side_mut(&mut self, side: usize) -> &mut [Counts] {
+        self.counts.get_mut(side).map_or(&mut [], Vec::as_mut_slice)
+    }
+
+    /// Exchanges of a side, by the signal that saw most of them.
+    pub(super) fn exchanges(&self, side: usize) -> u64 {
+        self.side(side).iter().map(Counts::total).max().unwrap_or(0)
+    }
+
+    pub(super) fn has(&self, side: usize) -> bool {
+        self.side(side).iter().any(|counts| !counts.is_empty())
+    }
+
+    /// Whether it may still wait for its other side. The border depends on sides and time alone,
+    /// never on outcomes.
+    pub(super) fn may_wait(&self) -> bool {
+        self.ticks < LONGEST_BLOCK_TICKS
+    }
+
+    /// Whether it is too small to be judged yet.
+    pub(super) fn is_small(&self) -> bool {
+        self.exchanges(0) + self.exchanges(1) < SMALLEST_BLOCK && self.ticks < SMALL_BLOCK_TICKS
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        writer.u32(self.ticks);
+        self.counts
+            .iter()
+            .flatten()
+            .for_each(|counts| counts.encode(writer));
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>, signals: usize) -> Result<Self, CodecError> {
+        let mut gathered = Self::new(signals);
+        gathered.ticks = reader.u32()?;
+        for counts in gathered.counts.iter_mut().flatten() {
+            *counts = Counts::decode(reader)?;
+        }
+        Ok(gathered)
+    }
+}

@@ -1,0 +1,101 @@
+//! The mix of a destination's requests over its routes: the same in both arms, as long as chance
+//! deals the requests.
+
+use super::route::{Arm, Judgement, Route};
+use crate::codec::{CodecError, Reader, Writer};
+use crate::config::Plan;
+use crate::delta::{RouteDelta, VersionDelta};
+use crate::evidence::{ChangeTest, TokenBlock, TokenPast};
+use crate::sketch::Counts;
+
+/// Decayed exchanges of each arm that are needed before two mixes are called far apart.
+const LEAST_FOR_DISTANCE: f64 = 50.0;
+
+/// The change test over routes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Mix {
+    change: ChangeTest,
+}
+
+impl Mix {
+    /// Judges a tick, if it may be. `arms` are the names of baseline and candidate.
+    pub(super) fn judge(
+        &mut self,
+        plan: &Plan,
+        routes: &[Route],
+        inbox: &[RouteDelta],
+        [baseline, candidate]: [&str; 2],
+        judgement: Judgement,
+    ) {
+        if judgement != Judgement::Judge || plan.reject.reference.is_some() {
+            return;
+        }
+        let latency = plan
+            .signals
+            .iter()
+            .position(|signal| signal.name() == "latency");
+        let asked = |delta: &RouteDelta, name: &str| {
+            delta
+                .versions
+                .iter()
+                .filter(|version| version.version == name)
+                .map(|version| requests(version, latency))
+                .sum::<u64>()
+        };
+        let mut block = vec![TokenBlock::default(); routes.len()];
+        for delta in inbox {
+            let place = routes.iter().position(|route| route.key == delta.key);
+            if let Some(token) = place.and_then(|place| block.get_mut(place)) {
+                token.candidate += asked(delta, candidate);
+                token.baseline += asked(delta, baseline);
+            }
+        }
+        let past: Vec<TokenPast> = routes
+            .iter()
+            .map(|route| TokenPast {
+                candidate: route.weight(Arm::Candidate),
+                baseline: route.weight(Arm::Baseline),
+            })
+            .collect();
+        self.change.update(&block, &past);
+    }
+
+    /// Evidence that the mixes differ, in nats.
+    pub(super) fn log_evidence(&self) -> f64 {
+        self.change.log_evidence()
+    }
+
+    /// Total variation distance between the arms' mixes; 0 while too little is known.
+    pub(super) fn distance(routes: &[Route]) -> f64 {
+        let total = |arm| routes.iter().map(|route| route.weight(arm)).sum::<f64>();
+        let (baseline, candidate) = (total(Arm::Baseline), total(Arm::Candidate));
+        if baseline.min(candidate) < LEAST_FOR_DISTANCE {
+            return 0.0;
+        }
+        routes
+            .iter()
+            .map(|route| {
+                (route.weight(Arm::Candidate) / candidate - route.weight(Arm::Baseline) / baseline)
+                    .abs()
+            })
+            .sum::<f64>()
+            / 2.0
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        self.change.encode(writer);
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            change: ChangeTest::decode(reader)?,
+        })
+    }
+}
+
+/// Requests of a version: by their latencies, of which each has one, also while it hangs.
+fn requests(version: &VersionDelta, latency: Option<usize>) -> u64 {
+    latency
+        .and_then(|place| version.counts.get(place))
+        .map_or(version.exchanges, Counts::total)
+}

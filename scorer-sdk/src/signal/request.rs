@@ -1,0 +1,121 @@
+//! The request's side: what a version cannot be blamed for.
+//!
+//! Requests of one route are dealt to the versions by chance, so these tokens must not differ
+//! between them. Where they do, the comparison is not of like with like: the balance check. None of
+//! them is ever harm.
+
+use super::header_names::HeaderNameSet;
+use super::{NameHasher, Question, Side, Signal, Token};
+use crate::facts::Exchange;
+use crate::sketch::buckets;
+
+/// Headers that tell of the way to this proxy and not of the client.
+const IGNORED_PREFIXES: [&str; 6] = [
+    ":",
+    "x-b3-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-request-",
+    "x-serin-",
+];
+const IGNORED: [&str; 6] = [
+    "content-length",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+    "baggage",
+    "b3",
+];
+
+/// The signal `request_size`: log buckets of the request body's bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestSize;
+
+impl Signal for RequestSize {
+    fn name(&self) -> &'static str {
+        "request_size"
+    }
+
+    fn side(&self) -> Side {
+        Side::Request
+    }
+
+    fn questions(&self) -> Vec<Question> {
+        Vec::new()
+    }
+
+    fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
+        exchange
+            .request_bytes
+            .map(|bytes| Token::Number(buckets::code(bytes)))
+    }
+
+    fn label(&self, code: u16) -> String {
+        format!("{} B", buckets::upper_bound(code))
+    }
+
+    fn group(&self, code: u16) -> u16 {
+        code >> 3
+    }
+}
+
+/// The signal `request_headers`: the set of the request headers' names.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHeaders;
+
+/// Whether a request header's name says something about the client.
+#[must_use]
+pub fn tells_of_the_client(name: &str) -> bool {
+    !(IGNORED_PREFIXES
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+        || IGNORED.contains(&name))
+}
+
+impl Signal for RequestHeaders {
+    fn name(&self) -> &'static str {
+        "request_headers"
+    }
+
+    fn side(&self) -> Side {
+        Side::Request
+    }
+
+    fn questions(&self) -> Vec<Question> {
+        Vec::new()
+    }
+
+    fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {
+        Some(HeaderNameSet::token(
+            exchange.request_header_names?,
+            tells_of_the_client,
+            hasher,
+        ))
+    }
+
+    fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {
+        if let Some(names) = exchange.request_header_names {
+            HeaderNameSet::list(names, tells_of_the_client, name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_the_proxy_does_not_tell_clients_apart() {
+        let token = |names: &[&str]| {
+            let names = names.to_vec();
+            let exchange = Exchange {
+                request_header_names: Some(&names),
+                ..crate::testing::exchange()
+            };
+            RequestHeaders.read(&exchange, &NameHasher::new(1)).unwrap()
+        };
+        let plain = token(&[":path", "accept", "x-request-id", "user-agent"]);
+        assert_eq!(plain, token(&["user-agent", "accept", "x-forwarded-for"]));
+        assert_ne!(plain, token(&["user-agent", "accept", "x-beta"]));
+    }
+}
