@@ -31,12 +31,14 @@ pub struct Overflow {
     pub unattributed: u64,
     /// Exchanges in flight beyond the table: not watched for hanging.
     pub in_flight: u64,
+    /// Calls of sessions beyond the table: their next call is not looked at.
+    pub sessions: u64,
 }
 
 impl Overflow {
     /// Names and numbers, for metrics.
     #[must_use]
-    pub fn items(&self) -> [(&'static str, u64); 7] {
+    pub fn items(&self) -> [(&'static str, u64); 8] {
         [
             ("destinations", self.destinations),
             ("routes", self.routes),
@@ -45,6 +47,7 @@ impl Overflow {
             ("paths", self.paths),
             ("unattributed", self.unattributed),
             ("in_flight", self.in_flight),
+            ("sessions", self.sessions),
         ]
     }
 
@@ -68,6 +71,7 @@ impl Overflow {
             paths: reader.u64()?,
             unattributed: reader.u64()?,
             in_flight: reader.u64()?,
+            sessions: reader.u64()?,
         })
     }
 
@@ -80,6 +84,7 @@ impl Overflow {
         self.paths += other.paths;
         self.unattributed += other.unattributed;
         self.in_flight += other.in_flight;
+        self.sessions += other.sessions;
     }
 }
 

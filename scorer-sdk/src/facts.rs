@@ -71,4 +71,10 @@ pub struct Exchange<'a> {
     pub request_bytes: Option<u64>,
     /// Names of the request headers, where known.
     pub request_header_names: Option<&'a dyn HeaderNames>,
+    /// The calls that the application made while it served this, as
+    /// [`crate::signal::fan_out::describe`] writes them; `None` where nobody reported them.
+    pub fan_out: Option<&'a str>,
+    /// The route that the same session asked for next; only on its own, after everything else was
+    /// counted.
+    pub next_call: Option<&'a str>,
 }

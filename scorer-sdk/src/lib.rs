@@ -14,6 +14,7 @@ pub mod judge;
 pub mod recording;
 pub mod reference;
 pub mod route;
+pub mod sessions;
 pub mod signal;
 pub mod sketch;
 pub mod split;

@@ -7,10 +7,12 @@ use crate::config::Plan;
 use crate::delta::{Delta, NewHost, Overflow, RouteDelta, VersionDelta};
 use crate::facts::{Ending, Exchange};
 use crate::route::{PathTree, RouteKey, TemplateId};
-use crate::signal::{NameHasher, Side, Token};
+use crate::sessions::{LastCall, Sessions};
+use crate::signal::{NameHasher, Side, Token, next_call};
 use crate::sketch::{Counts, NameTable, names};
 use crate::split::{Half, MAX_HOSTS, Split, identity};
 use hashbrown::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Most versions of one destination that are counted apart.
@@ -68,6 +70,8 @@ pub struct RoutePlace {
 struct RouteTally {
     identity: Option<Identity>,
     key: RouteKey,
+    /// What a call to it is called as somebody's next one.
+    label: Rc<str>,
     /// Per signal, the names seen, with the hashes that stand for them.
     names: Vec<NameTable>,
     hashes: Vec<Vec<u64>>,
@@ -78,7 +82,7 @@ struct RouteTally {
 
 #[derive(Debug)]
 struct VersionTally {
-    version: String,
+    version: Rc<str>,
     exchanges: u64,
     counts: Vec<Counts>,
     /// The two halves' counts; empty where the version is not split.
@@ -90,7 +94,7 @@ struct VersionTally {
 impl VersionTally {
     fn new(destination: &str, version: &str, signals: usize, splits: &[Split]) -> Self {
         let mut tally = Self {
-            version: version.to_owned(),
+            version: version.into(),
             exchanges: 0,
             counts: vec![Counts::default(); signals],
             halves: [Vec::new(), Vec::new()],
@@ -104,7 +108,7 @@ impl VersionTally {
     fn find_split(&mut self, destination: &str, splits: &[Split]) {
         self.split = splits
             .iter()
-            .position(|split| split.destination == destination && split.version == self.version);
+            .position(|split| split.destination == destination && split.version == *self.version);
         let signals = if self.split.is_some() {
             self.counts.len()
         } else {
@@ -161,6 +165,8 @@ pub struct Tally {
     scratch: String,
     splits: Vec<Split>,
     new_hosts: Vec<NewHost>,
+    /// The sessions, where the next call is looked at.
+    sessions: Option<Sessions>,
 }
 
 impl Tally {
@@ -184,6 +190,11 @@ impl Tally {
             scratch: String::new(),
             splits: Vec::new(),
             new_hosts: Vec::new(),
+            sessions: plan
+                .signals
+                .iter()
+                .any(|signal| signal.name() == "next_call")
+                .then(|| Sessions::new(seed)),
             plan,
         }
     }
@@ -250,6 +261,7 @@ impl Tally {
         let signals = self.plan.signals.len();
         let mut route = RouteTally {
             identity,
+            label: key.label().into(),
             key,
             names: vec![NameTable::default(); signals],
             hashes: vec![Vec::new(); signals],
@@ -297,19 +309,55 @@ impl Tally {
 
     /// Counts an exchange whose route is known already.
     pub fn record_at(&mut self, place: RoutePlace, exchange: &Exchange<'_>) {
+        let version = self.count(place, exchange);
+        let (Some(version), Some(session), Some(sessions)) =
+            (version, exchange.session, &mut self.sessions)
+        else {
+            return;
+        };
+        if exchange.ending == Ending::InFlight {
+            return;
+        }
+        let last = sessions.follow(session, place, &version, &mut self.overflow.sessions);
+        let label = self
+            .routes
+            .get(place.slot as usize)
+            .map(|route| Rc::clone(&route.label));
+        if let (Some(last), Some(label)) = (last, label) {
+            self.count_next_call(&last, &label);
+        }
+    }
+
+    /// Charges a call, or the end of the session, to whatever served the one before.
+    fn count_next_call(&mut self, last: &LastCall, next: &str) {
+        if self.key(last.route).is_none() {
+            // The route before has given up its place meanwhile.
+            return;
+        }
+        let exchange = Exchange {
+            version: &last.version,
+            ending: Ending::InFlight,
+            next_call: Some(next),
+            ..Exchange::default()
+        };
+        self.count(last.route, &exchange);
+    }
+
+    /// Counts the tokens of an exchange and gives its version, if it is one that is counted.
+    fn count(&mut self, place: RoutePlace, exchange: &Exchange<'_>) -> Option<Rc<str>> {
         let Some(route) = self
             .routes
             .get_mut(place.slot as usize)
             .filter(|route| route.generation == place.generation)
         else {
             self.overflow.routes += 1;
-            return;
+            return None;
         };
         let signals = self.plan.signals.as_slice();
         let known = route
             .versions
             .iter()
-            .position(|known| known.version == exchange.version);
+            .position(|known| *known.version == *exchange.version);
         if known.is_none() && route.versions.len() < MAX_VERSIONS {
             route.versions.push(VersionTally::new(
                 &route.key.destination,
@@ -322,10 +370,10 @@ impl Tally {
         let Some(tally) = route
             .versions
             .get_mut(place)
-            .filter(|tally| tally.version == exchange.version)
+            .filter(|tally| *tally.version == *exchange.version)
         else {
             self.overflow.versions += 1;
-            return;
+            return None;
         };
         if exchange.ending != Ending::InFlight {
             tally.exchanges += 1;
@@ -366,6 +414,7 @@ impl Tally {
                 counts.add(code, 1);
             }
         }
+        Some(Rc::clone(&tally.version))
     }
 
     /// Whether the placebo needs to know the upstream host of this version's exchanges, or the
@@ -404,6 +453,10 @@ impl Tally {
 
     /// Hands over what was counted since the last call.
     pub fn take(&mut self) -> Delta {
+        let over = self.sessions.as_mut().map(Sessions::expire);
+        for last in over.into_iter().flatten() {
+            self.count_next_call(&last, next_call::NO_CALL);
+        }
         let mut delta = Delta {
             overflow: self.overflow,
             new_hosts: core::mem::take(&mut self.new_hosts),
@@ -421,7 +474,7 @@ impl Tally {
                     tally.exchanges > 0 || tally.counts.iter().any(|counts| !counts.is_empty())
                 })
                 .map(|tally| VersionDelta {
-                    version: tally.version.clone(),
+                    version: tally.version.as_ref().to_owned(),
                     exchanges: core::mem::take(&mut tally.exchanges),
                     counts: tally.counts.iter_mut().map(core::mem::take).collect(),
                     halves: tally
@@ -434,7 +487,7 @@ impl Tally {
                 // Versions come and go for weeks: one that is silent gives up its place.
                 route
                     .versions
-                    .retain(|tally| versions.iter().any(|seen| seen.version == tally.version));
+                    .retain(|tally| versions.iter().any(|seen| *seen.version == *tally.version));
             }
             if versions.is_empty() {
                 route.idle_ticks = route.idle_ticks.saturating_add(1);

@@ -124,7 +124,7 @@ fn a_slow_host_of_the_baseline_makes_the_placebo_speak() {
 fn unlucky(random: &mut Rng, candidate: bool, host: usize, client: u64) -> Exchange<'static> {
     let mut exchange = slow_host(random, candidate, host, client);
     if candidate {
-        exchange.duration_us = Some(if host % 2 == 0 {
+        exchange.duration_us = Some(if host.is_multiple_of(2) {
             random.u64(80_000..120_000)
         } else {
             random.u64(8_000..12_000)

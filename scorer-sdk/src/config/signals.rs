@@ -6,19 +6,23 @@ use super::plan::MAX_LIST;
 use super::raw::Config;
 use crate::delta::MAX_SIGNALS;
 use crate::signal::content_type::ContentType;
+use crate::signal::fan_out::FanOut;
 use crate::signal::header_names::HeaderNameSet;
 use crate::signal::latency::Latency;
+use crate::signal::next_call::NextCall;
 use crate::signal::outcome::Outcome;
 use crate::signal::request::{RequestHeaders, RequestSize};
 use crate::signal::size::Size;
 use crate::signal::{Question, Side, Signal};
 
-const SIGNAL_NAMES: [&str; 7] = [
+const SIGNAL_NAMES: [&str; 9] = [
     "outcome",
     "latency",
     "size",
     "content_type",
     "header_names",
+    "fan_out",
+    "next_call",
     "request_size",
     "request_headers",
 ];
@@ -84,12 +88,14 @@ pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals
             .map(|name| name.to_ascii_lowercase())
             .collect(),
     };
-    let built_in: [Box<dyn Signal>; 7] = [
+    let built_in: [Box<dyn Signal>; 9] = [
         Box::new(Outcome),
         Box::new(latency),
         Box::new(size),
         Box::new(ContentType),
         Box::new(header_names),
+        Box::new(FanOut),
+        Box::new(NextCall),
         Box::new(RequestSize),
         Box::new(RequestHeaders),
     ];
@@ -98,7 +104,10 @@ pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals
     let signals: Vec<Box<dyn Signal>> = built_in
         .into_iter()
         .chain(own)
-        .filter(|signal| raw.signals.get(signal.name()).copied().unwrap_or(true))
+        .filter(|signal| {
+            let default = signal.name() != "next_call" || raw.session.from.is_some();
+            raw.signals.get(signal.name()).copied().unwrap_or(default)
+        })
         .filter(|signal| !(guarded && signal.side() == Side::Request))
         .collect();
     if signals.is_empty() || signals.len() > MAX_SIGNALS {

@@ -40,9 +40,9 @@ impl Destination {
             POOLED_WEIGHT
         };
         let mut add = |route: Option<usize>, weight: f64, pairs: &[Pair]| {
-            for (question, ((_, asked), pair)) in plan.questions.iter().zip(pairs).enumerate() {
+            for (question, (part, pair)) in self.weights.iter().zip(pairs).enumerate() {
                 let evidence = WeightedEvidence {
-                    weight: weight * asked.weight,
+                    weight: weight * part,
                     log_evidence: pair.harm.log_evidence(),
                 };
                 shares.push((Place { route, question }, evidence));

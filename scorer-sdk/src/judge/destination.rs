@@ -24,6 +24,8 @@ const GONE_AFTER_MS: u64 = 600_000;
 const SEEN_BEFORE_CHOICE: u64 = 100;
 /// Exchanges of a new version before it takes the place of the candidate.
 const SEEN_BEFORE_CANDIDATE: u64 = 20;
+/// Part of its weight that a question keeps whose signal the baseline has not shown yet.
+const UNSEEN_WEIGHT: f64 = 0.1;
 /// Longest time for which judgement is held after the candidate's share has changed.
 const LONGEST_HOLD_MS: u64 = 60_000;
 
@@ -36,6 +38,8 @@ pub(super) struct Destination {
     pub(super) routes: Vec<Route>,
     /// Per question, the pair over all routes; none for a guard.
     pub(super) pooled: Vec<Pair>,
+    /// Per question, its part of the weight in this rollout.
+    pub(super) weights: Vec<f64>,
     pub(super) new_hosts: Vec<NewHost>,
     pub(super) placebo: Placebo,
     pub(super) mix: Mix,
@@ -265,6 +269,7 @@ impl Destination {
         }
         self.next_rank = self.routes.len() as u32;
         self.forfeited = 0.0;
+        self.weights = self.weights(plan);
         self.mix = Mix::default();
         self.pooled = match plan.reject.reference {
             Some(_) => Vec::new(),
@@ -274,6 +279,31 @@ impl Destination {
                 .map(|(_, question)| Pair::new(question))
                 .collect(),
         };
+    }
+
+    /// Gives out the weights of the questions, by what the baseline has shown before the candidate
+    /// came: a signal of which nothing is known, as where nobody reports fan-out, keeps a little.
+    fn weights(&self, plan: &Plan) -> Vec<f64> {
+        let known = |signal: usize| {
+            self.routes
+                .iter()
+                .any(|route| route.knows(Arm::Baseline, signal))
+        };
+        let nothing_known = !(0..plan.signals.len()).any(known);
+        let weights: Vec<f64> = plan
+            .questions
+            .iter()
+            .map(|(signal, question)| {
+                question.weight
+                    * if nothing_known || known(*signal) {
+                        1.0
+                    } else {
+                        UNSEEN_WEIGHT
+                    }
+            })
+            .collect();
+        let sum: f64 = weights.iter().sum();
+        weights.into_iter().map(|weight| weight / sum).collect()
     }
 
     /// Whether this tick's exchanges may be judged.
@@ -467,6 +497,8 @@ impl Destination {
         writer.text(&self.baseline);
         writer.u32(self.next_rank);
         writer.f64(self.forfeited);
+        writer.length(self.weights.len());
+        self.weights.iter().for_each(|weight| writer.f64(*weight));
         writer.length(self.versions.len());
         for version in &self.versions {
             writer.text(&version.name);
@@ -496,6 +528,9 @@ impl Destination {
             .clone_into(&mut destination.baseline);
         destination.next_rank = reader.u32()?;
         destination.forfeited = reader.f64()?.clamp(0.0, 1.0);
+        for _ in 0..reader.length(plan.questions.len())? {
+            destination.weights.push(reader.f64()?.clamp(0.0, 1.0));
+        }
         for _ in 0..reader.length(MAX_VERSIONS)? {
             destination.versions.push(Version {
                 name: reader.text(MAX_VERSION_BYTES)?.to_owned(),

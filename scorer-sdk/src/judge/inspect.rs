@@ -252,7 +252,7 @@ mod tests {
             .find(|pair| pair.category == "error")
             .unwrap();
         assert!(
-            error.evidence > 10.0 && error.odds_ratio > Some(5.0),
+            error.evidence > 4.6 && error.odds_ratio > Some(5.0),
             "{error:?}"
         );
         assert!((15.0..25.0).contains(&error.candidate.percent()));

@@ -28,7 +28,11 @@ impl Destination {
         else {
             return Vec::new();
         };
-        let (Some(rollout), Some(pair)) = (&self.rollout, self.pooled.get(number)) else {
+        let (Some(rollout), Some(pair), Some(part)) = (
+            &self.rollout,
+            self.pooled.get(number),
+            self.weights.get(number),
+        ) else {
             return Vec::new();
         };
         let [baseline, candidate] = rollout.exchanges.map(|count| count as f64);
@@ -45,7 +49,7 @@ impl Destination {
             });
         let rate = bad / all;
         // What the pair that holds most of the evidence lacks.
-        let missing = threshold - (POOLED_WEIGHT * question.weight).ln() + ALTERNATIVES.ln()
+        let missing = threshold - (POOLED_WEIGHT * part).ln() + ALTERNATIVES.ln()
             - pair.harm.log_evidence().max(0.0);
         ODDS_RATIOS
             .iter()

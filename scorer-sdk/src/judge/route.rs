@@ -167,6 +167,14 @@ impl Route {
             .fold(0.0, f64::max)
     }
 
+    /// Whether anything is known of an arm on a signal.
+    pub(super) fn knows(&self, arm: Arm, signal: usize) -> bool {
+        self.past
+            .get(arm as usize)
+            .and_then(|past| past.get(signal))
+            .is_some_and(|past| past.total() > 0.0)
+    }
+
     /// Decayed exchanges of the baseline.
     pub(super) fn baseline_weight(&self) -> f64 {
         self.weight(Arm::Baseline)

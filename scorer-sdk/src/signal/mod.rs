@@ -6,8 +6,10 @@
 //! [`crate::config::Plan::with_signals`].
 
 pub mod content_type;
+pub mod fan_out;
 pub mod header_names;
 pub mod latency;
+pub mod next_call;
 pub mod outcome;
 pub mod question;
 pub mod request;

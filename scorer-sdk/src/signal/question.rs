@@ -15,6 +15,8 @@ pub enum Rule {
     Outside(f64, f64),
     /// Less than this share of the baseline's exchanges had the token.
     Unusual(f64),
+    /// Not among the baseline's most usual tokens that together make up this share.
+    Unlike(f64),
     /// The token is a list of parts, separated by commas, and lacks one that at least this share of
     /// the baseline's exchanges had.
     Lost(f64),
@@ -88,6 +90,7 @@ impl Asked {
                     .map(|(code, _)| code)
                     .collect(),
             ),
+            Rule::Unlike(share) => Self::NotIn(most_usual(share, baseline)),
             Rule::Lost(presence) => {
                 let required = required(presence, baseline, names);
                 let lacking = names
@@ -126,6 +129,25 @@ impl Asked {
             },
         }
     }
+}
+
+/// The fewest codes that make up `share` of the baseline's exchanges, sorted.
+fn most_usual(share: f64, baseline: &DecayedCounts) -> Vec<u16> {
+    let goal = share * baseline.total();
+    let mut by_count: Vec<(u16, f32)> = baseline.iter().collect();
+    by_count.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let mut sum = 0.0;
+    let mut codes: Vec<u16> = by_count
+        .into_iter()
+        .take_while(|(_, count)| {
+            let more = sum < goal;
+            sum += f64::from(*count);
+            more
+        })
+        .map(|(code, _)| code)
+        .collect();
+    codes.sort_unstable();
+    codes
 }
 
 /// Parts that at least `presence` of the baseline's exchanges had.
@@ -214,6 +236,19 @@ mod tests {
         .unwrap();
         assert!(!asked.is_bad(full) && !asked.is_bad(more));
         assert!(asked.is_bad(less));
+    }
+
+    #[test]
+    fn what_is_not_among_the_most_usual_tokens_is_unlike() {
+        let asked = Asked::freeze(
+            &question(Rule::Unlike(0.5)),
+            &HeaderNameSet::default(),
+            &past(&[(1, 40.0), (2, 35.0), (3, 25.0)]),
+            &NameTable::default(),
+        )
+        .unwrap();
+        assert!(!asked.is_bad(1) && !asked.is_bad(2));
+        assert!(asked.is_bad(3) && asked.is_bad(OTHER));
     }
 
     #[test]

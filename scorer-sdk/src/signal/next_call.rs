@@ -1,0 +1,54 @@
+//! Next call: which route the same session asks for next, charged to the version that served the
+//! call before.
+//!
+//! A page that lost its link, or sends its users round in a circle, answers 200 in good time; what
+//! its users do next is not what stable's users do.
+
+use super::{NameHasher, Question, Rule, Signal, Token};
+use crate::facts::Exchange;
+
+/// What stands for the end of a session.
+pub const NO_CALL: &str = "(nothing)";
+
+/// The signal `next_call`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NextCall;
+
+impl Signal for NextCall {
+    fn name(&self) -> &'static str {
+        "next_call"
+    }
+
+    fn questions(&self) -> Vec<Question> {
+        vec![
+            Question {
+                name: "strayed",
+                rule: Rule::Unlike(0.5),
+                tolerance: 2.0,
+                weight: 0.03,
+                needs: 100.0,
+                bursty: false,
+                meaning: "are not followed by what most of the baseline's are followed by",
+            },
+            Question {
+                name: "unusual_next_call",
+                rule: Rule::Unusual(0.001),
+                tolerance: 2.0,
+                weight: 0.02,
+                needs: 200.0,
+                bursty: false,
+                meaning: "are followed by a call that hardly ever follows the baseline's",
+            },
+        ]
+    }
+
+    fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {
+        exchange
+            .next_call
+            .map(|next| Token::Name(hasher.hash(next)))
+    }
+
+    fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {
+        name.push_str(exchange.next_call.unwrap_or_default());
+    }
+}
