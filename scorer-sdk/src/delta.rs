@@ -3,6 +3,7 @@
 use crate::codec::{CodecError, Reader, Writer};
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
+use crate::shape::presence::Presence;
 use crate::sketch::{Counts, NameTable};
 use crate::split::MAX_HOSTS;
 use crate::tally::MAX_VERSIONS;
@@ -89,7 +90,7 @@ impl Overflow {
 }
 
 /// Counts of one version on one route.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct VersionDelta {
     /// Name of the version.
     pub version: String,
@@ -100,6 +101,8 @@ pub struct VersionDelta {
     /// Those of the two halves in which the version is split, in the same order; empty where it is
     /// not split. An exchange whose half is not known is in none.
     pub halves: [Vec<Counts>; 2],
+    /// The paths of the bodies that were looked at.
+    pub bodies: Presence,
 }
 
 /// A host that has no half yet.
@@ -114,7 +117,7 @@ pub struct NewHost {
 }
 
 /// Counts of one route.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RouteDelta {
     /// The route.
     pub key: RouteKey,
@@ -125,7 +128,7 @@ pub struct RouteDelta {
 }
 
 /// Counts of one worker between two ticks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Delta {
     /// Routes with traffic.
     pub routes: Vec<RouteDelta>,
@@ -172,6 +175,7 @@ impl Delta {
                     writer.length(half.len());
                     half.iter().for_each(|counts| counts.encode(writer));
                 }
+                version.bodies.encode(writer);
             }
         }
         writer.length(self.new_hosts.len());
@@ -211,6 +215,7 @@ impl Delta {
                         half.push(Counts::decode(reader)?);
                     }
                 }
+                version.bodies = Presence::decode(reader)?;
                 route.versions.push(version);
             }
             routes.push(route);

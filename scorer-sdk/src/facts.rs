@@ -1,5 +1,7 @@
 //! Facts: what one exchange looked like, without a host type, a clock or an allocation.
 
+use crate::shape::ShapeFacts;
+
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ending {
@@ -74,6 +76,8 @@ pub struct Exchange<'a> {
     /// The calls that the application made while it served this, as
     /// [`crate::signal::fan_out::describe`] writes them; `None` where nobody reported them.
     pub fan_out: Option<&'a str>,
+    /// The shape of the response body, where it was looked at.
+    pub body: Option<&'a ShapeFacts>,
     /// The route that the same session asked for next; only on its own, after everything else was
     /// counted.
     pub next_call: Option<&'a str>,

@@ -15,6 +15,7 @@ pub mod recording;
 pub mod reference;
 pub mod route;
 pub mod sessions;
+pub mod shape;
 pub mod signal;
 pub mod sketch;
 pub mod split;

@@ -8,6 +8,7 @@ use crate::delta::{Delta, NewHost, Overflow, RouteDelta, VersionDelta};
 use crate::facts::{Ending, Exchange};
 use crate::route::{PathTree, RouteKey, TemplateId};
 use crate::sessions::{LastCall, Sessions};
+use crate::shape::presence::Presence;
 use crate::signal::{NameHasher, Side, Token, next_call};
 use crate::sketch::{Counts, NameTable, names};
 use crate::split::{Half, MAX_HOSTS, Split, identity};
@@ -89,6 +90,7 @@ struct VersionTally {
     halves: [Vec<Counts>; 2],
     /// Its place among the splits.
     split: Option<usize>,
+    bodies: Presence,
 }
 
 impl VersionTally {
@@ -99,6 +101,7 @@ impl VersionTally {
             counts: vec![Counts::default(); signals],
             halves: [Vec::new(), Vec::new()],
             split: None,
+            bodies: Presence::default(),
         };
         tally.find_split(destination, splits);
         tally
@@ -167,6 +170,7 @@ pub struct Tally {
     new_hosts: Vec<NewHost>,
     /// The sessions, where the next call is looked at.
     sessions: Option<Sessions>,
+    looks_at_bodies: bool,
 }
 
 impl Tally {
@@ -190,6 +194,10 @@ impl Tally {
             scratch: String::new(),
             splits: Vec::new(),
             new_hosts: Vec::new(),
+            looks_at_bodies: plan
+                .signals
+                .iter()
+                .any(|signal| signal.name() == "body_shape"),
             sessions: plan
                 .signals
                 .iter()
@@ -378,6 +386,12 @@ impl Tally {
         if exchange.ending != Ending::InFlight {
             tally.exchanges += 1;
         }
+        if let Some(facts) = exchange.body
+            && self.looks_at_bodies
+            && exchange.status.is_some_and(|status| status < 400)
+        {
+            tally.bodies.record(facts);
+        }
         let half = tally
             .split
             .and_then(|place| self.splits.get(place))
@@ -481,6 +495,7 @@ impl Tally {
                         .halves
                         .each_mut()
                         .map(|half| half.iter_mut().map(core::mem::take).collect()),
+                    bodies: core::mem::take(&mut tally.bodies),
                 })
                 .collect();
             if route.versions.len() >= MAX_VERSIONS {

@@ -167,6 +167,8 @@ pub struct Difference {
     pub evidence: f64,
     /// Total variation distance between the two versions' tokens, 0 to 1.
     pub distance: f64,
+    /// Further words on what differs, such as the names of new paths.
+    pub detail: String,
 }
 
 /// A category in which two halves of the baseline differ, although they run the same version.

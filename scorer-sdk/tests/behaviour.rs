@@ -1,5 +1,5 @@
-//! What a version does beyond status and latency: the calls that it makes, and what its clients do
-//! next. All answers are 200, of one size, in the same time.
+//! What a version does beyond status and latency: the calls that it makes, what its clients do next,
+//! and what its answers look like. All answers are 200, of one size, in the same time.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const CONFIG: &str = r#"{"baseline": "v1", "candidate": "v2", "warm_up": "0s",
-    "session": {"from": "cookie", "name": "sid"}}"#;
+    "signals": {"fan_out": true}, "session": {"from": "cookie", "name": "sid"}}"#;
 
 /// A service whose requests come from `request`: given the candidate or not, and the client.
 struct World<F> {

@@ -13,4 +13,6 @@ mod signals;
 
 pub use error::ConfigError;
 pub use expected::Expected;
-pub use plan::{Mode, Plan, Probation, Reject, RejectPhase, Role, SessionSource, VersionSource};
+pub use plan::{
+    BodyPlan, Mode, Plan, Probation, Reject, RejectPhase, Role, SessionSource, VersionSource,
+};

@@ -3,7 +3,7 @@
 use super::ConfigError;
 use super::check::{duration, number, unknown, whole};
 use super::expected::{Expected, expected};
-use super::raw::{Config, ProbationSection};
+use super::raw::{Body, Config, ProbationSection};
 use super::signals::signals;
 use crate::delta::MAX_ROUTES;
 use crate::reference::Reference;
@@ -11,6 +11,7 @@ use crate::route::{Limits, PathConfig, RouteKey, TemplateSet};
 use crate::signal::{Question, Signal};
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the filter may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +95,17 @@ pub struct Reject {
     pub phase: RejectPhase,
 }
 
+/// Which response bodies are looked at, and how far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BodyPlan {
+    /// Media types in lower case; JSON and what is built on it when empty.
+    pub content_types: Vec<String>,
+    /// Share of the answers that are looked at.
+    pub sample: f64,
+    /// Bounds of each.
+    pub limits: Arc<crate::shape::Limits>,
+}
+
 /// What makes requests one session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionSource {
@@ -147,6 +159,8 @@ pub struct Plan {
     pub placebo: bool,
     /// What makes requests one session.
     pub session: SessionSource,
+    /// Which response bodies are looked at; `None` for none.
+    pub body: Option<BodyPlan>,
     /// Second chance after a verdict.
     pub probation: Option<Probation>,
     /// What a guard does.
@@ -242,6 +256,12 @@ impl Plan {
             expected: expected(&raw, &signals, &questions)?,
             placebo: raw.placebo.unwrap_or(true),
             session: session(&raw)?,
+            body: raw
+                .body
+                .as_ref()
+                .filter(|_| signals.iter().any(|signal| signal.name() == "body_shape"))
+                .map(body)
+                .transpose()?,
             max_routes: whole("routes.max", raw.routes.max, 100, 1..=MOST_ROUTES)? as usize,
             routes_by_name: raw.routes.by_name,
             signals,
@@ -323,6 +343,41 @@ fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError
         }
         other => Ok(other),
     }
+}
+
+fn body(raw: &Body) -> Result<BodyPlan, ConfigError> {
+    if raw.content_types.len().max(raw.masked_keys.len()) > MAX_LIST {
+        return Err(ConfigError::new(
+            "body",
+            format!("a list has more than {MAX_LIST} entries"),
+            "list fewer",
+        ));
+    }
+    let limits = crate::shape::Limits::default();
+    Ok(BodyPlan {
+        content_types: raw
+            .content_types
+            .iter()
+            .map(|media_type| media_type.to_ascii_lowercase())
+            .collect(),
+        sample: number(
+            "body.sample",
+            raw.sample,
+            1.0,
+            1e-4..=1.0,
+            "a share from 0.0001 to 1",
+        )?,
+        limits: Arc::new(crate::shape::Limits {
+            max_bytes: whole(
+                "body.max_bytes",
+                raw.max_bytes,
+                limits.max_bytes,
+                1..=16 * 1024 * 1024,
+            )?,
+            masks: crate::shape::Masks::new(&raw.masked_keys),
+            ..limits
+        }),
+    })
 }
 
 fn session(raw: &Config) -> Result<SessionSource, ConfigError> {

@@ -50,6 +50,8 @@ pub struct Config {
     pub placebo: Option<bool>,
     /// What makes requests one session.
     pub session: Session,
+    /// Which response bodies are looked at, and how far; none when missing.
+    pub body: Option<Body>,
     /// How routes are told apart.
     pub routes: Routes,
     /// What `steer` does.
@@ -103,6 +105,21 @@ pub struct ExpectedSection {
     pub category: Option<String>,
     /// The signal that may differ in any way, such as `header_names`.
     pub signal: Option<String>,
+}
+
+/// Which response bodies are looked at, and how far. Only key names and types are kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Body {
+    /// Media types; JSON and what is built on it when empty.
+    pub content_types: Vec<String>,
+    /// Share of the answers that are looked at.
+    pub sample: Option<f64>,
+    /// Bytes of a body that are looked at.
+    pub max_bytes: Option<u64>,
+    /// Keys that are data themselves: `alice`, `user-*`, or `users{*}` for all keys of the objects
+    /// under `users`.
+    pub masked_keys: Vec<String>,
 }
 
 /// What makes requests one session.

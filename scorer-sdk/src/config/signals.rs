@@ -5,6 +5,7 @@ use super::check::{duration, number, unknown};
 use super::plan::MAX_LIST;
 use super::raw::Config;
 use crate::delta::MAX_SIGNALS;
+use crate::signal::body_shape::BodyShape;
 use crate::signal::content_type::ContentType;
 use crate::signal::fan_out::FanOut;
 use crate::signal::header_names::HeaderNameSet;
@@ -15,12 +16,13 @@ use crate::signal::request::{RequestHeaders, RequestSize};
 use crate::signal::size::Size;
 use crate::signal::{Question, Side, Signal};
 
-const SIGNAL_NAMES: [&str; 9] = [
+const SIGNAL_NAMES: [&str; 10] = [
     "outcome",
     "latency",
     "size",
     "content_type",
     "header_names",
+    "body_shape",
     "fan_out",
     "next_call",
     "request_size",
@@ -88,12 +90,13 @@ pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals
             .map(|name| name.to_ascii_lowercase())
             .collect(),
     };
-    let built_in: [Box<dyn Signal>; 9] = [
+    let built_in: [Box<dyn Signal>; 10] = [
         Box::new(Outcome),
         Box::new(latency),
         Box::new(size),
         Box::new(ContentType),
         Box::new(header_names),
+        Box::new(BodyShape),
         Box::new(FanOut),
         Box::new(NextCall),
         Box::new(RequestSize),
@@ -105,7 +108,15 @@ pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals
         .into_iter()
         .chain(own)
         .filter(|signal| {
-            let default = signal.name() != "next_call" || raw.session.from.is_some();
+            let default = match signal.name() {
+                // Behind another proxy a connection is not one client's.
+                "next_call" => raw.session.from.is_some(),
+                // Bodies are looked at only where that is asked for.
+                "body_shape" => raw.body.is_some(),
+                // Somebody has to report it, and every response is asked for the report.
+                "fan_out" => false,
+                _ => true,
+            };
             raw.signals.get(signal.name()).copied().unwrap_or(default)
         })
         .filter(|signal| !(guarded && signal.side() == Side::Request))
@@ -126,6 +137,13 @@ pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals
                 .map(move |question| (place, question))
         })
         .collect();
+    if questions.is_empty() {
+        return Err(ConfigError::new(
+            "signals",
+            "nothing is left that could be worse",
+            "leave one on that looks at responses, such as `outcome`",
+        ));
+    }
     for (name, tolerance) in &raw.tolerance {
         let path = format!("tolerance.{name}");
         let tolerance = number(

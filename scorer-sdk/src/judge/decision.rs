@@ -1,5 +1,6 @@
 //! What a destination's evidence comes to: the verdict, its reasons, what to do.
 
+use super::body::is_path_question;
 use super::destination::Destination;
 use super::mix::Mix;
 use super::pair::Pair;
@@ -24,6 +25,8 @@ const SMALLEST_IMBALANCE: f64 = 0.05;
 pub(super) struct Place {
     pub(super) route: Option<usize>,
     pub(super) question: usize,
+    /// Its place among the pairs of the body's paths, where it is one of them.
+    pub(super) path: Option<usize>,
 }
 
 /// A pair's evidence with its weight.
@@ -45,13 +48,41 @@ impl Destination {
                     weight: weight * part,
                     log_evidence: pair.harm.log_evidence(),
                 };
-                shares.push((Place { route, question }, evidence));
+                let place = Place {
+                    route,
+                    question,
+                    path: None,
+                };
+                // Asked of paths, whose pairs have its weight.
+                let of_paths = plan
+                    .questions
+                    .get(question)
+                    .is_some_and(|(_, question)| is_path_question(question));
+                if !of_paths {
+                    shares.push((place, evidence));
+                }
             }
         };
         add(None, pooling, &self.pooled);
         for (place, route) in self.routes.iter().enumerate() {
             let weight = (1.0 - pooling) * route_weight(route.rank as usize);
             add(Some(place), weight, &route.pairs);
+        }
+        for (route_place, route) in self.routes.iter().enumerate() {
+            let weight = (1.0 - pooling) * route_weight(route.rank as usize);
+            for (path, found) in route.bodies.pairs.iter().enumerate() {
+                let part = self.weights.get(found.question).copied().unwrap_or(0.0);
+                let place = Place {
+                    route: Some(route_place),
+                    question: found.question,
+                    path: Some(path),
+                };
+                let evidence = WeightedEvidence {
+                    weight: weight * part * found.weight(),
+                    log_evidence: found.pair.harm.log_evidence(),
+                };
+                shares.push((place, evidence));
+            }
         }
         shares
     }
@@ -163,7 +194,11 @@ impl Destination {
             None => Some((RouteKey::all(&self.name), self.pooled.get(place.question)?)),
             Some(route) => {
                 let route = self.routes.get(route)?;
-                Some((route.key.clone(), route.pairs.get(place.question)?))
+                let pair = match place.path {
+                    Some(path) => &route.bodies.pairs.get(path)?.pair,
+                    None => route.pairs.get(place.question)?,
+                };
+                Some((route.key.clone(), pair))
             }
         }
     }
@@ -211,9 +246,17 @@ impl Destination {
                     route,
                     category: question.name,
                     meaning: question.meaning,
-                    detail: match at.route {
-                        Some(route) => self.routes.get(route)?.detail(plan, at.question),
-                        None => String::new(),
+                    detail: match (at.route, at.path) {
+                        (Some(route), Some(path)) => self
+                            .routes
+                            .get(route)?
+                            .bodies
+                            .pairs
+                            .get(path)?
+                            .detail
+                            .clone(),
+                        (Some(route), None) => self.routes.get(route)?.detail(plan, at.question),
+                        (None, _) => String::new(),
                     },
                     evidence: pair.harm.log_evidence(),
                     candidate: pair.candidate,
@@ -243,6 +286,7 @@ impl Destination {
                 signal: MIX,
                 evidence,
                 distance,
+                detail: String::new(),
             });
         }
         found.sort_by(|one, other| other.evidence.total_cmp(&one.evidence));
@@ -290,11 +334,16 @@ impl Destination {
                 }
                 let distance = route.distance(place, signal.as_ref());
                 if distance >= signal.smallest_change() {
+                    let detail = match signal.name() {
+                        "body_shape" => route.bodies.gained(),
+                        _ => String::new(),
+                    };
                     found.push(Difference {
                         route: route.key.clone(),
                         signal: signal.name(),
                         evidence: log_evidence,
                         distance,
+                        detail,
                     });
                 }
             }

@@ -1,5 +1,6 @@
 //! One destination: its versions, its routes, and the rollout that is on.
 
+use super::body::PathPair;
 use super::mix::Mix;
 use super::pair::Pair;
 use super::placebo::Placebo;
@@ -8,7 +9,7 @@ use super::route::{Arm, Judgement, Route, Verified};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
 use crate::delta::{MAX_ROUTES, MAX_VERSION_BYTES, NewHost, Overflow, RouteDelta, VersionDelta};
-use crate::evidence::route_weight;
+use crate::evidence::{WeightedEvidence, log_weighted_mean, route_weight};
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
 use crate::signal::outcome;
@@ -470,17 +471,41 @@ impl Destination {
     /// holds a pair back.
     pub(super) fn pair_evidence(&self, plan: &Plan) -> Vec<(&RouteKey, &str, &'static str, f64)> {
         let shares = self.shares(plan);
-        self.counting(plan, &shares)
+        let mut found = Vec::new();
+        let mut of_paths: Vec<(usize, usize, Vec<WeightedEvidence>)> = Vec::new();
+        for (place, share) in self.counting(plan, &shares) {
+            let Some(number) = place.route else { continue };
+            match place.path {
+                None => found.push((number, place.question, share.log_evidence)),
+                Some(path) => {
+                    let weight = self
+                        .routes
+                        .get(number)
+                        .and_then(|route| route.bodies.pairs.get(path))
+                        .map_or(0.0, PathPair::weight);
+                    let evidence = WeightedEvidence { weight, ..share };
+                    match of_paths
+                        .iter_mut()
+                        .find(|known| (known.0, known.1) == (number, place.question))
+                    {
+                        Some(known) => known.2.push(evidence),
+                        None => of_paths.push((number, place.question, vec![evidence])),
+                    }
+                }
+            }
+        }
+        // A category that is asked of many paths is one e-value: the mean over them.
+        found.extend(
+            of_paths
+                .into_iter()
+                .map(|(route, question, paths)| (route, question, log_weighted_mean(paths))),
+        );
+        found
             .into_iter()
-            .filter_map(|(place, share)| {
-                let route = self.routes.get(place.route?)?;
-                let (_, question) = plan.questions.get(place.question)?;
-                Some((
-                    &route.key,
-                    self.candidate(),
-                    question.name,
-                    share.log_evidence,
-                ))
+            .filter_map(|(route, question, evidence)| {
+                let (_, question) = plan.questions.get(question)?;
+                let key = &self.routes.get(route)?.key;
+                Some((key, self.candidate(), question.name, evidence))
             })
             .collect()
     }

@@ -3,6 +3,7 @@
 //! One judge is at work at a time, whoever holds the lease; its whole state goes through
 //! [`Judge::encode`], so that another can take over where it stopped.
 
+mod body;
 mod decision;
 mod destination;
 mod gathered;

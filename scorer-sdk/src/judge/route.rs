@@ -1,6 +1,7 @@
 //! One route of a destination: the past of both arms, the block that is being gathered, and the
 //! evidence.
 
+use super::body::Bodies;
 use super::gathered::{Gathered, LONGEST_BLOCK_TICKS};
 use super::pair::{JudgedBlock, Pair};
 use crate::codec::{CodecError, Reader, Writer};
@@ -91,6 +92,7 @@ pub(super) struct Route {
     /// Per question, whether a yes was declared.
     expected: Vec<bool>,
     pub(super) changes: Vec<ChangeTest>,
+    pub(super) bodies: Bodies,
 }
 
 impl Route {
@@ -111,6 +113,7 @@ impl Route {
             counted: vec![[0; 2]; plan.questions.len()],
             expected: Vec::new(),
             changes: Vec::new(),
+            bodies: Bodies::default(),
         };
         route.restart(plan);
         if let Some(reference) = &plan.reject.reference {
@@ -145,11 +148,13 @@ impl Route {
             .collect();
         self.changes = vec![ChangeTest::default(); plan.signals.len()];
         self.gathered = Gathered::new(plan.signals.len());
+        self.bodies.restart();
     }
 
     /// The candidate has become the baseline.
     pub(super) fn promote(&mut self) {
         self.past.reverse();
+        self.bodies.promote();
     }
 
     /// Per question, what was counted of baseline and candidate since the last call.
@@ -192,6 +197,9 @@ impl Route {
         {
             translate(counts, theirs, own, gathered);
         }
+        if let Some(bodies) = self.bodies.gathered.get_mut(arm as usize) {
+            bodies.merge(&version.bodies);
+        }
         if arm == Arm::Baseline {
             for (half, counts) in version.halves.iter().enumerate() {
                 let places = self.halves.side_mut(half).iter_mut();
@@ -230,6 +238,7 @@ impl Route {
             Judgement::Judge if complete => {
                 verified.candidate_exchanges += self.gathered.exchanges(Arm::Candidate as usize);
                 self.judge(plan, verified);
+                self.bodies.judge(plan, &self.expected);
                 self.judge_change(plan);
             }
             _ => {}
@@ -396,15 +405,16 @@ impl Route {
         let keep = plan
             .keep_per_tick()
             .powi(block.ticks.min(LONGEST_BLOCK_TICKS) as i32);
+        // What came seldom is not forgotten by time alone.
+        let keep = |total: f64| keep.max((LEAST_REMEMBERED / total.max(1.0)).min(1.0) as f32);
+        self.bodies.learn(keep);
         let guarded = plan.reject.reference.is_some();
         for (place, (past, counts)) in self.past.iter_mut().zip(&block.counts).enumerate() {
             if guarded && place == Arm::Baseline as usize {
                 continue;
             }
             for (past, counts) in past.iter_mut().zip(counts) {
-                // What came seldom is not forgotten by time alone.
-                let enough = (LEAST_REMEMBERED / past.total().max(1.0)).min(1.0) as f32;
-                past.decay_and_add(keep.max(enough), counts);
+                past.decay_and_add(keep(past.total()), counts);
             }
         }
     }
@@ -507,18 +517,21 @@ impl Route {
             (Rule::Outside(..), Asked::Outside(low, high)) => {
                 format!("outside {} to {}", signal.label(*low), signal.label(*high))
             }
-            (Rule::Lost(presence), _) => {
-                let needed = required(presence, baseline, names);
-                let lost: Vec<&str> = needed
+            (Rule::Lost(presence_needed), _) => {
+                let needed = required(presence_needed, baseline, names);
+                let lost: Vec<String> = needed
                     .iter()
-                    .filter(|part| {
-                        candidate.iter().any(|(code, _)| {
-                            names.name(code).is_some_and(|name| {
-                                !name.split(',').any(|present| present == part.as_str())
-                            })
+                    .filter_map(|part| {
+                        let [of_baseline, of_candidate] =
+                            [baseline, candidate].map(|past| presence(past, names, part));
+                        (of_candidate < of_baseline.min(presence_needed)).then(|| {
+                            format!(
+                                "{part} (in {:.0}% of the baseline's and {:.0}% of the candidate's)",
+                                100.0 * of_baseline,
+                                100.0 * of_candidate
+                            )
                         })
                     })
-                    .map(String::as_str)
                     .take(MAX_DETAILS)
                     .collect();
                 format!("missing: {}", lost.join(", "))
@@ -557,6 +570,7 @@ impl Route {
         self.halves.encode(writer);
         self.pairs.iter().for_each(|pair| pair.encode(writer));
         self.changes.iter().for_each(|change| change.encode(writer));
+        self.bodies.encode(writer);
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -583,6 +597,7 @@ impl Route {
         for change in &mut route.changes {
             *change = ChangeTest::decode(reader)?;
         }
+        route.bodies = Bodies::decode(plan, reader)?;
         Ok(route)
     }
 }
@@ -610,6 +625,20 @@ fn reference_rate(past: &DecayedCounts, asked: &Asked) -> (f64, Rate) {
             total: total as u64,
         },
     )
+}
+
+/// Share of the exchanges whose list has this part.
+fn presence(past: &DecayedCounts, names: &NameTable, part: &str) -> f64 {
+    let with: f64 = past
+        .iter()
+        .filter(|(code, _)| {
+            names
+                .name(*code)
+                .is_some_and(|name| name.split(',').any(|present| present == part))
+        })
+        .map(|(_, count)| f64::from(count))
+        .sum();
+    with / past.total().max(1.0)
 }
 
 /// How many of these exchanges are in the category.

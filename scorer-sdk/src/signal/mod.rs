@@ -5,6 +5,7 @@
 //! signal, all with the same anatomy; a user's own implements [`Signal`] and is handed to
 //! [`crate::config::Plan::with_signals`].
 
+pub mod body_shape;
 pub mod content_type;
 pub mod fan_out;
 pub mod header_names;

@@ -17,6 +17,8 @@ pub enum Rule {
     Unusual(f64),
     /// Not among the baseline's most usual tokens that together make up this share.
     Unlike(f64),
+    /// Asked of each path of the body and not of tokens.
+    Path,
     /// The token is a list of parts, separated by commas, and lacks one that at least this share of
     /// the baseline's exchanges had.
     Lost(f64),
@@ -90,6 +92,7 @@ impl Asked {
                     .map(|(code, _)| code)
                     .collect(),
             ),
+            Rule::Path => return None,
             Rule::Unlike(share) => Self::NotIn(most_usual(share, baseline)),
             Rule::Lost(presence) => {
                 let required = required(presence, baseline, names);

@@ -1,0 +1,9 @@
+// Runs a WASI program in node: the V8 that Envoy has, too. `node wasi.mjs program.wasm [arguments]`.
+import { readFile } from "node:fs/promises";
+import { WASI } from "node:wasi";
+
+const [program, ...rest] = process.argv.slice(2);
+const wasi = new WASI({ version: "preview1", args: [program, ...rest], preopens: { "/": "/" } });
+const module = await WebAssembly.compile(await readFile(program));
+const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
+process.exitCode = wasi.start(instance);

@@ -1,0 +1,261 @@
+//! The body's paths on one route: what the baseline's answers always have, and a pair for each path
+//! that fails.
+//!
+//! A block in which a requirement fails in neither arm says nothing, so that a pair is made when
+//! its requirement first fails. Weights by the order of appearance sum to at most 1.
+
+use super::pair::{JudgedBlock, Pair};
+use crate::codec::{CodecError, Reader, Writer};
+use crate::config::Plan;
+use crate::shape::Kind;
+use crate::shape::presence::{Held, Presence, Requirement};
+use crate::signal::body_shape::{HELD, NEEDS};
+use crate::signal::{Question, Rule};
+use crate::verdict::Rate;
+
+/// Most pairs of one route.
+const MAX_PAIRS: usize = 32;
+/// Most paths that are named as gained.
+const MAX_GAINED: usize = 4;
+/// Share of the baseline's answers below which a path counts as gained by the candidate.
+const GAINED: f64 = 0.001;
+/// Share of the candidate's answers in which a gained path has to be before it is named.
+const OFTEN: f64 = 0.05;
+
+/// The category of a requirement that fails.
+fn category(requirement: Requirement) -> &'static str {
+    match requirement {
+        Requirement::Present | Requirement::Everywhere => "lost_path",
+        Requirement::Only(_) => "changed_type",
+        Requirement::NotNull => "null_path",
+    }
+}
+
+/// A requirement of one path that has failed.
+#[derive(Debug, Clone)]
+pub(super) struct PathPair {
+    path: u64,
+    requirement: Requirement,
+    /// The number of its question, and its place among those of the same question.
+    pub(super) question: usize,
+    pub(super) rank: usize,
+    pub(super) pair: Pair,
+    /// What failed, for people.
+    pub(super) detail: String,
+}
+
+/// What the bodies of one route look like, per arm, and the paths that failed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bodies {
+    pub(super) gathered: [Presence; 2],
+    past: [Presence; 2],
+    pub(super) pairs: Vec<PathPair>,
+}
+
+impl Bodies {
+    /// Forgets evidence and the candidate's past.
+    pub(super) fn restart(&mut self) {
+        let [_, candidate] = &mut self.past;
+        *candidate = Presence::default();
+        self.gathered = [Presence::default(), Presence::default()];
+        self.pairs.clear();
+    }
+
+    pub(super) fn promote(&mut self) {
+        self.past.reverse();
+    }
+
+    /// Judges what was gathered. `expected` says whether a question was declared.
+    pub(super) fn judge(&mut self, plan: &Plan, expected: &[bool]) {
+        let [baseline, candidate] = &self.gathered;
+        let [known, _] = &self.past;
+        if baseline.is_empty() || candidate.is_empty() {
+            return;
+        }
+        for (path, requirement) in known.requirements(HELD, NEEDS) {
+            let held = |block: &Presence| block.count_as_known_to(known, path, requirement);
+            let (of_baseline, of_candidate) = (held(baseline), held(candidate));
+            let place = self
+                .pairs
+                .iter()
+                .position(|pair| pair.path == path && pair.requirement == requirement);
+            let place = match place {
+                Some(place) => place,
+                None if of_baseline.failed() + of_candidate.failed() < 0.5 => continue,
+                None => {
+                    let Some(pair) = PathPair::new(plan, known, &self.pairs, path, requirement)
+                        .filter(|pair| !expected.get(pair.question).copied().unwrap_or(false))
+                    else {
+                        continue;
+                    };
+                    self.pairs.push(pair);
+                    self.pairs.len() - 1
+                }
+            };
+            if let Some(found) = self.pairs.get_mut(place) {
+                let block = JudgedBlock::new(rate(of_candidate), rate(of_baseline));
+                found.pair.update(
+                    |odds_ratio| block.law.log_probability(odds_ratio),
+                    block.candidate,
+                    block.baseline,
+                );
+            }
+        }
+    }
+
+    /// Learns what was gathered, when `keep` of the past is kept.
+    pub(super) fn learn(&mut self, keep: impl Fn(f64) -> f32) {
+        for (past, block) in self.past.iter_mut().zip(&mut self.gathered) {
+            past.decay(keep(past.answers()));
+            past.merge(block);
+            *block = Presence::default();
+        }
+    }
+
+    /// Paths of the candidate that the baseline's answers hardly ever have.
+    pub(super) fn gained(&self) -> String {
+        let [baseline, candidate] = &self.past;
+        if baseline.answers() < NEEDS {
+            return String::new();
+        }
+        let mut paths: Vec<String> = Vec::new();
+        for path in candidate.gains(baseline, GAINED) {
+            let held = candidate.count(path, Requirement::Present);
+            if held.did >= OFTEN * held.could {
+                let mut text = String::new();
+                candidate.write_path(path, &mut text);
+                paths.push(text);
+            }
+        }
+        if paths.is_empty() {
+            return String::new();
+        }
+        paths.truncate(MAX_GAINED);
+        format!("new: {}", paths.join(", "))
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        for presence in self.gathered.iter().chain(&self.past) {
+            presence.encode(writer);
+        }
+        writer.length(self.pairs.len());
+        for pair in &self.pairs {
+            writer.u64(pair.path);
+            writer.u8(requirement_tag(pair.requirement));
+            writer.u16(pair.question as u16);
+            writer.u16(pair.rank as u16);
+            writer.text(&pair.detail);
+            pair.pair.encode(writer);
+        }
+    }
+
+    pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut bodies = Self::default();
+        for presence in bodies.gathered.iter_mut().chain(&mut bodies.past) {
+            *presence = Presence::decode(reader)?;
+        }
+        for _ in 0..reader.length(MAX_PAIRS)? {
+            let path = reader.u64()?;
+            let tag = reader.u8()?;
+            let requirement = requirement(tag).ok_or(CodecError::Unknown {
+                what: "requirement",
+                value: u64::from(tag),
+            })?;
+            let question = usize::from(reader.u16()?);
+            let rank = usize::from(reader.u16()?);
+            let detail = reader.text(MAX_DETAIL_BYTES)?.to_owned();
+            let (_, asked) = plan.questions.get(question).ok_or(CodecError::Unknown {
+                what: "question",
+                value: question as u64,
+            })?;
+            bodies.pairs.push(PathPair {
+                path,
+                requirement,
+                question,
+                rank,
+                pair: Pair::decode(reader, asked)?,
+                detail,
+            });
+        }
+        Ok(bodies)
+    }
+}
+
+/// Longest text on a path, in bytes: many keys of the longest kind.
+const MAX_DETAIL_BYTES: usize = 4 * 1024;
+
+impl PathPair {
+    /// A pair for a requirement that fails for the first time; `None` where there is no room.
+    fn new(
+        plan: &Plan,
+        known: &Presence,
+        pairs: &[Self],
+        path: u64,
+        requirement: Requirement,
+    ) -> Option<Self> {
+        if pairs.len() >= MAX_PAIRS {
+            return None;
+        }
+        let name = category(requirement);
+        let (question, (_, asked)) = plan
+            .questions
+            .iter()
+            .enumerate()
+            .find(|(_, (_, asked))| is_path_question(asked) && asked.name == name)?;
+        let mut detail = String::new();
+        known.describe(path, requirement, &mut detail);
+        let cut = detail.floor_char_boundary(MAX_DETAIL_BYTES);
+        detail.truncate(cut);
+        Some(Self {
+            path,
+            requirement,
+            question,
+            rank: pairs
+                .iter()
+                .filter(|pair| pair.question == question)
+                .count(),
+            pair: Pair::new(asked),
+            detail,
+        })
+    }
+
+    /// Its part of the weight of its question on its route: 1/(n(n+1)).
+    pub(super) fn weight(&self) -> f64 {
+        let n = (self.rank + 1) as f64;
+        1.0 / (n * (n + 1.0))
+    }
+}
+
+/// Whether a question is asked of paths and not of tokens.
+pub(super) fn is_path_question(question: &Question) -> bool {
+    matches!(question.rule, Rule::Path)
+}
+
+/// Answers in which a requirement failed, of those in which it could hold.
+fn rate(held: Held) -> Rate {
+    Rate {
+        inside: held.failed().round() as u64,
+        total: held.could.round() as u64,
+    }
+}
+
+fn requirement_tag(requirement: Requirement) -> u8 {
+    match requirement {
+        Requirement::Present => 0,
+        Requirement::Everywhere => 1,
+        Requirement::NotNull => 2,
+        Requirement::Only(kind) => 3 + kind as u8,
+    }
+}
+
+fn requirement(tag: u8) -> Option<Requirement> {
+    match tag {
+        0 => Some(Requirement::Present),
+        1 => Some(Requirement::Everywhere),
+        2 => Some(Requirement::NotNull),
+        _ => Kind::ALL
+            .into_iter()
+            .find(|kind| 3 + *kind as u8 == tag)
+            .map(Requirement::Only),
+    }
+}

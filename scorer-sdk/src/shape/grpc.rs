@@ -1,0 +1,130 @@
+//! gRPC bodies: how many messages, and how large.
+//!
+//! Each message has a prefix of five bytes: one for flags, of which the lowest says that it is
+//! compressed, and four for its length, most significant first (gRPC over HTTP/2, section
+//! "Length-Prefixed-Message").
+
+/// What a body of gRPC messages looked like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GrpcFacts {
+    /// Messages whose prefix was complete.
+    pub messages: u64,
+    /// Bytes of all messages by their prefixes, without those.
+    pub bytes: u64,
+    /// Bytes of the largest message.
+    pub largest: u32,
+    /// Messages that are compressed.
+    pub compressed: u64,
+    /// Whether the body ends in the middle of a message or has flags that gRPC does not know.
+    pub malformed: bool,
+}
+
+/// Counts the messages of one body as its chunks pass.
+#[derive(Debug, Clone, Default)]
+pub struct GrpcFrames {
+    facts: GrpcFacts,
+    prefix: [u8; 5],
+    /// Bytes of the prefix that are there.
+    prefixed: usize,
+    /// Bytes of the message that are missing.
+    missing: usize,
+}
+
+impl GrpcFrames {
+    /// Before the first byte.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Goes on with the next chunk.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        let mut rest = chunk;
+        while !self.facts.malformed {
+            let passed = rest.len().min(self.missing);
+            rest = rest.get(passed..).unwrap_or_default();
+            self.missing -= passed;
+            let Some((byte, tail)) = rest.split_first() else {
+                return;
+            };
+            rest = tail;
+            if let Some(place) = self.prefix.get_mut(self.prefixed) {
+                *place = *byte;
+                self.prefixed += 1;
+            }
+            if self.prefixed == self.prefix.len() {
+                self.begin();
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        let [flags, a, b, c, d] = self.prefix;
+        if flags > 1 {
+            self.facts.malformed = true;
+            return;
+        }
+        let length = u32::from_be_bytes([a, b, c, d]);
+        self.facts.messages += 1;
+        self.facts.bytes += u64::from(length);
+        self.facts.largest = self.facts.largest.max(length);
+        self.facts.compressed += u64::from(flags);
+        (self.prefixed, self.missing) = (0, length as usize);
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn finish(self) -> GrpcFacts {
+        let complete = self.prefixed == 0 && self.missing == 0;
+        GrpcFacts {
+            malformed: self.facts.malformed || !complete,
+            ..self.facts
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(lengths: &[u32]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (number, length) in (0u8..).zip(lengths) {
+            body.push(number % 2);
+            body.extend(length.to_be_bytes());
+            body.extend(std::iter::repeat_n(0xff, *length as usize));
+        }
+        body
+    }
+
+    #[test]
+    fn messages_are_counted_whatever_the_chunks() {
+        let body = body(&[0, 5, 300, 0, 1]);
+        let expected = GrpcFacts {
+            messages: 5,
+            bytes: 306,
+            largest: 300,
+            compressed: 2,
+            malformed: false,
+        };
+        for size in 1..=body.len() {
+            let mut frames = GrpcFrames::new();
+            body.chunks(size).for_each(|chunk| frames.feed(chunk));
+            assert_eq!(frames.finish(), expected, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn a_body_cut_anywhere_inside_a_message_is_malformed() {
+        let body = body(&[3, 4]);
+        for cut in 0..=body.len() {
+            let mut frames = GrpcFrames::new();
+            frames.feed(&body[..cut]);
+            let whole = [0, 8, 17].contains(&cut);
+            assert_eq!(frames.finish().malformed, !whole, "{cut}");
+        }
+        let mut frames = GrpcFrames::new();
+        frames.feed(b"{\"error\":1}");
+        assert!(frames.finish().malformed);
+    }
+}
