@@ -19,7 +19,7 @@ use scorer_sdk::delta::Delta;
 use std::collections::VecDeque;
 
 /// Version of all layouts here; part of every key.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Most workers; Envoy starts one per hardware thread.
 const MAX_WORKERS: usize = 256;
 /// Deltas that may wait for an acknowledgement; then the tally keeps counting by itself.

@@ -2,8 +2,11 @@
 
 use core::time::Duration;
 
+/// A header: its name in lower case, and its value.
+pub type Header = (String, Vec<u8>);
+
 /// A header map as the proxy hands it over.
-pub type Headers = Vec<(String, Vec<u8>)>;
+pub type Headers = Vec<Header>;
 
 /// How loud a log line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +55,17 @@ pub trait Host {
     fn remove_request_header(&self, name: &str);
     /// Sets a response header.
     fn set_response_header(&self, name: &str, value: &str);
+    /// Removes a response header; only in the response's headers phase.
+    fn remove_response_header(&self, name: &str);
     /// Answers in the application's place: 503, or UNAVAILABLE for gRPC.
     fn refuse(&self, header: &str, reason: &str, grpc: bool);
 
     /// A property of the stream or the proxy.
     fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+    /// A property that is a whole number.
+    fn number(&self, path: &[&str]) -> Option<u64> {
+        self.property(path)?.try_into().ok().map(u64::from_le_bytes)
+    }
     /// Leaves a value in the stream's filter state, where access logs find it.
     fn set_property(&self, path: &[&str], value: &[u8]);
     /// Makes further calls concern another stream of this worker; whether it exists.

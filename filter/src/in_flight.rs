@@ -20,6 +20,8 @@ pub struct InFlight {
     pub method: String,
     /// Request path.
     pub path: String,
+    /// Stands for the session, where a header tells it.
+    pub session: Option<u64>,
 }
 
 /// All exchanges in flight of one worker.
@@ -80,6 +82,7 @@ mod tests {
             not_before_us: 0,
             method: String::new(),
             path: String::new(),
+            session: None,
         };
         let mut table = Table::default();
         let places: Vec<u32> = (0..MAX_IN_FLIGHT as u32)

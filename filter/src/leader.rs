@@ -58,9 +58,31 @@ struct Held {
     number: u64,
 }
 
-/// Destination, candidate, verdict, whether it differs, whether the baseline fails: what the log has
-/// been told.
-type Told = (String, String, Verdict, bool, bool);
+/// What the log has been told of a candidate.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    destination: String,
+    candidate: String,
+    verdict: Verdict,
+    differs: bool,
+    baseline_failing: bool,
+    held_by_placebo: bool,
+    unbalanced: bool,
+}
+
+impl Told {
+    fn new(decision: &Decision) -> Self {
+        Self {
+            destination: decision.destination.clone(),
+            candidate: decision.candidate.clone(),
+            verdict: decision.verdict,
+            differs: decision.differs(),
+            baseline_failing: decision.baseline_failing,
+            held_by_placebo: decision.held_by_placebo,
+            unbalanced: !decision.balance.is_empty(),
+        }
+    }
+}
 
 /// Folds, when it holds the lease.
 pub struct Leader {
@@ -72,6 +94,8 @@ pub struct Leader {
     role: &'static str,
     metrics: Metrics,
     last_verdicts: Vec<Told>,
+    /// Destinations of whose placebo the log has been told.
+    uneven: Vec<String>,
 }
 
 impl Leader {
@@ -93,6 +117,7 @@ impl Leader {
             configured_ms: configured.as_millis() as u64,
             held: None,
             last_verdicts: Vec::new(),
+            uneven: Vec::new(),
         }
     }
 
@@ -201,8 +226,10 @@ impl Leader {
             acknowledged: held.acknowledged.clone(),
             directives: decisions.iter().map(Directive::new).collect(),
             cuts: held.judge.slow_cuts(),
+            splits: held.judge.splits(),
         };
         host.swap_shared(&self.keys.verdict(), &publication.encode(), None);
+        self.tell_placebo(host, &decisions);
         self.tell(host, &decisions);
         self.metrics.publish(
             host,
@@ -217,35 +244,51 @@ impl Leader {
         );
     }
 
-    /// Says in the log when a verdict has changed.
+    /// Says in the log when a baseline begins to differ from itself.
+    fn tell_placebo(&mut self, host: &impl Host, decisions: &[Decision]) {
+        let findings = decisions
+            .iter()
+            .filter_map(|decision| Some((decision, decision.placebo.first()?)));
+        let mut uneven = Vec::new();
+        for (decision, finding) in findings {
+            if !self.uneven.contains(&decision.destination) {
+                let text = format!(
+                    "serin: {}: {}; a candidate has to differ by more",
+                    decision.destination,
+                    finding.sentence(&decision.baseline)
+                );
+                host.log(Level::Warn, &text);
+            }
+            uneven.push(decision.destination.clone());
+        }
+        self.uneven = uneven;
+    }
+
+    /// Says in the log when a verdict has changed, or what limits it.
     fn tell(&mut self, host: &impl Host, decisions: &[Decision]) {
-        let verdicts: Vec<Told> = decisions
+        let mut told = Vec::new();
+        for decision in decisions
             .iter()
             .filter(|decision| !decision.candidate.is_empty())
-            .map(|decision| {
-                (
-                    decision.destination.clone(),
-                    decision.candidate.clone(),
-                    decision.verdict,
-                    decision.differs(),
-                    decision.baseline_failing,
-                )
-            })
-            .collect();
-        for (now, decision) in verdicts.iter().zip(
-            decisions
-                .iter()
-                .filter(|decision| !decision.candidate.is_empty()),
-        ) {
-            if self.last_verdicts.contains(now) {
+        {
+            let now = Told::new(decision);
+            let known = self.last_verdicts.contains(&now);
+            told.push(now);
+            if known {
                 continue;
             }
             let level = match decision.verdict {
                 Verdict::Anomalous => Level::Warn,
+                _ if decision.held_by_placebo || !decision.balance.is_empty() => Level::Warn,
                 _ => Level::Info,
             };
             let failing = if decision.baseline_failing && decision.verdict == Verdict::Anomalous {
                 "; nothing is steered, for the baseline fails itself"
+            } else {
+                ""
+            };
+            let held = if decision.held_by_placebo && decision.placebo.is_empty() {
+                "; held back, for two halves of the baseline seem to differ as much"
             } else {
                 ""
             };
@@ -259,7 +302,7 @@ impl Leader {
                 None => String::new(),
             };
             let text = format!(
-                "serin: {} {} is {}: {}{differs}{failing}",
+                "serin: {} {} is {}: {}{held}{differs}{failing}",
                 decision.destination,
                 decision.candidate,
                 decision.verdict,
@@ -267,7 +310,7 @@ impl Leader {
             );
             host.log(level, &text);
         }
-        self.last_verdicts = verdicts;
+        self.last_verdicts = told;
     }
 }
 

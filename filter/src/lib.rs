@@ -12,6 +12,8 @@ pub mod host;
 pub mod in_flight;
 pub mod leader;
 pub mod metrics;
+pub mod name_sets;
+pub mod origin;
 pub mod proxy_host;
 pub mod publication;
 pub mod request;

@@ -24,6 +24,8 @@ pub struct Metrics {
     refused: u64,
     /// Destinations and candidates whose gauges are set.
     candidates: Vec<(String, String)>,
+    /// Number of the last time that findings were published.
+    round: u64,
 }
 
 /// What the leader publishes beside verdicts.
@@ -50,6 +52,18 @@ enum Room {
 struct Series {
     id: u32,
     last: Option<u64>,
+    /// When it last was among the findings; `None` for every other metric.
+    round: Option<u64>,
+}
+
+impl Series {
+    /// Sets a gauge, if its value has changed.
+    fn set(&mut self, host: &impl Host, value: u64) {
+        if self.last != Some(value) {
+            host.set_metric(self.id, value);
+            self.last = Some(value);
+        }
+    }
 }
 
 /// The full name of a metric with its labels.
@@ -77,6 +91,11 @@ pub fn name(metric: &str, labels: &[(&str, &str)]) -> String {
     text
 }
 
+/// A number in thousandths, 0 where it is negative: metrics are whole numbers.
+fn thousandths(value: f64) -> u64 {
+    (value.max(0.0) * 1_000.0) as u64
+}
+
 fn label(value: &str) -> &str {
     let mut end = value.len().min(MAX_LABEL_BYTES);
     while !value.is_char_boundary(end) {
@@ -94,6 +113,7 @@ impl Metrics {
             limit,
             refused: 0,
             candidates: Vec::new(),
+            round: 0,
         }
     }
 
@@ -110,7 +130,12 @@ impl Metrics {
                 return None;
             }
             let id = host.define_metric(kind, &name);
-            self.known.insert(name.clone(), Series { id, last: None });
+            let series = Series {
+                id,
+                last: None,
+                round: None,
+            };
+            self.known.insert(name.clone(), series);
         }
         self.known.get_mut(&name)
     }
@@ -125,7 +150,6 @@ impl Metrics {
         }
     }
 
-    /// Sets a gauge, if its value has changed.
     fn set(
         &mut self,
         host: &impl Host,
@@ -134,11 +158,8 @@ impl Metrics {
         labels: &[(&str, &str)],
         value: u64,
     ) {
-        if let Some(series) = self.series(host, Kind::Gauge, room, name(metric, labels))
-            && series.last != Some(value)
-        {
-            host.set_metric(series.id, value);
-            series.last = Some(value);
+        if let Some(series) = self.series(host, Kind::Gauge, room, name(metric, labels)) {
+            series.set(host, value);
         }
     }
 
@@ -197,7 +218,48 @@ impl Metrics {
             &role,
             judge.folded(),
         );
+        self.round += 1;
+        self.publish_evidence(host, judge);
+        self.publish_limits(host, judge, decisions);
+        self.silence(host);
+        // Last, so that who sees an alarm finds what it is about.
         self.publish_decisions(host, decisions);
+        self.count(
+            host,
+            "serin_overflow_total",
+            &[("table", "damaged")],
+            damaged,
+        );
+        self.count_refused(host);
+    }
+
+    /// Sets a gauge that falls to 0 when it is not among the findings any more.
+    fn find(
+        &mut self,
+        host: &impl Host,
+        room: Room,
+        metric: &str,
+        labels: &[(&str, &str)],
+        value: u64,
+    ) {
+        let round = self.round;
+        if let Some(series) = self.series(host, Kind::Gauge, room, name(metric, labels)) {
+            series.set(host, value);
+            series.round = Some(round);
+        }
+    }
+
+    /// A candidate that was replaced, or a finding that is gone, leaves nothing behind that still
+    /// speaks.
+    fn silence(&mut self, host: &impl Host) {
+        for series in self.known.values_mut() {
+            if series.round.is_some_and(|last| last != self.round) {
+                series.set(host, 0);
+            }
+        }
+    }
+
+    fn publish_evidence(&mut self, host: &impl Host, judge: &Judge) {
         for (route, candidate, category, evidence) in judge.pair_evidence() {
             if evidence == 0.0 || candidate.is_empty() {
                 continue;
@@ -209,30 +271,59 @@ impl Metrics {
                 ("version", label(candidate)),
                 ("category", category),
             ];
-            let millinats = (evidence * 1_000.0) as i64;
-            let (speaks_for, against) = (millinats.max(0) as u64, (-millinats).max(0) as u64);
-            self.set(
-                host,
-                Room::Capped,
-                "serin_evidence_for",
-                &labels,
-                speaks_for,
-            );
-            self.set(
-                host,
-                Room::Capped,
-                "serin_evidence_against",
-                &labels,
-                against,
-            );
+            for (metric, evidence) in [
+                ("serin_evidence_for", evidence),
+                ("serin_evidence_against", -evidence),
+            ] {
+                self.find(host, Room::Capped, metric, &labels, thousandths(evidence));
+            }
         }
-        self.count(
-            host,
-            "serin_overflow_total",
-            &[("table", "damaged")],
-            damaged,
-        );
-        self.count_refused(host);
+    }
+
+    /// What limits the comparison: the placebo, the balance, and the traffic that is missing.
+    fn publish_limits(&mut self, host: &impl Host, judge: &Judge, decisions: &[Decision]) {
+        for (destination, category, evidence) in judge.placebo_evidence() {
+            let labels = [("destination", label(destination)), ("category", category)];
+            if evidence > 0.0 {
+                let evidence = thousandths(evidence);
+                self.find(host, Room::Capped, "serin_placebo", &labels, evidence);
+            }
+        }
+        for decision in decisions {
+            let destination = ("destination", label(&decision.destination));
+            for finding in &decision.placebo {
+                let labels = [destination, ("category", finding.category)];
+                let ratio = thousandths(finding.odds_ratio.unwrap_or_default());
+                self.find(
+                    host,
+                    Room::Capped,
+                    "serin_placebo_odds_ratio",
+                    &labels,
+                    ratio,
+                );
+            }
+            // The strongest comes first, and one series of a signal stands for all its routes.
+            for unlike in decision.balance.iter().rev() {
+                let labels = [destination, ("signal", unlike.signal)];
+                let evidence = thousandths(unlike.evidence);
+                self.find(host, Room::Capped, "serin_balance", &labels, evidence);
+            }
+            for needed in &decision.needed {
+                let size = needed.odds_ratio.to_string();
+                let labels = [
+                    destination,
+                    ("version", label(&decision.candidate)),
+                    ("odds_ratio", size.as_str()),
+                ];
+                self.find(
+                    host,
+                    Room::Kept,
+                    "serin_requests_needed",
+                    &labels,
+                    needed.requests,
+                );
+            }
+        }
     }
 
     fn publish_decisions(&mut self, host: &impl Host, decisions: &[Decision]) {
@@ -265,17 +356,19 @@ impl Metrics {
             ("destination", label(&decision.destination)),
             ("version", label(&decision.candidate)),
         ];
-        let millinats = |nats: f64| (nats.max(0.0) * 1_000.0) as u64;
         for (metric, value) in [
             ("serin_verdict", u64::from(decision.verdict.number())),
-            ("serin_rollout_evidence", millinats(decision.evidence)),
-            ("serin_rollout_threshold", millinats(decision.threshold)),
+            ("serin_rollout_evidence", thousandths(decision.evidence)),
+            ("serin_rollout_threshold", thousandths(decision.threshold)),
             ("serin_differs", u64::from(decision.differs())),
             ("serin_judged_exchanges", decision.judged_exchanges),
             (
                 "serin_baseline_failing",
                 u64::from(decision.baseline_failing),
             ),
+            ("serin_held_by_placebo", u64::from(decision.held_by_placebo)),
+            ("serin_unbalanced", u64::from(!decision.balance.is_empty())),
+            ("serin_warming_up", u64::from(decision.warming_up)),
         ] {
             self.set(host, Room::Kept, metric, &labels, value);
         }

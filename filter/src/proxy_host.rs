@@ -69,6 +69,10 @@ impl Host for ProxyHost {
         let _ = hostcalls::set_map_value(MapType::HttpResponseHeaders, name, Some(value));
     }
 
+    fn remove_response_header(&self, name: &str) {
+        let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name);
+    }
+
     fn refuse(&self, header: &str, reason: &str, grpc: bool) {
         if grpc {
             let _ = hostcalls::send_grpc_response(

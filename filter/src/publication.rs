@@ -1,10 +1,11 @@
 //! What whoever folds tells everybody: who was folded how far, what to do with each destination,
-//! and from when on a request in flight is slow.
+//! from when on a request in flight is slow, and how baselines are split in halves.
 
 use crate::board::{Acknowledged, decode_acknowledged, encode_acknowledged};
 use scorer_sdk::codec::{CodecError, Reader, Writer};
 use scorer_sdk::delta::MAX_VERSION_BYTES;
 use scorer_sdk::route::RouteKey;
+use scorer_sdk::split::Split;
 use scorer_sdk::verdict::{Decision, Verdict};
 
 const MAX_DESTINATIONS: usize = 256;
@@ -43,6 +44,8 @@ pub struct Publication {
     pub directives: Vec<Directive>,
     /// Per route, the microseconds in flight from which on an exchange is slow.
     pub cuts: Vec<(RouteKey, u64)>,
+    /// How baselines are split for the placebo.
+    pub splits: Vec<Split>,
 }
 
 impl Directive {
@@ -125,6 +128,10 @@ impl Publication {
             route.encode(&mut writer);
             writer.u64(*cut);
         }
+        writer.length(self.splits.len());
+        self.splits
+            .iter()
+            .for_each(|split| split.encode(&mut writer));
         writer.into_bytes()
     }
 
@@ -151,6 +158,9 @@ impl Publication {
         for _ in 0..reader.length(MAX_CUTS)? {
             let route = RouteKey::decode(&mut reader)?;
             publication.cuts.push((route, reader.u64()?));
+        }
+        for _ in 0..reader.length(MAX_DESTINATIONS)? {
+            publication.splits.push(Split::decode(&mut reader)?);
         }
         reader.finish()?;
         Ok(publication)

@@ -1,6 +1,11 @@
 //! What is kept of a request from its headers.
 
-use crate::host::Headers;
+use crate::host::{Header, Headers};
+use crate::name_sets::{NameSet, NameSets};
+use crate::origin::session;
+use scorer_sdk::config::Plan;
+use scorer_sdk::signal::{NameHasher, Side};
+use std::rc::Rc;
 
 /// Prefix of the headers that belong to Serin: those that come from outside are removed.
 pub const OWN_PREFIX: &str = "x-serin-";
@@ -22,27 +27,63 @@ pub struct Request {
     pub left_alone: bool,
     /// Names of the headers that only Serin may set.
     pub forged: Vec<String>,
+    /// Announced length of the body.
+    pub bytes: Option<u64>,
+    /// Stands for the session, where a header tells it.
+    pub session: Option<u64>,
+    /// Names of the headers that tell of the client, where a signal looks at the request.
+    pub names: Option<Rc<NameSet>>,
 }
 
-impl Request {
+/// Reads requests: knows what the plan wants of them.
+pub struct Reader {
+    /// The sets of names seen so far; `None` where no signal looks at the request.
+    names: Option<NameSets>,
+}
+
+impl Reader {
+    /// A reader under a plan.
+    #[must_use]
+    pub fn new(plan: &Plan, hasher: NameHasher) -> Self {
+        let looked_at = plan
+            .signals
+            .iter()
+            .any(|signal| signal.side() == Side::Request);
+        Self {
+            names: looked_at.then(|| NameSets::new(hasher)),
+        }
+    }
+
     /// Reads the headers.
     #[must_use]
-    pub fn read(headers: Headers) -> Self {
-        let mut request = Self::default();
-        for (name, value) in headers {
-            match name.as_str() {
-                ":method" => request.method = text(value),
-                ":path" => request.path = text(value),
-                ":authority" => request.left_alone |= is_mirrored(&value),
-                "upgrade" => request.left_alone = true,
-                "content-type" => request.grpc = is_grpc(&value),
-                "x-envoy-attempt-count" => request.attempt = text(value).parse().ok(),
-                _ if name.starts_with(OWN_PREFIX) => request.forged.push(name),
-                _ => {}
-            }
+    pub fn read(&mut self, plan: &Plan, headers: Headers) -> Request {
+        let mut request = Request {
+            names: self.names.as_mut().map(|names| names.of(&headers)),
+            ..Request::default()
+        };
+        for header in headers {
+            request.add(plan, header);
         }
         request.left_alone |= request.method == "CONNECT";
         request
+    }
+}
+
+impl Request {
+    fn add(&mut self, plan: &Plan, header: Header) {
+        self.session = self.session.or_else(|| session(plan, &header));
+        let (name, value) = header;
+        match name.as_str() {
+            ":method" => self.method = text(value),
+            ":path" => self.path = text(value),
+            ":authority" => self.left_alone |= is_mirrored(&value),
+            "upgrade" => self.left_alone = true,
+            "content-type" => self.grpc = is_grpc(&value),
+            "content-length" => self.bytes = text(value).parse().ok(),
+            "x-envoy-attempt-count" => self.attempt = text(value).parse().ok(),
+            _ if name.starts_with(OWN_PREFIX) => self.forged.push(name),
+            _ => {}
+        }
     }
 
     /// Whether the method is safe (RFC 9110, 9.2.1): asking again does no harm.
@@ -79,12 +120,17 @@ mod tests {
     use super::*;
 
     fn read(headers: &[(&str, &str)]) -> Request {
-        Request::read(
+        read_bytes(
             headers
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
                 .collect(),
         )
+    }
+
+    fn read_bytes(headers: Headers) -> Request {
+        let plan = Plan::from_json("{}").unwrap();
+        Reader::new(&plan, NameHasher::new(1)).read(&plan, headers)
     }
 
     #[test]
@@ -108,8 +154,8 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_do_no_harm() {
         let headers = vec![(":path".to_owned(), vec![b'/', 0xff, 0xfe])];
-        assert!(Request::read(headers).path.starts_with('/'));
+        assert!(read_bytes(headers).path.starts_with('/'));
         let long = vec![(":path".to_owned(), vec![b'a'; 1 << 20])];
-        assert_eq!(Request::read(long).path.len(), MAX_PATH_BYTES);
+        assert_eq!(read_bytes(long).path.len(), MAX_PATH_BYTES);
     }
 }

@@ -3,20 +3,21 @@
 use crate::host::Headers;
 use crate::request::is_grpc;
 use scorer_sdk::facts::HeaderNames;
+use std::borrow::Cow;
 
 /// A response.
 #[derive(Debug, Default)]
 pub struct Response {
     /// Status; `None` when there was no response.
     pub status: Option<u16>,
-    /// Media type with its parameters.
-    pub content_type: String,
     /// Announced length of the body.
     pub content_length: Option<u64>,
     /// gRPC status in the headers: a response without a body.
     pub grpc_status: Option<u16>,
     /// Whether the content type is gRPC.
     pub grpc: bool,
+    /// Place of the content type among the headers.
+    content_type: Option<usize>,
     headers: Headers,
 }
 
@@ -25,20 +26,29 @@ impl Response {
     #[must_use]
     pub fn read(headers: Headers) -> Self {
         let mut response = Self::default();
-        for (name, value) in &headers {
+        for (place, (name, value)) in headers.iter().enumerate() {
             match name.as_str() {
                 ":status" => response.status = number(value),
                 "content-length" => response.content_length = number(value),
                 "grpc-status" => response.grpc_status = number(value),
                 "content-type" => {
                     response.grpc = is_grpc(value);
-                    response.content_type = String::from_utf8_lossy(value).into_owned();
+                    response.content_type = Some(place);
                 }
                 _ => {}
             }
         }
         response.headers = headers;
         response
+    }
+
+    /// Media type with its parameters; empty where there is none.
+    #[must_use]
+    pub fn content_type(&self) -> Cow<'_, str> {
+        self.content_type
+            .and_then(|place| self.headers.get(place))
+            .map(|header| String::from_utf8_lossy(&header.1))
+            .unwrap_or_default()
     }
 }
 

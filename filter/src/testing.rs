@@ -16,6 +16,8 @@ pub(crate) struct World {
     pub(crate) request: Headers,
     pub(crate) response: Headers,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
+    /// How often each property was asked for.
+    pub(crate) asked: BTreeMap<String, u64>,
     pub(crate) refused: Option<(String, bool)>,
     pub(crate) log: Vec<(Level, String)>,
 }
@@ -83,14 +85,18 @@ impl Host for FakeHost {
     }
 
     fn set_response_header(&self, name: &str, value: &str) {
-        self.0
-            .borrow_mut()
-            .response
-            .retain(|header| header.0 != name);
+        self.remove_response_header(name);
         self.0
             .borrow_mut()
             .response
             .push((name.to_owned(), value.as_bytes().to_vec()));
+    }
+
+    fn remove_response_header(&self, name: &str) {
+        self.0
+            .borrow_mut()
+            .response
+            .retain(|header| header.0 != name);
     }
 
     fn refuse(&self, _: &str, reason: &str, grpc: bool) {
@@ -98,7 +104,11 @@ impl Host for FakeHost {
     }
 
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
-        self.0.borrow().properties.get(&path.join(".")).cloned()
+        let mut world = self.0.borrow_mut();
+        let path = path.join(".");
+        let found = world.properties.get(&path).cloned();
+        *world.asked.entry(path).or_insert(0) += 1;
+        found
     }
 
     fn set_property(&self, path: &[&str], value: &[u8]) {

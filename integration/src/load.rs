@@ -34,6 +34,15 @@ use tokio::time::Instant;
 use crate::shop::{Route, VERSION_HEADER};
 use session::Sessions;
 
+/// Says `yes` on the requests of users who try new releases.
+pub const BETA_HEADER: &str = "x-beta";
+/// What those users' clients send beside what all send.
+const BETA_HEADERS: [(&str, &str); 3] = [
+    (BETA_HEADER, "yes"),
+    ("x-client-build", "2048"),
+    ("save-data", "on"),
+];
+
 /// How the load begins; rate and mix can be changed while it runs.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
@@ -51,6 +60,9 @@ pub struct LoadOptions {
     pub seed: u64,
     /// Sent with every request.
     pub headers: HeaderMap,
+    /// Share of the users who try new releases: their requests carry [`BETA_HEADER`] and the two
+    /// other headers of a newer client.
+    pub beta_share: f64,
     /// Who is told of each request that is over; what finds the channel full is not told.
     pub finished: Option<mpsc::Sender<Finished>>,
 }
@@ -71,6 +83,7 @@ impl LoadOptions {
             timeout: Duration::from_secs(2),
             seed: 1,
             headers,
+            beta_share: 0.0,
             finished: None,
         }
     }
@@ -93,6 +106,13 @@ impl LoadOptions {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Replaces the share of users who try new releases, 0 to 1.
+    #[must_use]
+    pub fn beta_share(mut self, share: f64) -> Self {
+        self.beta_share = share;
         self
     }
 
@@ -209,7 +229,7 @@ impl Drop for Load {
 
 async fn arrivals(mut changes: watch::Receiver<Settings>, shared: Arc<Shared>) {
     let mut rng = SmallRng::seed_from_u64(shared.options.seed);
-    let mut sessions = Sessions::new(&mut rng);
+    let mut sessions = Sessions::new(shared.options.beta_share, &mut rng);
     let mut next = Instant::now();
     loop {
         let settings = changes.borrow_and_update().clone();
@@ -288,6 +308,14 @@ async fn answer(shared: &Shared, visit: session::Visit) -> Result<(StatusCode, S
         "cookie",
         HeaderValue::try_from(visit.cookie).context("cookie")?,
     );
+    if visit.beta {
+        for (name, value) in BETA_HEADERS {
+            headers.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+    }
     if visit.route == Route::AddToCart || visit.route == Route::Checkout {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
     }

@@ -24,13 +24,14 @@ use crate::shop::Shops;
 use config::{Cluster, Front, Inbound};
 
 /// Tags that become Prometheus labels, as Istio's `extraStatTags` makes them.
-pub const STAT_TAGS: [&str; 10] = [
+pub const STAT_TAGS: [&str; 11] = [
     "role",
     "route",
     "table",
     "version",
     "category",
     "signal",
+    "odds_ratio",
     "destination",
     "verdict",
     "reason",
@@ -118,11 +119,17 @@ impl Topology {
     /// When the front Envoy rejects the routes.
     pub async fn set_weights(&mut self, v1: u32, v2: u32) -> Result<()> {
         self.config.weights = (v1, v2);
-        let routes = [self.config.routes()];
-        self.front
-            .replace_routes(&routes, config::ROUTES_STAT)
-            .await
-            .context("change weights")
+        self.replace_routes().await.context("change weights")
+    }
+
+    /// Whether requests with `x-beta: yes` go to v2 and all others to v1, as a header rule does that
+    /// lets chosen users try a release; without it the weights deal the requests.
+    ///
+    /// # Errors
+    /// When the front Envoy rejects the routes.
+    pub async fn set_beta_rule(&mut self, rule: bool) -> Result<()> {
+        self.config.beta_rule = rule;
+        self.replace_routes().await.context("change the rule")
     }
 
     /// Replaces all filters of the front listener, under load if there is some.
@@ -168,6 +175,13 @@ impl Topology {
         .context("replace the sidecar's filters")
     }
 
+    async fn replace_routes(&mut self) -> Result<()> {
+        let routes = [self.config.routes()];
+        self.front
+            .replace_routes(&routes, config::ROUTES_STAT)
+            .await
+    }
+
     async fn replace_front_listeners(&mut self) -> Result<()> {
         let listeners = front_listeners(&self.config, self.inbound.as_ref());
         self.front.replace_listeners(&listeners).await
@@ -179,6 +193,13 @@ impl Builder {
     #[must_use]
     pub fn weights(mut self, v1: u32, v2: u32) -> Self {
         self.front.weights = (v1, v2);
+        self
+    }
+
+    /// Begins with the rule of [`Topology::set_beta_rule`].
+    #[must_use]
+    pub fn beta_rule(mut self) -> Self {
+        self.front.beta_rule = true;
         self
     }
 

@@ -247,15 +247,16 @@ fn make_targets_in_the_documents_exist() -> Result<()> {
     fail_on(wrong)
 }
 
-/// Names of metrics in the filter's source, tests left out.
-fn metrics_of_the_filter() -> Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
-    for entry in fs::read_dir(workspace().join("filter/src"))? {
-        let path = entry?.path();
-        let test = ["scenarios.rs", "testing.rs"]
-            .iter()
-            .any(|name| path.ends_with(name));
-        if test || !path.is_file() {
+/// The filter's sources by their paths in `filter/src`, what is only for tests left out.
+fn sources_of_the_filter() -> Result<BTreeMap<PathBuf, String>> {
+    let root = workspace().join("filter/src");
+    let mut paths = Vec::new();
+    files(&root, &mut paths)?;
+    let mut sources = BTreeMap::new();
+    for path in paths {
+        let path = workspace().join(path);
+        let name = path.strip_prefix(&root)?;
+        if name.starts_with("scenarios") || name.ends_with("testing.rs") || !path.is_file() {
             continue;
         }
         let text = fs::read_to_string(&path)?;
@@ -263,7 +264,17 @@ fn metrics_of_the_filter() -> Result<BTreeSet<String>> {
             .split("#[cfg(test)]\nmod tests")
             .next()
             .unwrap_or_default();
-        for literal in shipped.split("\"serin_").skip(1) {
+        sources.insert(name.to_owned(), shipped.to_owned());
+    }
+    ensure!(sources.len() > 10, "only {} sources found", sources.len());
+    Ok(sources)
+}
+
+/// Names of metrics in the filter's source.
+fn metrics_of_the_filter() -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for text in sources_of_the_filter()?.values() {
+        for literal in text.split("\"serin_").skip(1) {
             if let Some((name, _)) = literal.split_once('"') {
                 names.insert(format!("serin_{name}"));
             }
@@ -517,12 +528,12 @@ fn every_label_of_a_metric_has_a_tag_in_the_plain_bootstrap() -> Result<()> {
     Ok(())
 }
 
-/// Labels that the filter's source gives to metrics, tests left out.
+/// Labels that the filter's source gives to metrics.
 fn labels_of_the_filter() -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    for file in ["metrics.rs", "filter.rs"] {
-        let text = fs::read_to_string(workspace().join("filter/src").join(file))?;
-        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let sources = sources_of_the_filter()?;
+    for file in ["metrics.rs", "filter/tick.rs"] {
+        let shipped = sources.get(Path::new(file)).context(file)?;
         // A label is the first half of a pair of texts; a function's argument is not.
         for (at, _) in shipped.match_indices("(\"") {
             let (before, pair) = shipped.split_at(at);

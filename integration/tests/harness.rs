@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 use serde_json::json;
 use serin_integration::envoy::Launch;
 use serin_integration::load::{Load, LoadOptions, Mix, Tally};
-use serin_integration::shop::{Regression, Route, Shops};
+use serin_integration::shop::{Regression, Route, Shop, Shops};
 use serin_integration::topology::{AccessLog, SidecarProcess, Topology};
 use serin_integration::{http, one_at_a_time};
 
@@ -204,6 +204,61 @@ async fn shop_and_load_keep_up_with_1500_requests_per_second() -> Result<()> {
     let tally = load.stop().await;
     assert!(tally.sent > 2_700, "{tally:?}");
     assert_eq!((tally.failed, tally.held_back), (0, 0), "{tally:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_header_rule_sends_the_users_who_try_releases_to_v2_and_nobody_else() -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(8).await?;
+    let mut topology = Topology::builder("harness-beta", &shops)
+        .weights(50, 50)
+        .start()
+        .await?;
+    let options = LoadOptions::new(topology.address(), 500.0).beta_share(0.2);
+    let load = Load::start(options)?;
+    pause(1.5).await;
+    let by_weight = share_of_v2(&load.snapshot());
+    assert!((0.4..0.6).contains(&by_weight), "{by_weight}");
+    topology.set_beta_rule(true).await?;
+    pause(0.5).await;
+    let before = load.snapshot();
+    pause(2.0).await;
+    let (v1, v2) = since(&before, &load.stop().await);
+    // 200 users, each of them with a chance of 20 %: one standard deviation is 2.8 %.
+    let share = v2 as f64 / (v1 + v2) as f64;
+    assert!((0.1..0.32).contains(&share), "{v1} on v1, {v2} on v2");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_of_one_version_share_its_requests_and_each_has_its_own_speed() -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(9).await?;
+    let (second, slow) = (Shop::start("v1", 10).await?, Shop::start("v1", 11).await?);
+    slow.set_slowdown(20.0);
+    let topology = Topology::builder("harness-pods", &shops)
+        .more_v1(&[second.address(), slow.address()])
+        .start()
+        .await?;
+    let (told, mut finished) = tokio::sync::mpsc::channel(4_096);
+    let options = LoadOptions::new(topology.address(), 300.0)
+        .mix(Mix::only(Route::Product))
+        .tell(told);
+    let load = Load::start(options)?;
+    pause(3.0).await;
+    let tally = load.stop().await;
+    for shop in [&shops.v1, &second, &slow] {
+        let share = shop.received() as f64 / tally.sent as f64;
+        assert!((0.28..0.38).contains(&share), "{share}");
+    }
+    // Its median is 80 ms; the others take that long in one of a billion requests.
+    let mut late = 0;
+    while let Ok(request) = finished.try_recv() {
+        late += u64::from(request.elapsed > Duration::from_millis(60));
+    }
+    let share = late as f64 / slow.received() as f64;
+    assert!((0.5..0.95).contains(&share), "{share}");
     Ok(())
 }
 

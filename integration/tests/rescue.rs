@@ -134,3 +134,25 @@ async fn a_canary_that_refuses_requests_is_not_noticed_by_clients() -> Result<()
 async fn a_canary_that_refuses_its_bad_answers_is_not_noticed_by_clients() -> Result<()> {
     refused_and_rescued("rescue-response", "response").await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_behind_a_guard_cannot_have_its_answers_retried_by_naming_them_refusals()
+-> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(34).await?;
+    let guard = with(config("observe"), json!({"role": "guard"}));
+    let topology = Topology::builder("rescue-forged", &shops)
+        .weights(50, 50)
+        .sidecar(SidecarProcess::Own, vec![filter(&guard)])
+        .start()
+        .await?;
+    // It answers 503 with `x-serin-reject`, and the front would ask v1.
+    shops.v2.set_refusing(true);
+    let load = start_load(&topology, 35)?;
+    sleep(Duration::from_secs(3)).await;
+    let tally = load.stop().await;
+    let v2 = tally.version("v2");
+    assert_eq!(v2.answered, shops.v2.received(), "{tally:?}");
+    assert!(v2.errors == v2.answered && v2.errors > 200, "{tally:?}");
+    Ok(())
+}

@@ -19,6 +19,8 @@ pub(super) struct Visit {
     pub(super) path: String,
     pub(super) cookie: String,
     pub(super) body: Option<String>,
+    /// Whether the user tries new releases.
+    pub(super) beta: bool,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -26,21 +28,25 @@ struct Session {
     id: u64,
     /// Lines in the cart; a user who has none does not look at it and cannot pay.
     items: u32,
+    beta: bool,
 }
 
 pub(super) struct Sessions {
     sessions: Vec<Session>,
+    beta_share: f64,
 }
 
 impl Sessions {
-    pub(super) fn new(rng: &mut SmallRng) -> Self {
+    pub(super) fn new(beta_share: f64, rng: &mut SmallRng) -> Self {
         // Half of the users are in the middle of a visit, so that the mix holds from the start.
         let session = |_| Session {
             id: rng.random(),
             items: rng.random_range(0..4),
+            beta: rng.random::<f64>() < beta_share,
         };
         Self {
             sessions: (0..SESSIONS).map(session).collect(),
+            beta_share,
         }
     }
 
@@ -56,6 +62,7 @@ impl Sessions {
         let mut someone = Session {
             id: rng.random(),
             items: 1,
+            beta: rng.random::<f64>() < self.beta_share,
         };
         // When nobody has a cart, somebody comes with one from another day.
         let user = users
@@ -68,6 +75,7 @@ impl Sessions {
                 *user = Session {
                     id: rng.random(),
                     items: 0,
+                    beta: rng.random::<f64>() < self.beta_share,
                 }
             }
             _ => {}
@@ -99,6 +107,7 @@ impl Session {
             path,
             cookie: format!("session={:016x}", self.id),
             body,
+            beta: self.beta,
         }
     }
 

@@ -7,6 +7,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rand_distr::StandardNormal;
 
+use super::regression::Regressions;
 use super::{Regression, Route};
 
 /// Standard deviation of the logarithm of a latency.
@@ -29,7 +30,7 @@ const MAX_LATENCY_MS: f64 = 10_000.0;
 /// What can be changed while the shop runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
-    pub(super) regression: Regression,
+    pub(super) regressions: Regressions,
     /// Factor on every latency.
     pub(super) slowdown: f64,
     /// Refuse everything, as a guard would.
@@ -50,7 +51,7 @@ pub(super) enum Ending {
 pub(super) struct Plan {
     pub(super) delay: Duration,
     pub(super) ending: Ending,
-    pub(super) regression: Regression,
+    pub(super) regressions: Regressions,
 }
 
 #[derive(Debug)]
@@ -61,7 +62,7 @@ pub(super) struct Behaviour {
 impl Behaviour {
     pub(super) fn new(seed: u64) -> Self {
         let settings = Settings {
-            regression: Regression::None,
+            regressions: Regressions::default(),
             slowdown: 1.0,
             refusing: false,
         };
@@ -85,33 +86,34 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng) -> Plan {
     // The same number of draws on every path keeps two seeds comparable over regressions.
     let normal: f64 = rng.sample(StandardNormal);
     let (error, not_found, hang): (f64, f64, f64) = rng.random();
-    let regression = settings.regression;
+    let regressions = settings.regressions;
     if settings.refusing {
         return Plan {
             delay: Duration::ZERO,
             ending: Ending::Refused,
-            regression,
+            regressions,
         };
     }
     if route == Route::Health {
         return Plan {
             delay: Duration::ZERO,
             ending: Ending::Good,
-            regression,
+            regressions,
         };
     }
 
     let mut factor = settings.slowdown;
-    if regression == Regression::Latency && matches!(route, Route::Product | Route::Cart) {
+    if regressions.has(Regression::Latency) && matches!(route, Route::Product | Route::Cart) {
         factor *= REGRESSION_LATENCY_FACTOR;
     }
     let latency = route.median_latency_ms() * (LATENCY_SIGMA * normal).exp() * factor;
     let mut delay = Duration::from_secs_f64(latency.clamp(0.0, MAX_LATENCY_MS) / 1e3);
-    if regression == Regression::Hang && route == Route::Product && hang < REGRESSION_HANG_RATE {
+    if regressions.has(Regression::Hang) && route == Route::Product && hang < REGRESSION_HANG_RATE {
         delay = HANG;
     }
 
-    let erring = regression == Regression::Errors && matches!(route, Route::Checkout | Route::Cart);
+    let erring =
+        regressions.has(Regression::Errors) && matches!(route, Route::Checkout | Route::Cart);
     let error_rate = if erring {
         REGRESSION_ERROR_RATE
     } else {
@@ -127,7 +129,7 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng) -> Plan {
     Plan {
         delay,
         ending,
-        regression,
+        regressions,
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
 
     fn plans(regression: Regression, route: Route) -> Vec<Plan> {
         let behaviour = Behaviour::new(11);
-        behaviour.change(|settings| settings.regression = regression);
+        behaviour.change(|settings| settings.regressions = Regressions::of(&[regression]));
         (0..DRAWS).map(|_| behaviour.plan(route)).collect()
     }
 
@@ -185,6 +187,20 @@ mod tests {
         let hanging = |route| share(&plans(Regression::Hang, route), |plan| plan.delay == HANG);
         assert!((0.09..0.11).contains(&hanging(Route::Product)));
         assert!(hanging(Route::Products) == 0.0);
+    }
+
+    #[test]
+    fn a_version_can_have_several_faults_at_once() {
+        let faults = Regressions::of(&[Regression::Errors, Regression::Size]);
+        let behaviour = Behaviour::new(11);
+        behaviour.change(|settings| settings.regressions = faults);
+        let plans: Vec<Plan> = (0..DRAWS)
+            .map(|_| behaviour.plan(Route::Checkout))
+            .collect();
+        let errors = share(&plans, |plan| plan.ending == Ending::Error);
+        assert!((0.07..0.09).contains(&errors), "{errors}");
+        let has = |fault| plans.iter().all(|plan| plan.regressions.has(fault));
+        assert!(has(Regression::Size) && !has(Regression::Headers));
     }
 
     #[test]

@@ -34,6 +34,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use behaviour::Behaviour;
 use books::Books;
 use catalogue::Catalogue;
+use regression::Regressions;
 
 /// More than any request of the load generator; what is longer is answered with 413.
 const MAX_REQUEST_BODY: usize = 64 * 1024;
@@ -128,9 +129,15 @@ impl Shop {
 
     /// From the next request on, behave like this; [`Regression::None`] heals.
     pub fn set_regression(&self, regression: Regression) {
+        self.set_regressions(&[regression]);
+    }
+
+    /// From the next request on, have all these faults at once.
+    pub fn set_regressions(&self, regressions: &[Regression]) {
+        let regressions = Regressions::of(regressions);
         self.state
             .behaviour
-            .change(|settings| settings.regression = regression);
+            .change(|settings| settings.regressions = regressions);
     }
 
     /// Multiplies every latency, 1.0 is normal.

@@ -53,6 +53,21 @@ impl Regression {
     }
 }
 
+/// What all is wrong with a version at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Regressions(u8);
+
+impl Regressions {
+    pub(super) fn of(regressions: &[Regression]) -> Self {
+        let bits = regressions.iter().map(|regression| 1 << *regression as u8);
+        Self(bits.fold(0, |all, bit| all | bit))
+    }
+
+    pub(super) fn has(self, regression: Regression) -> bool {
+        self.0 & (1 << regression as u8) != 0
+    }
+}
+
 impl fmt::Display for Regression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

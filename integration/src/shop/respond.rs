@@ -37,7 +37,7 @@ pub(super) fn respond(
         Ending::NotFound => return problem(version, 404, "not found"),
         Ending::Good => {}
     }
-    let is = |regression| plan.regression == regression;
+    let is = |regression| plan.regressions.has(regression);
     match route {
         Route::Home => page(version, HTML, catalogue.home.clone(), true),
         Route::Products => {
@@ -166,13 +166,14 @@ mod tests {
 
     use http_body_util::BodyExt;
 
+    use super::super::regression::Regressions;
     use super::*;
 
     fn answer(route: Route, id: &str, regression: Regression) -> Response<Full<Bytes>> {
         let plan = Plan {
             delay: Duration::ZERO,
             ending: Ending::Good,
-            regression,
+            regressions: Regressions::of(&[regression]),
         };
         let body = Bytes::from(r#"{"cart":"c1","product":3}"#);
         respond("v1", &Catalogue::new(), route, id, &body, &plan).unwrap()

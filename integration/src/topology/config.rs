@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{AccessLog, STAT_TAGS};
 use crate::envoy::{Launch, run_dir};
+use crate::load::BETA_HEADER;
 
 /// Prefix of the counters of the front's route subscription.
 pub(super) const ROUTES_STAT: &str = "http.front.rds.shop";
@@ -25,6 +26,8 @@ pub(super) struct Front {
     pub(super) filters: Vec<Value>,
     pub(super) access_logs: Vec<Value>,
     pub(super) rescue: bool,
+    /// Requests with `x-beta: yes` go to v2 and all others to v1, whatever the weights are.
+    pub(super) beta_rule: bool,
 }
 
 /// The listener of the canary's sidecar.
@@ -95,6 +98,7 @@ impl Front {
             filters: Vec::new(),
             access_logs: Vec::new(),
             rescue: false,
+            beta_rule: false,
         }
     }
 
@@ -107,7 +111,11 @@ impl Front {
             },
             "route": {"cluster": "shop-v1"}
         });
-        let (v1, v2) = self.weights;
+        let (v1, v2) = if self.beta_rule {
+            (100, 0)
+        } else {
+            self.weights
+        };
         let mut weighted = json!({
             "match": {"prefix": "/"},
             "route": {"weighted_clusters": {"clusters": [
@@ -130,7 +138,18 @@ impl Front {
             }]);
             host["include_request_attempt_count"] = json!(true);
         }
-        host["routes"] = json!([steered, weighted]);
+        let mut routes = vec![steered];
+        if self.beta_rule {
+            routes.push(json!({
+                "match": {
+                    "prefix": "/",
+                    "headers": [{"name": BETA_HEADER, "string_match": {"exact": "yes"}}]
+                },
+                "route": {"cluster": "shop-v2"}
+            }));
+        }
+        routes.push(weighted);
+        host["routes"] = json!(routes);
         json!({
             "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
             "name": "shop",

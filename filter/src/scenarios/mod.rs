@@ -1,5 +1,7 @@
 //! Workers of a fake proxy together: the books, the lease, steering, refusing.
 
+mod limits;
+
 use crate::filter::{Filter, Stream};
 use crate::testing::FakeHost;
 use core::time::Duration;
@@ -460,4 +462,68 @@ fn versions_are_told_apart_by_istios_workload_metadata_where_the_cluster_is_one(
             .metric_value(&format!("{route}{version};.;serin_exchanges_total"))
     };
     assert_eq!((counted("v1"), counted("v2")), (Some(150), Some(50)));
+}
+
+const TWO_RELEASES: &str = r#"{"baseline": "v1", "warm_up": "0s",
+    "versions": {"from": "clusters", "destinations": {"shop":
+    {"v1": ["shop-v1"], "v2": ["shop-v2"], "v3": ["shop-v3"]}}}}"#;
+
+#[test]
+fn the_evidence_of_a_candidate_that_was_replaced_falls_silent() {
+    let mut proxy = Proxy::new("observe", 1);
+    proxy.config = TWO_RELEASES.to_owned();
+    proxy.workers.clear();
+    proxy.add_worker();
+    let evidence = |proxy: &Proxy, version: &str| {
+        let world = proxy.host.0.borrow();
+        let version = format!("version=.={version};.;");
+        world
+            .metrics
+            .iter()
+            .filter(|metric| metric.0.contains("serin_evidence_") && metric.0.contains(&version))
+            .map(|metric| metric.1)
+            .sum::<u64>()
+    };
+    proxy.traffic(5, 100, GOOD);
+    proxy.traffic(15, 100, BAD);
+    assert!(evidence(&proxy, "v2") > 0);
+    let next = Answer {
+        version: "v3",
+        status: "500",
+    };
+    proxy.traffic(15, 100, [GOOD[0], next]);
+    assert_eq!(evidence(&proxy, "v2"), 0);
+    assert!(evidence(&proxy, "v3") > 0);
+}
+
+#[test]
+fn a_guard_removes_serins_headers_from_what_the_application_says_and_leaves_its_own() {
+    let answered = |config: &str, refused: bool| {
+        let mut proxy = Proxy::new("observe", 1);
+        proxy.config = config.to_owned();
+        proxy.workers.clear();
+        proxy.add_worker();
+        if refused {
+            proxy.traffic(5, 40, GOOD);
+            proxy.traffic(10, 40, BAD);
+        }
+        proxy.request(&[("x-envoy-attempt-count", "1")]);
+        let mut stream = Stream::new(1);
+        assert_eq!(proxy.workers[0].on_request(&mut stream), !refused);
+        // Of the application, or, after a refusal, the guard's own answer that comes by.
+        proxy.respond(GOOD[1]);
+        for name in ["x-serin-reject", "x-serin-verdict", "vary"] {
+            let header = (name.to_owned(), b"GET /;error".to_vec());
+            proxy.host.0.borrow_mut().response.push(header);
+        }
+        assert!(proxy.workers[0].on_response(&mut stream));
+        let world = proxy.host.0.borrow();
+        let names = world.response.iter().map(|header| header.0.clone());
+        names.skip(2).collect::<Vec<_>>()
+    };
+    let all = ["x-serin-reject", "x-serin-verdict", "vary"];
+    assert_eq!(answered(GUARD, false), ["vary"]);
+    assert_eq!(answered(GUARD, true), all);
+    let comparer = CONFIG.replace("MODE", "observe");
+    assert_eq!(answered(&comparer, false), all);
 }

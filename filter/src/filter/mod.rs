@@ -1,0 +1,242 @@
+//! What one worker does with the proxy's callbacks: requests and responses become facts in a
+//! tally; ticks carry them to the board and bring verdicts back.
+//!
+//! [`Filter`] and what starts and ends it are here; what it does with a request is in
+//! `request_side`, with its response in `response_side`, between requests in `tick`.
+
+mod request_side;
+mod response_side;
+mod tick;
+
+use crate::board::{Keys, Outbox};
+use crate::guard::Guard;
+use crate::host::{Host, Level};
+use crate::in_flight::{InFlight, Table};
+use crate::leader::Leader;
+use crate::metrics::Metrics;
+use crate::origin::Origins;
+use crate::publication::Directive;
+use crate::request::{Reader, Request};
+use crate::upstream::Upstreams;
+use hashbrown::HashMap;
+use scorer_sdk::Plan;
+use scorer_sdk::config::{Mode, Role};
+use scorer_sdk::route::RouteKey;
+use scorer_sdk::signal::NameHasher;
+use scorer_sdk::tally::Tally;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// `xds.listener_direction` of an inbound listener.
+const INBOUND: [u8; 8] = 1u64.to_le_bytes();
+/// Tells the caller's proxy that the answer is a refusal, and why.
+const REJECT_HEADER: &str = "x-serin-reject";
+/// Distinct reasons of refusal that are counted apart by one worker between two ticks.
+const MAX_REASONS: usize = 64;
+
+/// One request as the filter follows it.
+#[derive(Debug, Default)]
+pub struct Stream {
+    context_id: u32,
+    request: Request,
+    flight: Flight,
+    responded: bool,
+    refused: bool,
+}
+
+/// Where the part of a request is that has to be found at a tick.
+#[derive(Debug, Default)]
+enum Flight {
+    /// The request is not watched: left alone, refused, or never seen.
+    #[default]
+    Unwatched,
+    /// At this place of the worker's table.
+    Listed(u32),
+    /// The table was full.
+    Unlisted(InFlight),
+}
+
+impl Stream {
+    /// A stream of which nothing is known yet.
+    #[must_use]
+    pub fn new(context_id: u32) -> Self {
+        Self {
+            context_id,
+            ..Self::default()
+        }
+    }
+}
+
+/// Where an exchange went.
+struct Served {
+    destination: Rc<str>,
+    version: Rc<str>,
+    route_name: String,
+}
+
+/// Where the current stream went: for a guard, to itself.
+fn served(
+    host: &impl Host,
+    plan: &Plan,
+    upstreams: &mut Upstreams,
+    guarding: bool,
+) -> Option<Served> {
+    if guarding {
+        let reference = plan.reject.reference.as_ref();
+        return Some(Served {
+            destination: reference
+                .map_or("inbound", |known| known.destination.as_str())
+                .into(),
+            version: plan.candidate.as_deref().unwrap_or("candidate").into(),
+            route_name: String::new(),
+        });
+    }
+    let (destination, version) = upstreams.served(host, plan)?;
+    let name = if plan.routes_by_name {
+        host.property(&["xds", "route_name"])
+    } else {
+        None
+    };
+    let route_name = name
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_default();
+    Some(Served {
+        destination,
+        version,
+        route_name,
+    })
+}
+
+/// What one worker knows and does under one config.
+pub struct Filter<H: Host> {
+    host: H,
+    plan: Arc<Plan>,
+    /// Whether this is the callee's own inbound listener.
+    guarding: bool,
+    /// The root context, for calls between streams.
+    root_id: u32,
+    tally: Tally,
+    hasher: NameHasher,
+    reader: Reader,
+    upstreams: Upstreams,
+    origins: Origins,
+    in_flight: Table,
+    overflowed_flights: u64,
+    outbox: Outbox,
+    leader: Leader,
+    keys: Keys,
+    guard: Guard,
+    metrics: Metrics,
+    publication: u64,
+    directives: Vec<Directive>,
+    cuts: HashMap<RouteKey, u64>,
+    /// Whether any destination is being steered: the one flag that a request looks at.
+    steering: bool,
+    /// Gathers the share of requests that a probation lets through.
+    trickle: f64,
+    steered: HashMap<Rc<str>, u64>,
+    rescued: HashMap<Rc<str>, u64>,
+    rejected: HashMap<String, u64>,
+    busy: bool,
+    closed: bool,
+}
+impl<H: Host> Filter<H> {
+    /// A worker under `plan`. `plugin` names the plugin among those of the proxy.
+    #[must_use]
+    pub fn new(host: H, plan: Arc<Plan>, plugin: &str, root_id: u32) -> Self {
+        let now = host.now();
+        // Unlike any other worker's: two VMs are not made in the same nanosecond.
+        let owner = (now.as_nanos() as u64).rotate_left(17) ^ u64::from(root_id);
+        let inbound = || host.property(&["xds", "listener_direction"]).as_deref() == Some(&INBOUND);
+        let guarding = match plan.role {
+            Role::Guard => true,
+            Role::Comparer => false,
+            Role::Auto => plan.mode == Mode::Reject || inbound(),
+        };
+        let keys = Keys::new(&format!(
+            "{plugin}/{}",
+            if guarding { "guard" } else { "comparer" }
+        ));
+        Self {
+            tally: Tally::new(Arc::clone(&plan), owner),
+            hasher: NameHasher::new(owner),
+            reader: Reader::new(&plan, NameHasher::new(owner)),
+            upstreams: Upstreams::default(),
+            origins: Origins::new(&plan),
+            in_flight: Table::default(),
+            overflowed_flights: 0,
+            outbox: Outbox::new(keys.clone(), owner),
+            leader: Leader::new(
+                Arc::clone(&plan),
+                keys.clone(),
+                owner,
+                now,
+                if guarding { "guard" } else { "comparer" },
+            ),
+            keys,
+            guard: Guard::default(),
+            metrics: Metrics::new(plan.max_series),
+            publication: 0,
+            directives: Vec::new(),
+            cuts: HashMap::new(),
+            steering: false,
+            trickle: 0.0,
+            steered: HashMap::new(),
+            rescued: HashMap::new(),
+            rejected: HashMap::new(),
+            busy: false,
+            closed: false,
+            host,
+            plan,
+            guarding,
+            root_id,
+        }
+    }
+
+    /// Says in the log what runs here.
+    pub fn announce(&self) {
+        let text = format!(
+            "serin {}: {} as {}, baseline {}, candidate {}",
+            env!("CARGO_PKG_VERSION"),
+            self.plan.mode.name(),
+            if self.guarding { "guard" } else { "comparer" },
+            self.plan.baseline.as_deref().unwrap_or("found"),
+            self.plan.candidate.as_deref().unwrap_or("found"),
+        );
+        self.host.log(Level::Info, &text);
+    }
+
+    /// The config is going: everything that was counted goes to the board at once.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        let delta = self.take();
+        let now = self.host.now();
+        self.outbox.flush(&self.host, delta, now);
+        self.count_actions();
+    }
+
+    fn guarded_destination(&self) -> Option<&str> {
+        self.plan
+            .reject
+            .reference
+            .as_ref()
+            .map(|reference| reference.destination.as_str())
+    }
+
+    fn guarded_route(&mut self, method: &str, path: &str) -> Option<RouteKey> {
+        let destination = self.guarded_destination()?.to_owned();
+        let place = self.tally.route(&destination, "", method, path)?;
+        self.tally.key(place).cloned()
+    }
+
+    fn refuse(&mut self, reason: &str, grpc: bool) {
+        self.host.refuse(REJECT_HEADER, reason, grpc);
+        if self.rejected.len() < MAX_REASONS || self.rejected.contains_key(reason) {
+            *self.rejected.entry(reason.to_owned()).or_insert(0) += 1;
+        }
+    }
+}

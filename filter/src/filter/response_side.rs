@@ -1,0 +1,223 @@
+//! A response: annotated or refused at its headers, counted when it is over.
+
+use super::{Filter, Flight, REJECT_HEADER, Served, Stream, served};
+use crate::host::Host;
+use crate::request::Request;
+use crate::response::Response;
+use scorer_sdk::config::Mode;
+use scorer_sdk::facts::{Ending, Exchange};
+use scorer_sdk::recording::Record;
+
+/// Tells what is thought of the version that answered.
+const VERDICT_HEADER: &str = "x-serin-verdict";
+/// The response headers that only Serin may set.
+const RESPONSE_HEADERS: [&str; 2] = [REJECT_HEADER, VERDICT_HEADER];
+/// Envoy's response flags: the upstream reset or closed the stream, or the proxy reset it.
+const FLAGS_RESET: u64 = 0x8 | 0x10 | 0x40;
+/// Envoy's response flag: the client closed the connection.
+const FLAG_CLIENT_GONE: u64 = 0x4000;
+/// When an exchange is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// At the response's headers, because the answer is being replaced: its length is not known.
+    Headers,
+    /// When it is over.
+    Log,
+}
+
+impl<H: Host> Filter<H> {
+    /// The response's headers have come. Whether the response goes on.
+    pub fn on_response(&mut self, stream: &mut Stream) -> bool {
+        // A local reply of our own comes by here too.
+        if stream.refused {
+            return true;
+        }
+        stream.responded = true;
+        if self.guarding {
+            // The application is next to a guard, so nothing of Serin's can have set them. A caller
+            // cannot do this: its router decides on a retry before its filters see the response.
+            for name in RESPONSE_HEADERS {
+                self.host.remove_response_header(name);
+            }
+        }
+        if self.plan.mode == Mode::Annotate && !matches!(stream.flight, Flight::Unwatched) {
+            self.annotate();
+        }
+        if self.guarding && self.guard.is_armed() {
+            return !self.refuse_response(stream);
+        }
+        true
+    }
+
+    fn annotate(&mut self) {
+        let Some((destination, version)) = self.upstreams.served(&self.host, &self.plan) else {
+            self.host.remove_response_header(VERDICT_HEADER);
+            return;
+        };
+        let directive = self
+            .directives
+            .iter()
+            .find(|directive| directive.destination == *destination);
+        let verdict = directive
+            .and_then(|directive| directive.verdict)
+            .unwrap_or_default();
+        let candidate = directive.map_or("", |directive| directive.candidate.as_str());
+        let text = format!("{verdict};candidate={candidate};version={version}");
+        self.host.set_response_header(VERDICT_HEADER, &text);
+    }
+
+    fn refuse_response(&mut self, stream: &mut Stream) -> bool {
+        let flight = match &stream.flight {
+            Flight::Listed(place) => self.in_flight.get(*place).cloned(),
+            Flight::Unlisted(flight) => Some(flight.clone()),
+            Flight::Unwatched => None,
+        };
+        let Some(flight) = flight else {
+            return false;
+        };
+        let Some(route) = self.guarded_route(&flight.method, &flight.path) else {
+            return false;
+        };
+        let response = Response::read(self.host.response_headers());
+        let request = Request {
+            method: flight.method.clone(),
+            attempt: stream.request.attempt,
+            ..Request::default()
+        };
+        let exchange = Exchange {
+            destination: &route.destination,
+            route_name: "",
+            method: &flight.method,
+            path: &flight.path,
+            version: "",
+            status: response.status,
+            grpc_status: response.grpc_status,
+            ending: Ending::Complete,
+            duration_us: None,
+            response_bytes: response.content_length,
+            content_type: &response.content_type(),
+            header_names: Some(&response),
+            ..Exchange::default()
+        };
+        let reason =
+            self.guard
+                .refuse_response(&self.plan, &request, &route, &exchange, &self.hasher);
+        match reason {
+            Some(reason) => {
+                // Counted as what it was, before the answer is replaced.
+                stream.refused = true;
+                self.count(stream, &response, Phase::Headers);
+                self.refuse(&reason, response.grpc);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The exchange is over.
+    pub fn on_log(&mut self, stream: &mut Stream) {
+        if !stream.refused {
+            let response = if stream.responded {
+                Response::read(self.host.response_headers())
+            } else {
+                Response::default()
+            };
+            self.count(stream, &response, Phase::Log);
+        }
+        if self.closed {
+            // The config was replaced while this exchange went on; no further tick will come.
+            self.flush();
+        }
+    }
+
+    fn count(&mut self, stream: &mut Stream, response: &Response, phase: Phase) {
+        let flight = match core::mem::take(&mut stream.flight) {
+            Flight::Unwatched => None,
+            Flight::Listed(place) => self.in_flight.remove(place),
+            Flight::Unlisted(flight) => Some(flight),
+        };
+        let Some(flight) = flight else {
+            return;
+        };
+        let Some(served) = served(&self.host, &self.plan, &mut self.upstreams, self.guarding)
+        else {
+            self.tally.record_unattributed();
+            return;
+        };
+        let flags = self.host.number(&["response", "flags"]).unwrap_or(0);
+        let ending = if flags & FLAG_CLIENT_GONE != 0 {
+            Ending::ClientGone
+        } else if flags & FLAGS_RESET != 0 && response.status.is_none_or(|status| status < 500) {
+            Ending::Reset
+        } else {
+            Ending::Complete
+        };
+        let grpc_status = match response.grpc_status {
+            None if response.grpc => self
+                .host
+                .number(&["response", "grpc_status"])
+                .and_then(|code| code.try_into().ok()),
+            known => known,
+        };
+        let response_bytes = match response.content_length {
+            None if phase == Phase::Log && response.status.is_some() => {
+                self.host.number(&["response", "size"])
+            }
+            known => known,
+        };
+        let duration = self.host.now().saturating_sub(flight.started);
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let origin = self.origins.current(
+            &self.host,
+            &self.plan,
+            &self.tally,
+            (&served.destination, &served.version),
+            flight.session,
+        );
+        let names = stream.request.names.as_deref();
+        let exchange = Exchange {
+            destination: &served.destination,
+            route_name: &served.route_name,
+            method: &flight.method,
+            path: &flight.path,
+            version: &served.version,
+            status: response.status,
+            grpc_status,
+            ending,
+            duration_us: (!flight.counted).then_some(duration_us),
+            response_bytes,
+            content_type: &response.content_type(),
+            header_names: response.status.is_some().then_some(response as _),
+            upstream_host: &origin.host,
+            session: origin.session,
+            request_bytes: stream.request.bytes,
+            request_header_names: names.map(|names| names as _),
+            ..Exchange::default()
+        };
+        self.tally.record(&exchange);
+        if self.plan.record
+            && let Ok(line) =
+                serde_json::to_vec(&Record::new(&exchange, flight.started, duration_us))
+        {
+            self.host.set_property(&["serin.exchange"], &line);
+        }
+        if self.plan.count_rescued {
+            let status = response.status;
+            self.count_rescued(served, status);
+        }
+    }
+
+    /// A request that took more than one attempt and was then answered well by the baseline.
+    fn count_rescued(&mut self, served: Served, status: Option<u16>) {
+        let attempts = self
+            .host
+            .number(&["upstream", "request_attempt_count"])
+            .unwrap_or(1);
+        let by_baseline = self.directives.iter().any(|directive| {
+            directive.destination == *served.destination && directive.baseline == *served.version
+        });
+        if attempts > 1 && by_baseline && status.is_some_and(|status| status < 500) {
+            *self.rescued.entry(served.destination).or_insert(0) += 1;
+        }
+    }
+}

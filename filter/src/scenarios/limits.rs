@@ -1,0 +1,170 @@
+//! What limits a comparison: hosts that differ, sessions, requests that are not alike.
+
+use super::{Answer, CONFIG, GOOD, Proxy};
+use crate::filter::Stream;
+
+/// An exchange on a host, over a connection, with a request header more.
+fn exchange(proxy: &mut Proxy, answer: Answer, host: &str, connection: u64, header: &str) {
+    proxy.request(&[(header, "1"), ("content-length", "12")]);
+    proxy.respond(answer);
+    {
+        let properties = &mut proxy.host.0.borrow_mut().properties;
+        properties.insert("upstream.address".into(), host.as_bytes().to_vec());
+        properties.insert("connection.id".into(), connection.to_le_bytes().to_vec());
+    }
+    let mut stream = Stream::new(1);
+    let worker = connection as usize % proxy.workers.len();
+    assert!(proxy.workers[worker].on_request(&mut stream));
+    assert!(proxy.workers[worker].on_response(&mut stream));
+    proxy.workers[worker].on_log(&mut stream);
+}
+
+fn asked(proxy: &Proxy, property: &str) -> u64 {
+    let world = proxy.host.0.borrow();
+    world.asked.get(property).copied().unwrap_or(0)
+}
+
+fn of_shop(proxy: &Proxy, labels: &str, metric: &str) -> Option<u64> {
+    let name = format!("destination=.=shop;.;{labels}{metric}");
+    proxy.host.metric_value(&name)
+}
+
+const FAILS: [Answer; 2] = [
+    Answer {
+        version: "v1",
+        status: "500",
+    },
+    Answer {
+        version: "v2",
+        status: "500",
+    },
+];
+
+#[test]
+fn a_bad_host_of_stable_is_told_and_a_candidate_no_worse_than_it_is_held_back() {
+    let mut proxy = Proxy::new("observe", 2);
+    let mut host = 0;
+    for tick in 0..60 {
+        for number in 0..100 {
+            let candidate = tick >= 20 && number % 5 == 0;
+            host = (host + 1) % 3;
+            // The third host of stable fails half of the time, and so does the candidate.
+            let bad = (host == 2 || candidate) && number % 2 == 0;
+            let answers = if bad { FAILS } else { GOOD };
+            let answer = answers[usize::from(candidate)];
+            let name = format!("10.0.{}.{host}:80", u8::from(candidate));
+            exchange(&mut proxy, answer, &name, number, "accept");
+        }
+        proxy.tick();
+    }
+    let error = "category=.=error;.;";
+    assert!(of_shop(&proxy, error, "serin_placebo") > Some(10_000));
+    assert!(of_shop(&proxy, error, "serin_placebo_odds_ratio") > Some(2_000));
+    let v2 = "version=.=v2;.;";
+    assert_eq!(of_shop(&proxy, v2, "serin_held_by_placebo"), Some(1));
+    assert_eq!(proxy.verdict(), Some(2));
+    let world = proxy.host.0.borrow();
+    let lines = |text: &str| {
+        world
+            .log
+            .iter()
+            .filter(|line| line.1.contains(text))
+            .count()
+    };
+    assert_eq!(lines("serin: shop: v1 differs from itself"), 1);
+    assert!(lines("shop v2 is suspect") > 0 && lines("held back") > 0);
+}
+
+#[test]
+fn hosts_and_sessions_are_asked_for_only_where_the_placebo_needs_them() {
+    let run = |config: &str, hosts: usize| {
+        let mut proxy = Proxy::new("observe", 1);
+        proxy.config = config.to_owned();
+        proxy.workers.clear();
+        proxy.add_worker();
+        for number in 0..3_200 {
+            let host = format!("10.0.0.{}:80", number as usize % hosts);
+            exchange(&mut proxy, GOOD[0], &host, number % 7, "accept");
+            if number % 100 == 99 {
+                proxy.tick();
+            }
+        }
+        (
+            asked(&proxy, "upstream.address"),
+            asked(&proxy, "connection.id"),
+        )
+    };
+    let config = CONFIG.replace("MODE", "observe");
+    let (hosts, connections) = run(&config, 1);
+    assert!((150..=200).contains(&hosts), "{hosts}");
+    assert!((2_500..=3_200).contains(&connections), "{connections}");
+    let (hosts, connections) = run(&config, 3);
+    assert!(hosts > 2_500 && connections < 700, "{hosts}, {connections}");
+    assert_eq!(
+        run(&config.replacen('{', r#"{"placebo": false,"#, 1), 1),
+        (0, 0)
+    );
+}
+
+#[test]
+fn workers_agree_about_the_half_of_a_session() {
+    let mut proxy = Proxy::new("observe", 3);
+    for number in 0..6_000_u64 {
+        // One connection fails, whichever worker takes its requests.
+        let connection = number % 40;
+        let answers = if connection == 7 { FAILS } else { GOOD };
+        exchange(&mut proxy, answers[0], "10.0.0.1:80", connection, "accept");
+        if number % 100 == 99 {
+            proxy.tick();
+        }
+    }
+    (0..3).for_each(|_| proxy.tick());
+    let evidence = of_shop(&proxy, "category=.=error;.;", "serin_placebo");
+    assert!(evidence > Some(20_000), "{evidence:?}");
+}
+
+#[test]
+fn requests_that_only_the_candidate_gets_make_the_balance_speak() {
+    let run = |sticky: bool| {
+        let mut proxy = Proxy::new("observe", 2);
+        for number in 0..4_000_u64 {
+            let candidate = number % 5 == 0;
+            let beta = if sticky { candidate } else { number % 3 == 0 };
+            let header = if beta { "x-beta" } else { "accept" };
+            let answer = GOOD[usize::from(candidate)];
+            exchange(&mut proxy, answer, "10.0.0.1:80", number, header);
+            if number % 100 == 99 {
+                proxy.tick();
+            }
+        }
+        let signal = "signal=.=request_headers;.;";
+        (
+            of_shop(&proxy, "version=.=v2;.;", "serin_unbalanced"),
+            of_shop(&proxy, signal, "serin_balance").unwrap_or(0),
+        )
+    };
+    let (unbalanced, evidence) = run(true);
+    assert_eq!(unbalanced, Some(1));
+    assert!(evidence > 10_000, "{evidence}");
+    assert_eq!(run(false), (Some(0), 0));
+}
+
+#[test]
+fn it_says_how_many_requests_are_needed_yet_and_that_the_first_seconds_do_not_count() {
+    let mut proxy = Proxy::new("observe", 1);
+    proxy.config = proxy
+        .config
+        .replace(r#""warm_up": "0s""#, r#""warm_up": "10s""#);
+    proxy.workers.clear();
+    proxy.add_worker();
+    let v2 = "version=.=v2;.;";
+    proxy.traffic(5, 100, GOOD);
+    assert_eq!(of_shop(&proxy, v2, "serin_warming_up"), Some(1));
+    proxy.traffic(10, 100, GOOD);
+    assert_eq!(of_shop(&proxy, v2, "serin_warming_up"), Some(0));
+    let needed = |size: u32| {
+        let labels = format!("{v2}odds_ratio=.={size};.;");
+        of_shop(&proxy, &labels, "serin_requests_needed").unwrap()
+    };
+    assert!(needed(2) > needed(5) && needed(5) > needed(25) && needed(25) > 0);
+}
