@@ -5,6 +5,9 @@
     reason = "each test file that includes this uses a part of it"
 )]
 
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use scorer_sdk::simulation::law::{at_odds, binomial_bound, median};
+
 /// SplitMix64 (Steele, Lea, Flood 2014): tiny, and the same on every machine.
 pub(crate) struct Random {
     state: u64,
@@ -55,31 +58,6 @@ impl Random {
     }
 }
 
-/// The rate of an arm whose odds are `odds_ratio` times those of `base`.
-pub(crate) fn at_odds(base: f64, odds_ratio: f64) -> f64 {
-    let odds = odds_ratio * base / (1.0 - base);
-    odds / (1.0 + odds)
-}
-
-/// The smallest count that `Binomial(trials, rate)` stays at or below with probability 0.999.
-pub(crate) fn binomial_bound(trials: u64, rate: f64) -> u64 {
-    let mut term = (1.0 - rate).powf(trials as f64);
-    let mut sum = term;
-    let mut count = 0;
-    while sum < 0.999 {
-        term *= (trials - count) as f64 / (count + 1) as f64 * rate / (1.0 - rate);
-        count += 1;
-        sum += term;
-    }
-    count
-}
-
-/// The middle value.
-pub(crate) fn median(mut values: Vec<u64>) -> u64 {
-    let middle = values.len() / 2;
-    *values.select_nth_unstable(middle).1
-}
-
 #[test]
 fn binomial_draws_have_the_mean_and_the_variance_of_the_law() {
     let mut random = Random::new(5);
@@ -96,11 +74,4 @@ fn binomial_draws_have_the_mean_and_the_variance_of_the_law() {
             "{variance} for {expected}"
         );
     }
-}
-
-#[test]
-fn the_binomial_bound_is_that_of_a_known_table() {
-    // Binomial(1, 1/2) needs 1; Binomial(300, 0.01) is near Poisson(3), whose 99.9 % point is 10.
-    assert_eq!(binomial_bound(1, 0.5), 1);
-    assert_eq!(binomial_bound(300, 0.01), 10);
 }

@@ -1,0 +1,67 @@
+//! Simulated rollouts, for error rates and speed of a judge, and of signals of one's own.
+//!
+//! A [`Scenario`] says what happens: a [`Service`] with its routes, two [`Deployment`]s with pods
+//! and faults, the candidate's share over time, [`Weather`] that hits both, and the [`Clients`].
+//! [`Traffic`] turns it into exchanges, tick by tick, for whoever wants to judge them; a
+//! [`Rollout`] hands them to an [`Engine`](crate::Engine) and gives its decisions. All randomness
+//! comes from a seed and time is counted, not read: the same seed gives the same run.
+//!
+//! ```
+//! use scorer_sdk::Verdict;
+//! use scorer_sdk::simulation::{Harm, Rollout, Scenario, Share, plan};
+//!
+//! # fn main() -> Result<(), scorer_sdk::config::ConfigError> {
+//! // A tenth of the requests goes to a candidate that turns bad after its first 500: the odds of
+//! // a failure are ten times stable's.
+//! let mut scenario = Scenario::default();
+//! scenario.share = Share::Constant(0.1);
+//! scenario.candidate.harm = Harm::errors(10.0).after_requests(500);
+//!
+//! let mut rollout = Rollout::new(plan("{}")?, scenario, 1);
+//! let end = rollout.run(20_000);
+//! assert_eq!(end.decision.verdict, Verdict::Anomalous);
+//! println!("found after {} bad requests", end.since_onset);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! For a signal of one's own make the plan with [`Plan::with_signals`](crate::Plan::with_signals)
+//! and name the versions `v1` and `v2` in it, or leave the names out. For another judge, or to
+//! record what passes:
+//!
+//! ```
+//! use scorer_sdk::simulation::{Scenario, Traffic};
+//!
+//! let mut traffic = Traffic::new(Scenario::default(), 1);
+//! let mut failures = 0;
+//! for _ in 0..60 {
+//!     traffic.advance();
+//!     failures += traffic.exchanges().filter(|it| it.status >= Some(500)).count();
+//! }
+//! assert!(failures > 0);
+//! ```
+//!
+//! [`law`] has the bounds and limits to hold results against, [`study`] whole tables of runs.
+
+mod clients;
+mod deployment;
+mod harm;
+pub mod law;
+mod random;
+mod rollout;
+mod scenario;
+mod service;
+mod share;
+pub mod study;
+mod traffic;
+mod weather;
+
+pub use clients::{Clients, Retries, Sessions};
+pub use deployment::{Deployment, PodFault};
+pub use harm::{Harm, Onset, Tail};
+pub use rollout::{End, Rollout, plan};
+pub use scenario::{Load, Scenario};
+pub use service::{Header, Latency, Route, Service};
+pub use share::Share;
+pub use traffic::{Record, Traffic};
+pub use weather::{Bursts, Outage, Swing, Weather};
