@@ -1,15 +1,21 @@
 //! Config files: JSON or YAML, plain or inside a WasmPlugin's manifest.
 
-use anyhow::{Context, Result, bail};
+use crate::open::open;
+use crate::sniff;
+use anyhow::{Context, Result, anyhow, bail};
 use scorer_sdk::Plan;
 use scorer_sdk::config::ConfigError;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use std::fs::File;
-use std::io::{Read, stdin};
+use std::io::Read;
 
-/// Largest config or snapshot that is read, in bytes.
+/// Largest config or snapshot that is read, in bytes: several times what a snapshot of as many
+/// routes as there can be weighs.
 pub const MAX_FILE_BYTES: u64 = 32 << 20;
+/// Largest YAML and largest manifest: they are parsed as a whole, into many times their size, and a
+/// cluster takes no more than this in one object.
+const MAX_MANIFEST_BYTES: usize = 2 << 20;
 /// Where a manifest has the config.
 const PLUGIN_CONFIG: &str = "spec.pluginConfig";
 
@@ -45,19 +51,35 @@ impl Found {
 /// # Errors
 /// When it cannot be read, is too large or no text.
 pub fn read_file(path: &str) -> Result<String> {
-    let input: Box<dyn Read> = match path {
-        "-" => Box::new(stdin().lock()),
-        _ => Box::new(File::open(path).with_context(|| format!("cannot open {path}"))?),
+    let opened = open(path)?;
+    let name = opened.name;
+    let too_large = || {
+        anyhow!("{name} has more than {MAX_FILE_BYTES} bytes: this is no config and no snapshot")
     };
-    let mut text = String::new();
-    input
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)
-        .with_context(|| format!("cannot read {path}"))?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        bail!("{path} has more than {MAX_FILE_BYTES} bytes: this is no config and no snapshot");
+    if opened.length.is_some_and(|length| length > MAX_FILE_BYTES) {
+        return Err(too_large());
     }
-    Ok(text)
+    let mut bytes = Vec::new();
+    opened
+        .reader
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read {name}"))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(too_large());
+    }
+    if let Some(problem) = sniff::no_text(&bytes) {
+        bail!("{name} {problem}");
+    }
+    if bytes.starts_with(sniff::BYTE_ORDER_MARK) {
+        bytes.drain(..sniff::BYTE_ORDER_MARK.len());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..valid).unwrap_or_default();
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
+        anyhow!("{name}, line {line}: is no text in UTF-8; save it as UTF-8")
+    })
 }
 
 /// Finds the configs in a text: each WasmPlugin of a manifest, else the text itself.
@@ -68,11 +90,15 @@ pub fn find(text: &str) -> Result<Vec<Found>> {
     let plain = |json: String| vec![Found { plugin: None, json }];
     // JSON first and as it stands: its own messages then name line and column.
     if text.trim().is_empty() || text.trim_start().starts_with('{') {
-        return Ok(match serde_json::from_str::<Value>(text) {
-            Ok(value) if value.get("kind").is_some() => plugins(&[value])?,
-            _ => plain(text.to_owned()),
-        });
+        return match serde_json::from_str::<Kind>(text) {
+            Ok(Kind { kind: Some(_) }) => {
+                bound(text)?;
+                plugins(&[serde_json::from_str(text)?])
+            }
+            _ => Ok(plain(text.to_owned())),
+        };
     }
+    bound(text)?;
     let mut documents = Vec::new();
     for document in serde_yaml_ng::Deserializer::from_str(text) {
         let value = Value::deserialize(document).context("is neither JSON nor YAML")?;
@@ -85,6 +111,22 @@ pub fn find(text: &str) -> Result<Vec<Found>> {
         [value] if value.get("kind").is_none() => Ok(plain(value.to_string())),
         manifest => plugins(manifest),
     }
+}
+
+/// What a manifest has and a config has not; nothing of it is kept.
+#[derive(Deserialize)]
+struct Kind {
+    kind: Option<IgnoredAny>,
+}
+
+fn bound(text: &str) -> Result<()> {
+    if text.len() > MAX_MANIFEST_BYTES {
+        bail!(
+            "has more than {MAX_MANIFEST_BYTES} bytes, too many for YAML and for a manifest: write \
+             the config alone, as JSON"
+        );
+    }
+    Ok(())
 }
 
 fn plugins(manifest: &[Value]) -> Result<Vec<Found>> {

@@ -5,8 +5,11 @@
 
 use jiff::Timestamp;
 use scorer_sdk::Plan;
-use scorer_sdk::recording::{Record, RecordEnding};
+use scorer_sdk::recording::{Record, RecordEnding, json_problem, session_of};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use std::borrow::Cow;
+use std::fmt;
 
 /// The gRPC statuses by number, as Envoy names them, in lower case and without underscores.
 const GRPC_NAMES: [&str; 17] = [
@@ -43,57 +46,128 @@ pub enum Entry {
     Unattributed(String),
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Scalar {
+/// A value as Envoy writes it.
+#[derive(Default)]
+enum Scalar<'a> {
+    /// `null`, a dash, an empty text, or no such field.
+    #[default]
+    Absent,
     Number(f64),
-    Text(String),
-    Absent(()),
+    Text(Cow<'a, str>),
 }
 
-impl Scalar {
-    fn into_text(self) -> Option<String> {
-        match self {
-            Self::Text(text) if text.is_empty() || text == "-" => None,
-            Self::Text(text) => Some(text),
-            Self::Number(number) => Some(number.to_string()),
-            Self::Absent(()) => None,
-        }
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text or a number")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Scalar::Absent)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Scalar::Number(number as f64))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Scalar::Number(number as f64))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Scalar::Number(number))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(match text {
+            "" | "-" => Scalar::Absent,
+            text => Scalar::Text(Cow::Borrowed(text)),
+        })
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(match text {
+            "" | "-" => Scalar::Absent,
+            text => Scalar::Text(Cow::Owned(text.to_owned())),
+        })
     }
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Raw {
-    start_time: Option<Scalar>,
-    method: Option<Scalar>,
-    path: Option<Scalar>,
-    response_code: Option<Scalar>,
-    response_flags: Option<Scalar>,
-    grpc_status: Option<Scalar>,
-    duration: Option<Scalar>,
-    bytes_sent: Option<Scalar>,
-    upstream_cluster: Option<Scalar>,
-    route_name: Option<Scalar>,
-    content_type: Option<Scalar>,
+struct Raw<'a> {
+    #[serde(borrow)]
+    start_time: Scalar<'a>,
+    #[serde(borrow)]
+    method: Scalar<'a>,
+    #[serde(borrow)]
+    path: Scalar<'a>,
+    #[serde(borrow)]
+    response_code: Scalar<'a>,
+    #[serde(borrow)]
+    response_flags: Scalar<'a>,
+    #[serde(borrow)]
+    grpc_status: Scalar<'a>,
+    #[serde(borrow)]
+    duration: Scalar<'a>,
+    #[serde(borrow)]
+    bytes_sent: Scalar<'a>,
+    #[serde(borrow)]
+    bytes_received: Scalar<'a>,
+    #[serde(borrow)]
+    upstream_cluster: Scalar<'a>,
+    #[serde(borrow)]
+    upstream_host: Scalar<'a>,
+    #[serde(borrow)]
+    connection_id: Scalar<'a>,
+    #[serde(borrow)]
+    session: Scalar<'a>,
+    #[serde(borrow)]
+    route_name: Scalar<'a>,
+    #[serde(borrow)]
+    content_type: Scalar<'a>,
 }
 
-fn text(value: Option<Scalar>) -> Option<String> {
-    value.and_then(Scalar::into_text)
-}
-
-fn number(name: &str, value: Option<Scalar>) -> Result<Option<f64>, String> {
-    let Some(text) = text(value) else {
-        return Ok(None);
-    };
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && number >= 0.0 => Ok(Some(number)),
-        _ => Err(format!("{name} `{text}` is not a number from 0 up")),
+fn text(value: Scalar<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        Scalar::Absent => None,
+        Scalar::Text(text) => Some(text),
+        Scalar::Number(number) => Some(Cow::Owned(number.to_string())),
     }
 }
 
+fn owned(value: Scalar<'_>) -> String {
+    text(value).map(Cow::into_owned).unwrap_or_default()
+}
+
+fn number(name: &str, value: &Scalar<'_>) -> Result<Option<f64>, String> {
+    let (number, written): (_, Cow<'_, str>) = match value {
+        Scalar::Absent => return Ok(None),
+        Scalar::Number(number) if *number >= 0.0 => return Ok(Some(*number)),
+        Scalar::Number(number) => (None, number.to_string().into()),
+        Scalar::Text(text) => (text.parse::<f64>().ok(), text.as_ref().into()),
+    };
+    match number {
+        Some(number) if number.is_finite() && number >= 0.0 => Ok(Some(number)),
+        _ => Err(format!("{name} `{written}` is not a number from 0 up")),
+    }
+}
+
+fn whole(name: &str, value: &Scalar<'_>) -> Result<Option<u64>, String> {
+    Ok(number(name, value)?.map(|number| number as u64))
+}
+
 fn needed<Value>(name: &str, value: Option<Value>) -> Result<Value, String> {
-    value.ok_or_else(|| format!("{name} is missing"))
+    value.ok_or_else(|| format!("{name} is missing: add it to the log's format"))
 }
 
 /// Parses one line. `plan` knows which cluster is which version of what.
@@ -101,25 +175,32 @@ fn needed<Value>(name: &str, value: Option<Value>) -> Result<Value, String> {
 /// # Errors
 /// What is wrong with the line, for people.
 pub fn parse(line: &str, plan: &Plan) -> Result<Entry, String> {
-    let raw: Raw = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let raw: Raw<'_> = serde_json::from_str(line).map_err(|error| json_problem(&error, line))?;
     let start = needed("start_time", text(raw.start_time))?;
     let start: Timestamp = start
         .parse()
         .map_err(|error| format!("start_time `{start}` is not a time after RFC 3339: {error}"))?;
+    if start < Timestamp::UNIX_EPOCH {
+        return Err(format!("start_time `{start}` is before 1970"));
+    }
     let method = needed("method", text(raw.method))?;
-    let duration_ms = needed("duration", number("duration", raw.duration)?)?;
-    let code = number("response_code", raw.response_code)?.unwrap_or(0.0);
+    let duration_ms = needed("duration", number("duration", &raw.duration)?)?;
+    let code = number("response_code", &raw.response_code)?.unwrap_or(0.0);
     if code.fract() != 0.0 || code > 599.0 {
         return Err(format!("response_code {code} is not an HTTP status"));
     }
     let status = if code == 0.0 { None } else { Some(code as u16) };
-    let flags = text(raw.response_flags).unwrap_or_default();
-    let content_type = text(raw.content_type).unwrap_or_default();
+    let flags = owned(raw.response_flags);
+    let content_type = owned(raw.content_type);
     // Envoy makes up a gRPC status for plain HTTP, too.
     let grpc_status = match text(raw.grpc_status) {
         Some(value) if content_type.starts_with("application/grpc") => Some(grpc_status(&value)?),
         _ => None,
     };
+    let (response_bytes, request_bytes) = (
+        whole("bytes_sent", &raw.bytes_sent)?,
+        whole("bytes_received", &raw.bytes_received)?,
+    );
     let Some(cluster) = text(raw.upstream_cluster) else {
         return Ok(Entry::Unattributed(
             "no upstream_cluster: the proxy answered".to_owned(),
@@ -133,17 +214,24 @@ pub fn parse(line: &str, plan: &Plan) -> Result<Entry, String> {
     let record = Record {
         start: start.as_microsecond() as f64 / 1e6,
         destination: destination.to_owned(),
-        route: text(raw.route_name).unwrap_or_default(),
-        method,
-        path: text(raw.path).unwrap_or_default(),
+        route: owned(raw.route_name),
+        method: method.into_owned(),
+        path: owned(raw.path),
         version: version.to_owned(),
         status,
         grpc_status,
         ending: ending(&flags, status),
         duration_ms,
-        response_bytes: number("bytes_sent", raw.bytes_sent)?.map(|bytes| bytes as u64),
+        response_bytes,
         content_type,
         headers: None,
+        upstream: owned(raw.upstream_host),
+        session: text(raw.session)
+            .or_else(|| text(raw.connection_id))
+            .map(|session| session_of(&session)),
+        request_bytes,
+        request_headers: None,
+        fan_out: None,
     };
     record.check()?;
     Ok(Entry::Exchange(Box::new(record)))
@@ -298,6 +386,23 @@ mod tests {
     }
 
     #[test]
+    fn host_session_and_request_are_read_where_the_log_has_them() {
+        let plain = record(&[]);
+        assert_eq!((plain.upstream.as_str(), plain.session), ("", None));
+        let found = record(&[
+            ("upstream_host", "10.1.2.3:8080".into()),
+            ("connection_id", 17.into()),
+            ("bytes_received", 5.into()),
+        ]);
+        assert_eq!(
+            (found.upstream.as_str(), found.session, found.request_bytes),
+            ("10.1.2.3:8080", Some(17), Some(5))
+        );
+        let cookie = record(&[("connection_id", 17.into()), ("session", "abc".into())]);
+        assert_eq!(cookie.session, Some(session_of("abc")));
+    }
+
+    #[test]
     fn nonsense_is_refused_by_the_name_of_its_field() {
         for (name, value) in [
             ("start_time", "yesterday".into()),
@@ -307,9 +412,16 @@ mod tests {
             ("duration", "NaN".into()),
             ("response_code", 700.into()),
             ("bytes_sent", "many".into()),
+            ("bytes_received", "-Infinity".into()),
+            ("duration", 1e300.into()),
+            ("start_time", "1969-12-31T23:59:59Z".into()),
+            ("start_time", "9999-01-01T00:00:00Z".into()),
         ] {
             let error = parse_with(&[(name, value)]).unwrap_err();
+            let name = name.trim_end_matches("_time");
             assert!(error.contains(name), "{error}");
         }
+        let error = parse_with(&[("path", serde_json::json!({}))]).unwrap_err();
+        assert!(error.contains("expected a text or a number"), "{error}");
     }
 }

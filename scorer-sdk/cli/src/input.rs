@@ -1,16 +1,24 @@
 //! Recordings as input: several files, two formats, bad lines counted.
 //!
 //! Each file should be in the order of its exchanges' ends, as access logs are; several files, one a
-//! proxy, are merged by that order. One line of each is held at a time.
+//! proxy, are merged by that order. A few lines of each are held at a time: an exchange whose time
+//! leaps far ahead of what follows it has a wrong clock and is refused.
 
 use crate::envoy::{self, Entry};
-use crate::lines::{self, Line};
+use crate::lines::{Line, Lines};
+use crate::open::open;
+use crate::output::grouped;
+use crate::sniff;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use memchr::memmem::Finder;
 use scorer_sdk::Plan;
 use scorer_sdk::recording::{MAX_LINE_BYTES, Record};
-use std::fs::File;
-use std::io::{BufRead, BufReader, stdin};
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::canonicalize;
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Most files of one run.
 pub const MAX_FILES: usize = 256;
@@ -18,8 +26,14 @@ pub const MAX_FILES: usize = 256;
 const SHOWN_REFUSALS: usize = 5;
 /// Longest reason that is kept, in characters.
 const MAX_REASON: usize = 300;
-/// Most header names of one exchange: many times what proxies let through.
-const MAX_HEADERS: usize = 512;
+/// Exchanges of a file that are looked at before the one that comes next is taken.
+const LOOKAHEAD: usize = 16;
+/// An exchange that ends this much later than three in four of those that follow is not believed.
+const LEAP: Duration = Duration::from_secs(3_600);
+/// Followers without which nothing is said about a leap.
+const FEWEST_FOLLOWERS: usize = 4;
+/// About what an allocated header name weighs.
+const HEADER_WEIGHT: usize = 56;
 
 /// How the lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,7 +55,7 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// What became of the lines.
+/// What became of the lines: `lines` is the sum of `read`, `refused`, `unattributed` and `blank`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
     /// Lines, blank ones included.
@@ -52,10 +66,14 @@ pub struct Counted {
     pub refused: u64,
     /// Requests that no version is known for.
     pub unattributed: u64,
+    /// Lines with nothing in them, or only with the `-` that Envoy writes for nothing.
+    pub blank: u64,
     /// The first refusals.
     pub first_refusals: Vec<Refusal>,
     /// The first request without a version.
     pub first_unattributed: Option<Refusal>,
+    /// Files that ended without a single exchange.
+    pub files_without_exchanges: Vec<String>,
 }
 
 /// An exchange from a line.
@@ -63,15 +81,23 @@ pub struct Counted {
 pub struct Item {
     /// The exchange.
     pub record: Record,
-    /// Length of its line in bytes.
+    /// About what it weighs in memory, in bytes.
     pub bytes: usize,
+}
+
+struct Queued {
+    item: Item,
+    end: Duration,
+    line: u64,
 }
 
 struct Source {
     name: String,
-    reader: Box<dyn BufRead>,
-    line: u64,
-    head: Option<Item>,
+    lines: Lines<Box<dyn BufRead>>,
+    queue: VecDeque<Queued>,
+    /// Whether the queue's front was looked at and may be taken.
+    ready: bool,
+    exchanges: u64,
     ended: bool,
 }
 
@@ -84,7 +110,7 @@ pub struct Input<'a> {
     counted: Counted,
     buffer: Vec<u8>,
     total_bytes: Option<u64>,
-    bytes: u64,
+    envoys_mark: Finder<'static>,
 }
 
 impl<'a> Input<'a> {
@@ -92,7 +118,7 @@ impl<'a> Input<'a> {
     /// makes the first bad line an error.
     ///
     /// # Errors
-    /// When a file cannot be opened, or there are more than [`MAX_FILES`].
+    /// When a file cannot be opened or is named twice, or there are more than [`MAX_FILES`].
     pub fn open(
         files: &[String],
         plan: &'a Plan,
@@ -105,31 +131,26 @@ impl<'a> Input<'a> {
                 files.len()
             );
         }
-        let mut total_bytes = Some(0);
+        let mut total_bytes = Some(0_u64);
         let mut sources = Vec::new();
-        for name in files {
-            let reader: Box<dyn BufRead> = if name == "-" {
-                total_bytes = None;
-                Box::new(stdin().lock())
-            } else {
-                let file = File::open(name).with_context(|| format!("cannot open {name}"))?;
-                let length = file.metadata().ok().filter(|facts| facts.is_file());
-                total_bytes = total_bytes
-                    .zip(length)
-                    .map(|(sum, facts): (u64, _)| sum.saturating_add(facts.len()));
-                Box::new(BufReader::with_capacity(1 << 18, file))
-            };
-            let name = if name == "-" {
-                "standard input"
-            } else {
-                name.as_str()
+        let mut seen = BTreeSet::new();
+        for path in files {
+            let opened = open(path)?;
+            // What is no file, such as a pipe, may have no path of its own.
+            if path != "-"
+                && !seen.insert(canonicalize(path).unwrap_or_else(|_| PathBuf::from(path)))
+            {
+                bail!("{path} is named twice: its exchanges would count twice");
             }
-            .to_owned();
+            total_bytes = total_bytes
+                .zip(opened.length)
+                .map(|(sum, length)| sum.saturating_add(length));
             sources.push(Source {
-                name,
-                reader,
-                line: 0,
-                head: None,
+                name: opened.name,
+                lines: Lines::new(opened.reader, MAX_LINE_BYTES),
+                queue: VecDeque::new(),
+                ready: false,
+                exchanges: 0,
                 ended: false,
             });
         }
@@ -141,111 +162,164 @@ impl<'a> Input<'a> {
             counted: Counted::default(),
             buffer: Vec::new(),
             total_bytes,
-            bytes: 0,
+            // In JSON no text can hold this but as a whole value, and no field of ours does.
+            envoys_mark: Finder::new("\"start_time\""),
         })
     }
 
     /// The next exchange in the order of ends, as far as the files themselves are in that order.
     ///
     /// # Errors
-    /// When a file cannot be read; when `strict`, at the first bad line.
+    /// When a file cannot be read or is no recording; when `strict`, at the first bad line.
     pub fn next_item(&mut self) -> Result<Option<Item>> {
         let mut sources = core::mem::take(&mut self.sources);
-        for source in &mut sources {
-            if source.head.is_none() && !source.ended {
-                source.head = self.read(source)?;
-                source.ended = source.head.is_none();
-            }
-        }
-        self.sources = sources;
-        let first = self
-            .sources
+        let filled = sources.iter_mut().try_for_each(|source| self.fill(source));
+        let first = sources
             .iter_mut()
-            .filter(|source| source.head.is_some())
-            .min_by_key(|source| source.head.as_ref().map(|item| item.record.end()));
-        Ok(first.and_then(|source| source.head.take()))
+            .filter(|source| !source.queue.is_empty())
+            .min_by_key(|source| source.queue.front().map(|queued| queued.end));
+        let item = first.and_then(|source| {
+            let queued = source.queue.pop_front()?;
+            source.ready = false;
+            source.exchanges += 1;
+            self.counted.read += 1;
+            Some(queued.item)
+        });
+        self.sources = sources;
+        filled?;
+        Ok(item)
     }
 
-    fn read(&mut self, source: &mut Source) -> Result<Option<Item>> {
+    /// Fills a file's queue, and takes away what leaps ahead of it.
+    fn fill(&mut self, source: &mut Source) -> Result<()> {
+        while !source.ready {
+            while source.queue.len() <= LOOKAHEAD && !source.ended {
+                match self.read(source)? {
+                    Some(queued) => source.queue.push_back(queued),
+                    None => source.ended = true,
+                }
+            }
+            source.ready = true;
+            let Some(front) = source.queue.front() else {
+                if source.exchanges == 0 {
+                    self.counted
+                        .files_without_exchanges
+                        .push(source.name.clone());
+                }
+                return Ok(());
+            };
+            let followers = source.queue.len() - 1;
+            let behind = source
+                .queue
+                .iter()
+                .filter(|queued| queued.end.saturating_add(LEAP) < front.end)
+                .count();
+            if followers < FEWEST_FOLLOWERS || behind * 4 < followers * 3 {
+                return Ok(());
+            }
+            let line = front.line;
+            source.ready = false;
+            source.queue.pop_front();
+            self.refuse(
+                &source.name,
+                line,
+                "ends more than an hour after the lines that follow: is its clock right? Sort the \
+                 lines by time, or give each proxy's log as a file of its own",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The next exchange of a file; other lines are counted.
+    fn read(&mut self, source: &mut Source) -> Result<Option<Queued>> {
         loop {
-            let mut buffer = core::mem::take(&mut self.buffer);
-            let line = lines::next(&mut source.reader, &mut buffer, MAX_LINE_BYTES)
-                .with_context(|| format!("cannot read {}", source.name))?;
-            self.buffer = buffer;
+            let number = source.lines.number();
+            let cannot = || format!("cannot read {} after line {number}", source.name);
+            if source.lines.bytes() == 0 {
+                let head = source.lines.peek().with_context(cannot)?;
+                if let Some(problem) = sniff::no_recording(head) {
+                    bail!("{} {problem}", source.name);
+                }
+                if head.starts_with(sniff::BYTE_ORDER_MARK) {
+                    source.lines.skip(sniff::BYTE_ORDER_MARK.len());
+                }
+            }
+            let line = source.lines.next(&mut self.buffer).with_context(cannot)?;
             if line == Line::End {
                 return Ok(None);
             }
-            source.line += 1;
+            let number = source.lines.number();
             self.counted.lines += 1;
-            self.bytes += self.buffer.len() as u64 + 1;
-            let entry = match line {
-                Line::TooLong => Err(format!("the line has more than {MAX_LINE_BYTES} bytes")),
-                _ => self.parse(),
-            };
-            match entry {
-                Ok(None) => {}
+            match self.parse(line) {
+                Ok(None) => self.counted.blank += 1,
                 Ok(Some(Entry::Exchange(record))) => {
-                    self.counted.read += 1;
-                    return Ok(Some(Item {
+                    let end = record.end();
+                    let names = [&record.headers, &record.request_headers];
+                    let names: usize = names.into_iter().flatten().map(Vec::len).sum();
+                    let bytes = size_of::<Record>() + self.buffer.len() + names * HEADER_WEIGHT;
+                    let item = Item {
                         record: *record,
-                        bytes: self.buffer.len(),
+                        bytes,
+                    };
+                    return Ok(Some(Queued {
+                        item,
+                        end,
+                        line: number,
                     }));
                 }
                 Ok(Some(Entry::Unattributed(reason))) => {
                     self.counted.unattributed += 1;
                     self.counted
                         .first_unattributed
-                        .get_or_insert_with(|| refusal(&source.name, source.line, &reason));
+                        .get_or_insert_with(|| refusal(&source.name, number, &reason));
                 }
-                Err(reason) => {
-                    let refusal = refusal(&source.name, source.line, &reason);
-                    if self.strict {
-                        bail!(
-                            "{}, line {}: {}",
-                            refusal.file,
-                            refusal.line,
-                            refusal.reason
-                        );
-                    }
-                    self.counted.refused += 1;
-                    if self.counted.first_refusals.len() < SHOWN_REFUSALS {
-                        self.counted.first_refusals.push(refusal);
-                    }
-                }
+                Err(reason) => self.refuse(&source.name, number, &reason)?,
             }
         }
     }
 
+    fn refuse(&mut self, file: &str, line: u64, reason: &str) -> Result<()> {
+        if self.strict {
+            bail!("{}", refusal(file, line, reason));
+        }
+        self.counted.refused += 1;
+        if self.counted.first_refusals.len() < SHOWN_REFUSALS {
+            self.counted
+                .first_refusals
+                .push(refusal(file, line, reason));
+        }
+        Ok(())
+    }
+
     /// The entry in the buffer; `None` for a blank line and for the `-` that Envoy writes where the
     /// filter left no exchange.
-    fn parse(&self) -> Result<Option<Entry>, String> {
-        let text = core::str::from_utf8(&self.buffer)
-            .map_err(|error| format!("is no text in UTF-8: {error}"))?
-            .trim();
-        if text.is_empty() || text == "-" {
+    fn parse(&self, line: Line) -> Result<Option<Entry>, String> {
+        if line == Line::TooLong {
+            return Err(too_long(&self.buffer));
+        }
+        let text = match core::str::from_utf8(&self.buffer) {
+            Ok(text) => text.trim_end(),
+            Err(error) if error.error_len().is_none() && line == Line::Unended => {
+                return Err(format!(
+                    "is cut off after {} bytes, in the middle of a character",
+                    self.buffer.len()
+                ));
+            }
+            Err(error) => return Err(no_text(&self.buffer, error.valid_up_to())),
+        };
+        if text.trim_start().is_empty() || text == "-" {
             return Ok(None);
         }
-        let format = self.format.unwrap_or_else(|| {
-            // In JSON no text can hold this but as a whole value, and no field of ours does.
-            if text.contains("\"start_time\"") {
-                Format::Envoy
-            } else {
-                Format::Serin
-            }
-        });
-        let entry = match format {
+        let format = self
+            .format
+            .unwrap_or_else(|| match self.envoys_mark.find(text.as_bytes()) {
+                Some(_) => Format::Envoy,
+                None => Format::Serin,
+            });
+        Ok(Some(match format {
             Format::Envoy => envoy::parse(text, self.plan)?,
             Format::Serin => Entry::Exchange(Box::new(Record::parse(text)?)),
-        };
-        if let Entry::Exchange(record) = &entry
-            && record
-                .headers
-                .as_ref()
-                .is_some_and(|names| names.len() > MAX_HEADERS)
-        {
-            return Err(format!("headers has more than {MAX_HEADERS} names"));
-        }
-        Ok(Some(entry))
+        }))
     }
 
     /// What became of the lines so far.
@@ -257,7 +331,8 @@ impl<'a> Input<'a> {
     /// Bytes read so far, and of all files where that is known.
     #[must_use]
     pub fn bytes(&self) -> (u64, Option<u64>) {
-        (self.bytes, self.total_bytes)
+        let read = self.sources.iter().map(|source| source.lines.bytes());
+        (read.sum(), self.total_bytes)
     }
 
     /// Fails when there was not one exchange: a verdict on nothing would look like a good one.
@@ -269,24 +344,38 @@ impl<'a> Input<'a> {
         if counted.read > 0 {
             return Ok(());
         }
-        let because = |refusal: &Refusal| {
-            format!(
-                "{}, line {}: {}",
-                refusal.file, refusal.line, refusal.reason
-            )
+        let lines = match counted.lines {
+            1 => "1 line".to_owned(),
+            number => format!("{} lines", grouped(number)),
         };
         if let Some(first) = counted.first_refusals.first() {
-            bail!("no exchange in {} lines; {}", counted.lines, because(first));
+            bail!("no exchange in {lines}; {first}");
         }
         if let Some(first) = &counted.first_unattributed {
             bail!(
-                "no exchange of a known version in {} lines; {}; list the clusters under \
-                 versions.destinations in the file of --config",
-                counted.lines,
-                because(first)
+                "no exchange of a known version in {lines}; {first}; list the clusters under \
+                 versions.destinations in the file of --config"
             );
         }
-        bail!("there is no exchange in the input");
+        let files = counted.files_without_exchanges.join(", ");
+        if counted.lines == 0 {
+            bail!("there is no exchange in the input: nothing in {files}");
+        }
+        bail!(
+            "there is no exchange in the input: only {} blank lines in {files}; does the \
+             filter's config have `record: true`?",
+            counted.blank
+        );
+    }
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(
+            formatter,
+            "{}, line {}: {}",
+            self.file, self.line, self.reason
+        )
     }
 }
 
@@ -296,4 +385,20 @@ fn refusal(file: &str, line: u64, reason: &str) -> Refusal {
         line,
         reason: reason.chars().take(MAX_REASON).collect(),
     }
+}
+
+fn too_long(head: &[u8]) -> String {
+    let head: String = String::from_utf8_lossy(head).chars().take(40).collect();
+    format!(
+        "the line has more than {MAX_LINE_BYTES} bytes (begins with `{head}`); let the log's format \
+         cut the path, as in %REQ(:PATH):4096%"
+    )
+}
+
+fn no_text(line: &[u8], valid: usize) -> String {
+    let byte = line.get(valid).copied().unwrap_or_default();
+    format!(
+        "is no text in UTF-8: byte {byte:#04x} at column {}",
+        valid + 1
+    )
 }

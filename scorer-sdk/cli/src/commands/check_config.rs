@@ -6,9 +6,15 @@ use crate::config::{self, Found};
 use crate::output::{self, BAD, BOLD, GOOD, plain, styled};
 use anyhow::{Context, Result};
 use scorer_sdk::Plan;
-use scorer_sdk::config::{ConfigError, Mode, RejectPhase, Role, VersionSource};
+use scorer_sdk::config::raw::{self, ExpectedSection};
+use scorer_sdk::config::{ConfigError, Mode, RejectPhase, Role, SessionSource, VersionSource};
+use scorer_sdk::signal::latency::Latency;
+use scorer_sdk::signal::size::Size;
 use serde_json::{Value, json};
 use std::time::Duration;
+
+/// Entries of a list that are said.
+const SHOWN: usize = 20;
 
 /// Runs the command.
 ///
@@ -47,7 +53,7 @@ fn config_json(found: &Found, plan: &Result<Plan, ConfigError>) -> Value {
             "error": {"path": error.path, "problem": error.problem, "repair": error.repair},
         }),
         Ok(plan) => {
-            let meaning: Value = meaning(plan)
+            let meaning: Value = meaning(plan, &written(found))
                 .into_iter()
                 .map(|(name, value)| (name.replace([' ', '-'], "_"), Value::from(value)))
                 .collect();
@@ -71,16 +77,21 @@ fn config_text(file: &str, found: &Found, plan: &Result<Plan, ConfigError>) -> S
         ),
         Ok(plan) => {
             let mut text = format!("{name}: {}\n", styled(GOOD, "fine"));
-            for (name, value) in meaning(plan) {
-                text.push_str(&format!("  {name:<12} {}\n", plain(&value)));
+            for (name, value) in meaning(plan, &written(found)) {
+                text.push_str(&format!("  {name:<15} {}\n", plain(&value)));
             }
             text
         }
     }
 }
 
-/// What the plan means, in the order in which people ask.
-fn meaning(plan: &Plan) -> Vec<(&'static str, String)> {
+/// The config as it was written; the plan has been made from it, so it can be read.
+fn written(found: &Found) -> raw::Config {
+    serde_json::from_str(&found.json).unwrap_or_default()
+}
+
+/// What the plan means, in the order in which people ask; `written` has what is no field of the plan.
+fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
     let mode = match plan.mode {
         Mode::Observe => "judges and reports, touches nothing",
         Mode::Annotate => "says the verdict in response headers",
@@ -108,12 +119,18 @@ fn meaning(plan: &Plan) -> Vec<(&'static str, String)> {
             "candidate",
             or_found(&plan.candidate, "found: the newest version"),
         ),
+        (
+            "rollout",
+            plan.rollout
+                .clone()
+                .unwrap_or_else(|| "not named: told by the versions alone".to_owned()),
+        ),
         ("versions", versions(plan)),
         (
             "false alarm",
             format!(
                 "at most {}% of healthy rollouts are ever called anomalous",
-                100.0 * plan.false_alarm
+                percent(plan.false_alarm)
             ),
         ),
         (
@@ -148,6 +165,30 @@ fn meaning(plan: &Plan) -> Vec<(&'static str, String)> {
                 .collect::<Vec<_>>()
                 .join(", "),
         ),
+        ("latency", latency(written)),
+        (
+            "size",
+            format!(
+                "differences below {}% do not matter",
+                percent(written.size.margin.unwrap_or(Size::default().margin))
+            ),
+        ),
+        (
+            "ignored headers",
+            listed(&written.ignored_headers, "none beside the built-in ones"),
+        ),
+        (
+            "expected",
+            listed(
+                &written.expected.iter().map(expected).collect::<Vec<_>>(),
+                "no difference is declared",
+            ),
+        ),
+        ("placebo", placebo(plan)),
+        (
+            "templates",
+            listed(&written.routes.templates, "found in the paths"),
+        ),
         (
             "routes",
             format!(
@@ -166,7 +207,7 @@ fn meaning(plan: &Plan) -> Vec<(&'static str, String)> {
             "probation",
             format!(
                 "{}% of the requests, {} after a verdict",
-                100.0 * probation.share,
+                percent(probation.share),
                 time(probation.after)
             ),
         ));
@@ -188,7 +229,7 @@ fn meaning(plan: &Plan) -> Vec<(&'static str, String)> {
             "reject",
             format!(
                 "at most {}% of the requests, up to attempt {}, in the {} phase",
-                100.0 * plan.reject.share,
+                percent(plan.reject.share),
                 plan.reject.attempts,
                 match plan.reject.phase {
                     RejectPhase::Request => "request",
@@ -201,12 +242,18 @@ fn meaning(plan: &Plan) -> Vec<(&'static str, String)> {
         "series",
         format!("at most {} metric series", plan.max_series),
     ));
-    if plan.record {
-        meaning.push((
-            "record",
-            "leaves each exchange for the access log".to_owned(),
-        ));
-    }
+    let record = if plan.record {
+        "leaves each exchange for the access log"
+    } else {
+        "leaves nothing for the access log"
+    };
+    let rescued = if plan.count_rescued {
+        "counts requests that were retried and answered by the baseline"
+    } else {
+        "does not count requests that were retried and answered by the baseline"
+    };
+    meaning.push(("record", record.to_owned()));
+    meaning.push(("rescued", rescued.to_owned()));
     meaning
 }
 
@@ -219,8 +266,71 @@ fn versions(plan: &Plan) -> String {
     };
     match plan.clusters.len() {
         0 => from.to_owned(),
-        listed => format!("{from}; {listed} clusters listed"),
+        number => {
+            let clusters: Vec<String> = plan
+                .clusters
+                .iter()
+                .map(|(cluster, (destination, version))| {
+                    format!("{cluster} is {destination} {version}")
+                })
+                .collect();
+            format!(
+                "{from}; {number} clusters listed: {}",
+                listed(&clusters, "")
+            )
+        }
     }
+}
+
+fn latency(written: &raw::Config) -> String {
+    let default = Latency::default();
+    format!(
+        "differences below {}% or {} do not matter",
+        percent(written.latency.margin.unwrap_or(default.margin)),
+        written
+            .latency
+            .floor
+            .clone()
+            .unwrap_or_else(|| time(Duration::from_micros(default.floor_us)))
+    )
+}
+
+fn expected(declared: &ExpectedSection) -> String {
+    let what = declared.category.as_ref().or(declared.signal.as_ref());
+    format!(
+        "{} on {}",
+        what.map_or("nothing", String::as_str),
+        declared.route.as_deref().unwrap_or("every route")
+    )
+}
+
+fn placebo(plan: &Plan) -> String {
+    if !plan.placebo {
+        return "off".to_owned();
+    }
+    let session = match &plan.session {
+        SessionSource::Connection => "one connection".to_owned(),
+        SessionSource::Cookie(name) => format!("one value of the cookie {name}"),
+        SessionSource::Header(name) => format!("one value of the header {name}"),
+    };
+    format!("compares the baseline with itself, by host or by session; {session} is a session")
+}
+
+/// The first few of a list.
+fn listed(items: &[String], none: &str) -> String {
+    match items.len().checked_sub(SHOWN) {
+        _ if items.is_empty() => none.to_owned(),
+        None | Some(0) => items.join(", "),
+        Some(more) => format!(
+            "{} and {more} more",
+            items.get(..SHOWN).unwrap_or_default().join(", ")
+        ),
+    }
+}
+
+/// A share in per cent, without the digits that binary fractions add.
+fn percent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
 }
 
 fn time(time: Duration) -> String {

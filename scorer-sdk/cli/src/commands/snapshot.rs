@@ -7,7 +7,8 @@ use crate::input::Input;
 use crate::output;
 use crate::progress::Progress;
 use crate::snapshot::Snapshot;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use std::fs::canonicalize;
 use std::sync::Arc;
 
 /// Below this many exchanges, a guard can hardly tell rare from new.
@@ -19,6 +20,9 @@ const FEW_EXCHANGES: u64 = 1_000;
 /// When an input or a config cannot be used, or the version has to be chosen.
 pub fn run(args: &args::Snapshot) -> Result<Exit> {
     let from = &args.recordings;
+    if let Some(output) = &args.output {
+        spare_the_recordings(output, &from.files)?;
+    }
     let plan = Arc::new(config::plan(from.config.as_deref())?);
     let mut input = Input::open(&from.files, &plan, from.format, from.strict)?;
     let mut snapshot = Snapshot::new(
@@ -42,7 +46,7 @@ pub fn run(args: &args::Snapshot) -> Result<Exit> {
         None => output::print(&text)?,
     }
     let counted = input.counted();
-    if counted.refused + counted.unattributed > 0 {
+    if counted.read < counted.lines || !counted.files_without_exchanges.is_empty() {
         output::note(counted_text(counted).trim_end());
     }
     if reference.exchanges < FEW_EXCHANGES {
@@ -53,4 +57,17 @@ pub fn run(args: &args::Snapshot) -> Result<Exit> {
         ));
     }
     Ok(Exit::Good)
+}
+
+/// Fails when the output would be written over a recording.
+fn spare_the_recordings(output: &str, files: &[String]) -> Result<()> {
+    let Ok(output) = canonicalize(output) else {
+        return Ok(());
+    };
+    for file in files {
+        if canonicalize(file).is_ok_and(|file| file == output) {
+            bail!("--output {file} is the recording itself: name another file");
+        }
+    }
+    Ok(())
 }

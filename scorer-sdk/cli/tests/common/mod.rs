@@ -78,6 +78,7 @@ impl Rollout {
                 response_bytes: (!hangs).then(|| 900 + random.u64(0..200)),
                 content_type: if hangs { "" } else { "application/json" }.to_owned(),
                 headers: (!hangs).then(|| headers.into_iter().map(str::to_owned).collect()),
+                ..Record::default()
             });
         }
         records.sort_by_key(Record::end);
