@@ -1,0 +1,114 @@
+//! Usage, weather, or the version: what two drifts and a comparison mean together.
+
+use super::split::Split;
+
+/// What it is that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing drifts, and the versions do the same.
+    Nothing,
+    /// Both versions left their past together: usage, or a dependency that they share.
+    Shared,
+    /// The version: the baseline is as it was, or neither has a past to leave.
+    Version,
+    /// The version, while something shared changes as well.
+    VersionAndShared,
+    /// The baseline left its past, and the candidate has none of its own or none that shows it.
+    BaselineAlone,
+    /// The candidate left its past, and is not yet known to differ from the baseline.
+    CandidateAlone,
+    /// The versions differ because the baseline changed.
+    BaselineMoved,
+}
+
+impl Cause {
+    /// The cause, from whether the baseline drifts from its past, whether the candidate does, and
+    /// whether the comparison of the two fires.
+    #[must_use]
+    pub fn of(baseline_drifts: bool, candidate_drifts: bool, comparison_fires: bool) -> Self {
+        match (baseline_drifts, candidate_drifts, comparison_fires) {
+            (false, false, false) => Self::Nothing,
+            (true, true, false) => Self::Shared,
+            (false, _, true) => Self::Version,
+            (true, true, true) => Self::VersionAndShared,
+            (true, false, false) => Self::BaselineAlone,
+            (false, true, false) => Self::CandidateAlone,
+            (true, false, true) => Self::BaselineMoved,
+        }
+    }
+
+    /// The name in metrics and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Shared => "shared",
+            Self::Version => "version",
+            Self::VersionAndShared => "version_and_shared",
+            Self::BaselineAlone => "baseline_alone",
+            Self::CandidateAlone => "candidate_alone",
+            Self::BaselineMoved => "baseline_moved",
+        }
+    }
+
+    /// Whether the version is to be blamed: the comparison stands, whatever else changes.
+    #[must_use]
+    pub fn blames_the_version(self) -> bool {
+        matches!(self, Self::Version | Self::VersionAndShared)
+    }
+
+    /// A sentence for people. `split` is that of the baseline; it tells usage from a shared
+    /// dependency.
+    #[must_use]
+    pub fn explain(self, split: Option<&Split>) -> String {
+        let shared = split.and_then(Split::mostly);
+        let text = match (self, shared) {
+            (Self::Nothing, _) => "both versions do what they used to",
+            (Self::Shared, Some("usage")) => {
+                "usage: other requests come, for both versions; it is not the version"
+            }
+            (Self::Shared, Some(_)) => {
+                "a shared dependency: both versions answer the same requests differently than \
+                 before; it is not the version"
+            }
+            (Self::Shared, None) => {
+                "usage or a shared dependency: both versions left their past together; it is not \
+                 the version"
+            }
+            (Self::Version, _) => "the version: it differs from stable, which is as it was",
+            (Self::VersionAndShared, Some("usage")) => {
+                "the version, during a change of usage: it differs from stable on the same requests"
+            }
+            (Self::VersionAndShared, _) => {
+                "the version, while something shared changes too: it differs from stable at the \
+                 same time"
+            }
+            (Self::BaselineAlone, _) => {
+                "stable left its past; the candidate does not differ from it, so it is shared, and \
+                 the candidate's own past is too short to show it"
+            }
+            (Self::CandidateAlone, _) => {
+                "the candidate left its own past and does not differ from stable so far"
+            }
+            (Self::BaselineMoved, _) => {
+                "stable: it left its past and the candidate did not, so they differ"
+            }
+        };
+        let mut sentence = text.to_owned();
+        let loudest = split
+            .filter(|_| shared.is_some() && self != Self::Nothing)
+            .and_then(|split| split.terms.first());
+        if let Some(term) = loudest {
+            let what = match &term.token {
+                Some(token) => format!("{token} on {}", term.route),
+                None => format!("requests to {}", term.route),
+            };
+            sentence.push_str(&format!(
+                "; most of all {what}: {:.1}% instead of {:.1}%",
+                100.0 * term.now,
+                100.0 * term.past
+            ));
+        }
+        sentence
+    }
+}

@@ -1,0 +1,276 @@
+//! Drift of a rate: exchanges in a category, out of all of a tick.
+//!
+//! The odds of the past, with what [`Season`] adds, are `o`, bounded by its own uncertainty: the
+//! upper 99 % bound (Wilson 1927) where more is looked for, the lower one where less is. The null
+//! hypothesis is that the odds are within a tolerance `ρ` of it, and each alternative `g` bets the
+//! binomial likelihood ratio of `g·ρ·o` against `ρ·o`; likelihood ratios are monotone, so the
+//! boundary is the worst case.
+//!
+//! Exchanges of one tick are not independent: how much more the counts of the past scatter than a
+//! binomial law has them is the dispersion `φ`, at least 1, and the log likelihood ratio is divided
+//! by it (quasi-likelihood). One tick adds at most [`BLOCK_GAIN_LIMIT`], for bursts that are new.
+
+use super::detector::{EDetector, finite};
+use super::report::{Direction, Drift, Settings};
+use super::season::{Scale, Season};
+use crate::codec::{CodecError, Reader, Writer};
+use crate::evidence::BLOCK_GAIN_LIMIT;
+use core::time::Duration;
+
+/// The alternatives, as odds ratios beyond the tolerance.
+const ALTERNATIVES: [f64; 6] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
+/// Bets: every alternative in both directions.
+const BETS: usize = 2 * ALTERNATIVES.len();
+/// Ticks and exchanges from which a past is one to be held against.
+const TICKS_NEEDED: f64 = 32.0;
+const EXCHANGES_NEEDED: f64 = 500.0;
+/// The share of the past that is kept when factors come into use.
+const KEPT_WITH_NEW_FACTORS: f64 = 0.05;
+/// The normal quantile of the 99 % bounds.
+const QUANTILE: f64 = 2.326;
+/// Rates are kept this far from 0 and 1, so that their odds exist.
+const SMALLEST_RATE: f64 = 1e-9;
+
+/// Watches one rate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RateDrift {
+    ticks: f64,
+    /// Decayed sums of the past, with the season taken out of the count.
+    events: f64,
+    exchanges: f64,
+    /// Decayed sums of squared deviations, and of what a binomial law leads to expect of them.
+    deviations: f64,
+    variances: f64,
+    /// Ticks for which nothing is judged.
+    rest: f64,
+    season: Season,
+    detector: EDetector<BETS>,
+    drift: Option<Drift>,
+}
+
+impl Default for RateDrift {
+    fn default() -> Self {
+        Self {
+            ticks: 0.0,
+            events: 0.0,
+            exchanges: 0.0,
+            deviations: 0.0,
+            variances: 0.0,
+            rest: 0.0,
+            season: Season::new(Scale::LogOdds),
+            detector: EDetector::default(),
+            drift: None,
+        }
+    }
+}
+
+impl RateDrift {
+    /// Judges and then learns one tick: `count` of `total` exchanges were in the category. A tick
+    /// without exchanges tells nothing; a count above the total counts as the total.
+    pub fn update(
+        &mut self,
+        now: Duration,
+        count: u64,
+        total: u64,
+        settings: &Settings,
+    ) -> Option<&Drift> {
+        if total == 0 {
+            return self.drift.as_ref();
+        }
+        let (count, total) = (float(count.min(total)), float(total));
+        let now_s = now.as_secs_f64();
+        let effect = self.season.effect(now_s);
+        if self.rest > 0.0 {
+            self.rest -= 1.0;
+        } else if self.ticks >= TICKS_NEEDED && self.exchanges >= EXCHANGES_NEEDED {
+            let factors = self.log_factors(count, total, effect, settings.tolerance.max(0.0));
+            let threshold = settings.threshold();
+            let share = at_odds(count / total, -effect);
+            self.detector
+                .update(now_s, &factors, share, total, threshold);
+            self.decide(now, threshold, settings);
+        }
+        if self.drift.is_none() {
+            self.learn(count, total, effect, settings.keep());
+        }
+        if self.season.learn(now_s, count / total, total) {
+            self.events *= KEPT_WITH_NEW_FACTORS;
+            self.exchanges *= KEPT_WITH_NEW_FACTORS;
+        }
+        self.drift.as_ref()
+    }
+
+    /// The drift that lasts, if one does.
+    #[must_use]
+    pub fn drift(&self) -> Option<&Drift> {
+        self.drift.as_ref()
+    }
+
+    /// Evidence for a drift, in nats; [`Settings::threshold`] is enough.
+    #[must_use]
+    pub fn log_evidence(&self) -> f64 {
+        self.detector.log_evidence()
+    }
+
+    /// The rate that the past leads to expect at `now`, 0 to 1.
+    #[must_use]
+    pub fn expected(&self, now: Duration) -> f64 {
+        at_odds(self.rate(), self.season.effect(now.as_secs_f64()))
+    }
+
+    /// How much more the counts scatter than binomial ones; at least 1.
+    #[must_use]
+    pub fn dispersion(&self) -> f64 {
+        if self.variances > 0.0 {
+            (self.deviations / self.variances).max(1.0)
+        } else {
+            1.0
+        }
+    }
+
+    /// The rate of the past, with the season taken out.
+    fn rate(&self) -> f64 {
+        (self.events + 0.5) / (self.exchanges + 1.0)
+    }
+
+    /// The log e-values of all bets.
+    fn log_factors(&self, count: f64, total: f64, effect: f64, tolerance: f64) -> [f64; BETS] {
+        let dispersion = self.dispersion();
+        let (lower, upper) = wilson(self.rate(), self.exchanges / dispersion);
+        let sides = [(upper, 1.0), (lower, -1.0)];
+        let mut factors = [0.0; BETS];
+        let bets = sides.iter().flat_map(|(past, sign)| {
+            let null = at_odds(*past, effect + sign * tolerance);
+            ALTERNATIVES.map(|ratio| {
+                let other = at_odds(null, sign * ratio.ln());
+                let log_ratio = count * (other / null).ln()
+                    + (total - count) * ((1.0 - other) / (1.0 - null)).ln();
+                (log_ratio / dispersion).min(BLOCK_GAIN_LIMIT)
+            })
+        });
+        for (factor, bet) in factors.iter_mut().zip(bets) {
+            *factor = bet;
+        }
+        factors
+    }
+
+    /// Begins, goes on with or ends a drift.
+    fn decide(&mut self, now: Duration, threshold: f64, settings: &Settings) {
+        let evidence = self.detector.log_evidence();
+        let Some(leader) = self.detector.leader() else {
+            return;
+        };
+        let expected = self.rate();
+        match &mut self.drift {
+            None if evidence >= threshold => {
+                self.drift = Some(Drift {
+                    direction: Direction::of_bet(leader.bet, ALTERNATIVES.len()),
+                    since: Duration::try_from_secs_f64(leader.since_s).unwrap_or(now),
+                    reported: now,
+                    expected,
+                    observed: leader.observed,
+                    ticks: 0,
+                });
+            }
+            Some(drift) => {
+                drift.ticks = drift.ticks.saturating_add(1);
+                drift.observed = leader.observed;
+                if drift.ticks >= settings.adopt_after {
+                    self.events = self.exchanges * leader.observed;
+                    self.end(settings);
+                } else if evidence < 0.5 * threshold {
+                    self.end(settings);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn end(&mut self, settings: &Settings) {
+        self.rest = f64::from(settings.rest);
+        self.drift = None;
+        self.detector.reset();
+    }
+
+    fn learn(&mut self, count: f64, total: f64, effect: f64, keep: f64) {
+        let rate = at_odds(self.rate(), effect);
+        if self.ticks >= TICKS_NEEDED {
+            self.deviations = keep * self.deviations + (count - total * rate).powi(2);
+            self.variances = keep * self.variances + total * rate * (1.0 - rate);
+        }
+        self.ticks += 1.0;
+        // What would have been counted without the season.
+        let factor = self.rate() / rate;
+        self.events = keep * self.events + (count * factor).min(total);
+        self.exchanges = keep * self.exchanges + total;
+    }
+
+    /// Appends the state.
+    pub fn encode(&self, writer: &mut Writer) {
+        for value in [
+            self.ticks,
+            self.events,
+            self.exchanges,
+            self.deviations,
+            self.variances,
+            self.rest,
+        ] {
+            writer.f64(value);
+        }
+        self.season.encode(writer);
+        self.detector.encode(writer);
+        Drift::encode_optional(self.drift.as_ref(), writer);
+    }
+
+    /// Reads what [`RateDrift::encode`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not such a state.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut numbers = [0.0; 6];
+        for value in &mut numbers {
+            *value = finite(reader)?.max(0.0);
+        }
+        let [ticks, events, exchanges, deviations, variances, rest] = numbers;
+        Ok(Self {
+            ticks,
+            events: events.min(exchanges),
+            exchanges,
+            deviations,
+            variances,
+            rest,
+            season: Season::decode(Scale::LogOdds, reader)?,
+            detector: EDetector::decode(reader)?,
+            drift: Drift::decode_optional(reader)?,
+        })
+    }
+}
+
+/// The log odds of a rate.
+pub(super) fn logit(rate: f64) -> f64 {
+    let rate = rate.clamp(SMALLEST_RATE, 1.0 - SMALLEST_RATE);
+    (rate / (1.0 - rate)).ln()
+}
+
+/// The rate whose log odds are those of `rate` and `shift` more.
+fn at_odds(rate: f64, shift: f64) -> f64 {
+    let odds = (logit(rate) + shift).exp();
+    (odds / (1.0 + odds)).clamp(SMALLEST_RATE, 1.0 - SMALLEST_RATE)
+}
+
+/// The 99 % bounds of a rate that was found in `exchanges` exchanges.
+fn wilson(rate: f64, exchanges: f64) -> (f64, f64) {
+    let exchanges = exchanges.max(1.0);
+    let square = QUANTILE * QUANTILE / exchanges;
+    let middle = rate + 0.5 * square;
+    let reach = (square * (rate * (1.0 - rate) + 0.25 * square)).sqrt();
+    (
+        ((middle - reach) / (1.0 + square)).max(0.0),
+        ((middle + reach) / (1.0 + square)).min(1.0),
+    )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

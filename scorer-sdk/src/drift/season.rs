@@ -1,0 +1,289 @@
+//! The factors of the hour and of the weekday, learned as days go by.
+//!
+//! Of each day every hour's deviation from that day is kept, for the last seven days, and the
+//! day's own level for the last 28. An hour's factor is the median over its days, a weekday's the
+//! median over its weeks: one bad day teaches nothing, so that days are learned from while
+//! drift lasts, too. Else a first weekend would be a drift, and never become known. Factors that are not larger than their own
+//! noise would do harm, so all are shrunk by `1 − noise²/size²` (James and Stein 1961), and they
+//! are used only once three days, or two whole weeks, have been seen and they stand out.
+//!
+//! Hours and days are those of UTC: a factor does not care for the name of its hour. Where clocks
+//! are moved, the past is an hour off until it has been seen again.
+
+use crate::codec::{CodecError, Reader, Writer};
+
+/// Hours of a day.
+const HOURS: usize = 24;
+/// Days whose hours are remembered.
+const DAYS: usize = 7;
+/// Days whose level is remembered.
+const LEVELS: usize = 28;
+/// Days until the factors of the hours are used.
+const DAYS_NEEDED: usize = 3;
+/// Days until the factors of the weekdays are used.
+const LEVELS_NEEDED: usize = 14;
+/// Hours that a day must have been seen for to count.
+const HOURS_NEEDED: usize = 12;
+/// What stands for a value that there is not.
+const NONE: f32 = f32::INFINITY;
+/// Seconds of an hour and of a day.
+const HOUR_S: f64 = 3_600.0;
+const DAY_S: f64 = 86_400.0;
+/// How many times their noise factors must be to be used, as variances. Of noise alone, 24 hours
+/// of three days are so once in a thousand.
+const SIZE_NEEDED: f64 = 3.0;
+/// Variance of a median, over that of the mean, of normal values.
+const MEDIAN_VARIANCE: f64 = 1.57;
+
+/// On which scale factors add up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// A level: plain differences. Give the logarithm where factors multiply, as for latency.
+    Difference,
+    /// A rate: differences of log odds; the weights are exchanges.
+    LogOdds,
+}
+
+/// What is known of a series' days and weeks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Season {
+    scale: Scale,
+    /// The day that is being gathered, in days since the epoch; 0 before the first.
+    today: u32,
+    /// Sum of the values and of the weights of each hour of today.
+    cells: [(f64, f64); HOURS],
+    /// Per hour its deviations, one a day, at the place of the day modulo 7.
+    hours: [[f32; DAYS]; HOURS],
+    /// The level of each day, at the place of the day modulo 28.
+    levels: [f32; LEVELS],
+    hour_factors: [f64; HOURS],
+    weekday_factors: [f64; DAYS],
+}
+
+impl Season {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(scale: Scale) -> Self {
+        Self {
+            scale,
+            today: 0,
+            cells: [(0.0, 0.0); HOURS],
+            hours: [[NONE; DAYS]; HOURS],
+            levels: [NONE; LEVELS],
+            hour_factors: [0.0; HOURS],
+            weekday_factors: [0.0; DAYS],
+        }
+    }
+
+    /// What hour and weekday add at `now_s` seconds since the epoch, on the scale; 0 while too
+    /// little is known.
+    #[must_use]
+    pub fn effect(&self, now_s: f64) -> f64 {
+        // Between the middles of two hours the factor goes over from one to the other.
+        let place = (now_s / HOUR_S - 0.5).max(0.0);
+        let share = place.fract();
+        let hour = |place: f64| get(&self.hour_factors, remainder(place, HOURS));
+        let day = (now_s / DAY_S).max(0.0).floor();
+        (1.0 - share) * hour(place.floor())
+            + share * hour(place.floor() + 1.0)
+            + get(&self.weekday_factors, remainder(day, DAYS))
+    }
+
+    /// Learns that `value` was seen at `now_s`, with `weight`: a level with weight 1, or for
+    /// [`Scale::LogOdds`] the share of `weight` exchanges.
+    ///
+    /// Tells whether a table of factors has just come into use: what was learned of the series
+    /// without them is then of little worth.
+    pub fn learn(&mut self, now_s: f64, value: f64, weight: f64) -> bool {
+        let day = (now_s / DAY_S).max(0.0).floor() as u32;
+        let before = self.in_use();
+        if day != self.today {
+            self.close_day();
+            self.today = day;
+        }
+        if let Some(cell) = self
+            .cells
+            .get_mut(remainder((now_s / HOUR_S).max(0.0), HOURS))
+        {
+            cell.0 += value * weight;
+            cell.1 += weight;
+        }
+        self.in_use() != before
+    }
+
+    fn in_use(&self) -> [bool; 2] {
+        [&self.hour_factors[..], &self.weekday_factors[..]]
+            .map(|factors| factors.iter().any(|factor| *factor != 0.0))
+    }
+
+    /// Takes over what was gathered today, and finds the factors anew.
+    fn close_day(&mut self) {
+        let cells = core::mem::replace(&mut self.cells, [(0.0, 0.0); HOURS]);
+        let seen = cells.iter().filter(|cell| cell.1 > 0.0).count();
+        if seen < HOURS_NEEDED {
+            return;
+        }
+        let (level, deviations) = match self.scale {
+            Scale::Difference => differences(&cells, seen),
+            Scale::LogOdds => log_odds(&cells),
+        };
+        let place = self.today as usize;
+        for (days, deviation) in self.hours.iter_mut().zip(deviations) {
+            set(days, place % DAYS, deviation);
+        }
+        set(&mut self.levels, place % LEVELS, level as f32);
+        self.find_factors();
+    }
+
+    fn find_factors(&mut self) {
+        self.hour_factors = factors(&self.hours, DAYS_NEEDED);
+        if self.levels.iter().filter(|level| level.is_finite()).count() < LEVELS_NEEDED {
+            return;
+        }
+        // Day numbers modulo 28 and modulo 7 tell the same weekday.
+        let mut weekdays = [[NONE; LEVELS / DAYS]; DAYS];
+        for (place, level) in self.levels.iter().enumerate() {
+            if let Some(weeks) = weekdays.get_mut(place % DAYS) {
+                set(weeks, place / DAYS, *level);
+            }
+        }
+        self.weekday_factors = factors(&weekdays, 2);
+    }
+
+    /// Appends the state, less than 1.2 KB.
+    pub fn encode(&self, writer: &mut Writer) {
+        writer.u32(self.today);
+        for (sum, weight) in self.cells {
+            writer.f64(sum);
+            writer.f64(weight);
+        }
+        for value in self.hours.iter().flatten().chain(&self.levels) {
+            writer.f32(*value);
+        }
+    }
+
+    /// Reads what [`Season::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`CodecError::Truncated`], and [`CodecError::Unknown`] for what is not a finite number.
+    pub fn decode(scale: Scale, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut season = Self::new(scale);
+        season.today = reader.u32()?;
+        for cell in &mut season.cells {
+            *cell = (
+                super::detector::finite(reader)?,
+                super::detector::finite(reader)?,
+            );
+        }
+        for value in season.hours.iter_mut().flatten().chain(&mut season.levels) {
+            let read = reader.f32()?;
+            *value = if read.is_finite() { read } else { NONE };
+        }
+        season.find_factors();
+        Ok(season)
+    }
+}
+
+/// The day's level and the hours' deviations from it, as plain differences.
+fn differences(cells: &[(f64, f64); HOURS], seen: usize) -> (f64, [f32; HOURS]) {
+    let means = cells.map(|(sum, weight)| sum / weight);
+    let level = means.iter().filter(|mean| !mean.is_nan()).sum::<f64>() / seen as f64;
+    (
+        level,
+        means.map(|mean| {
+            if mean.is_nan() {
+                NONE
+            } else {
+                (mean - level) as f32
+            }
+        }),
+    )
+}
+
+/// The same as log odds. Every hour is given one event and its share of exchanges beforehand, so
+/// that an hour with hardly any exchanges deviates little.
+fn log_odds(cells: &[(f64, f64); HOURS]) -> (f64, [f32; HOURS]) {
+    let (sum, weight) = cells
+        .iter()
+        .fold((0.0, 0.0), |all, cell| (all.0 + cell.0, all.1 + cell.1));
+    let rate = (sum + 0.5) / (weight + 1.0);
+    let exchanges = 1.0 / rate.min(1.0 - rate);
+    let level = super::rate::logit(rate);
+    let deviations = cells.map(|(sum, weight)| {
+        if weight > 0.0 {
+            let hour = (sum + rate * exchanges) / (weight + exchanges);
+            (super::rate::logit(hour) - level) as f32
+        } else {
+            NONE
+        }
+    });
+    (level, deviations)
+}
+
+/// The median of each row, centred and shrunk; all 0 where a row has fewer than `needed` values.
+fn factors<const ROWS: usize, const COLUMNS: usize>(
+    rows: &[[f32; COLUMNS]; ROWS],
+    needed: usize,
+) -> [f64; ROWS] {
+    let mut medians = [0.0; ROWS];
+    let (mut noise, mut known) = (0.0, 0.0);
+    for (row, place) in rows.iter().zip(&mut medians) {
+        let mut values: Vec<f64> = row
+            .iter()
+            .filter(|value| value.is_finite())
+            .map(|value| f64::from(*value))
+            .collect();
+        if values.len() < needed {
+            continue;
+        }
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        noise += MEDIAN_VARIANCE * squares / (count * (count - 1.0).max(1.0));
+        *place = median(&mut values);
+        known += 1.0;
+    }
+    if known < ROWS as f64 / 2.0 {
+        return [0.0; ROWS];
+    }
+    let centre = medians.iter().sum::<f64>() / known;
+    let size: f64 = medians.iter().map(|value| (value - centre).powi(2)).sum();
+    let keep = if size > SIZE_NEEDED * noise {
+        1.0 - noise / size
+    } else {
+        0.0
+    };
+    medians.map(|value| {
+        if value == 0.0 {
+            0.0
+        } else {
+            keep * (value - centre)
+        }
+    })
+}
+
+/// The middle value; 0 of none.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = get(values, middle);
+    if values.len().is_multiple_of(2) && middle > 0 {
+        0.5 * (upper + get(values, middle - 1))
+    } else {
+        upper
+    }
+}
+
+fn remainder(place: f64, size: usize) -> usize {
+    place as usize % size
+}
+
+fn get(values: &[f64], place: usize) -> f64 {
+    values.get(place).copied().unwrap_or_default()
+}
+
+fn set(values: &mut [f32], place: usize, value: f32) {
+    if let Some(old) = values.get_mut(place) {
+        *old = value;
+    }
+}
