@@ -7,6 +7,7 @@
 pub mod codec;
 pub mod config;
 pub mod delta;
+pub mod drift;
 pub mod engine;
 pub mod evidence;
 pub mod facts;
@@ -17,8 +18,11 @@ pub mod route;
 pub mod sessions;
 pub mod shape;
 pub mod signal;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod sketch;
 pub mod split;
+pub mod surprise;
 pub mod tally;
 pub mod verdict;
 
