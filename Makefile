@@ -26,7 +26,7 @@ WASM_BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup require build wasm noop-wasm own-signal-wasm demo test test-wasm check fmt audit bench wasm-size ci clean clean-all
+.PHONY: help setup require build wasm noop-wasm own-signal-wasm demo test test-wasm check fmt audit bench eval wasm-size ci clean clean-all
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -97,6 +97,11 @@ audit: require ## Dependencies' licences, sources and known vulnerabilities
 bench: setup wasm noop-wasm ## Measure what Serin costs beside no filter, a no-op and Lua: target/bench.json
 	cargo bench --quiet $(LOCKED) -p scorer-sdk --bench engine -- --json '$(CURDIR)/target/engine.json'
 	@cargo run --quiet $(LOCKED) --release -p serin-integration --bin serin-bench
+
+# What there is data for: DATA=folder holds the sets that others made, each in its own folder.
+eval: require ## Serin's error rates, and today's judges beside it: target/eval (DATA=folder adds recordings)
+	cargo build $(LOCKED) --release -p serin-cli
+	@scripts/eval.sh $(or $(CARGO_TARGET_DIR),target)/release/serin target/eval '$(DATA)'
 
 wasm-size: wasm noop-wasm ## Sizes of both modules, plain and compressed
 	@for module in serin noop; do \

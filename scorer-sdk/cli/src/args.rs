@@ -2,11 +2,13 @@
 
 use crate::input::Format;
 use clap::{Args, Parser, Subcommand};
+use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Examples:
   serin replay shop.jsonl                      judge a recorded rollout
   serin snapshot stable.jsonl -o stable.json   freeze what stable does, for a guard
+  serin report shop.jsonl -o report.html       see the rollout in a browser
   serin explain stable.json                    see what is in it
   serin check-config plugin.yaml               check a config before it is applied
 
@@ -25,6 +27,7 @@ Examples:
   zcat access.log.gz | serin replay --format envoy --config serin.yaml -
   serin replay --json shop.jsonl | jq '.decisions[] | {verdict, explanation}'
   serin replay --every shop.jsonl | jq -c 'select(.evidence > 2)'
+  serin replay --surprise shop.jsonl
 
 Each file should be in the order in which its exchanges ended, as access logs are. Files of
 several proxies are merged. The baseline is the first version seen and the candidate the newest
@@ -59,6 +62,30 @@ Exit codes:
   1   the file cannot be read or is no snapshot
   2   wrong use of the command line";
 
+const REPORT_HELP: &str = "\
+Examples:
+  serin report shop.jsonl -o report.html
+  serin report --config serin.yaml gateway-1.log gateway-2.log -o report.html
+  serin eval rates --json > rates.json && serin report rates.json -o report.html
+  serin report --scrape http://127.0.0.1:9901 --for 5m -o report.html
+
+One self-contained HTML file: it holds no script and fetches nothing, so it can be opened, sent and
+kept. Files are recordings, or what serin eval --json wrote; both kinds may go into one page. Of a
+recording the page shows, per destination, the verdict and its reasons, the evidence over time, what
+differs, and how both versions went.
+
+--scrape looks at the metrics of a live proxy each second: at Envoy's admin address, such as
+http://127.0.0.1:9901 or, for a sidecar, http://127.0.0.1:15000 behind kubectl port-forward; or at a
+page in Prometheus' format, by its whole URL. What the proxy saw before is in its counters, not in
+the page.
+
+Exit codes:
+  0   the page is made, whatever the verdict
+  1   there is no exchange in the input, a file is neither a recording nor a document, the proxy
+      cannot be reached or has no filter, a file cannot be read or written, or with --strict a
+      line is bad
+  2   wrong use of the command line";
+
 const CHECK_CONFIG_HELP: &str = "\
 Examples:
   serin check-config serin.json
@@ -68,6 +95,62 @@ Examples:
 Exit codes:
   0   the config can be used
   1   it cannot: the path in the config and the repair are said; or the file cannot be read
+  2   wrong use of the command line";
+
+const EVAL_HELP: &str = "\
+Examples:
+  serin eval changerca changerca/
+  serin eval judges --runs 50
+  serin eval rates --json > rates.json
+  serin eval judges --json > judges.json && serin report rates.json judges.json -o eval.html
+
+The judges are Kayenta's Mann-Whitney test, Flagger's checks, an analysis of Argo Rollouts and a
+z-test, each with its documented settings, once at the end and looked at every minute. The same
+seed gives the same table.
+
+Exit codes:
+  0   evaluated, whoever was right
+  1   the data or a config cannot be used
+  2   wrong use of the command line";
+
+const RATES_HELP: &str = "\
+Examples:
+  serin eval rates --quick
+  serin eval rates --json > rates.json && serin report rates.json -o rates.html
+
+Without --quick it takes long: it runs thousands of rollouts on two threads.
+
+Exit codes:
+  0   measured
+  2   wrong use of the command line";
+
+const JUDGES_HELP: &str = "\
+Examples:
+  serin eval judges
+  serin eval judges --runs 100 --seed 7
+  serin eval judges --json | jq '.judges[] | select(.judge == \"Serin\") | {kind, mode, caught, delay}'
+
+Each run is ten minutes of 100 requests a second with a tenth for the candidate. Twenty runs of each
+kind take about a minute.
+
+Exit codes:
+  0   evaluated, whoever was right
+  2   wrong use of the command line";
+
+const CHANGERCA_HELP: &str = "\
+Examples:
+  serin eval changerca changerca/
+  serin eval changerca --seed 2 --requests-per-minute 60 2023-09-22/
+  serin eval changerca --each changerca/ | less
+  serin eval changerca --json changerca/ | jq '.judges[] | select(.mode == \"every minute\")'
+
+The data set is IntelligentDDS/ChangeRCA: success rates and latencies of each pod and edge, a row a
+minute. It has no counts, so that the requests are drawn from the rates; what else is done with the
+data is told in docs/evaluation.md.
+
+Exit codes:
+  0   evaluated, whoever was right
+  1   there is no case in DIR, a file cannot be read, or the config cannot be used
   2   wrong use of the command line";
 
 /// Judge canaries from recordings, and make and check what the filter runs on.
@@ -89,12 +172,18 @@ pub enum Command {
     /// Freeze what one version does into a reference for guards
     #[command(after_help = SNAPSHOT_HELP)]
     Snapshot(Snapshot),
+    /// Make one page for a browser, from recordings, evaluations or a live proxy
+    #[command(after_help = REPORT_HELP)]
+    Report(Report),
     /// Say what is in a snapshot
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Explain),
     /// Check a config, or those in a WasmPlugin's manifest
     #[command(after_help = CHECK_CONFIG_HELP)]
     CheckConfig(CheckConfig),
+    /// Put Serin beside today's canary judges, on the same traffic
+    #[command(after_help = EVAL_HELP)]
+    Eval(Eval),
 }
 
 /// Where exchanges come from.
@@ -126,6 +215,12 @@ pub struct Replay {
     /// Print the evidence at each tick as JSON lines; the last line is what --json prints
     #[arg(long)]
     pub every: bool,
+    /// Rank the strangest exchanges and say why, instead of judging versions
+    #[arg(long, conflicts_with = "every")]
+    pub surprise: bool,
+    /// How many exchanges --surprise shows, at most 1000
+    #[arg(long, value_name = "NUMBER", default_value_t = crate::surprise::SHOWN, requires = "surprise")]
+    pub top: usize,
 }
 
 /// `serin snapshot`
@@ -143,6 +238,52 @@ pub struct Snapshot {
     /// Where to write; the standard output without it
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<String>,
+}
+
+/// `serin report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Recordings, or what serin eval --json wrote; `-` is the standard input
+    #[arg(
+        required_unless_present = "scrape",
+        conflicts_with = "scrape",
+        value_name = "FILE"
+    )]
+    pub files: Vec<String>,
+    /// The filter's config, JSON or YAML; the defaults without it
+    #[arg(long, value_name = "FILE", conflicts_with = "scrape")]
+    pub config: Option<String>,
+    /// How the lines are written; each line's own is found without it
+    #[arg(long, conflicts_with = "scrape")]
+    pub format: Option<Format>,
+    /// Fail at the first bad line; without it, bad lines are counted
+    #[arg(long, conflicts_with = "scrape")]
+    pub strict: bool,
+    /// The admin address of a live Envoy, or the URL of a page in Prometheus' format
+    #[arg(long, value_name = "URL")]
+    pub scrape: Option<String>,
+    /// How long to look at the proxy, such as 30s or 5m
+    #[arg(
+        long = "for",
+        value_name = "TIME",
+        default_value = "30s",
+        conflicts_with = "files",
+        value_parser = time
+    )]
+    pub look: Duration,
+    /// Where to write; the standard output without it, unless that is a terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<String>,
+}
+
+/// Reads a time such as `30s`, of at least a second and at most a day.
+fn time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}: write it as 30s or 5m"))?;
+    match time.as_secs() {
+        1..=86_400 => Ok(time),
+        _ => Err("has to be from 1s to 24h".to_owned()),
+    }
 }
 
 /// `serin explain`
@@ -165,4 +306,99 @@ pub struct CheckConfig {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// `serin eval`
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// On what.
+    #[command(subcommand)]
+    pub command: EvalCommand,
+}
+
+/// On what judges are put beside each other.
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Canary releases of Online Boutique with injected defects (IntelligentDDS/ChangeRCA)
+    #[command(after_help = CHANGERCA_HELP)]
+    Changerca(EvalChangerca),
+    /// Simulated rollouts, one kind of regression at a time, and healthy ones
+    #[command(after_help = JUDGES_HELP)]
+    Judges(EvalJudges),
+    /// Serin alone: how often a healthy rollout is blamed, how soon a bad one is found
+    #[command(after_help = RATES_HELP)]
+    Rates(EvalRates),
+}
+
+/// `serin eval changerca`
+#[derive(Debug, Args)]
+pub struct EvalChangerca {
+    /// Folder with the day archives (2023-09-22.tar.gz) or unpacked day folders
+    #[arg(value_name = "DIR")]
+    pub dir: String,
+    /// Mean number of requests that are drawn for each pod, edge and minute
+    #[arg(long, value_name = "N", default_value = "15", value_parser = requests)]
+    pub requests_per_minute: f64,
+    /// Seed of what is drawn
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Another config for Serin, JSON or YAML, with versions v1 and v2
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Add a table of every canary, with Serin's reasons
+    #[arg(long)]
+    pub each: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `serin eval judges`
+#[derive(Debug, Args)]
+pub struct EvalJudges {
+    /// Rollouts of each kind
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub runs: u64,
+    /// Seed of the first one
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `serin eval rates`
+#[derive(Debug, Args)]
+pub struct EvalRates {
+    /// Rollouts of each kind for the false alarms; the other studies take a part of it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub runs: Option<u64>,
+    /// Seed of the first rollout
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Take fewer runs and leave out what takes longest
+    #[arg(long)]
+    pub quick: bool,
+    /// Threads
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = threads)]
+    pub threads: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads a number of threads.
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(number) if (1..=256).contains(&number) => Ok(number),
+        _ => Err("has to be from 1 to 256".to_owned()),
+    }
+}
+
+/// Reads a mean number of requests.
+fn requests(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.1..=10_000.0).contains(&number) => Ok(number),
+        _ => Err("has to be a number from 0.1 to 10000".to_owned()),
+    }
 }

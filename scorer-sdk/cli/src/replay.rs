@@ -7,6 +7,7 @@
 
 use scorer_sdk::delta::Overflow;
 use scorer_sdk::facts::{Ending, Exchange};
+use scorer_sdk::judge::Judge;
 use scorer_sdk::recording::Record;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::tally::RoutePlace;
@@ -21,8 +22,8 @@ use std::time::Duration;
 const WINDOW_US: u64 = 60_000_000;
 /// Most exchanges in the window.
 const WINDOW_EXCHANGES: usize = 100_000;
-/// Most bytes of lines in the window.
-const WINDOW_BYTES: usize = 64 << 20;
+/// Most bytes of exchanges in the window.
+const WINDOW_BYTES: usize = 128 << 20;
 /// What is left of a gap without any exchange, in microseconds of the data.
 const LONGEST_GAP_US: u64 = 180_000_000;
 /// Most rollouts before the last one that are reported.
@@ -32,6 +33,9 @@ const SEED: u64 = 0;
 
 /// Called after each tick with the time since the Unix epoch.
 pub type Watch<'a> = Box<dyn FnMut(Duration, &[Decision]) -> io::Result<()> + 'a>;
+
+/// Called after each tick with the time since the Unix epoch, the decisions and the judge.
+pub type Inspector<'a> = Box<dyn FnMut(Duration, &[Decision], &Judge) + 'a>;
 
 struct Pending {
     record: Record,
@@ -46,6 +50,7 @@ pub struct Replay<'a> {
     plan: Arc<Plan>,
     engine: Engine,
     watch: Option<Watch<'a>>,
+    inspector: Option<Inspector<'a>>,
     pending: HashMap<u64, Pending>,
     by_end: BinaryHeap<Reverse<(u64, u64)>>,
     by_start: BinaryHeap<Reverse<(u64, u64)>>,
@@ -58,6 +63,7 @@ pub struct Replay<'a> {
     earlier: Vec<Decision>,
     ticks: u64,
     late: u64,
+    ended: bool,
 }
 
 /// What a replay found.
@@ -102,6 +108,7 @@ impl<'a> Replay<'a> {
             engine: Engine::new(Arc::clone(&plan), SEED),
             plan,
             watch,
+            inspector: None,
             pending: HashMap::new(),
             by_end: BinaryHeap::new(),
             by_start: BinaryHeap::new(),
@@ -114,7 +121,21 @@ impl<'a> Replay<'a> {
             earlier: Vec::new(),
             ticks: 0,
             late: 0,
+            ended: false,
         }
+    }
+
+    /// Lets `inspector` look at the judge after each tick.
+    #[must_use]
+    pub fn with_inspector(mut self, inspector: Inspector<'a>) -> Self {
+        self.inspector = Some(inspector);
+        self
+    }
+
+    /// The judge.
+    #[must_use]
+    pub fn judge(&self) -> &Judge {
+        self.engine.judge()
     }
 
     /// Takes an exchange; `bytes` is about what it weighs in memory.
@@ -155,17 +176,28 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// Judges the rest; nothing should be pushed after it.
+    ///
+    /// # Errors
+    /// What the watch fails with.
+    pub fn end(&mut self) -> io::Result<()> {
+        while !self.by_end.is_empty() {
+            self.observe_next()?;
+        }
+        // Once: there is no tick after the last.
+        if let Some(last) = self.last_tick_us.filter(|_| !self.ended) {
+            self.tick(last.saturating_add(self.tick_us()))?;
+        }
+        self.ended = true;
+        Ok(())
+    }
+
     /// Judges the rest and says what was found.
     ///
     /// # Errors
     /// What the watch fails with.
     pub fn finish(mut self) -> io::Result<Found> {
-        while !self.by_end.is_empty() {
-            self.observe_next()?;
-        }
-        if let Some(last) = self.last_tick_us {
-            self.tick(last.saturating_add(self.tick_us()))?;
-        }
+        self.end()?;
         let overflow = self.engine.judge().overflow();
         Ok(Found {
             decisions: self.decisions,
@@ -242,6 +274,9 @@ impl<'a> Replay<'a> {
             }
         }
         self.decisions = decisions;
+        if let Some(inspector) = &mut self.inspector {
+            inspector(now, &self.decisions, self.engine.judge());
+        }
         match &mut self.watch {
             Some(watch) => watch(now, &self.decisions),
             None => Ok(()),
@@ -339,7 +374,7 @@ mod tests {
                 .push(record(1e9 + f64::from(number) * 1e-3, 1.0), 1 << 16)
                 .unwrap();
         }
-        assert_eq!(by_bytes.pending.len(), 1_024);
+        assert_eq!(by_bytes.pending.len(), 2_048);
 
         let mut by_number = replay();
         for _ in 0..WINDOW_EXCHANGES + 50_000 {

@@ -1,8 +1,10 @@
 //! The subcommands: one file each, from the arguments to the exit code.
 
 pub mod check_config;
+pub mod eval;
 pub mod explain;
 pub mod replay;
+pub mod report;
 pub mod snapshot;
 
 use crate::args::{Cli, Command};
@@ -42,8 +44,10 @@ pub fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         Command::Replay(args) => replay::run(args),
         Command::Snapshot(args) => snapshot::run(args),
+        Command::Report(args) => report::run(args),
         Command::Explain(args) => explain::run(args),
         Command::CheckConfig(args) => check_config::run(args),
+        Command::Eval(args) => eval::run(args),
     }
 }
 
@@ -61,6 +65,8 @@ fn counted_json(counted: &Counted) -> Value {
         "read": counted.read,
         "refused": counted.refused,
         "unattributed": counted.unattributed,
+        "blank": counted.blank,
+        "files_without_exchanges": counted.files_without_exchanges,
         "first_refusals": first,
     })
 }
@@ -72,33 +78,32 @@ fn counted_text(counted: &Counted) -> String {
         grouped(counted.read),
         grouped(counted.lines)
     );
+    if counted.blank > 0 {
+        text.push_str(&format!("\n{} are blank", grouped(counted.blank)));
+    }
     if counted.unattributed > 0 {
         text.push_str(&format!(
             "\n{} are of no known version",
             grouped(counted.unattributed)
         ));
         if let Some(first) = &counted.first_unattributed {
-            text.push_str(&format!(
-                " ({}, line {}: {})",
-                plain(&first.file),
-                first.line,
-                plain(&first.reason)
-            ));
+            text.push_str(&format!(" ({})", plain(&first.to_string())));
         }
     }
     if counted.refused > 0 {
         text.push_str(&format!("\n{} refused:", grouped(counted.refused)));
         for refusal in &counted.first_refusals {
-            text.push_str(&format!(
-                "\n  {}, line {}: {}",
-                plain(&refusal.file),
-                refusal.line,
-                plain(&refusal.reason)
-            ));
+            text.push_str(&format!("\n  {}", plain(&refusal.to_string())));
         }
         if counted.refused > counted.first_refusals.len() as u64 {
             text.push_str("\n  …");
         }
+        if counted.refused > counted.read {
+            text.push_str("\nmost lines were refused: what is said here is said of the rest");
+        }
+    }
+    for file in &counted.files_without_exchanges {
+        text.push_str(&format!("\nno exchange in {}", plain(file)));
     }
     text.push('\n');
     text

@@ -7,9 +7,11 @@ use crate::input::{Counted, Input};
 use crate::output::{self, BOLD, DIM, grouped, plain, styled, verdict_style};
 use crate::progress::Progress;
 use crate::replay::{Found, Replay, Watch, seconds_until_verdict};
+use crate::report::terminal::to_terminal;
+use crate::surprise::Surprise;
 use anyhow::{Context, Result};
 use scorer_sdk::verdict::{Difference, Rate, Reason};
-use scorer_sdk::{Decision, Verdict};
+use scorer_sdk::{Decision, Plan, Verdict};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -24,6 +26,9 @@ pub fn run(args: &args::Replay) -> Result<Exit> {
     let from = &args.recordings;
     let plan = Arc::new(config::plan(from.config.as_deref())?);
     let mut input = Input::open(&from.files, &plan, from.format, from.strict)?;
+    if args.surprise {
+        return surprise(args, Arc::clone(&plan), &mut input);
+    }
     let mut replay = Replay::new(Arc::clone(&plan), args.every.then(print_each));
     let mut progress = Progress::begin();
     while let Some(item) = input.next_item()? {
@@ -47,6 +52,30 @@ pub fn run(args: &args::Replay) -> Result<Exit> {
     } else {
         Exit::Good
     })
+}
+
+/// Ranks the strangest exchanges.
+fn surprise(args: &args::Replay, plan: Arc<Plan>, input: &mut Input<'_>) -> Result<Exit> {
+    let mut surprise = Surprise::new(plan, args.top);
+    let mut progress = Progress::begin();
+    while let Some(item) = input.next_item()? {
+        surprise.push(&item.record);
+        progress.step(input);
+    }
+    progress.end();
+    input.require_exchanges()?;
+    let found = surprise.finish();
+    if args.json {
+        let mut value = found.json();
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("input".to_owned(), counted_json(input.counted()));
+        }
+        output::print_json(&value)?;
+    } else {
+        output::print(&to_terminal(&found.document()))?;
+        output::print(&counted_text(input.counted()))?;
+    }
+    Ok(Exit::Good)
 }
 
 /// Prints a line for each destination that has a candidate, at each tick.
@@ -228,7 +257,8 @@ fn report_text(found: &Found, counted: &Counted) -> String {
     if found.late > 0 {
         let _ = writeln!(
             text,
-            "{} came more than a minute out of order and were counted late",
+            "{} came more than a minute out of order and were counted late: sort the lines by time, or \
+             give each proxy's log as a file of its own",
             grouped(found.late)
         );
     }

@@ -1,0 +1,111 @@
+//! `serin eval`: Serin beside today's judges.
+
+use super::Exit;
+use crate::args::{Eval, EvalChangerca, EvalCommand, EvalJudges, EvalRates};
+use crate::config;
+use crate::document::Document;
+use crate::eval::changerca::run::{Options, run as run_changerca};
+use crate::eval::progress::Bar;
+use crate::eval::score::Score;
+use crate::eval::{judges as suite, rates as studies};
+use crate::output::{print, print_json};
+use crate::report::terminal::to_terminal;
+use anyhow::Result;
+use scorer_sdk::Plan;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The config under which Serin is evaluated on recordings: the defaults, but for a memory that
+/// outlasts a rollout, since there is little traffic, and for the names of the versions.
+pub const CONFIG: &str = r#"{"memory": "4h", "baseline": "v1", "candidate": "v2"}"#;
+
+/// Runs the command.
+///
+/// # Errors
+/// When data or a config cannot be used, or the output cannot be written.
+pub fn run(args: &Eval) -> Result<Exit> {
+    match &args.command {
+        EvalCommand::Changerca(args) => changerca(args),
+        EvalCommand::Judges(args) => judges(args),
+        EvalCommand::Rates(args) => rates(args),
+    }
+}
+
+fn changerca(args: &EvalChangerca) -> Result<Exit> {
+    let plan = match &args.config {
+        Some(file) => config::plan(Some(file))?,
+        None => Plan::from_json(CONFIG)?,
+    };
+    let options = Options {
+        requests_per_minute: args.requests_per_minute,
+        seed: args.seed,
+        each: args.each,
+    };
+    let mut bar = Bar::begin("canaries");
+    let found = run_changerca(
+        Path::new(&args.dir),
+        &Arc::new(plan),
+        &options,
+        &mut |done, all| bar.show(done, all),
+    );
+    bar.end();
+    let found = found?;
+    show(args.json, &found.document, || {
+        vec![
+            ("judges", list(&found.with_rows)),
+            ("judges_without_calls", list(&found.without_rows)),
+            ("judges_all", list(&found.all)),
+        ]
+    })?;
+    Ok(Exit::Good)
+}
+
+fn judges(args: &EvalJudges) -> Result<Exit> {
+    let plan = scorer_sdk::simulation::plan("{}")?;
+    let mut bar = Bar::begin("rollouts");
+    let found = suite::run(&plan, args.runs, args.seed, &mut |done, all| {
+        bar.show(done, all)
+    });
+    bar.end();
+    show(args.json, &found.document, || {
+        vec![("judges", found.judges.into())]
+    })?;
+    Ok(Exit::Good)
+}
+
+fn rates(args: &EvalRates) -> Result<Exit> {
+    let options = studies::Options {
+        runs: args.runs,
+        seed: args.seed,
+        quick: args.quick,
+        threads: args.threads,
+    };
+    let mut bar = Bar::begin("studies");
+    let document = studies::rates(&options, &mut |done, all| bar.show(done, all));
+    bar.end();
+    show(args.json, &document?, Vec::new)?;
+    Ok(Exit::Good)
+}
+
+fn list(scores: &[Score]) -> Value {
+    scores.iter().map(Score::json).collect()
+}
+
+/// Prints a document for people, or with further fields for programs.
+fn show(
+    as_json: bool,
+    document: &Document,
+    fields: impl FnOnce() -> Vec<(&'static str, Value)>,
+) -> Result<()> {
+    if !as_json {
+        return print(&to_terminal(document));
+    }
+    let mut value = json!({ "document": document });
+    if let Some(object) = value.as_object_mut() {
+        for (name, field) in fields() {
+            object.insert(name.to_owned(), field);
+        }
+    }
+    print_json(&value)
+}

@@ -1,0 +1,277 @@
+//! What was seen of a live proxy, as sections: one a destination.
+
+use super::clock::{Clock, date};
+use super::metrics::Sample;
+use super::number::{seconds, short};
+use super::page::Section;
+use super::scrape::{Seen, candidates, value, verdict};
+use super::{plot, rollout};
+use crate::document::{Plot, Series};
+use crate::output::grouped;
+use maud::{Markup, html};
+
+/// Destinations that get a section.
+const MAX_SECTIONS: usize = 20;
+/// Seconds over which a rate is taken: the filter counts at its ticks, which are a second apart.
+const SMOOTHED: f64 = 3.5;
+
+/// The sections of a page.
+#[must_use]
+pub fn sections(seen: &Seen, url: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = candidates(&seen.last)
+        .into_iter()
+        .take(MAX_SECTIONS)
+        .enumerate()
+        .map(|(place, (destination, candidate))| {
+            let id = format!("rollout-{}", place + 1);
+            let thought = verdict(value(&seen.last, "serin_verdict", destination, candidate));
+            Section {
+                name: format!("{destination}: {}", thought.name()),
+                body: section(seen, destination, candidate, &id),
+                id,
+            }
+        })
+        .collect();
+    sections.push(Section {
+        id: "input".to_owned(),
+        name: "What was looked at".to_owned(),
+        body: looks(seen, url, sections.is_empty()),
+    });
+    sections
+}
+
+fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup {
+    let gauge = |metric| value(&seen.last, metric, destination, candidate);
+    let thought = verdict(gauge("serin_verdict"));
+    let clock = Clock::new(seen.span.0, seen.span.1 - seen.span.0, "the first look");
+    let versions = versions(seen, destination, candidate);
+    let facts = [
+        (
+            "evidence".to_owned(),
+            format!(
+                "{:.1} of {:.1} nats",
+                gauge("serin_rollout_evidence") / 1e3,
+                gauge("serin_rollout_threshold") / 1e3
+            ),
+        ),
+        (
+            format!("judged requests of {candidate}"),
+            grouped(gauge("serin_judged_exchanges") as u64),
+        ),
+    ];
+    html! {
+        section id=(id) {
+            h2 { (destination) ": " (candidate) }
+            p { (rollout::verdict(thought)) }
+            dl.facts {
+                @for (name, value) in &facts { div { dt { (name) } dd { (value) } } }
+            }
+            @for (metric, sentence) in WARNINGS {
+                @if gauge(metric) > 0.0 { p.warning { (sentence) } }
+            }
+            div.plots {
+                @if let Some(track) = seen.timeline.track(destination) {
+                    @for shown in rollout::evidence_plots(track, &clock) { (plot::figure(&shown)) }
+                }
+                (plot::figure(&rates(seen, destination, &versions, &clock)))
+            }
+            (categories(seen, destination, &versions))
+            (findings(&seen.last, destination))
+        }
+    }
+}
+
+const WARNINGS: [(&str, &str); 5] = [
+    (
+        "serin_held_by_placebo",
+        "The verdict is held back: the baseline differs from itself by as much.",
+    ),
+    (
+        "serin_unbalanced",
+        "The versions do not get the same requests: chance does not deal them.",
+    ),
+    (
+        "serin_baseline_failing",
+        "Most of what the baseline was asked of late has failed: nothing is steered to it.",
+    ),
+    (
+        "serin_warming_up",
+        "The candidate is in its first seconds, which are not judged.",
+    ),
+    (
+        "serin_differs",
+        "The versions behave differently, for better or worse.",
+    ),
+];
+
+/// The versions of a destination, the candidate last.
+fn versions<'a>(seen: &'a Seen, destination: &str, candidate: &'a str) -> Vec<&'a str> {
+    let mut versions: Vec<&str> = seen
+        .counters
+        .keys()
+        .filter(|(known, version, category)| {
+            known == destination && category.is_empty() && version != candidate
+        })
+        .map(|(_, version, _)| version.as_str())
+        .collect();
+    versions.push(candidate);
+    versions
+}
+
+fn points<'a>(seen: &'a Seen, destination: &str, version: &str, category: &str) -> &'a [[f64; 2]] {
+    let key = (
+        destination.to_owned(),
+        version.to_owned(),
+        category.to_owned(),
+    );
+    seen.counters.get(&key).map_or(&[], Vec::as_slice)
+}
+
+/// What a counter grew by while it was looked at, over restarts of the proxy.
+fn growth(points: &[[f64; 2]]) -> f64 {
+    steps(points).map(|(_, grown)| grown).sum()
+}
+
+/// Pairs of the step's two times, and what the counter grew by; one that fell began anew.
+fn steps(points: &[[f64; 2]]) -> impl Iterator<Item = ((f64, f64), f64)> + '_ {
+    points
+        .iter()
+        .zip(points.iter().skip(1))
+        .map(|(before, after)| {
+            let grown = if after[1] >= before[1] {
+                after[1] - before[1]
+            } else {
+                after[1]
+            };
+            ((before[0], after[0]), grown)
+        })
+}
+
+fn rates(seen: &Seen, destination: &str, versions: &[&str], clock: &Clock) -> Plot {
+    let line = |version: &&str| {
+        let mut points_of_line = Vec::new();
+        let (mut begin, mut sum) = (None, 0.0);
+        for ((from, to), grown) in steps(points(seen, destination, version, "")) {
+            let start = *begin.get_or_insert(from);
+            sum += grown;
+            if to - start >= SMOOTHED {
+                points_of_line.push([clock.place((start + to) / 2.0), sum / (to - start)]);
+                (begin, sum) = (None, 0.0);
+            }
+        }
+        Series {
+            name: (*version).to_owned(),
+            points: points_of_line,
+        }
+    };
+    Plot {
+        title: "Requests".to_owned(),
+        x_label: clock.label.clone(),
+        y_label: "requests a second".to_owned(),
+        series: versions.iter().map(line).collect(),
+        ..Plot::default()
+    }
+}
+
+fn categories(seen: &Seen, destination: &str, versions: &[&str]) -> Markup {
+    let mut names: Vec<&str> = seen
+        .counters
+        .keys()
+        .filter(|(known, _, category)| known == destination && !category.is_empty())
+        .map(|(_, _, category)| category.as_str())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let cell = |version: &str, category: &str| {
+        let count = growth(points(seen, destination, version, category));
+        html! { td.number { (grouped(count as u64)) } }
+    };
+    html! {
+        h3 { "Categories" }
+        @if names.is_empty() {
+            p { "No request was in any category." }
+        } @else {
+            div.scroll tabindex="0" role="region" aria-label="Categories" {
+                table {
+                    thead { tr {
+                        th scope="col" { "category" }
+                        @for version in versions { th scope="col" class="number" { (version) } }
+                    } }
+                    tbody {
+                        tr {
+                            th scope="row" { "all requests" }
+                            @for version in versions { (cell(version, "")) }
+                        }
+                        @for name in names {
+                            tr {
+                                th scope="row" { (name) }
+                                @for version in versions { (cell(version, name)) }
+                            }
+                        }
+                    }
+                }
+            }
+            p.note { "Since the first look. In the categories, judged requests count; judging rests while a verdict stands." }
+        }
+    }
+}
+
+/// What limits the comparison.
+fn findings(samples: &[Sample], destination: &str) -> Markup {
+    let of = |metric: &'static str| {
+        samples.iter().filter(move |sample| {
+            sample.metric == metric
+                && sample.label("destination") == destination
+                && sample.value > 0.0
+        })
+    };
+    let limits: Vec<(String, f64)> = of("serin_placebo")
+        .map(|sample| {
+            (
+                format!("placebo, {}", sample.label("category")),
+                sample.value,
+            )
+        })
+        .chain(
+            of("serin_balance")
+                .map(|sample| (format!("balance, {}", sample.label("signal")), sample.value)),
+        )
+        .collect();
+    html! {
+        @if !limits.is_empty() {
+            h3 { "Is the comparison fair?" }
+            ul {
+                @for (name, evidence) in &limits {
+                    li { (name) ": evidence " (short(evidence / 1e3)) " nats" }
+                }
+            }
+        }
+        @if of("serin_requests_needed").next().is_some() {
+            h3 { "How much more is needed" }
+            ul {
+                @for sample in of("serin_requests_needed") {
+                    li {
+                        (grouped(sample.value as u64)) " requests of " (sample.label("version"))
+                        " for an odds ratio of " (sample.label("odds_ratio"))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn looks(seen: &Seen, url: &str, empty: bool) -> Markup {
+    html! {
+        section id="input" {
+            h2 { "What was looked at" }
+            p {
+                (grouped(seen.looks)) " looks at " code { (url) } " in "
+                (seconds(seen.span.1 - seen.span.0)) ", from " (date(seen.span.0)) " on."
+            }
+            @if seen.failures > 0 {
+                p.warning { (grouped(seen.failures)) " more looks failed. The last one: " (seen.failure) }
+            }
+            @if empty { p { "There is no candidate in this proxy yet." } }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! How much worse: rates, odds ratio and interval of each route and category, as dots and whiskers
+//! on one logarithmic axis.
+
+use super::number::{percent, short};
+use crate::output::grouped;
+use maud::{Markup, html};
+use scorer_sdk::judge::inspect::InspectedPair;
+use scorer_sdk::verdict::Rate;
+
+/// Ends of the axis: about the estimate's own grid.
+const AXIS: (f64, f64) = (0.03, 300.0);
+/// Labels of the axis.
+const TICKS: [f64; 4] = [0.1, 1.0, 10.0, 100.0];
+
+/// A pair with the label of its route.
+pub struct Row<'a> {
+    /// The route's label.
+    pub route: String,
+    /// What is known.
+    pub pair: &'a InspectedPair,
+}
+
+/// The table. `baseline` and `candidate` are the names of the versions.
+#[must_use]
+pub fn table(rows: &[Row<'_>], baseline: &str, candidate: &str) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Odds ratios" {
+            table.odds {
+                thead { tr {
+                    th scope="col" { "route and category" }
+                    th scope="col" { (candidate) }
+                    th scope="col" { (baseline) }
+                    th scope="col" { "odds ratio" (ticks()) }
+                    th scope="col" class="number" { "evidence" }
+                } }
+                tbody {
+                    @for row in rows { (line(row, baseline, candidate)) }
+                }
+            }
+        }
+        p.note {
+            "Odds ratio 1: alike. The thick tick is what is tolerated; the line holds what is not ruled \
+             out, the dot is most likely. Rates are since the difference began. Evidence is in nats."
+        }
+    }
+}
+
+fn line(row: &Row<'_>, baseline: &str, candidate: &str) -> Markup {
+    let pair = row.pair;
+    html! {
+        tr {
+            th scope="row" {
+                (row.route) " "
+                span.category title=(format!("requests that {}", pair.meaning)) { (pair.category) }
+                @if !pair.detail.is_empty() { " " span.detail { (pair.detail) } }
+            }
+            td data-name=(candidate) { (rate(pair.candidate)) }
+            td data-name=(baseline) { (rate(pair.baseline)) }
+            td data-name="odds ratio" { (words(pair)) (whisker(pair)) }
+            td.number data-name="evidence" { (format!("{:.1}", pair.evidence)) }
+        }
+    }
+}
+
+fn rate(rate: Rate) -> Markup {
+    if rate.total == 0 {
+        return html! { "–" };
+    }
+    html! {
+        (percent(rate.inside as f64 / rate.total as f64))
+        br;
+        small { (grouped(rate.inside)) " of " (grouped(rate.total)) }
+    }
+}
+
+/// Odds ratio and interval as text.
+fn words(pair: &InspectedPair) -> String {
+    let ends = (pair.interval.lower, pair.interval.upper);
+    let estimate = pair.odds_ratio.map(short);
+    match (estimate, ends) {
+        (Some(estimate), (Some(lower), Some(upper))) => {
+            format!("{estimate} ({} to {})", short(lower), short(upper))
+        }
+        (_, (Some(lower), None)) => format!("above {}", short(lower)),
+        (Some(estimate), (None, Some(upper))) => format!("{estimate} (below {})", short(upper)),
+        (None, (None, Some(upper))) => format!("below {}", short(upper)),
+        _ => "not known yet".to_owned(),
+    }
+}
+
+/// Place on the axis, in per cent from the left.
+fn place(odds_ratio: f64) -> f64 {
+    let part = (odds_ratio / AXIS.0).ln() / (AXIS.1 / AXIS.0).ln();
+    (100.0 * part).clamp(0.0, 100.0)
+}
+
+fn left(odds_ratio: f64) -> String {
+    format!("left:{:.1}%", place(odds_ratio))
+}
+
+fn whisker(pair: &InspectedPair) -> Markup {
+    let (from, to) = (
+        place(pair.interval.lower.unwrap_or(AXIS.0)),
+        place(pair.interval.upper.unwrap_or(AXIS.1)),
+    );
+    let known = pair.interval.lower.is_some() || pair.interval.upper.is_some();
+    html! {
+        div.whisker aria-hidden="true" {
+            span.unity style=(left(1.0)) {}
+            span.tolerance style=(left(pair.tolerance)) {}
+            @if known {
+                span.interval style=(format!("left:{from:.1}%;width:{:.1}%", (to - from).max(0.0))) {}
+                @if let Some(estimate) = pair.odds_ratio { span.dot style=(left(estimate)) {} }
+            }
+        }
+    }
+}
+
+fn ticks() -> Markup {
+    html! {
+        div.whisker.ticks aria-hidden="true" {
+            @for tick in TICKS { span style=(left(tick)) { (short(tick)) } }
+        }
+    }
+}

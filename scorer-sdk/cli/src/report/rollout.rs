@@ -1,0 +1,387 @@
+//! A destination's rollout as a section: the verdict, the evidence, what differs, how both went.
+
+use super::arms::Arms;
+use super::clock::{Clock, date};
+use super::number::{percent, seconds, short};
+use super::odds::{self, Row};
+use super::timeline::Track;
+use super::{plot, tokens};
+use crate::document::{Level, Plot, Series};
+use crate::output::grouped;
+use crate::replay::seconds_until_verdict;
+use maud::{Markup, html};
+use scorer_sdk::judge::inspect::{Inspected, InspectedRoute, InspectedSignal};
+use scorer_sdk::verdict::PlaceboFinding;
+use scorer_sdk::{Decision, Verdict};
+
+/// Rows of the table of odds ratios.
+const MAX_ROWS: usize = 12;
+/// Rows that are shown even if nothing speaks against the candidate.
+const FEW_ROWS: usize = 4;
+/// Evidence in nats from which on a row is shown.
+const WORTH_A_ROW: f64 = 0.1;
+/// Routes that are shown in detail.
+const MAX_ROUTES: usize = 3;
+/// Lines in the plot of the loudest pairs.
+const MAX_LINES: usize = 6;
+/// Signals that are shown even where the versions are alike.
+const ALWAYS_SHOWN: [&str; 2] = ["outcome", "latency"];
+/// Seconds before the candidate that are shown at least.
+const BEFORE: f64 = 60.0;
+
+/// All that is known of a destination.
+pub struct Rollout<'a> {
+    /// What is decided.
+    pub decision: &'a Decision,
+    /// What the judge knows.
+    pub inspected: Option<&'a Inspected>,
+    /// The evidence over time.
+    pub track: Option<&'a Track>,
+    /// What each version did over time.
+    pub arms: &'a Arms,
+    /// The last exchange's end, in seconds since the Unix epoch.
+    pub end: f64,
+}
+
+/// The section. `id` is where links point to.
+#[must_use]
+pub fn section(rollout: &Rollout<'_>, id: &str) -> Markup {
+    let decision = rollout.decision;
+    let versions = !decision.candidate.is_empty();
+    html! {
+        section id=(id) {
+            h2 {
+                (decision.destination)
+                @if versions { ": " (decision.baseline) " → " (decision.candidate) }
+            }
+            p { (verdict(decision.verdict)) }
+            p.sentence { (decision.explanation()) }
+            @if versions {
+                (facts(decision))
+                (warnings(decision))
+                div.plots { @for shown in evidence(rollout) { (plot::figure(&shown)) } }
+                (reasons(decision))
+                @if let Some(inspected) = rollout.inspected { (differences(rollout, inspected)) }
+                (placebo_and_balance(decision))
+                h3 { "Both versions over time" }
+                p.note { "All routes together. What moves both lines is usage or something that both share; what moves one is the version." }
+                div.plots { @for shown in drift(rollout) { (plot::figure(&shown)) } }
+            }
+        }
+    }
+}
+
+/// A verdict's name in its colour.
+#[must_use]
+pub fn verdict(verdict: Verdict) -> Markup {
+    html! { span class=(format!("verdict {}", verdict.name())) { (verdict.name()) } }
+}
+
+fn facts(decision: &Decision) -> Markup {
+    let mut facts = vec![
+        (
+            "evidence".to_owned(),
+            format!(
+                "{:.1} of {:.1} nats",
+                decision.evidence.max(0.0),
+                decision.threshold
+            ),
+        ),
+        (
+            format!("requests of {}", decision.candidate),
+            format!(
+                "{} ({} judged)",
+                grouped(decision.candidate_exchanges),
+                grouped(decision.judged_exchanges)
+            ),
+        ),
+        (
+            format!("requests of {}", decision.baseline),
+            grouped(decision.baseline_exchanges),
+        ),
+        (
+            format!("first request of {}", decision.candidate),
+            date(decision.started_ms as f64 / 1e3),
+        ),
+    ];
+    if let Some(taken) = seconds_until_verdict(decision) {
+        facts.push((
+            "until the verdict".to_owned(),
+            format!(
+                "{} requests, {}",
+                grouped(decision.exchanges_at_verdict),
+                seconds(taken)
+            ),
+        ));
+    }
+    html! {
+        dl.facts {
+            @for (name, value) in &facts { div { dt { (name) } dd { (value) } } }
+        }
+    }
+}
+
+fn warnings(decision: &Decision) -> Markup {
+    let baseline = &decision.baseline;
+    html! {
+        @if decision.held_by_placebo {
+            p.warning { "The verdict is held back: " (baseline) " differs from itself by as much." }
+        }
+        @if !decision.balance.is_empty() {
+            p.warning { "The versions do not get the same requests: chance does not deal them." }
+        }
+        @if decision.baseline_failing {
+            p.warning { "Most of what " (baseline) " was asked of late has failed: nothing is steered to it." }
+        }
+        @if decision.warming_up {
+            p.warning { (decision.candidate) " is in its first seconds, which are not judged." }
+        }
+    }
+}
+
+/// The evidence over time: of the verdict, and of the loudest pairs.
+fn evidence(rollout: &Rollout<'_>) -> Vec<Plot> {
+    let Some(track) = rollout.track.filter(|track| !track.looks.is_empty()) else {
+        return Vec::new();
+    };
+    evidence_plots(track, &clock(rollout))
+}
+
+/// Plots of a candidate's evidence over time.
+#[must_use]
+pub fn evidence_plots(track: &Track, clock: &Clock) -> Vec<Plot> {
+    let threshold = track.looks.last().map_or(0.0, |look| look.threshold);
+    // What speaks for the candidate may go on for ever; a little of it says as much.
+    let lowest = -threshold / 2.0;
+    let line = |name: String, points: &mut dyn Iterator<Item = [f64; 2]>| Series {
+        name,
+        points: points
+            .map(|[at, evidence]| [clock.place(at), evidence.max(lowest)])
+            .collect(),
+    };
+    let all = Plot {
+        title: format!("Evidence against {}", track.candidate),
+        x_label: clock.label.clone(),
+        y_label: "nats; below zero it speaks for the candidate".to_owned(),
+        series: vec![line(
+            "all routes and categories".to_owned(),
+            &mut track.looks.iter().map(|look| [look.at, look.evidence]),
+        )],
+        levels: vec![Level {
+            name: "enough".to_owned(),
+            y: threshold,
+        }],
+        ..Plot::default()
+    };
+    let loudest = track.loudest();
+    let pairs = Plot {
+        title: "Where it comes from".to_owned(),
+        x_label: clock.label.clone(),
+        y_label: "nats, of one route and category alone".to_owned(),
+        series: loudest
+            .iter()
+            .take(MAX_LINES)
+            .map(|pair| {
+                let name = format!("{}: {}", pair.route, pair.category);
+                line(name, &mut pair.points.iter().copied())
+            })
+            .collect(),
+        ..Plot::default()
+    };
+    let mut plots = vec![all];
+    if !pairs.series.is_empty() {
+        plots.push(pairs);
+    }
+    plots
+}
+
+fn clock(rollout: &Rollout<'_>) -> Clock {
+    let (from, to) = span(rollout);
+    let started = rollout.decision.started_ms as f64 / 1e3;
+    let since = format!("{} came", rollout.decision.candidate);
+    Clock::new(started, to - from, &since)
+}
+
+/// The time that is shown: the rollout, and as much before it.
+fn span(rollout: &Rollout<'_>) -> (f64, f64) {
+    let started = rollout.decision.started_ms as f64 / 1e3;
+    let taken = (rollout.end - started).max(0.0);
+    (started - taken.max(BEFORE), rollout.end)
+}
+
+fn drift(rollout: &Rollout<'_>) -> Vec<Plot> {
+    let decision = rollout.decision;
+    let (baseline, candidate) = (baseline_name(decision), candidate_name(decision));
+    let versions = [
+        (decision.baseline.as_str(), baseline.as_str()),
+        (decision.candidate.as_str(), candidate.as_str()),
+    ];
+    rollout.arms.plots(
+        &decision.destination,
+        &versions,
+        span(rollout),
+        &clock(rollout),
+    )
+}
+
+fn baseline_name(decision: &Decision) -> String {
+    format!("{} (baseline)", decision.baseline)
+}
+
+fn candidate_name(decision: &Decision) -> String {
+    format!("{} (candidate)", decision.candidate)
+}
+
+fn reasons(decision: &Decision) -> Markup {
+    html! {
+        @if !decision.reasons.is_empty() {
+            h3 { "Why" }
+            ul {
+                @for reason in &decision.reasons {
+                    li {
+                        span.category { (reason.category) } " "
+                        (reason.sentence(&decision.candidate, &decision.baseline))
+                    }
+                }
+            }
+        }
+        @if !decision.differences.is_empty() {
+            h3 { "Differences, for better or worse" }
+            ul {
+                @for difference in &decision.differences {
+                    li {
+                        (difference.route.label()) ": " (difference.signal.replace('_', " "))
+                        " differs in " (percent(difference.distance)) " of the answers; evidence "
+                        (format!("{:.1}", difference.evidence)) " nats"
+                    }
+                }
+            }
+        }
+        @if !decision.needed.is_empty() && decision.verdict < Verdict::Anomalous {
+            h3 { "How much more is needed" }
+            p { "Requests of " (decision.candidate) " until a regression would be found, at today's share and rates:" }
+            div.scroll tabindex="0" role="region" aria-label="Requests still needed" {
+                table {
+                    thead { tr {
+                        th scope="col" { "category" }
+                        th scope="col" class="number" { "odds ratio" }
+                        th scope="col" class="number" { "requests" }
+                    } }
+                    tbody {
+                        @for needed in &decision.needed {
+                            tr {
+                                td { (needed.category) }
+                                td.number { (short(needed.odds_ratio)) }
+                                td.number { (grouped(needed.requests)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The largest evidence of a route, over its categories.
+fn loudness(route: &InspectedRoute) -> f64 {
+    route
+        .pairs
+        .iter()
+        .map(|pair| pair.evidence)
+        .fold(f64::NEG_INFINITY, f64::max)
+}
+
+fn differences(rollout: &Rollout<'_>, inspected: &Inspected) -> Markup {
+    let decision = rollout.decision;
+    let (baseline, candidate) = (baseline_name(decision), candidate_name(decision));
+    let pooled = inspected.pooled.iter().map(|pair| Row {
+        route: "all routes".to_owned(),
+        pair,
+    });
+    let single = inspected.routes.iter().flat_map(|route| {
+        route.pairs.iter().map(|pair| Row {
+            route: route.key.label(),
+            pair,
+        })
+    });
+    let mut rows: Vec<Row<'_>> = pooled
+        .chain(single)
+        .filter(|row| row.pair.interval.lower.is_some() || row.pair.interval.upper.is_some())
+        .collect();
+    rows.sort_by(|one, other| other.pair.evidence.total_cmp(&one.pair.evidence));
+    let all = rows.len();
+    let telling = rows
+        .iter()
+        .take_while(|row| row.pair.evidence >= WORTH_A_ROW)
+        .count();
+    rows.truncate(telling.clamp(FEW_ROWS, MAX_ROWS));
+    let mut routes: Vec<&InspectedRoute> = inspected.routes.iter().collect();
+    routes.sort_by(|one, other| loudness(other).total_cmp(&loudness(one)));
+    html! {
+        h3 { "How much worse" }
+        @if rows.is_empty() {
+            p { "Nothing rules any odds ratio out: no difference has begun on any route, or nothing was judged yet." }
+        } @else {
+            (odds::table(&rows, &baseline, &candidate))
+            @if all > rows.len() {
+                p.note { "The loudest " (rows.len()) " of " (all) " routes and categories of which something is known." }
+            }
+        }
+        @if !routes.is_empty() {
+            h3 { "What each version answers" }
+            p.note {
+                "Of late, on the "
+                @if routes.len() > MAX_ROUTES { (MAX_ROUTES) " loudest of " (routes.len()) " routes." }
+                @else { "routes, the loudest first." }
+                " Signals on which the versions are alike are left out."
+            }
+            @for route in routes.iter().take(MAX_ROUTES) {
+                h4 { (route.key.label()) }
+                (tokens::signals(&worth_showing(route), &decision.baseline, &decision.candidate))
+            }
+        }
+    }
+}
+
+fn worth_showing(route: &InspectedRoute) -> Vec<&InspectedSignal> {
+    let shown = |signal: &&InspectedSignal| {
+        ALWAYS_SHOWN.contains(&signal.signal) || tokens::differs(signal)
+    };
+    route.signals.iter().filter(shown).collect()
+}
+
+fn placebo_and_balance(decision: &Decision) -> Markup {
+    let baseline = &decision.baseline;
+    html! {
+        h3 { "Is the comparison fair?" }
+        @if decision.placebo.is_empty() {
+            p { "Placebo: nothing says that " (baseline) " differs from itself, one half of its hosts or sessions from the other." }
+        } @else {
+            p { "Placebo: " (baseline) ", compared with itself, is not quiet. The candidate has to differ by more." }
+            ul { @for finding in &decision.placebo { (placebo(finding, baseline)) } }
+        }
+        @if decision.balance.is_empty() {
+            p { "Balance: nothing says that the versions get different requests." }
+        } @else {
+            p { "Balance: the versions get different requests, so they are not dealt by chance." }
+            ul {
+                @for unlike in &decision.balance {
+                    li {
+                        (unlike.route.label()) ": " (unlike.signal.replace('_', " ")) " differs in "
+                        (percent(unlike.distance)) " of the requests; evidence " (format!("{:.1}", unlike.evidence)) " nats"
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn placebo(finding: &PlaceboFinding, baseline: &str) -> Markup {
+    html! {
+        li {
+            span.category { (finding.category) } " " (finding.sentence(baseline))
+            @if let Some(odds_ratio) = finding.odds_ratio { "; odds ratio " (short(odds_ratio)) }
+            "; evidence " (format!("{:.1}", finding.evidence)) " nats"
+        }
+    }
+}

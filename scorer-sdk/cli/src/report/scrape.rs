@@ -1,0 +1,304 @@
+//! A live proxy, looked at each second through its metrics.
+
+use super::metrics::{self, Sample};
+use super::timeline::Timeline;
+use anyhow::{Context, Result, bail};
+use scorer_sdk::Verdict;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Time between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// Longest time that one look may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest page that is read, in bytes.
+const MAX_PAGE: u64 = 32 << 20;
+/// What Envoy's admin shows of Serin, with labels in the names.
+const ADMIN_PATH: &str = "/stats?format=json&filter=serin_";
+/// Looks that may fail one after the other.
+const MAX_FAILURES: u32 = 30;
+/// Points of one counter.
+const MAX_POINTS: usize = 500;
+/// Counters that are followed.
+const MAX_COUNTERS: usize = 4_096;
+
+/// Counts of one version of a destination, by category; the empty category has all exchanges.
+pub type Key = (String, String, String);
+
+/// What was seen.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// The evidence over time.
+    pub timeline: Timeline,
+    /// Per destination, version and category: seconds since the Unix epoch and the count.
+    pub counters: BTreeMap<Key, Vec<[f64; 2]>>,
+    /// The last page's samples.
+    pub last: Vec<Sample>,
+    /// Looks that were taken.
+    pub looks: u64,
+    /// Looks that failed, and why the last one did.
+    pub failures: u64,
+    /// Why the last failure was.
+    pub failure: String,
+    /// Seconds since the Unix epoch of the first look and the last.
+    pub span: (f64, f64),
+}
+
+/// Looks at a proxy for some time. `progress` hears how much of it has passed.
+///
+/// # Errors
+/// When the first look fails, or many in a row do, or there is no metric of Serin.
+pub fn watch(url: &str, time: Duration, progress: &mut dyn FnMut(Duration)) -> Result<Seen> {
+    let url = address(url)?;
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .proxy(None)
+        .max_redirects(0)
+        .build()
+        .into();
+    let mut seen = Seen::default();
+    let begun = Instant::now();
+    // One reading of the wall clock: it may be set while the proxy is looked at.
+    let begun_at = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0.0, |time| time.as_secs_f64());
+    let mut in_a_row = 0;
+    loop {
+        let elapsed = begun.elapsed();
+        progress(elapsed.min(time));
+        match look(&agent, &url) {
+            Ok(samples) => {
+                in_a_row = 0;
+                seen.add(begun_at + begun.elapsed().as_secs_f64(), samples);
+            }
+            Err(error) if seen.looks == 0 => return Err(error),
+            Err(error) => {
+                in_a_row += 1;
+                seen.failures += 1;
+                seen.failure = format!("{error:#}");
+                if in_a_row >= MAX_FAILURES {
+                    // What was seen until then is still worth a page.
+                    break;
+                }
+            }
+        }
+        let next = EVERY.saturating_sub(begun.elapsed().saturating_sub(elapsed));
+        if begun.elapsed() + next > time {
+            break;
+        }
+        std::thread::sleep(next);
+    }
+    Ok(seen)
+}
+
+/// The URL that is asked.
+fn address(url: &str) -> Result<String> {
+    let Some(rest) = url.strip_prefix("http://") else {
+        bail!("{url} has to begin with http://: Envoy's admin address is of that kind");
+    };
+    Ok(match rest.split_once('/') {
+        None => format!("{url}{ADMIN_PATH}"),
+        Some((_, "")) => format!("{}{ADMIN_PATH}", url.trim_end_matches('/')),
+        Some(_) => url.to_owned(),
+    })
+}
+
+fn look(agent: &ureq::Agent, url: &str) -> Result<Vec<Sample>> {
+    let hint = "is the proxy's admin address right, and forwarded if it is in a cluster?";
+    let mut response = agent
+        .get(url)
+        .call()
+        .with_context(|| format!("cannot look at {url}; {hint}"))?;
+    if response.status() != 200 {
+        bail!("{url} answers with {}; {hint}", response.status());
+    }
+    let page = response
+        .body_mut()
+        .with_config()
+        .limit(MAX_PAGE)
+        .read_to_string()
+        .with_context(|| format!("cannot read {url}"))?;
+    let samples = metrics::parse(&page).map_err(|problem| anyhow::anyhow!("{url} {problem}"))?;
+    if samples.is_empty() {
+        bail!(
+            "{url} shows no metric of Serin: is the filter in this proxy, and has it had traffic?"
+        );
+    }
+    Ok(samples)
+}
+
+impl Seen {
+    fn add(&mut self, at: f64, samples: Vec<Sample>) {
+        if self.looks == 0 {
+            self.span.0 = at;
+        }
+        self.span.1 = at;
+        self.looks += 1;
+        if self.timeline.begin(at) {
+            for (destination, candidate) in candidates(&samples) {
+                let value = |metric| value(&samples, metric, destination, candidate);
+                self.timeline.add(
+                    destination,
+                    candidate,
+                    value("serin_rollout_evidence") / 1e3,
+                    value("serin_rollout_threshold") / 1e3,
+                    verdict(value("serin_verdict")),
+                );
+            }
+            for ((destination, route, category), evidence) in pair_evidence(&samples) {
+                self.timeline
+                    .add_pair(destination, route, category, evidence);
+            }
+        }
+        for (key, count) in counts(&samples) {
+            if !self.counters.contains_key(&key) && self.counters.len() >= MAX_COUNTERS {
+                continue;
+            }
+            let points = self.counters.entry(key).or_default();
+            if points.len() >= MAX_POINTS {
+                // Counters lose nothing when each second point goes.
+                let mut place = 0_usize;
+                points.retain(|_| {
+                    place += 1;
+                    !place.is_multiple_of(2)
+                });
+            }
+            points.push([at, count]);
+        }
+        self.last = samples;
+    }
+}
+
+/// The destinations with their candidates. One that was replaced keeps gauges of 0; so the one that
+/// has a threshold is meant.
+#[must_use]
+pub fn candidates(samples: &[Sample]) -> Vec<(&str, &str)> {
+    let mut found: BTreeMap<&str, (&str, f64)> = BTreeMap::new();
+    for sample in samples {
+        if sample.metric != "serin_rollout_threshold" {
+            continue;
+        }
+        let this = (sample.label("version"), sample.value);
+        let kept = found.entry(sample.label("destination")).or_insert(this);
+        if this.1 > kept.1 {
+            *kept = this;
+        }
+    }
+    found
+        .into_iter()
+        .map(|(destination, (candidate, _))| (destination, candidate))
+        .collect()
+}
+
+/// The value of a destination's and version's metric; 0 where there is none.
+#[must_use]
+pub fn value(samples: &[Sample], metric: &str, destination: &str, version: &str) -> f64 {
+    samples
+        .iter()
+        .find(|sample| {
+            sample.metric == metric
+                && sample.label("destination") == destination
+                && sample.label("version") == version
+        })
+        .map_or(0.0, |sample| sample.value)
+}
+
+/// The verdict that a gauge stands for.
+#[must_use]
+pub fn verdict(number: f64) -> Verdict {
+    Verdict::from_number(number as u8).unwrap_or_default()
+}
+
+/// Evidence in nats by destination, route and category, of the candidates of now.
+fn pair_evidence(samples: &[Sample]) -> BTreeMap<(&str, &str, &str), f64> {
+    let now = candidates(samples);
+    let mut pairs = BTreeMap::new();
+    for sample in samples {
+        let sign = match sample.metric.as_str() {
+            "serin_evidence_for" => 1.0,
+            "serin_evidence_against" => -1.0,
+            _ => continue,
+        };
+        let destination = sample.label("destination");
+        if now.contains(&(destination, sample.label("version"))) {
+            let key = (destination, sample.label("route"), sample.label("category"));
+            *pairs.entry(key).or_insert(0.0) += sign * sample.value / 1e3;
+        }
+    }
+    pairs
+}
+
+/// Counts by destination, version and category, over all routes.
+fn counts(samples: &[Sample]) -> BTreeMap<Key, f64> {
+    let mut counts = BTreeMap::new();
+    for sample in samples {
+        if !matches!(
+            sample.metric.as_str(),
+            "serin_exchanges_total" | "serin_category_total"
+        ) {
+            continue;
+        }
+        let key =
+            ["destination", "version", "category"].map(|label| sample.label(label).to_owned());
+        let [destination, version, category] = key;
+        *counts
+            .entry((destination, version, category))
+            .or_insert(0.0) += sample.value;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(threshold_of_v2: f64, exchanges: f64) -> Vec<Sample> {
+        metrics::parse(&format!(
+            "serin_rollout_threshold{{destination=\"shop\",version=\"old\"}} 0\n\
+             serin_rollout_threshold{{destination=\"shop\",version=\"v2\"}} {threshold_of_v2}\n\
+             serin_rollout_evidence{{destination=\"shop\",version=\"v2\"}} 2500\n\
+             serin_verdict{{destination=\"shop\",version=\"v2\"}} 2\n\
+             serin_evidence_for{{destination=\"shop\",route=\"GET /\",version=\"v2\",category=\"error\"}} 3000\n\
+             serin_evidence_against{{destination=\"shop\",route=\"GET /\",version=\"v2\",category=\"error\"}} 0\n\
+             serin_evidence_for{{destination=\"shop\",route=\"GET /\",version=\"old\",category=\"error\"}} 9000\n\
+             serin_exchanges_total{{destination=\"shop\",route=\"a\",version=\"v2\"}} {exchanges}\n\
+             serin_exchanges_total{{destination=\"shop\",route=\"b\",version=\"v2\"}} 1\n"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_replaced_candidate_does_not_speak() {
+        let mut seen = Seen::default();
+        seen.add(10.0, page(4_605.0, 10.0));
+        let track = seen.timeline.track("shop").unwrap();
+        assert_eq!(track.candidate, "v2");
+        let look = track.looks[0];
+        assert_eq!((look.evidence, look.threshold), (2.5, 4.605));
+        assert_eq!(look.verdict, Verdict::Suspect);
+        assert_eq!(track.loudest()[0].points, [[10.0, 3.0]]);
+    }
+
+    #[test]
+    fn counts_are_summed_over_routes_and_bounded_in_time() {
+        let mut seen = Seen::default();
+        for second in 0..5_000 {
+            seen.add(f64::from(second), page(4_605.0, f64::from(second)));
+        }
+        let key = ("shop".to_owned(), "v2".to_owned(), String::new());
+        let points = &seen.counters[&key];
+        assert!(points.len() <= MAX_POINTS);
+        assert_eq!(points[0], [0.0, 1.0]);
+        assert_eq!(*points.last().unwrap(), [4_999.0, 5_000.0]);
+    }
+
+    #[test]
+    fn an_admin_address_gets_its_path_and_another_url_is_left_alone() {
+        let asked = "http://127.0.0.1:9901/stats?format=json&filter=serin_";
+        assert_eq!(address("http://127.0.0.1:9901").unwrap(), asked);
+        assert_eq!(address("http://127.0.0.1:9901/").unwrap(), asked);
+        let own = "http://127.0.0.1:15090/stats/prometheus";
+        assert_eq!(address(own).unwrap(), own);
+        assert!(address("https://127.0.0.1").is_err());
+    }
+}

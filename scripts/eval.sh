@@ -1,0 +1,41 @@
+#!/bin/sh
+# Runs the evaluations and makes one page of them: scripts/eval.sh SERIN OUTPUT [DATA]
+# QUICK=1 takes fewer simulated runs.
+set -eu
+
+serin=$1
+output=$2
+data=${3:-}
+mkdir -p "$output"
+found=
+
+# Each run's JSON is written whole or not at all.
+evaluate() {
+    name=$1
+    shift
+    echo "serin eval $*"
+    "$serin" eval "$@" --json > "$output/$name.json.part"
+    mv "$output/$name.json.part" "$output/$name.json"
+    found="$found $output/$name.json"
+}
+
+if [ -n "${QUICK:-}" ]; then
+    evaluate rates rates --quick
+    evaluate judges judges --runs 5
+else
+    evaluate rates rates
+    evaluate judges judges
+fi
+
+if [ -n "$data" ]; then
+    if [ -d "$data/changerca" ]; then
+        evaluate changerca changerca --each "$data/changerca"
+    else
+        echo "$data has no folder changerca: left out" >&2
+    fi
+fi
+
+# The names are this script's own and have no blanks.
+# shellcheck disable=SC2086
+"$serin" report $found -o "$output/report.html"
+echo "the page is $output/report.html"
