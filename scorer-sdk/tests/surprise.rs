@@ -93,9 +93,10 @@ fn a_strange_exchange_ranks_above_all_and_says_why() {
     assert!(score.percentile > 0.999, "{score:?}");
     let first = &score.terms[0];
     assert_eq!((first.feature, first.token), (feature("content_type"), 77));
-    let usual = first.usual.unwrap();
+    let usual = model.usual(route, first.feature).unwrap();
     assert_eq!(usual.token, route % 2);
-    assert!(usual.probability > 0.9);
+    assert!(usual.share > 0.9);
+    assert_eq!(model.usual(route, ROUTE).map(|usual| usual.token), Some(1));
     let sum: f64 = score.terms.iter().map(|term| term.bits).sum();
     assert!((sum - score.bits).abs() < 1e-9);
     assert!(score.terms.iter().all(|term| term.bits <= MAX_TERM_BITS));

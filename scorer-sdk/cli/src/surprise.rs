@@ -131,7 +131,7 @@ impl Surprise {
         self.values = values;
         if ranks {
             self.found.ranked += 1;
-            self.keep(record, label, score);
+            self.keep(record, (route, label), score);
         } else {
             self.found.learned_only += 1;
         }
@@ -193,19 +193,22 @@ impl Surprise {
         }
     }
 
-    fn keep(&mut self, record: &Record, route: String, score: Score) {
+    fn keep(&mut self, record: &Record, (number, route): (u64, String), score: Score) {
         let kept = &mut self.found.strangest;
         let place = kept.partition_point(|other| other.score.excess >= score.excess);
         if place >= self.shown {
             return;
         }
+        let model = self.models.get(&record.destination);
         let reasons = score
             .terms
             .iter()
             .filter(|term| term.bits >= LEAST_BITS)
             .take(MAX_REASONS)
             .map(|term| {
-                let reason = reason(term, &self.plan, &self.features, &self.names);
+                let usual = model.and_then(|model| model.usual(number, term.feature));
+                let usual = usual.map(|usual| usual.token);
+                let reason = reason(term, usual, &self.plan, &self.features, &self.names);
                 reason.chars().take(MAX_REASON).collect()
             })
             .collect();
@@ -238,6 +241,7 @@ fn name(signal: &dyn Signal, exchange: &Exchange<'_>, hasher: &NameHasher) -> St
 /// Such as `outcome is 500, which 1 in 4,000 are; usual is 200`.
 fn reason(
     term: &Term,
+    usual: Option<u64>,
     plan: &Plan,
     features: &Features,
     names: &HashMap<(u64, u64), String>,
@@ -260,12 +264,12 @@ fn reason(
         .map_or("a feature", |signal| signal.name())
         .replace('_', " ");
     let here = name(term.token);
-    match term.usual.filter(|usual| usual.token != term.token) {
-        Some(usual) if here.contains(',') || name(usual.token).contains(',') => {
-            let difference = difference(here, name(usual.token));
+    match usual.filter(|usual| *usual != term.token) {
+        Some(usual) if here.contains(',') || name(usual).contains(',') => {
+            let difference = difference(here, name(usual));
             format!("{signal}: {difference}, {rate}")
         }
-        Some(usual) => format!("{signal} is {here}, {rate}; usual is {}", name(usual.token)),
+        Some(usual) => format!("{signal} is {here}, {rate}; usual is {}", name(usual)),
         None => format!("{signal} is {here}, {rate}"),
     }
 }

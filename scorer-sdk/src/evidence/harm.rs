@@ -9,8 +9,9 @@ use super::combine::log_add_exp;
 use super::onset::{Onset, Schedule};
 use crate::codec::{CodecError, Reader, Writer};
 
-/// The alternatives, as multiples of the tolerance.
-pub const ALTERNATIVES: [f64; 7] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
+/// The alternatives, as multiples of the tolerance: few, for each takes its part of the stake, and
+/// close enough that the best one is near any odds ratio from 1.3 to 30.
+pub const ALTERNATIVES: [f64; 5] = [1.35, 2.0, 3.5, 8.0, 25.0];
 
 /// The most that one block may add to the evidence of an alternative, in nats.
 ///

@@ -6,7 +6,7 @@ use super::mix::Mix;
 use super::pair::Pair;
 use super::rollout::Phase;
 use crate::config::Plan;
-use crate::evidence::{WeightedEvidence, e_bh, log_weighted_mean, route_weight};
+use crate::evidence::{WeightedEvidence, e_bh, log_weighted_mean};
 use crate::route::RouteKey;
 use crate::signal::{Side, Signal};
 use crate::verdict::{Decision, Difference, Reason, Verdict};
@@ -65,11 +65,11 @@ impl Destination {
         };
         add(None, pooling, &self.pooled);
         for (place, route) in self.routes.iter().enumerate() {
-            let weight = (1.0 - pooling) * route_weight(route.rank as usize);
+            let weight = (1.0 - pooling) * route.part;
             add(Some(place), weight, &route.pairs);
         }
         for (route_place, route) in self.routes.iter().enumerate() {
-            let weight = (1.0 - pooling) * route_weight(route.rank as usize);
+            let weight = (1.0 - pooling) * route.part;
             for (path, found) in route.bodies.pairs.iter().enumerate() {
                 let part = self.weights.get(found.question).copied().unwrap_or(0.0);
                 let place = Place {
@@ -313,7 +313,7 @@ impl Destination {
         let mut weighted = Vec::new();
         let mut found = Vec::new();
         for route in &self.routes {
-            let weight = weight * route_weight(route.rank as usize) / signals;
+            let weight = weight * route.part / signals;
             for (place, (signal, change)) in plan
                 .signals
                 .iter()

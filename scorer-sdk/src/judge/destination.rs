@@ -25,6 +25,9 @@ const GONE_AFTER_MS: u64 = 600_000;
 const SEEN_BEFORE_CHOICE: u64 = 100;
 /// Exchanges of a new version before it takes the place of the candidate.
 const SEEN_BEFORE_CANDIDATE: u64 = 20;
+/// Part of the routes' weight that is kept for routes that come after the candidate; the routes that
+/// are known share the rest, one half evenly and one half by their traffic.
+const NEW_ROUTES: f64 = 0.1;
 /// Part of its weight that a question keeps whose signal the baseline has not shown yet.
 const UNSEEN_WEIGHT: f64 = 0.1;
 /// Longest time for which judgement is held after the candidate's share has changed.
@@ -44,7 +47,9 @@ pub(super) struct Destination {
     pub(super) new_hosts: Vec<NewHost>,
     pub(super) placebo: Placebo,
     pub(super) mix: Mix,
+    /// Routes that have come since the weights were given out, and the part that they share.
     next_rank: u32,
+    new_part: f64,
     /// Weight of the routes that were dropped: it stays given out.
     pub(super) forfeited: f64,
     pub(super) rollout: Option<Rollout>,
@@ -56,6 +61,7 @@ impl Destination {
     pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            new_part: 1.0,
             ..Self::default()
         }
     }
@@ -260,15 +266,28 @@ impl Destination {
         self.restart(plan);
     }
 
-    /// Forgets the evidence, and gives the largest weights to the routes with most traffic.
+    /// Forgets the evidence, and gives out the weights of the routes by what the baseline has shown.
     fn restart(&mut self, plan: &Plan) {
         self.routes
             .sort_by(|one, other| other.baseline_weight().total_cmp(&one.baseline_weight()));
-        for (rank, route) in (0..).zip(&mut self.routes) {
-            route.rank = rank;
+        let known: f64 = self.routes.iter().map(Route::baseline_weight).sum();
+        let count = self.routes.len() as f64;
+        for (rank, route) in self.routes.iter_mut().enumerate() {
+            route.part = if known > 0.0 {
+                let even = 1.0 / count;
+                let by_traffic = route.baseline_weight() / known;
+                (1.0 - NEW_ROUTES) * (even + by_traffic) / 2.0
+            } else {
+                route_weight(rank)
+            };
             route.restart(plan);
         }
-        self.next_rank = self.routes.len() as u32;
+        self.next_rank = if known > 0.0 {
+            0
+        } else {
+            self.routes.len() as u32
+        };
+        self.new_part = if known > 0.0 { NEW_ROUTES } else { 1.0 };
         self.forfeited = 0.0;
         self.weights = self.weights(plan);
         self.mix = Mix::default();
@@ -383,9 +402,10 @@ impl Destination {
                 .iter()
                 .position(|route| route.idle_ticks > IDLE_TICKS)?;
             let gone = self.routes.swap_remove(idle);
-            self.forfeited += route_weight(gone.rank as usize);
+            self.forfeited += gone.part;
         }
-        self.routes.push(Route::new(plan, key, self.next_rank));
+        let part = self.new_part * route_weight(self.next_rank as usize);
+        self.routes.push(Route::new(plan, key, part));
         self.next_rank = self.next_rank.saturating_add(1);
         Some(self.routes.len() - 1)
     }
@@ -521,6 +541,7 @@ impl Destination {
         writer.text(&self.name);
         writer.text(&self.baseline);
         writer.u32(self.next_rank);
+        writer.f64(self.new_part);
         writer.f64(self.forfeited);
         writer.length(self.weights.len());
         self.weights.iter().for_each(|weight| writer.f64(*weight));
@@ -552,6 +573,7 @@ impl Destination {
             .text(MAX_VERSION_BYTES)?
             .clone_into(&mut destination.baseline);
         destination.next_rank = reader.u32()?;
+        destination.new_part = reader.f64()?.clamp(0.0, 1.0);
         destination.forfeited = reader.f64()?.clamp(0.0, 1.0);
         for _ in 0..reader.length(plan.questions.len())? {
             destination.weights.push(reader.f64()?.clamp(0.0, 1.0));

@@ -4,7 +4,10 @@ use crate::codec::{CodecError, Reader, Writer};
 use crate::sketch::Counts;
 
 /// A block may wait this many ticks for its other side.
-pub(super) const LONGEST_BLOCK_TICKS: u32 = 300;
+const LONG_BLOCK_TICKS: u32 = 300;
+/// And this many, while it is small: with a request a minute the other side may take an hour. A large
+/// block is not kept that long, for it would compare one side's fair weather with the other's foul.
+pub(super) const LONGEST_BLOCK_TICKS: u32 = 3_600;
 /// A block of fewer exchanges waits for more: what two of them say about the versions is little,
 /// since it is weighed given how many were bad.
 const SMALLEST_BLOCK: u64 = 20;
@@ -55,7 +58,12 @@ impl Gathered {
     /// Whether it may still wait for its other side. The border depends on sides and time alone,
     /// never on outcomes.
     pub(super) fn may_wait(&self) -> bool {
-        self.ticks < LONGEST_BLOCK_TICKS
+        let longest = if self.exchanges(0) + self.exchanges(1) < SMALLEST_BLOCK {
+            LONGEST_BLOCK_TICKS
+        } else {
+            LONG_BLOCK_TICKS
+        };
+        self.ticks < longest
     }
 
     /// Whether it is too small to be judged yet.

@@ -7,12 +7,11 @@
 use super::decision::POOLED_WEIGHT;
 use super::destination::Destination;
 use crate::config::Plan;
+use crate::evidence::ALTERNATIVES;
 use crate::verdict::Needed;
 
 /// Sizes that are told.
 const ODDS_RATIOS: [f64; 5] = [2.0, 3.0, 5.0, 10.0, 25.0];
-/// Alternatives among which the harm test spreads its stake; the one that fits gets its part.
-const ALTERNATIVES: f64 = 7.0;
 /// Exchanges that are put beside the baseline's, half of one bad: no rate is zero for sure.
 const PRIOR: [f64; 2] = [0.5, 1.0];
 
@@ -48,8 +47,9 @@ impl Destination {
                 [bad + more_bad, all + more]
             });
         let rate = bad / all;
-        // What the pair that holds most of the evidence lacks.
-        let missing = threshold - (POOLED_WEIGHT * part).ln() + ALTERNATIVES.ln()
+        // What the pair that holds most of the evidence lacks, when one alternative of the harm test
+        // fits and has its part of the stake.
+        let missing = threshold - (POOLED_WEIGHT * part).ln() + (ALTERNATIVES.len() as f64).ln()
             - pair.harm.log_evidence().max(0.0);
         ODDS_RATIOS
             .iter()

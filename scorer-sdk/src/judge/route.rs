@@ -77,8 +77,8 @@ impl Verified {
 #[derive(Debug, Clone)]
 pub(super) struct Route {
     pub(super) key: RouteKey,
-    /// Place in the order in which routes appeared, which gives the weight.
-    pub(super) rank: u32,
+    /// Its part of the weight of all routes.
+    pub(super) part: f64,
     pub(super) idle_ticks: u32,
     pub(super) names: Vec<NameTable>,
     pub(super) past: PerArm<DecayedCounts>,
@@ -96,11 +96,11 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn new(plan: &Plan, key: RouteKey, rank: u32) -> Self {
+    pub(super) fn new(plan: &Plan, key: RouteKey, part: f64) -> Self {
         let signals = plan.signals.len();
         let mut route = Self {
             key,
-            rank,
+            part,
             idle_ticks: 0,
             names: vec![NameTable::default(); signals],
             past: [
@@ -558,7 +558,7 @@ impl Route {
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.key.encode(writer);
-        writer.u32(self.rank);
+        writer.f64(self.part);
         writer.u32(self.idle_ticks);
         writer.length(self.names.len());
         self.names.iter().for_each(|names| names.encode(writer));
@@ -574,7 +574,11 @@ impl Route {
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut route = Self::new(plan, RouteKey::decode(reader)?, reader.u32()?);
+        let mut route = Self::new(
+            plan,
+            RouteKey::decode(reader)?,
+            reader.f64()?.clamp(0.0, 1.0),
+        );
         route.idle_ticks = reader.u32()?;
         let signals = reader.length(MAX_SIGNALS)?;
         if signals != plan.signals.len() {

@@ -24,7 +24,7 @@ impl Signal for ContentType {
             name: "unusual_content_type",
             rule: Rule::Unusual(0.001),
             tolerance: 2.0,
-            weight: 0.1,
+            weight: 0.04,
             needs: 100.0,
             bursty: false,
             meaning: "have a content type that the baseline hardly ever sends",

@@ -89,7 +89,7 @@ impl Signal for HeaderNameSet {
             name: "lost_header",
             rule: Rule::Lost(0.995),
             tolerance: 2.0,
-            weight: 0.1,
+            weight: 0.06,
             needs: 100.0,
             bursty: false,
             meaning: "lack a header that the baseline always sends",

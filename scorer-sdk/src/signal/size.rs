@@ -27,7 +27,7 @@ impl Signal for Size {
             name: "size",
             rule: Rule::Outside(0.005, 0.995),
             tolerance: 2.0,
-            weight: 0.1,
+            weight: 0.06,
             needs: 200.0,
             bursty: false,
             meaning: "have a body outside the baseline's range of sizes",

@@ -203,7 +203,6 @@ impl Model {
             token: route,
             probability: share,
             bits: bits(share),
-            usual: self.usual(&self.asked, 1.0 / ROUTE_ALPHABET),
             values: 1,
         }];
         let mut grouped: Vec<(u16, Term)> = Vec::new();
@@ -338,6 +337,18 @@ impl Model {
         self.count_tokens();
     }
 
+    /// What a feature usually is on a route, or on all where the route does not know; `None` where
+    /// nothing is known yet. For an explanation: nothing of a score needs it.
+    #[must_use]
+    pub fn usual(&self, route: u64, feature: u64) -> Option<Usual> {
+        if feature == ROUTE {
+            return self.asked.usual();
+        }
+        self.route(route)
+            .and_then(|known| known.table(feature)?.usual())
+            .or_else(|| self.all.table(feature)?.usual())
+    }
+
     /// Epochs that have ended.
     #[must_use]
     pub fn epoch(&self) -> u32 {
@@ -449,7 +460,8 @@ impl Model {
     /// The probability from the route's table, backed off to that of all other routes. The route's
     /// own counts are no second witness, so they are taken out of the destination's. A route may be
     /// unlike all others, so half of what it backs off to is the uniform law.
-    fn probability(&self, known: Option<&Behaviour>, value: &Value, token: u64) -> f64 {
+    fn probability(&self, known: Option<&Behaviour>, value: &Value) -> f64 {
+        let token = value.token;
         let uniform = 1.0 / f64::from(value.alphabet.max(1));
         let all = self.all.table(value.feature);
         let own = known.and_then(|known| known.table(value.feature));
@@ -463,29 +475,14 @@ impl Model {
     }
 
     fn term(&self, known: Option<&Behaviour>, value: &Value) -> Term {
-        let probability = self.probability(known, value, value.token);
-        let usual = known
-            .and_then(|known| known.table(value.feature)?.usual())
-            .or_else(|| self.all.table(value.feature)?.usual())
-            .map(|token| Usual {
-                token,
-                probability: self.probability(known, value, token),
-            });
+        let probability = self.probability(known, value);
         Term {
             feature: value.feature,
             token: value.token,
             probability,
             bits: bits(probability),
-            usual,
             values: 1,
         }
-    }
-
-    fn usual(&self, table: &Table, parent: f64) -> Option<Usual> {
-        table.usual().map(|token| Usual {
-            token,
-            probability: table.probability(token, parent),
-        })
     }
 
     /// The mean of the bits on the route, drawn towards the destination's where the route's past is

@@ -18,6 +18,10 @@ const STEPS_PER_BIT: f64 = 2.0;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Past {
     levels: Table,
+    /// Sum of the bits, each level at its middle, when the epoch began.
+    bits: f64,
+    /// How many exchanges that was.
+    of: f64,
 }
 
 fn level(bits: f64) -> u64 {
@@ -42,8 +46,12 @@ impl Past {
         (above, self.levels.total())
     }
 
-    /// Sum of the bits, each level at its middle, and how many there are.
+    /// Sum of the bits and how many there were when the epoch began.
     pub(super) fn sum(&self) -> (f64, f64) {
+        (self.bits, self.of)
+    }
+
+    fn sum_up(&mut self) {
         let middle = |code: u64| {
             let code = code as u16;
             (buckets::lower_bound(code) + buckets::upper_bound(code) + 1) as f64 / 2.0
@@ -53,25 +61,36 @@ impl Past {
             .iter()
             .map(|(code, weight)| middle(code) * weight)
             .sum();
-        (sum / STEPS_PER_BIT, self.levels.total())
+        self.bits = sum / STEPS_PER_BIT;
+        self.of = self.levels.total();
     }
 
     pub(super) fn decay(&mut self, keep: f32) {
         self.levels.decay(keep);
+        self.sum_up();
     }
 
     pub(super) fn merge(&mut self, other: &Self, epoch: u32, needed: u32) {
         self.levels
             .merge(&other.levels, epoch, needed, LEVELS, &mut { LEVELS });
+        self.sum_up();
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.levels.encode(writer);
+        writer.f64(self.bits);
+        writer.f64(self.of);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            levels: Table::decode(reader, LEVELS)?,
-        })
+        let levels = Table::decode(reader, LEVELS)?;
+        let (bits, of) = (reader.f64()?, reader.f64()?);
+        match [bits, of].iter().find(|sum| !sum.is_finite()) {
+            Some(sum) => Err(CodecError::Unknown {
+                what: "sum of surprise",
+                value: sum.to_bits(),
+            }),
+            None => Ok(Self { levels, bits, of }),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Values with their decayed counts, of which some are known and some only seen.
 
+use super::value::Usual;
 use crate::codec::{CodecError, Reader, Writer};
 
 /// The most that a value weighs before it is known.
@@ -135,12 +136,15 @@ impl Table {
     }
 
     /// The known token with the largest count.
-    pub(super) fn usual(&self) -> Option<u64> {
+    pub(super) fn usual(&self) -> Option<Usual> {
         self.entries
             .iter()
             .filter(|entry| entry.known)
             .max_by(|a, b| a.weight.total_cmp(&b.weight))
-            .map(|entry| entry.token)
+            .map(|entry| Usual {
+                token: entry.token,
+                share: f64::from(entry.weight) / self.total.max(f64::MIN_POSITIVE),
+            })
     }
 
     /// Tokens with their weights, in the order of the tokens.

@@ -2,11 +2,11 @@
 //! itself is not kept.
 
 /// How many tokens [`kinds`] has: one bit for each kind of character.
-pub const KINDS_ALPHABET: u32 = 1 << 12;
+pub const KINDS_ALPHABET: u32 = 1 << 11;
 /// How many tokens [`length`] has.
 pub const LENGTH_ALPHABET: u32 = 34;
 /// Names of the kinds, from the lowest bit on.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 11] = [
     "lower case",
     "upper case",
     "digits",
@@ -17,25 +17,15 @@ const NAMES: [&str; 12] = [
     "$#@!",
     "percent signs",
     "=&?",
-    "dots with slashes",
     "beyond ASCII",
 ];
 
 /// The kinds of characters in `text`, a bit each. Marks that are common in names and lists
-/// (`-_.,:/+*~` and `;`) do not count, but for `../`, which leaves a folder.
+/// (`-_.,:;/+*~` and the backslash) do not count.
 #[must_use]
 pub fn kinds(text: &[u8]) -> u16 {
     let mut kinds = 0;
-    let mut dots = 0;
     for byte in text {
-        dots = match (byte, dots) {
-            (b'.', _) => dots + 1,
-            (b'/' | b'\\', 2..) => {
-                kinds |= 1 << 10;
-                0
-            }
-            _ => 0,
-        };
         kinds |= match byte {
             b'a'..=b'z' => 1,
             b'A'..=b'Z' => 1 << 1,
@@ -47,7 +37,7 @@ pub fn kinds(text: &[u8]) -> u16 {
             b'$' | b'#' | b'@' | b'!' => 1 << 7,
             b'%' => 1 << 8,
             b'=' | b'&' | b'?' => 1 << 9,
-            128.. => 1 << 11,
+            128.. => 1 << 10,
             _ => 0,
         };
     }
@@ -96,10 +86,6 @@ mod tests {
         assert_eq!(plain, kinds(b"br, gzip"));
         assert_ne!(plain, kinds(b"gzip${x}"));
         assert_eq!(describe_kinds(kinds(b"a'b")), "lower case, quotes");
-        assert_eq!(
-            describe_kinds(kinds(b"../x")),
-            "lower case, dots with slashes"
-        );
         assert_eq!(kinds(b"a./x"), kinds(b"a"));
     }
 

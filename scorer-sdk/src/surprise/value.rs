@@ -20,8 +20,8 @@ pub struct Value {
 pub struct Usual {
     /// The token.
     pub token: u64,
-    /// Its probability.
-    pub probability: f64,
+    /// Its share, 0 to 1.
+    pub share: f64,
 }
 
 /// What one value, or a group of values, adds to the surprise.
@@ -35,8 +35,6 @@ pub struct Term {
     pub probability: f64,
     /// The term, in bits.
     pub bits: f64,
-    /// What the feature usually is here; `None` where nothing is known yet.
-    pub usual: Option<Usual>,
     /// How many values of the group the term stands for; 1 without a group.
     pub values: u16,
 }
