@@ -28,11 +28,15 @@ else
 fi
 
 if [ -n "$data" ]; then
-    if [ -d "$data/changerca" ]; then
-        evaluate changerca changerca --each "$data/changerca"
-    else
-        echo "$data has no folder changerca: left out" >&2
-    fi
+    for set in changerca nab api-traffic traceanomaly; do
+        if [ ! -d "$data/$set" ]; then
+            echo "$data has no folder $set: left out" >&2
+        elif [ "$set" = changerca ]; then
+            evaluate changerca changerca --each "$data/changerca"
+        else
+            evaluate "$set" "$set" "$data/$set"
+        fi
+    done
 fi
 
 # The names are this script's own and have no blanks.

@@ -146,6 +146,13 @@ impl HttpContext for Watched {
         action(self.filter.borrow_mut().on_response(&mut self.stream))
     }
 
+    fn on_http_response_body(&mut self, size: usize, _: bool) -> Action {
+        self.filter
+            .borrow_mut()
+            .on_response_body(&mut self.stream, size);
+        Action::Continue
+    }
+
     fn on_log(&mut self) {
         self.filter.borrow_mut().on_log(&mut self.stream);
     }

@@ -49,6 +49,11 @@ pub trait Host {
     /// All response headers; only in the response's headers phase and, if there was a response, in
     /// the log phase.
     fn response_headers(&self) -> Headers;
+    /// A response header's value; only in the response's headers phase.
+    fn response_header(&self, name: &str) -> Option<Vec<u8>>;
+    /// The first `size` bytes of the response body's chunk that is passing; only in the response's
+    /// body phase.
+    fn response_body(&self, size: usize) -> Vec<u8>;
     /// Sets a request header; makes the proxy choose the route anew.
     fn set_request_header(&self, name: &str, value: &str);
     /// Removes a request header; makes the proxy choose the route anew.

@@ -6,6 +6,8 @@
 
 pub mod adapter;
 pub mod board;
+pub mod body;
+pub mod fan_out;
 pub mod filter;
 pub mod guard;
 pub mod host;

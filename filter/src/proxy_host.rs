@@ -6,7 +6,7 @@
 use crate::host::{Headers, Host, Kind, Level, Shared};
 use core::time::Duration;
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{GrpcStatusCode, LogLevel, MapType, MetricType};
+use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType};
 use std::time::SystemTime;
 
 /// The proxy that this module runs in.
@@ -20,7 +20,7 @@ impl ProxyHost {
         if size == 0 {
             return Vec::new();
         }
-        hostcalls::get_buffer(proxy_wasm::types::BufferType::PluginConfiguration, 0, size)
+        hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size)
             .ok()
             .flatten()
             .unwrap_or_default()
@@ -55,6 +55,19 @@ impl Host for ProxyHost {
 
     fn response_headers(&self) -> Headers {
         hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default()
+    }
+
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name)
+            .ok()
+            .flatten()
+    }
+
+    fn response_body(&self, size: usize) -> Vec<u8> {
+        hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size)
+            .ok()
+            .flatten()
+            .unwrap_or_default()
     }
 
     fn set_request_header(&self, name: &str, value: &str) {

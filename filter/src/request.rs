@@ -1,5 +1,6 @@
 //! What is kept of a request from its headers.
 
+use crate::fan_out;
 use crate::host::{Header, Headers};
 use crate::name_sets::{NameSet, NameSets};
 use crate::origin::session;
@@ -33,12 +34,16 @@ pub struct Request {
     pub session: Option<u64>,
     /// Names of the headers that tell of the client, where a signal looks at the request.
     pub names: Option<Rc<NameSet>>,
+    /// Names under which the calls that are made for it can be found, where fan-out is looked at.
+    pub traced_as: fan_out::Names,
 }
 
 /// Reads requests: knows what the plan wants of them.
 pub struct Reader {
     /// The sets of names seen so far; `None` where no signal looks at the request.
     names: Option<NameSets>,
+    /// Whether fan-out is looked at.
+    fans_out: bool,
 }
 
 impl Reader {
@@ -51,6 +56,7 @@ impl Reader {
             .any(|signal| signal.side() == Side::Request);
         Self {
             names: looked_at.then(|| NameSets::new(hasher)),
+            fans_out: fan_out::is_on(plan),
         }
     }
 
@@ -62,6 +68,13 @@ impl Reader {
             ..Request::default()
         };
         for header in headers {
+            if self.fans_out
+                && request.traced_as.len() < fan_out::MAX_NAMES
+                && let Some(name) = fan_out::name(&header)
+                && !request.traced_as.contains(&name)
+            {
+                request.traced_as.push(name);
+            }
             request.add(plan, header);
         }
         request.left_alone |= request.method == "CONNECT";

@@ -16,8 +16,9 @@ pub struct Response {
     pub grpc_status: Option<u16>,
     /// Whether the content type is gRPC.
     pub grpc: bool,
-    /// Place of the content type among the headers.
+    /// Places of the content type and the content encoding among the headers.
     content_type: Option<usize>,
+    content_encoding: Option<usize>,
     headers: Headers,
 }
 
@@ -35,6 +36,7 @@ impl Response {
                     response.grpc = is_grpc(value);
                     response.content_type = Some(place);
                 }
+                "content-encoding" => response.content_encoding = Some(place),
                 _ => {}
             }
         }
@@ -45,7 +47,17 @@ impl Response {
     /// Media type with its parameters; empty where there is none.
     #[must_use]
     pub fn content_type(&self) -> Cow<'_, str> {
-        self.content_type
+        self.text(self.content_type)
+    }
+
+    /// How the body is encoded; empty where it is not.
+    #[must_use]
+    pub fn content_encoding(&self) -> Cow<'_, str> {
+        self.text(self.content_encoding)
+    }
+
+    fn text(&self, place: Option<usize>) -> Cow<'_, str> {
+        place
             .and_then(|place| self.headers.get(place))
             .map(|header| String::from_utf8_lossy(&header.1))
             .unwrap_or_default()

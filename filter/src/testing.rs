@@ -15,6 +15,7 @@ pub(crate) struct World {
     pub(crate) metrics: Vec<(String, u64)>,
     pub(crate) request: Headers,
     pub(crate) response: Headers,
+    pub(crate) body: Vec<u8>,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
     /// How often each property was asked for.
     pub(crate) asked: BTreeMap<String, u64>,
@@ -67,6 +68,17 @@ impl Host for FakeHost {
 
     fn response_headers(&self) -> Headers {
         self.0.borrow().response.clone()
+    }
+
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        let world = self.0.borrow();
+        let found = world.response.iter().find(|header| header.0 == name);
+        found.map(|header| header.1.clone())
+    }
+
+    fn response_body(&self, size: usize) -> Vec<u8> {
+        let world = self.0.borrow();
+        world.body.iter().take(size).copied().collect()
     }
 
     fn set_request_header(&self, name: &str, value: &str) {

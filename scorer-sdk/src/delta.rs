@@ -34,12 +34,14 @@ pub struct Overflow {
     pub in_flight: u64,
     /// Calls of sessions beyond the table: their next call is not looked at.
     pub sessions: u64,
+    /// Requests whose calls could not be followed: their slot was taken.
+    pub fan_outs: u64,
 }
 
 impl Overflow {
     /// Names and numbers, for metrics.
     #[must_use]
-    pub fn items(&self) -> [(&'static str, u64); 8] {
+    pub fn items(&self) -> [(&'static str, u64); 9] {
         [
             ("destinations", self.destinations),
             ("routes", self.routes),
@@ -49,6 +51,7 @@ impl Overflow {
             ("unattributed", self.unattributed),
             ("in_flight", self.in_flight),
             ("sessions", self.sessions),
+            ("fan_outs", self.fan_outs),
         ]
     }
 
@@ -73,6 +76,7 @@ impl Overflow {
             unattributed: reader.u64()?,
             in_flight: reader.u64()?,
             sessions: reader.u64()?,
+            fan_outs: reader.u64()?,
         })
     }
 
@@ -86,6 +90,7 @@ impl Overflow {
         self.unattributed += other.unattributed;
         self.in_flight += other.in_flight;
         self.sessions += other.sessions;
+        self.fan_outs += other.fan_outs;
     }
 }
 

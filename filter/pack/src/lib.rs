@@ -25,6 +25,7 @@ pub const KEEP: &[&str] = &[
     "proxy_on_tick",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
+    "proxy_on_response_body",
     "proxy_on_log",
     "proxy_on_delete",
 ];

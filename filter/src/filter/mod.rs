@@ -9,6 +9,8 @@ mod response_side;
 mod tick;
 
 use crate::board::{Keys, Outbox};
+use crate::body::Sampler;
+use crate::fan_out;
 use crate::guard::Guard;
 use crate::host::{Host, Level};
 use crate::in_flight::{InFlight, Table};
@@ -18,10 +20,12 @@ use crate::origin::Origins;
 use crate::publication::Directive;
 use crate::request::{Reader, Request};
 use crate::upstream::Upstreams;
+use core::time::Duration;
 use hashbrown::HashMap;
 use scorer_sdk::Plan;
 use scorer_sdk::config::{Mode, Role};
 use scorer_sdk::route::RouteKey;
+use scorer_sdk::shape::Shape;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::tally::Tally;
 use std::rc::Rc;
@@ -31,6 +35,8 @@ use std::sync::Arc;
 const INBOUND: [u8; 8] = 1u64.to_le_bytes();
 /// Tells the caller's proxy that the answer is a refusal, and why.
 const REJECT_HEADER: &str = "x-serin-reject";
+/// Tells the caller's proxy which calls were made for the request.
+const REPORT_HEADER: &str = "x-serin-report";
 /// Distinct reasons of refusal that are counted apart by one worker between two ticks.
 const MAX_REASONS: usize = 64;
 
@@ -42,6 +48,11 @@ pub struct Stream {
     flight: Flight,
     responded: bool,
     refused: bool,
+    body: Option<Shape>,
+    /// Names of the slots in which the calls for this request are gathered.
+    gathered_as: fan_out::Names,
+    /// The calls that were made for it, as the callee's sidecar reported them.
+    report: Option<String>,
 }
 
 /// Where the part of a request is that has to be found at a tick.
@@ -120,6 +131,13 @@ pub struct Filter<H: Host> {
     reader: Reader,
     upstreams: Upstreams,
     origins: Origins,
+    bodies: Sampler,
+    /// Whether fan-out is looked at.
+    fans_out: bool,
+    /// Whether an inbound listener of this proxy wants to know of the calls that pass here.
+    beside_reporter: bool,
+    reporter_said: Duration,
+    overflowed_fan_outs: u64,
     in_flight: Table,
     overflowed_flights: u64,
     outbox: Outbox,
@@ -163,6 +181,11 @@ impl<H: Host> Filter<H> {
             reader: Reader::new(&plan, NameHasher::new(owner)),
             upstreams: Upstreams::default(),
             origins: Origins::new(&plan),
+            bodies: Sampler::default(),
+            fans_out: fan_out::is_on(&plan),
+            beside_reporter: false,
+            reporter_said: Duration::ZERO,
+            overflowed_fan_outs: 0,
             in_flight: Table::default(),
             overflowed_flights: 0,
             outbox: Outbox::new(keys.clone(), owner),

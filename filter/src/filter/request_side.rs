@@ -1,6 +1,7 @@
 //! A request's headers: forged ones go, a verdict steers or refuses, and the rest is kept for later.
 
 use super::{Filter, Flight, Stream};
+use crate::fan_out;
 use crate::host::Host;
 use crate::in_flight::InFlight;
 use crate::request::Request;
@@ -27,6 +28,9 @@ impl<H: Host> Filter<H> {
                 return false;
             }
         }
+        if self.fans_out {
+            self.follow_calls(stream, &request);
+        }
         let flight = InFlight {
             context_id: stream.context_id,
             started: self.host.now(),
@@ -45,6 +49,31 @@ impl<H: Host> Filter<H> {
             }
         };
         true
+    }
+
+    /// On the way in, gathers the calls that the application will make for this request; on the way
+    /// out, adds this one to the request that it is made for.
+    fn follow_calls(&mut self, stream: &mut Stream, request: &Request) {
+        let now = self.host.now();
+        if self.guarding {
+            let names = &request.traced_as;
+            stream.gathered_as =
+                fan_out::open(&self.host, names, now, &mut self.overflowed_fan_outs);
+            return;
+        }
+        if !self.beside_reporter || request.traced_as.is_empty() {
+            return;
+        }
+        let Some(upstream) = self.upstreams.current(&self.host, &self.plan) else {
+            return;
+        };
+        let place = self
+            .tally
+            .route(&upstream.destination, "", &request.method, &request.path);
+        if let Some(route) = place.and_then(|place| self.tally.key(place)) {
+            let call = format!("{} {}", upstream.destination, route.label());
+            fan_out::note(&self.host, &request.traced_as, &call, now);
+        }
     }
 
     /// Sends the request to the baseline if a verdict stands against its destination's candidate.

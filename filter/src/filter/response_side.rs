@@ -1,6 +1,8 @@
 //! A response: annotated or refused at its headers, counted when it is over.
 
-use super::{Filter, Flight, REJECT_HEADER, Served, Stream, served};
+use super::{Filter, Flight, REJECT_HEADER, REPORT_HEADER, Served, Stream, served};
+use crate::body;
+use crate::fan_out;
 use crate::host::Host;
 use crate::request::Request;
 use crate::response::Response;
@@ -11,7 +13,7 @@ use scorer_sdk::recording::Record;
 /// Tells what is thought of the version that answered.
 const VERDICT_HEADER: &str = "x-serin-verdict";
 /// The response headers that only Serin may set.
-const RESPONSE_HEADERS: [&str; 2] = [REJECT_HEADER, VERDICT_HEADER];
+const RESPONSE_HEADERS: [&str; 3] = [REJECT_HEADER, VERDICT_HEADER, REPORT_HEADER];
 /// Envoy's response flags: the upstream reset or closed the stream, or the proxy reset it.
 const FLAGS_RESET: u64 = 0x8 | 0x10 | 0x40;
 /// Envoy's response flag: the client closed the connection.
@@ -40,13 +42,46 @@ impl<H: Host> Filter<H> {
                 self.host.remove_response_header(name);
             }
         }
+        if self.fans_out {
+            self.report_calls(stream);
+        }
         if self.plan.mode == Mode::Annotate && !matches!(stream.flight, Flight::Unwatched) {
             self.annotate();
         }
         if self.guarding && self.guard.is_armed() {
             return !self.refuse_response(stream);
         }
+        if let Some(plan) = &self.plan.body
+            && !self.guarding
+            && !matches!(stream.flight, Flight::Unwatched)
+        {
+            let response = Response::read(self.host.response_headers());
+            stream.body = self.bodies.choose(plan, &response);
+        }
         true
+    }
+
+    /// On the callee's side, reports the calls that were made for the request; on the caller's, takes
+    /// the report off the response.
+    fn report_calls(&mut self, stream: &mut Stream) {
+        if self.guarding {
+            let names = core::mem::take(&mut stream.gathered_as);
+            if let Some(report) = fan_out::close(&self.host, &names, self.host.now()) {
+                self.host.set_response_header(REPORT_HEADER, &report);
+            }
+        } else if let Some(report) = self.host.response_header(REPORT_HEADER) {
+            self.host.remove_response_header(REPORT_HEADER);
+            if report.len() <= fan_out::MAX_REPORT_BYTES {
+                stream.report = String::from_utf8(report).ok();
+            }
+        }
+    }
+
+    /// A chunk of the response's body is passing.
+    pub fn on_response_body(&mut self, stream: &mut Stream, size: usize) {
+        if let (Some(plan), Some(watch)) = (&self.plan.body, &mut stream.body) {
+            body::look(&self.host, plan, watch, size);
+        }
     }
 
     fn annotate(&mut self) {
@@ -175,6 +210,7 @@ impl<H: Host> Filter<H> {
             flight.session,
         );
         let names = stream.request.names.as_deref();
+        let body = body::facts(stream.body.take(), ending == Ending::Complete);
         let exchange = Exchange {
             destination: &served.destination,
             route_name: &served.route_name,
@@ -192,6 +228,8 @@ impl<H: Host> Filter<H> {
             session: origin.session,
             request_bytes: stream.request.bytes,
             request_header_names: names.map(|names| names as _),
+            body: body.as_ref(),
+            fan_out: stream.report.as_deref(),
             ..Exchange::default()
         };
         self.tally.record(&exchange);

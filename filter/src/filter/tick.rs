@@ -1,6 +1,7 @@
 //! Between requests: counts go to the board, verdicts come back, and what hangs is counted.
 
 use super::{Filter, served};
+use crate::fan_out;
 use crate::host::Host;
 use crate::publication::Publication;
 use core::time::Duration;
@@ -19,6 +20,11 @@ impl<H: Host> Filter<H> {
     pub fn tick(&mut self) {
         let now = self.host.now();
         self.read_publication();
+        if self.fans_out && self.guarding {
+            fan_out::announce(&self.host, now, &mut self.reporter_said);
+        } else if self.fans_out {
+            self.beside_reporter = fan_out::has_reporter(&self.host, now);
+        }
         self.count_overdue(now);
         if self.outbox.has_room() {
             let delta = self.take();
@@ -31,6 +37,7 @@ impl<H: Host> Filter<H> {
     pub(super) fn take(&mut self) -> Delta {
         let mut delta = self.tally.take();
         delta.overflow.in_flight += core::mem::take(&mut self.overflowed_flights);
+        delta.overflow.fan_outs += core::mem::take(&mut self.overflowed_fan_outs);
         for route in &delta.routes {
             let route_label = route.key.label();
             for version in &route.versions {

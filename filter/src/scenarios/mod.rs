@@ -1,5 +1,6 @@
 //! Workers of a fake proxy together: the books, the lease, steering, refusing.
 
+mod behaviour;
 mod limits;
 
 use crate::filter::{Filter, Stream};

@@ -20,12 +20,24 @@ pub(super) struct Catalogue {
     pub(super) list: Bytes,
     /// The product list three times as large.
     pub(super) long_list: Bytes,
+    /// The product list whose prices have another name.
+    pub(super) list_with_another_name: Bytes,
+    /// The product list whose prices are strings.
+    pub(super) list_with_text: Bytes,
     products: Vec<Bytes>,
 }
 
 impl Catalogue {
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "a JSON object made here: an index that is missing is inserted"
+    )]
     pub(super) fn new() -> Self {
         let list = |count: u32| render(&Value::from_iter((1..=count).map(summary)));
+        let changed = |change: fn(&str) -> String| {
+            let text = Value::from_iter((1..=LISTED).map(summary)).to_string();
+            Bytes::from(change(&text))
+        };
         let cards: String = (1..=LISTED)
             .map(|id| format!("<li><a href=\"/api/products/{id}\">{}</a></li>\n", name(id)))
             .collect();
@@ -34,6 +46,13 @@ impl Catalogue {
             home: home.into(),
             list: list(LISTED),
             long_list: list(3 * LISTED),
+            list_with_another_name: changed(|text| text.replace("price_cents", "cents_price")),
+            list_with_text: render(&Value::from_iter((1..=LISTED).map(|id| {
+                let mut product = summary(id);
+                let price = product["price_cents"].to_string();
+                product["price_cents"] = price.into();
+                product
+            }))),
             products: (1..=PRODUCTS).map(|id| render(&product(id))).collect(),
         }
     }

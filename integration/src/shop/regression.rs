@@ -24,11 +24,15 @@ pub enum Regression {
     Headers,
     /// `GET /api/products` says `text/html`.
     ContentType,
+    /// `GET /api/products` names the price `cents_price`: the same status, time and size.
+    LostField,
+    /// `GET /api/products` has prices as strings.
+    TypeChange,
 }
 
 impl Regression {
     /// Every value, healthy first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::None,
         Self::Latency,
         Self::Errors,
@@ -36,6 +40,8 @@ impl Regression {
         Self::Size,
         Self::Headers,
         Self::ContentType,
+        Self::LostField,
+        Self::TypeChange,
     ];
 
     /// The name that [`FromStr`] reads.
@@ -49,13 +55,15 @@ impl Regression {
             Self::Size => "size",
             Self::Headers => "headers",
             Self::ContentType => "content-type",
+            Self::LostField => "lost-field",
+            Self::TypeChange => "type-change",
         }
     }
 }
 
 /// What all is wrong with a version at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Regressions(u8);
+pub(super) struct Regressions(u16);
 
 impl Regressions {
     pub(super) fn of(regressions: &[Regression]) -> Self {

@@ -43,6 +43,10 @@ pub(super) fn respond(
         Route::Products => {
             let list = if is(Regression::Size) {
                 &catalogue.long_list
+            } else if is(Regression::LostField) {
+                &catalogue.list_with_another_name
+            } else if is(Regression::TypeChange) {
+                &catalogue.list_with_text
             } else {
                 &catalogue.list
             };
@@ -214,6 +218,14 @@ mod tests {
             (2.8..3.2).contains(&(large / normal)),
             "{large} of {normal}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_lost_field_changes_neither_size_nor_status() {
+        let normal = answer(Route::Products, "", Regression::None);
+        let bad = answer(Route::Products, "", Regression::LostField);
+        assert_eq!(normal.status(), bad.status());
+        assert_eq!(size(normal).await, size(bad).await);
     }
 
     #[test]

@@ -103,14 +103,56 @@ Examples:
   serin eval judges --runs 50
   serin eval rates --json > rates.json
   serin eval judges --json > judges.json && serin report rates.json judges.json -o eval.html
+  serin eval nab nab/ --markdown
 
-The judges are Kayenta's Mann-Whitney test, Flagger's checks, an analysis of Argo Rollouts and a
+Of changerca and judges, the judges are Kayenta's Mann-Whitney test, Flagger's checks, an analysis of Argo Rollouts and a
 z-test, each with its documented settings, once at the end and looked at every minute. The same
 seed gives the same table.
 
 Exit codes:
   0   evaluated, whoever was right
   1   the data or a config cannot be used
+  2   wrong use of the command line";
+
+const NAB_HELP: &str = "\
+Examples:
+  serin eval nab nab/
+  serin eval nab nab/ --json | jq '.scores[] | select(.series == \"held out\")'
+
+The data set is numenta/NAB: DIR holds its folders data and labels, or an archive of both. Settings
+and threshold are chosen on a random half of the series, which the seed draws, and scored on the
+other. Takes about a minute.
+
+Exit codes:
+  0   evaluated
+  1   there are no series or no windows in DIR, or a file cannot be read
+  2   wrong use of the command line";
+
+const API_TRAFFIC_HELP: &str = "\
+Examples:
+  serin eval api-traffic api-traffic/
+  serin eval api-traffic api-traffic/ --splits 20 --false-positives 0.01
+
+The data set is set 1 of the API security challenge of Cisco and Ariel University: DIR holds
+dataset_1_train.7z or the JSON that is in it. Half of the ordinary exchanges are learned, a quarter
+sets the threshold, and a quarter counts false positives. Attacks teach nothing.
+
+Exit codes:
+  0   evaluated
+  1   there is no data set in DIR, or it cannot be read
+  2   wrong use of the command line";
+
+const TRACEANOMALY_HELP: &str = "\
+Examples:
+  serin eval traceanomaly traceanomaly/
+  serin eval traceanomaly traceanomaly/ --json | jq .
+
+The data set is NetManAIOps/TraceAnomaly: DIR holds test_normal and test_abnormal, zipped or not.
+The training file is missing upstream, so that half of the normal traces is learned.
+
+Exit codes:
+  0   evaluated
+  1   a file is missing or cannot be read
   2   wrong use of the command line";
 
 const RATES_HELP: &str = "\
@@ -328,6 +370,60 @@ pub enum EvalCommand {
     /// Serin alone: how often a healthy rollout is blamed, how soon a bad one is found
     #[command(after_help = RATES_HELP)]
     Rates(EvalRates),
+    /// Drift on series with known anomalies (numenta/NAB)
+    #[command(after_help = NAB_HELP)]
+    Nab(EvalNab),
+    /// Attacks among recorded API calls (Cisco and Ariel University)
+    #[command(after_help = API_TRAFFIC_HELP)]
+    ApiTraffic(EvalStrange),
+    /// Abnormal traces of Train Ticket among normal ones (NetManAIOps/TraceAnomaly)
+    #[command(name = "traceanomaly", after_help = TRACEANOMALY_HELP)]
+    TraceAnomaly(EvalStrange),
+}
+
+/// How an evaluation is printed; tables for a terminal without either.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Printed {
+    /// Print one JSON object, which serin report reads
+    #[arg(long)]
+    pub json: bool,
+    /// Print the tables as Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
+
+/// `serin eval nab`
+#[derive(Debug, Args)]
+pub struct EvalNab {
+    /// Folder with NAB's folders data and labels, or with an archive of them
+    #[arg(value_name = "DIR")]
+    pub dir: String,
+    /// Seed of the half that settings are chosen on
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+/// `serin eval api-traffic` and `serin eval traceanomaly`
+#[derive(Debug, Args)]
+pub struct EvalStrange {
+    /// Folder with the data set
+    #[arg(value_name = "DIR")]
+    pub dir: String,
+    /// Seed of the first split; each further one takes the next
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Random splits into what is learned, what sets the threshold and what is counted
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub splits: u64,
+    /// Share of ordinary exchanges that may count as strange
+    #[arg(long, value_name = "SHARE", default_value = "0.005", value_parser = share)]
+    pub false_positives: f64,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printed: Printed,
 }
 
 /// `serin eval changerca`
@@ -348,9 +444,9 @@ pub struct EvalChangerca {
     /// Add a table of every canary, with Serin's reasons
     #[arg(long)]
     pub each: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printed: Printed,
 }
 
 /// `serin eval judges`
@@ -362,9 +458,9 @@ pub struct EvalJudges {
     /// Seed of the first one
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printed: Printed,
 }
 
 /// `serin eval rates`
@@ -382,9 +478,9 @@ pub struct EvalRates {
     /// Threads
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = threads)]
     pub threads: usize,
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printed: Printed,
 }
 
 /// Reads a number of threads.
@@ -392,6 +488,14 @@ fn threads(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(number) if (1..=256).contains(&number) => Ok(number),
         _ => Err("has to be from 1 to 256".to_owned()),
+    }
+}
+
+/// Reads a share.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=0.5).contains(&share) => Ok(share),
+        _ => Err("has to be a number from 0 to 0.5".to_owned()),
     }
 }
 

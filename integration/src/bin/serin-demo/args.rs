@@ -91,6 +91,8 @@ pub(crate) fn misbehaviour(regression: Regression) -> &'static str {
         Regression::Size => "answers the product list at three times its size",
         Regression::Headers => "forgets etag and cache-control on product pages",
         Regression::ContentType => "calls its JSON product list text/html",
+        Regression::LostField => "gives the prices in its product list another name",
+        Regression::TypeChange => "gives the prices in its product list as strings",
     }
 }
 

@@ -323,6 +323,7 @@ fn config(mode: Mode) -> Value {
         "baseline": "v1",
         "candidate": "v2",
         "warm_up": WARM_UP,
+        "body": {},
         "versions": {
             "from": "clusters",
             "destinations": {"shop": {"v1": ["shop-v1"], "v2": ["shop-v2"]}},

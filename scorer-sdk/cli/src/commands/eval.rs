@@ -1,15 +1,19 @@
-//! `serin eval`: Serin beside today's judges.
+//! `serin eval`: Serin beside today's judges, and on data with known answers.
 
 use super::Exit;
-use crate::args::{Eval, EvalChangerca, EvalCommand, EvalJudges, EvalRates};
+use crate::args::{
+    Eval, EvalChangerca, EvalCommand, EvalJudges, EvalNab, EvalRates, EvalStrange, Printed,
+};
 use crate::config;
 use crate::document::Document;
 use crate::eval::changerca::run::{Options, run as run_changerca};
 use crate::eval::progress::Bar;
 use crate::eval::score::Score;
-use crate::eval::{judges as suite, rates as studies};
+use crate::eval::{
+    api_traffic, judges as suite, nab as drift, rates as studies, traceanomaly as traces,
+};
 use crate::output::{print, print_json};
-use crate::report::terminal::to_terminal;
+use crate::report::terminal::{to_markdown, to_terminal};
 use anyhow::Result;
 use scorer_sdk::Plan;
 use serde_json::{Value, json};
@@ -29,6 +33,9 @@ pub fn run(args: &Eval) -> Result<Exit> {
         EvalCommand::Changerca(args) => changerca(args),
         EvalCommand::Judges(args) => judges(args),
         EvalCommand::Rates(args) => rates(args),
+        EvalCommand::Nab(args) => nab(args),
+        EvalCommand::ApiTraffic(args) => api(args),
+        EvalCommand::TraceAnomaly(args) => trace(args),
     }
 }
 
@@ -51,7 +58,7 @@ fn changerca(args: &EvalChangerca) -> Result<Exit> {
     );
     bar.end();
     let found = found?;
-    show(args.json, &found.document, || {
+    show(args.printed, &found.document, || {
         vec![
             ("judges", list(&found.with_rows)),
             ("judges_without_calls", list(&found.without_rows)),
@@ -68,7 +75,7 @@ fn judges(args: &EvalJudges) -> Result<Exit> {
         bar.show(done, all)
     });
     bar.end();
-    show(args.json, &found.document, || {
+    show(args.printed, &found.document, || {
         vec![("judges", found.judges.into())]
     })?;
     Ok(Exit::Good)
@@ -84,7 +91,38 @@ fn rates(args: &EvalRates) -> Result<Exit> {
     let mut bar = Bar::begin("studies");
     let document = studies::rates(&options, &mut |done, all| bar.show(done, all));
     bar.end();
-    show(args.json, &document?, Vec::new)?;
+    show(args.printed, &document?, Vec::new)?;
+    Ok(Exit::Good)
+}
+
+fn nab(args: &EvalNab) -> Result<Exit> {
+    let (scores, document) = drift::nab(Path::new(&args.dir), args.seed)?;
+    show(args.printed, &document, || {
+        let scores = scores.iter().map(drift::Score::json).collect();
+        vec![("scores", scores)]
+    })?;
+    Ok(Exit::Good)
+}
+
+fn api(args: &EvalStrange) -> Result<Exit> {
+    let options = api_traffic::Options {
+        seed: args.seed,
+        splits: args.splits,
+        false_positives: args.false_positives,
+    };
+    let (looks, document) = api_traffic::run(Path::new(&args.dir), &options)?;
+    show(args.printed, &document, || vec![("looks", looks)])?;
+    Ok(Exit::Good)
+}
+
+fn trace(args: &EvalStrange) -> Result<Exit> {
+    let options = traces::Options {
+        seed: args.seed,
+        splits: args.splits,
+        false_positives: args.false_positives,
+    };
+    let (found, document) = traces::run(Path::new(&args.dir), &options)?;
+    show(args.printed, &document, || vec![("found", found)])?;
     Ok(Exit::Good)
 }
 
@@ -94,11 +132,14 @@ fn list(scores: &[Score]) -> Value {
 
 /// Prints a document for people, or with further fields for programs.
 fn show(
-    as_json: bool,
+    printed: Printed,
     document: &Document,
     fields: impl FnOnce() -> Vec<(&'static str, Value)>,
 ) -> Result<()> {
-    if !as_json {
+    if printed.markdown {
+        return print(&to_markdown(document));
+    }
+    if !printed.json {
         return print(&to_terminal(document));
     }
     let mut value = json!({ "document": document });

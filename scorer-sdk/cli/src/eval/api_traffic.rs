@@ -451,8 +451,8 @@ fn for_people(
     Document {
         title: "API traffic: attacks among ordinary exchanges".to_owned(),
         command: format!(
-            "serin eval api-traffic DIR --seed {} --splits {}",
-            options.seed, options.splits
+            "serin eval api-traffic DIR --seed {} --splits {} --false-positives {}",
+            options.seed, options.splits, options.false_positives
         ),
         paragraphs: vec![format!(
             "{benign} benign exchanges and {attacks} attacks. A random half of the benign ones is \

@@ -370,8 +370,8 @@ fn for_people(
     Document {
         title: "TraceAnomaly: abnormal traces of Train Ticket".to_owned(),
         command: format!(
-            "serin eval traceanomaly DIR --seed {} --splits {}",
-            options.seed, options.splits
+            "serin eval traceanomaly DIR --seed {} --splits {} --false-positives {}",
+            options.seed, options.splits, options.false_positives
         ),
         paragraphs: vec![format!(
             "{normal} normal and {abnormal} abnormal traces. A random half of the normal ones is \

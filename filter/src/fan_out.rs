@@ -1,0 +1,284 @@
+//! Fan-out: the calls that the application makes while it serves one request, as its own sidecar
+//! sees them.
+//!
+//! The inbound listener opens a slot in shared data for a request, under each name that the
+//! application may hand on: the request id, the trace's id. The outbound listener, in whichever
+//! worker, adds a call to the slot that has one of its request's names. At the response the inbound
+//! listener takes the slot back. Slots are a fixed set: a request whose slot is taken is not
+//! followed, and a slot that nobody closes is free again after a while.
+
+use crate::host::{Header, Host};
+use core::time::Duration;
+use scorer_sdk::codec::{CodecError, Reader, Writer};
+use scorer_sdk::config::Plan;
+use scorer_sdk::signal::fan_out::describe;
+use scorer_sdk::split::identity;
+
+/// Slots of one proxy. More than requests that are served at one time.
+const SLOTS: u64 = 4_096;
+/// Distinct calls that one slot holds; further ones are not told apart.
+const MAX_CALLS: usize = 32;
+/// Longest name of a call in bytes.
+const MAX_CALL_BYTES: usize = 128;
+/// What stands for the calls that found no room.
+const MORE: &str = "more";
+/// Requests that take longer are not followed to their end.
+const LONGEST: Duration = Duration::from_secs(30);
+/// The inbound listener says this often that it is there, and is gone after three times that.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// A compare-and-swap is tried this often.
+const ATTEMPTS: usize = 8;
+/// Longest report in bytes.
+pub const MAX_REPORT_BYTES: usize = 4_096;
+/// Where the inbound listener says that it is there.
+const REPORTER_KEY: &str = "serin/fan/reporter";
+
+/// Most names of one request: the trace, in two forms of writing, and the request id.
+pub const MAX_NAMES: usize = 3;
+
+/// Names under which a request can be found again.
+pub type Names = Vec<u64>;
+
+/// Whether the plan looks at fan-out.
+#[must_use]
+pub fn is_on(plan: &Plan) -> bool {
+    plan.signals.iter().any(|signal| signal.name() == "fan_out")
+}
+
+/// The name that a header gives to its request, if it is one that applications hand on.
+#[must_use]
+pub fn name((header, value): &Header) -> Option<u64> {
+    match header.as_str() {
+        "x-request-id" | "x-b3-traceid" => Some(identity(value)),
+        // version-trace-parent-flags: the trace alone stays the same.
+        "traceparent" => value.split(|byte| *byte == b'-').nth(1).map(identity),
+        "b3" => value.split(|byte| *byte == b'-').next().map(identity),
+        _ => None,
+    }
+}
+
+/// What is known of one request.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Slot {
+    name: u64,
+    expires_ms: u64,
+    calls: Vec<(String, u64)>,
+}
+
+impl Slot {
+    fn read(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut reader = Reader::new(bytes);
+        let mut slot = Self {
+            name: reader.u64()?,
+            expires_ms: reader.u64()?,
+            calls: Vec::new(),
+        };
+        for _ in 0..reader.length(MAX_CALLS + 1)? {
+            let call = reader.text(MAX_CALL_BYTES)?.to_owned();
+            slot.calls.push((call, reader.u64()?));
+        }
+        Ok(slot)
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u64(self.name);
+        writer.u64(self.expires_ms);
+        writer.length(self.calls.len());
+        for (call, count) in &self.calls {
+            writer.text(call);
+            writer.u64(*count);
+        }
+        writer.into_bytes()
+    }
+
+    fn add(&mut self, call: &str, count: u64) {
+        let cut = call.floor_char_boundary(MAX_CALL_BYTES);
+        let call = call.get(..cut).unwrap_or_default();
+        let full = self.calls.len() >= MAX_CALLS;
+        match self.calls.iter_mut().find(|known| known.0 == call) {
+            Some(known) => known.1 = known.1.saturating_add(count),
+            None if full => match self.calls.iter_mut().find(|known| known.0 == MORE) {
+                Some(more) => more.1 = more.1.saturating_add(count),
+                None => self.calls.push((MORE.to_owned(), count)),
+            },
+            None => self.calls.push((call.to_owned(), count)),
+        }
+    }
+}
+
+fn key(name: u64) -> String {
+    format!("serin/fan/{}", name % SLOTS)
+}
+
+/// Says that this proxy has an inbound listener that reports.
+pub fn announce(host: &impl Host, now: Duration, last: &mut Duration) {
+    if now.saturating_sub(*last) >= HEARTBEAT {
+        *last = now;
+        let mut writer = Writer::new();
+        writer.u64(now.as_millis() as u64);
+        host.swap_shared(REPORTER_KEY, &writer.into_bytes(), None);
+    }
+}
+
+/// Whether this proxy has an inbound listener that reports: else no call needs to be noted.
+#[must_use]
+pub fn has_reporter(host: &impl Host, now: Duration) -> bool {
+    let bytes = host.shared(REPORTER_KEY).bytes;
+    let seen = Reader::new(&bytes).u64().unwrap_or(0);
+    let patience = (3 * HEARTBEAT).as_millis() as u64;
+    (now.as_millis() as u64).abs_diff(seen) <= patience
+}
+
+/// Opens the slots of a request that has come in. Gives the names whose slots are its own;
+/// `overflow` counts the slots that were taken.
+pub fn open(host: &impl Host, names: &[u64], now: Duration, overflow: &mut u64) -> Names {
+    let now_ms = now.as_millis() as u64;
+    names
+        .iter()
+        .copied()
+        .filter(|name| {
+            let key = key(*name);
+            let shared = host.shared(&key);
+            let taken = Slot::read(&shared.bytes)
+                .is_ok_and(|slot| slot.name != 0 && slot.expires_ms > now_ms);
+            let slot = Slot {
+                name: *name,
+                expires_ms: now_ms + LONGEST.as_millis() as u64,
+                calls: Vec::new(),
+            };
+            let opened = !taken && host.swap_shared(&key, &slot.write(), shared.swap);
+            *overflow += u64::from(!opened);
+            opened
+        })
+        .collect()
+}
+
+/// Adds a call that the application makes to the request that it makes it for. Whether there was
+/// one.
+pub fn note(host: &impl Host, names: &[u64], call: &str, now: Duration) -> bool {
+    let now_ms = now.as_millis() as u64;
+    for name in names {
+        let key = key(*name);
+        for _ in 0..ATTEMPTS {
+            let shared = host.shared(&key);
+            let Ok(mut slot) = Slot::read(&shared.bytes) else {
+                break;
+            };
+            if slot.name != *name || slot.expires_ms <= now_ms {
+                break;
+            }
+            slot.add(call, 1);
+            if host.swap_shared(&key, &slot.write(), shared.swap) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Closes a request's slots and writes what was called, as the signal `fan_out` reads it; `None`
+/// where it could not be followed.
+pub fn close(host: &impl Host, names: &[u64], now: Duration) -> Option<String> {
+    let mut closed: Option<Slot> = None;
+    for name in names {
+        let key = key(*name);
+        let shared = host.shared(&key);
+        let Ok(slot) = Slot::read(&shared.bytes) else {
+            continue;
+        };
+        if slot.name != *name || slot.expires_ms <= now.as_millis() as u64 {
+            continue;
+        }
+        host.swap_shared(&key, &Slot::default().write(), shared.swap);
+        let sum = closed.get_or_insert_default();
+        for (call, count) in slot.calls {
+            sum.add(&call, count);
+        }
+    }
+    let mut report = describe(&mut closed?.calls);
+    let cut = report.floor_char_boundary(MAX_REPORT_BYTES);
+    report.truncate(cut);
+    Some(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeHost;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn header(name: &str, value: &str) -> Header {
+        (name.to_owned(), value.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn a_trace_has_one_name_for_all_its_spans() {
+        let parent = |span| name(&header("traceparent", &format!("00-abc-{span}-01")));
+        assert_eq!(parent("1"), parent("2"));
+        assert_eq!(parent("1"), name(&header("b3", "abc-7-1")));
+        assert_eq!(parent("1"), name(&header("x-b3-traceid", "abc")));
+        assert_ne!(parent("1"), name(&header("x-request-id", "abd")));
+        assert_eq!(name(&header("x-user", "abc")), None);
+    }
+
+    #[test]
+    fn calls_of_one_request_come_together_from_any_worker() {
+        let host = FakeHost::default();
+        let mut overflow = 0;
+        let open_names = open(&host, &[1, 2], SECOND, &mut overflow);
+        assert_eq!(open_names, [1, 2]);
+        assert!(note(&host, &[2], "auth GET /check", SECOND));
+        for _ in 0..7 {
+            // The application hands on one name or both.
+            assert!(note(&host, &[1, 2], "stock GET /items", SECOND));
+        }
+        assert!(!note(&host, &[3], "stock GET /items", SECOND));
+        let report = close(&host, &open_names, 2 * SECOND);
+        assert_eq!(
+            report.as_deref(),
+            Some("auth GET /check 1,stock GET /items 6+")
+        );
+        assert_eq!(close(&host, &open_names, 2 * SECOND), None);
+        assert_eq!(overflow, 0);
+    }
+
+    #[test]
+    fn a_request_without_calls_reports_none_and_one_whose_slot_is_taken_reports_nothing() {
+        let host = FakeHost::default();
+        let mut overflow = 0;
+        open(&host, &[5], SECOND, &mut overflow);
+        assert_eq!(open(&host, &[5 + SLOTS], SECOND, &mut overflow), [0u64; 0]);
+        assert_eq!(overflow, 1);
+        assert_eq!(close(&host, &[5], SECOND).as_deref(), Some(""));
+        // One that nobody closes is free again.
+        open(&host, &[5], SECOND, &mut overflow);
+        assert_eq!(
+            open(&host, &[5 + SLOTS], 2 * LONGEST, &mut overflow),
+            [5 + SLOTS]
+        );
+    }
+
+    #[test]
+    fn more_calls_than_a_slot_holds_are_one() {
+        let host = FakeHost::default();
+        open(&host, &[1], SECOND, &mut 0);
+        for call in 0..100 {
+            note(&host, &[1], &format!("call {call:03}"), SECOND);
+        }
+        let report = close(&host, &[1], SECOND).unwrap();
+        assert!(report.ends_with("more"), "{report}");
+    }
+
+    #[test]
+    fn calls_are_noted_only_beside_a_listener_that_reports() {
+        let host = FakeHost::default();
+        let now = Duration::from_secs(1_000);
+        assert!(!has_reporter(&host, now));
+        let mut last = Duration::ZERO;
+        announce(&host, now, &mut last);
+        assert!(has_reporter(&host, now + HEARTBEAT));
+        assert!(!has_reporter(&host, now + 4 * HEARTBEAT));
+    }
+}

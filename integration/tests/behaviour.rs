@@ -1,0 +1,55 @@
+//! A canary that answers 200, as fast and as large as ever, and is broken all the same.
+
+mod common;
+
+use anyhow::{Context as _, Result};
+use common::{announcement, config, filter, load, wait_for_anomalous, with};
+use serde_json::json;
+use serin_integration::one_at_a_time;
+use serin_integration::shop::Shops;
+use serin_integration::topology::Topology;
+use std::time::Duration;
+use tokio::time::sleep;
+
+async fn caught(regression: &str, words: &[&str]) -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(1).await?;
+    let config = with(config("steer"), json!({"body": {}}));
+    let topology = Topology::builder(&format!("behaviour-{regression}"), &shops)
+        .weights(75, 25)
+        .filter(filter(&config))
+        .start()
+        .await?;
+    let load = load(&topology, 300.0, 2)?;
+    sleep(Duration::from_secs(6)).await;
+    shops.v2.set_regression(regression.parse()?);
+    wait_for_anomalous(&topology, Duration::from_secs(40)).await?;
+    let why = announcement(&topology, "anomalous").context("no line in the log")?;
+    for word in words {
+        assert!(why.contains(word), "{regression} was explained with: {why}");
+    }
+    // Both workers know within a tick; what was on its way has arrived by then.
+    sleep(Duration::from_millis(1_500)).await;
+    let before = shops.v2.received();
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        shops.v2.received(),
+        before,
+        "the canary still gets requests"
+    );
+    let tally = load.stop().await;
+    assert!(tally.sent > 0);
+    println!("{regression}: {why}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_field_is_caught_and_named_by_its_path() -> Result<()> {
+    caught("lost-field", &["$[].price_cents is missing"]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_became_a_string_is_caught_and_named_by_its_path() -> Result<()> {
+    let words = ["$[].price_cents is not always of type number"];
+    caught("type-change", &words).await
+}
