@@ -118,6 +118,15 @@ fn served(
     })
 }
 
+/// The role's name in metrics and keys.
+fn role(guarding: bool) -> &'static str {
+    if guarding { "guard" } else { "comparer" }
+}
+
+fn keys(plugin: &str, guarding: bool) -> Keys {
+    Keys::new(&format!("{plugin}/{}", role(guarding)))
+}
+
 /// What one worker knows and does under one config.
 pub struct Filter<H: Host> {
     host: H,
@@ -143,6 +152,10 @@ pub struct Filter<H: Host> {
     outbox: Outbox,
     leader: Leader,
     keys: Keys,
+    /// The plugin's name, and this worker's.
+    plugin: String,
+    owner: u64,
+    role_is_known: bool,
     guard: Guard,
     metrics: Metrics,
     publication: u64,
@@ -165,16 +178,13 @@ impl<H: Host> Filter<H> {
         let now = host.now();
         // Unlike any other worker's: two VMs are not made in the same nanosecond.
         let owner = (now.as_nanos() as u64).rotate_left(17) ^ u64::from(root_id);
-        let inbound = || host.property(&["xds", "listener_direction"]).as_deref() == Some(&INBOUND);
         let guarding = match plan.role {
             Role::Guard => true,
             Role::Comparer => false,
-            Role::Auto => plan.mode == Mode::Reject || inbound(),
+            // The rest is known at the first request.
+            Role::Auto => plan.mode == Mode::Reject,
         };
-        let keys = Keys::new(&format!(
-            "{plugin}/{}",
-            if guarding { "guard" } else { "comparer" }
-        ));
+        let keys = keys(plugin, guarding);
         Self {
             tally: Tally::new(Arc::clone(&plan), owner),
             hasher: NameHasher::new(owner),
@@ -189,14 +199,11 @@ impl<H: Host> Filter<H> {
             in_flight: Table::default(),
             overflowed_flights: 0,
             outbox: Outbox::new(keys.clone(), owner),
-            leader: Leader::new(
-                Arc::clone(&plan),
-                keys.clone(),
-                owner,
-                now,
-                if guarding { "guard" } else { "comparer" },
-            ),
+            leader: Leader::new(Arc::clone(&plan), keys.clone(), owner, now, role(guarding)),
             keys,
+            plugin: plugin.to_owned(),
+            owner,
+            role_is_known: guarding || plan.role != Role::Auto,
             guard: Guard::default(),
             metrics: Metrics::new(plan.max_series),
             publication: 0,
@@ -216,13 +223,39 @@ impl<H: Host> Filter<H> {
         }
     }
 
+    /// Finds out at the first request whether this is an inbound listener: the proxy tells a stream
+    /// and not a root context. On an inbound one the filter begins anew as a guard; nothing has been
+    /// counted yet.
+    fn find_role(&mut self) {
+        if self.role_is_known {
+            return;
+        }
+        self.role_is_known = true;
+        let direction = self.host.property(&["xds", "listener_direction"]);
+        if direction.as_deref() != Some(&INBOUND) {
+            return;
+        }
+        self.guarding = true;
+        self.keys = keys(&self.plugin, true);
+        self.outbox = Outbox::new(self.keys.clone(), self.owner);
+        self.leader = Leader::new(
+            Arc::clone(&self.plan),
+            self.keys.clone(),
+            self.owner,
+            self.host.now(),
+            role(true),
+        );
+        self.host
+            .log(Level::Info, "serin: inbound listener, so guard");
+    }
+
     /// Says in the log what runs here.
     pub fn announce(&self) {
         let text = format!(
             "serin {}: {} as {}, baseline {}, candidate {}",
             env!("CARGO_PKG_VERSION"),
             self.plan.mode.name(),
-            if self.guarding { "guard" } else { "comparer" },
+            role(self.guarding),
             self.plan.baseline.as_deref().unwrap_or("found"),
             self.plan.candidate.as_deref().unwrap_or("found"),
         );

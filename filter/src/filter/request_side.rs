@@ -18,6 +18,7 @@ impl<H: Host> Filter<H> {
             return true;
         }
         self.busy = true;
+        self.find_role();
         if self.steering {
             self.steer();
         }

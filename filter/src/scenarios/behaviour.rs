@@ -105,7 +105,7 @@ impl Sidecar {
             let text = format!(r#"{{"role": "{role}", "signals": {{"fan_out": true}}}}"#);
             Arc::new(Plan::from_json(&text).unwrap())
         };
-        let inbound = Filter::new(host.clone(), config("guard"), "in", 1);
+        let inbound = Filter::new(host.clone(), config("auto"), "in", 1);
         host.pass(Duration::from_nanos(1));
         let outbound = Filter::new(host.clone(), config("comparer"), "out", 2);
         let mut sidecar = Self {
@@ -113,6 +113,8 @@ impl Sidecar {
             inbound,
             outbound,
         };
+        // The first request tells the direction; then the listener says that it is there.
+        sidecar.serve("first", &[]);
         sidecar.inbound.tick();
         sidecar.outbound.tick();
         sidecar
@@ -132,6 +134,13 @@ impl Sidecar {
     /// The application serves a request and makes these calls for it; what is reported.
     fn serve(&mut self, id: &str, calls: &[&str]) -> Option<String> {
         let mut stream = Stream::new(1);
+        let inbound = 1u64.to_le_bytes().to_vec();
+        let direction = "xds.listener_direction".to_owned();
+        self.host
+            .0
+            .borrow_mut()
+            .properties
+            .insert(direction, inbound);
         self.set(
             &[(":method", "GET"), (":path", "/"), ("x-request-id", id)],
             &[],

@@ -227,3 +227,46 @@ fn each_kind_of_rollout_is_scored_for_each_judge_and_mode() {
         assert_eq!(of(kind, "Argo Rollouts")["caught"], 0, "{kind}");
     }
 }
+
+#[test]
+fn a_folder_without_the_data_set_says_what_is_wanted() {
+    let folder = TempDir::new().unwrap();
+    for (set, wanted) in [
+        ("nab", "NAB's data and labels"),
+        ("api-traffic", "dataset_1_train.7z"),
+        ("traceanomaly", "test_normal.zip"),
+    ] {
+        serin()
+            .args(["eval", set])
+            .arg(folder.path())
+            .assert()
+            .code(1)
+            .stderr(contains(wanted));
+        serin()
+            .args(["eval", set, "--help"])
+            .assert()
+            .success()
+            .stdout(
+                contains("--seed")
+                    .and(contains("--json"))
+                    .and(contains("--markdown"))
+                    .and(contains("Exit codes")),
+            );
+    }
+}
+
+#[test]
+fn markdown_has_a_row_under_a_rule_for_each_judge() {
+    let folder = TempDir::new().unwrap();
+    as_folder(folder.path());
+    serin()
+        .args(["eval", "changerca", "--markdown"])
+        .arg(folder.path())
+        .assert()
+        .success()
+        .stdout(
+            contains("| judge | mode | caught |")
+                .and(contains("| --- | --- | --- |"))
+                .and(contains("| Kayenta | every minute |")),
+        );
+}

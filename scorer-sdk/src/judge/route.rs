@@ -542,6 +542,10 @@ impl Route {
                     .filter(|(code, _)| asked.is_bad(*code))
                     .collect();
                 bad.sort_by(|one, other| other.1.total_cmp(&one.1));
+                if signal.name() == "fan_out" {
+                    let [usual, odd] = [most_usual(baseline, names), most_usual_of(&bad, names)];
+                    return list_difference(usual, odd);
+                }
                 let words: Vec<String> = bad
                     .into_iter()
                     .take(MAX_DETAILS)
@@ -629,6 +633,41 @@ fn reference_rate(past: &DecayedCounts, asked: &Asked) -> (f64, Rate) {
             total: total as u64,
         },
     )
+}
+
+/// The name that came most often; empty where none has.
+fn most_usual<'a>(past: &DecayedCounts, names: &'a NameTable) -> &'a str {
+    let mut all: Vec<(u16, f32)> = past.iter().collect();
+    all.sort_by(|one, other| other.1.total_cmp(&one.1));
+    most_usual_of(&all, names)
+}
+
+/// The first name of codes in the order of their counts.
+fn most_usual_of<'a>(by_count: &[(u16, f32)], names: &'a NameTable) -> &'a str {
+    by_count
+        .iter()
+        .find_map(|(code, _)| names.name(*code))
+        .unwrap_or_default()
+}
+
+/// What a list has that the usual one has not, and what it lacks.
+fn list_difference(usual: &str, odd: &str) -> String {
+    let only_in = |list: &str, other: &str| {
+        list.split(',')
+            .filter(|part| !part.is_empty() && !other.split(',').any(|known| known == *part))
+            .take(MAX_DETAILS)
+            .map(str::to_owned)
+            .collect::<Vec<String>>()
+    };
+    let (new, lost) = (only_in(odd, usual), only_in(usual, odd));
+    let mut words = Vec::new();
+    if !lost.is_empty() {
+        words.push(format!("without {}", lost.join(", ")));
+    }
+    if !new.is_empty() {
+        words.push(format!("with {}", new.join(", ")));
+    }
+    words.join("; ")
 }
 
 /// Share of the exchanges whose list has this part.

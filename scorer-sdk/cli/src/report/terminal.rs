@@ -100,21 +100,27 @@ fn drawn(table: &Table) -> comfy_table::Table {
     drawn
 }
 
-/// Whether a column holds numbers, with units or not, and so stands to the right.
+/// Whether a column holds numbers, with units or not, and so stands to the right. One cell in four
+/// may say in words why it has none.
 #[must_use]
 pub fn is_numeric(table: &Table, column: usize) -> bool {
-    let mut cells = table
+    let cells = table
         .rows
         .iter()
         .filter_map(|row| row.get(column))
         .map(|text| text.trim())
-        .filter(|text| !matches!(*text, "" | "-" | "–" | "—" | "n/a"))
-        .peekable();
-    cells.peek().is_some()
-        && cells.all(|text| {
-            let number = text.trim_start_matches(['<', '>', '≤', '≥', '−', '-', '+', '~', ' ']);
-            number.starts_with(|first: char| first.is_ascii_digit())
-        })
+        .filter(|text| !matches!(*text, "" | "-" | "–" | "—" | "n/a"));
+    let (numbers, all) = cells.fold((0_usize, 0_usize), |(numbers, all), text| {
+        (numbers + usize::from(begins_with_number(text)), all + 1)
+    });
+    all > 0 && 4 * numbers >= 3 * all
+}
+
+/// Whether a cell is a number and perhaps a unit or a bracket, and no sentence that begins with one.
+fn begins_with_number(text: &str) -> bool {
+    let number = text.trim_start_matches(['<', '>', '≤', '≥', '−', '-', '+', '~', ' ']);
+    let before_bracket = number.split('(').next().unwrap_or_default();
+    number.starts_with(|first: char| first.is_ascii_digit()) && !before_bracket.contains(", ")
 }
 
 /// Text within a paragraph: on one line, no tags.
