@@ -19,7 +19,9 @@ pub struct Sampler {
 impl Sampler {
     /// A watch over the body of `response`, if it is one to be looked at.
     pub fn choose(&mut self, plan: &BodyPlan, response: &Response) -> Option<Shape> {
-        if response.status.is_none_or(|status| status >= 400) {
+        // Where no body may come, nothing is missing from it.
+        let without_body = |status| status >= 400 || matches!(status, 204 | 205 | 304);
+        if response.status.is_none_or(without_body) {
             return None;
         }
         let content_type = response.content_type();

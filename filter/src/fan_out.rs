@@ -28,8 +28,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// A compare-and-swap is tried this often.
 const ATTEMPTS: usize = 8;
-/// Longest report in bytes.
-pub const MAX_REPORT_BYTES: usize = 4_096;
+/// Longest report in bytes: what a table of names holds.
+pub const MAX_REPORT_BYTES: usize = scorer_sdk::sketch::names::MAX_NAME_BYTES;
 /// Where the inbound listener says that it is there.
 const REPORTER_KEY: &str = "serin/fan/reporter";
 
@@ -197,8 +197,13 @@ pub fn close(host: &impl Host, names: &[u64], now: Duration) -> Option<String> {
         }
     }
     let mut report = describe(&mut closed?.calls);
-    let cut = report.floor_char_boundary(MAX_REPORT_BYTES);
-    report.truncate(cut);
+    if report.len() > MAX_REPORT_BYTES {
+        // Whole parts, and a word that there were more.
+        report.truncate(report.floor_char_boundary(MAX_REPORT_BYTES - MORE.len() - 1));
+        report.truncate(report.rfind(',').unwrap_or(0));
+        report.push(',');
+        report.push_str(MORE);
+    }
     Some(report)
 }
 

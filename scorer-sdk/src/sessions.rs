@@ -1,7 +1,11 @@
 //! Sessions: what each client asked for last, so that its next call can be charged to the version
 //! that served the one before.
 //!
-//! Bounded: a session beyond the table is not followed, and counted.
+//! A call is charged at one fixed age, whatever followed it: a next call is known at once and the end
+//! of a session only after a while, so that after a change of the versions' shares a block would
+//! have the ones of today's share and the others of yesterday's.
+//!
+//! Bounded: a call beyond the tables is not followed, and counted.
 
 use crate::tally::RoutePlace;
 use hashbrown::HashMap;
@@ -10,7 +14,9 @@ use std::rc::Rc;
 /// Most sessions that one worker follows.
 pub const MAX_SESSIONS: usize = 4_096;
 /// Ticks without a call after which a session is over.
-const OVER_AFTER_TICKS: u32 = 30;
+pub const OVER_AFTER_TICKS: u32 = 30;
+/// Most calls that wait to be charged.
+const MAX_WAITING: usize = 4 * MAX_SESSIONS;
 
 /// The last call of a session.
 #[derive(Debug, Clone)]
@@ -26,6 +32,10 @@ pub struct LastCall {
 #[derive(Debug)]
 pub struct Sessions {
     last: HashMap<u64, LastCall, foldhash::fast::FixedState>,
+    /// Calls whose next one is known, with it, by the tick in which they were made.
+    settled: Vec<Vec<(LastCall, Rc<str>)>>,
+    /// How many of those there are.
+    waiting: usize,
     tick: u32,
 }
 
@@ -35,42 +45,58 @@ impl Sessions {
     pub fn new(seed: u64) -> Self {
         Self {
             last: HashMap::with_hasher(foldhash::fast::FixedState::with_seed(seed)),
+            settled: vec![Vec::new(); OVER_AFTER_TICKS as usize + 2],
+            waiting: 0,
             tick: 0,
         }
     }
 
-    /// Takes a session's call and gives the one before. `None` also where there is no room;
-    /// `overflow` counts that.
+    /// Takes a session's call.
     pub fn follow(
         &mut self,
         session: u64,
         route: RoutePlace,
         version: &Rc<str>,
+        label: &Rc<str>,
         overflow: &mut u64,
-    ) -> Option<LastCall> {
+    ) {
         let call = LastCall {
             route,
             version: Rc::clone(version),
             tick: self.tick,
         };
         if let Some(known) = self.last.get_mut(&session) {
-            return Some(core::mem::replace(known, call));
-        }
-        if self.last.len() >= MAX_SESSIONS {
+            let before = core::mem::replace(known, call);
+            let place = before.tick as usize % self.settled.len();
+            if self.waiting < MAX_WAITING
+                && let Some(settled) = self.settled.get_mut(place)
+            {
+                settled.push((before, Rc::clone(label)));
+                self.waiting += 1;
+            } else {
+                *overflow += 1;
+            }
+        } else if self.last.len() >= MAX_SESSIONS {
             *overflow += 1;
         } else {
             self.last.insert(session, call);
         }
-        None
     }
 
-    /// Ends a tick and gives the last calls of the sessions that are over.
-    pub fn expire(&mut self) -> Vec<LastCall> {
+    /// Ends a tick and gives the calls that are old enough, with what followed them.
+    pub fn expire(&mut self) -> Vec<(LastCall, Option<Rc<str>>)> {
         self.tick = self.tick.wrapping_add(1);
         let now = self.tick;
-        self.last
+        let mut due: Vec<(LastCall, Option<Rc<str>>)> = self
+            .last
             .extract_if(|_, call| now.wrapping_sub(call.tick) > OVER_AFTER_TICKS)
-            .map(|(_, call)| call)
-            .collect()
+            .map(|(_, call)| (call, None))
+            .collect();
+        let place = now.wrapping_sub(OVER_AFTER_TICKS + 1) as usize % self.settled.len();
+        if let Some(settled) = self.settled.get_mut(place) {
+            self.waiting -= settled.len();
+            due.extend(settled.drain(..).map(|(call, next)| (call, Some(next))));
+        }
+        due
     }
 }

@@ -109,9 +109,7 @@ impl VersionTally {
 
     /// Finds its split anew and drops what was counted under another.
     fn find_split(&mut self, destination: &str, splits: &[Split]) {
-        self.split = splits
-            .iter()
-            .position(|split| split.destination == destination && split.version == *self.version);
+        self.split = split_of(splits, destination, &self.version);
         let signals = if self.split.is_some() {
             self.counts.len()
         } else {
@@ -122,6 +120,13 @@ impl VersionTally {
             vec![Counts::default(); signals],
         ];
     }
+}
+
+/// The place of a version's split.
+fn split_of(splits: &[Split], destination: &str, version: &str) -> Option<usize> {
+    splits
+        .iter()
+        .position(|split| split.destination == destination && split.version == version)
 }
 
 /// What the placebo needs to know of a version's exchanges.
@@ -326,13 +331,14 @@ impl Tally {
         if exchange.ending == Ending::InFlight {
             return;
         }
-        let last = sessions.follow(session, place, &version, &mut self.overflow.sessions);
-        let label = self
-            .routes
-            .get(place.slot as usize)
-            .map(|route| Rc::clone(&route.label));
-        if let (Some(last), Some(label)) = (last, label) {
-            self.count_next_call(&last, &label);
+        if let Some(route) = self.routes.get(place.slot as usize) {
+            sessions.follow(
+                session,
+                place,
+                &version,
+                &route.label,
+                &mut self.overflow.sessions,
+            );
         }
     }
 
@@ -451,10 +457,17 @@ impl Tally {
         if splits == self.splits {
             return;
         }
-        self.splits = splits;
+        let before = core::mem::replace(&mut self.splits, splits);
         for route in &mut self.routes {
             for version in &mut route.versions {
-                version.find_split(&route.key.destination, &self.splits);
+                let old = version.split.and_then(|place| before.get(place));
+                let new = split_of(&self.splits, &route.key.destination, &version.version);
+                if old == new.and_then(|place| self.splits.get(place)) {
+                    // Counts go on; only the place in the list may be another.
+                    version.split = new;
+                } else {
+                    version.find_split(&route.key.destination, &self.splits);
+                }
             }
         }
     }
@@ -468,8 +481,8 @@ impl Tally {
     /// Hands over what was counted since the last call.
     pub fn take(&mut self) -> Delta {
         let over = self.sessions.as_mut().map(Sessions::expire);
-        for last in over.into_iter().flatten() {
-            self.count_next_call(&last, next_call::NO_CALL);
+        for (last, next) in over.into_iter().flatten() {
+            self.count_next_call(&last, next.as_deref().unwrap_or(next_call::NO_CALL));
         }
         let mut delta = Delta {
             overflow: self.overflow,

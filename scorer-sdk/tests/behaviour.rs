@@ -158,6 +158,29 @@ fn journey(link: impl Fn(bool) -> bool) -> Decision {
 }
 
 #[test]
+fn the_next_calls_of_two_shares_are_not_compared_with_each_other() {
+    for (before, after) in [(0.05, 0.5), (0.5, 0.05)] {
+        let mut world = World::new(|random: &mut Rng, _, _| {
+            (
+                *random.choice(&["/", "/items", "/cart"]).unwrap(),
+                Vec::new(),
+            )
+        });
+        world.run(60);
+        world.share = before;
+        world.run(60);
+        world.share = after;
+        let decision = world.run(60);
+        assert_eq!(
+            decision.verdict,
+            Verdict::Healthy,
+            "{}",
+            decision.explanation()
+        );
+    }
+}
+
+#[test]
 fn a_page_that_lost_its_link_is_seen_by_where_its_clients_go_next() {
     assert_eq!(journey(|_| true).verdict, Verdict::Healthy);
     let decision = journey(|candidate| !candidate);

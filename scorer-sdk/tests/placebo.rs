@@ -102,6 +102,30 @@ fn hosts_that_are_alike_leave_the_placebo_quiet() {
     }
 }
 
+#[test]
+fn hosts_that_are_replaced_do_not_leave_one_half_empty() {
+    fn two(random: &mut Rng, candidate: bool, host: usize, client: u64) -> Exchange<'static> {
+        exchange(random, candidate, host, client)
+    }
+    fn successors(
+        random: &mut Rng,
+        candidate: bool,
+        host: usize,
+        client: u64,
+    ) -> Exchange<'static> {
+        // Host 1 went, host 2 came: by number of hosts it belongs to the half of host 0.
+        exchange(random, candidate, 2 * host, client)
+    }
+    let mut world = World::new(CONFIG, 1, 2, two);
+    world.run(20);
+    world.behaviour = successors;
+    world.run(90);
+    let split = world.engine.judge().splits().remove(0);
+    let half = |host: &str| split.half(scorer_sdk::split::identity(host.as_bytes()), None);
+    assert!(!split.by_session);
+    assert_ne!(half(HOSTS[0]), half(HOSTS[2]));
+}
+
 /// One host in ten of each version is ten times as slow.
 fn slow_host(random: &mut Rng, candidate: bool, host: usize, client: u64) -> Exchange<'static> {
     let mut exchange = exchange(random, candidate, host, client);

@@ -68,13 +68,9 @@ impl<H: Host> Filter<H> {
         let Some(upstream) = self.upstreams.current(&self.host, &self.plan) else {
             return;
         };
-        let place = self
-            .tally
-            .route(&upstream.destination, "", &request.method, &request.path);
-        if let Some(route) = place.and_then(|place| self.tally.key(place)) {
-            let call = format!("{} {}", upstream.destination, route.label());
-            fan_out::note(&self.host, &request.traced_as, &call, now);
-        }
+        let path = self.plan.paths.fixed_text(&request.path);
+        let call = format!("{} {} {path}", upstream.destination, request.method);
+        fan_out::note(&self.host, &request.traced_as, &call, now);
     }
 
     /// Sends the request to the baseline if a verdict stands against its destination's candidate.

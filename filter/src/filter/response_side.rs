@@ -44,6 +44,9 @@ impl<H: Host> Filter<H> {
         }
         if self.fans_out {
             self.report_calls(stream);
+        } else if !self.guarding {
+            // Not for clients, also where this proxy has no use for it.
+            self.host.remove_response_header(REPORT_HEADER);
         }
         if self.plan.mode == Mode::Annotate && !matches!(stream.flight, Flight::Unwatched) {
             self.annotate();
@@ -53,7 +56,7 @@ impl<H: Host> Filter<H> {
         }
         if let Some(plan) = &self.plan.body
             && !self.guarding
-            && !matches!(stream.flight, Flight::Unwatched)
+            && self.may_have_body(stream)
         {
             let response = Response::read(self.host.response_headers());
             stream.body = self.bodies.choose(plan, &response);
@@ -74,6 +77,18 @@ impl<H: Host> Filter<H> {
             if report.len() <= fan_out::MAX_REPORT_BYTES {
                 stream.report = String::from_utf8(report).ok();
             }
+        }
+    }
+
+    /// Whether the answer to this request may have a body: the answer to HEAD has none.
+    fn may_have_body(&self, stream: &Stream) -> bool {
+        match &stream.flight {
+            Flight::Unwatched => false,
+            Flight::Listed(place) => self
+                .in_flight
+                .get(*place)
+                .is_some_and(|flight| flight.method != "HEAD"),
+            Flight::Unlisted(flight) => flight.method != "HEAD",
         }
     }
 
@@ -151,6 +166,11 @@ impl<H: Host> Filter<H> {
 
     /// The exchange is over.
     pub fn on_log(&mut self, stream: &mut Stream) {
+        if !stream.gathered_as.is_empty() {
+            // No response came: the slots are free again.
+            let names = core::mem::take(&mut stream.gathered_as);
+            fan_out::close(&self.host, &names, self.host.now());
+        }
         if !stream.refused {
             let response = if stream.responded {
                 Response::read(self.host.response_headers())

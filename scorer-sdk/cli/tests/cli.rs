@@ -619,6 +619,7 @@ fn every_field_of_a_config_is_said_by_check_config() {
         "ignored_headers": ["x-build"],
         "expected": [{"route": "GET /x*", "category": "size"}, {"signal": "content_type"}],
         "placebo": true, "session": {"from": "cookie", "name": "sid"},
+        "body": {"content_types": ["application/problem+json"], "sample": 0.19, "max_bytes": 4567},
         "routes": {"templates": ["/a/{id}"], "max": 77, "by_name": true},
         "steer": {"probation": {"after": "5m", "share": 0.03}},
         "reject": {"share": 0.4}, "max_series": 1234, "record": true, "count_rescued": true
@@ -650,6 +651,8 @@ fn every_field_of_a_config_is_said_by_check_config() {
         "x-build",
         "size on GET /x*, content_type on every route",
         "the cookie sid",
+        "19% of the answers, 4567 bytes",
+        "application/problem+json",
         "/a/{id}",
         "at most 77",
         "by route name",

@@ -66,10 +66,14 @@ impl Bodies {
     }
 
     /// Judges what was gathered. `expected` says whether a question was declared.
-    pub(super) fn judge(&mut self, plan: &Plan, expected: &[bool]) {
+    /// `counted` takes, per question, the answers of baseline and candidate that failed.
+    pub(super) fn judge(&mut self, plan: &Plan, expected: &[bool], counted: &mut [[u64; 2]]) {
         let [baseline, candidate] = &self.gathered;
         let [known, _] = &self.past;
-        if baseline.is_empty() || candidate.is_empty() {
+        if baseline.is_empty()
+            || candidate.is_empty()
+            || baseline.left_out() + candidate.left_out() > 0
+        {
             return;
         }
         for (path, requirement) in known.requirements(HELD, NEEDS) {
@@ -94,6 +98,10 @@ impl Bodies {
             };
             if let Some(found) = self.pairs.get_mut(place) {
                 let block = JudgedBlock::new(rate(of_candidate), rate(of_baseline));
+                if let Some([baseline, candidate]) = counted.get_mut(found.question) {
+                    *baseline += block.baseline.inside;
+                    *candidate += block.candidate.inside;
+                }
                 found.pair.update(
                     |odds_ratio| block.law.log_probability(odds_ratio),
                     block.candidate,

@@ -69,7 +69,8 @@ impl Destination {
             add(Some(place), weight, &route.pairs);
         }
         for (route_place, route) in self.routes.iter().enumerate() {
-            let weight = (1.0 - pooling) * route.part;
+            // Paths are not asked over all routes: the routes have the whole weight.
+            let weight = route.part;
             for (path, found) in route.bodies.pairs.iter().enumerate() {
                 let part = self.weights.get(found.question).copied().unwrap_or(0.0);
                 let place = Place {

@@ -72,12 +72,7 @@ impl Destination {
         self.see(&volumes, now_ms);
         self.assign(plan, now_ms);
         let judgement = self.judgement(plan, &volumes, now_ms);
-        if plan.placebo && plan.reject.reference.is_none() {
-            self.placebo.follow(plan, &self.name, &self.baseline);
-        }
-        for new in core::mem::take(&mut self.new_hosts) {
-            self.placebo.add_host(plan, &new.version, new.host);
-        }
+        self.split_baseline(plan, &inbox);
         let mut mix = core::mem::take(&mut self.mix);
         mix.judge(plan, &self.routes, &inbox, self.arms(), judgement);
         self.mix = mix;
@@ -99,6 +94,33 @@ impl Destination {
             rollout.note_baseline(failures as f64, exchanges as f64);
         }
         self.decide(plan, now_ms);
+    }
+
+    /// Follows the baseline and its hosts with the halves of the placebo.
+    fn split_baseline(&mut self, plan: &Plan, inbox: &[RouteDelta]) {
+        let mut other_halves = false;
+        if plan.placebo && plan.reject.reference.is_none() {
+            let seen = |half: usize| {
+                inbox
+                    .iter()
+                    .flat_map(|route| &route.versions)
+                    .filter(|version| version.version == self.baseline)
+                    .filter_map(|version| version.halves.get(half))
+                    .flatten()
+                    .any(|counts| !counts.is_empty())
+            };
+            self.placebo.note([seen(0), seen(1)]);
+            other_halves |= self.placebo.follow(plan, &self.name, &self.baseline);
+        }
+        for new in core::mem::take(&mut self.new_hosts) {
+            other_halves |= self.placebo.add_host(plan, &new.version, new.host);
+        }
+        if other_halves {
+            // What waits was counted by the old halves.
+            self.routes
+                .iter_mut()
+                .for_each(|route| route.forget_halves(plan));
+        }
     }
 
     /// Names of baseline and candidate.

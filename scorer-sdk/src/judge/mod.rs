@@ -223,7 +223,7 @@ fn fingerprint(plan: &Plan) -> u64 {
     // FNV-1a: fixed for good, unlike a hash table's.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut add = |bytes: &[u8]| {
-        for byte in bytes {
+        for byte in bytes.iter().chain(&[0xff]) {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
     };
@@ -240,6 +240,7 @@ fn fingerprint(plan: &Plan) -> u64 {
         add(&expected.signal.to_le_bytes());
         add(expected.category.unwrap_or_default().as_bytes());
     }
+    add(format!("{:?} {:?}", plan.body, plan.session).as_bytes());
     add(&[
         u8::from(plan.reject.reference.is_some()),
         u8::from(plan.placebo),

@@ -17,14 +17,21 @@ pub(super) struct Placebo {
     split: Split,
     /// Per question: the first half worse than the second, and the second worse than the first.
     pairs: Vec<[Pair; 2]>,
+    /// Ticks in which one half alone had exchanges, since both had.
+    lopsided_ticks: u32,
 }
 
+/// After so many ticks with exchanges of one half alone the hosts are dealt anew.
+const LOPSIDED_TICKS: u32 = 60;
+
 impl Placebo {
-    /// Begins anew when another version is the baseline.
-    pub(super) fn follow(&mut self, plan: &Plan, destination: &str, baseline: &str) {
-        if self.split.version == baseline {
-            return;
+    /// Begins anew when another version is the baseline, or when one half has been silent for long
+    /// while the other was not: its hosts are gone. Whether it did.
+    pub(super) fn follow(&mut self, plan: &Plan, destination: &str, baseline: &str) -> bool {
+        if self.split.version == baseline && self.lopsided_ticks < LOPSIDED_TICKS {
+            return false;
         }
+        self.lopsided_ticks = 0;
         self.split = Split {
             destination: destination.to_owned(),
             version: baseline.to_owned(),
@@ -32,6 +39,16 @@ impl Placebo {
             hosts: Vec::new(),
         };
         self.restart(plan);
+        true
+    }
+
+    /// Notes whether exchanges of the two halves came in this tick.
+    pub(super) fn note(&mut self, halves: [bool; 2]) {
+        self.lopsided_ticks = match halves {
+            [true, true] => 0,
+            [false, false] => self.lopsided_ticks,
+            _ => self.lopsided_ticks.saturating_add(1),
+        };
     }
 
     fn restart(&mut self, plan: &Plan) {
@@ -42,14 +59,14 @@ impl Placebo {
             .collect();
     }
 
-    /// Gives a host the half with fewer hosts.
-    pub(super) fn add_host(&mut self, plan: &Plan, version: &str, host: u64) {
-        if version != self.split.version || self.split.knows(host) {
-            return;
-        }
-        if self.split.hosts.len() >= MAX_HOSTS {
-            // Hosts come and go; those that are still there will be seen again.
-            self.split.hosts.clear();
+    /// Gives a host the half with fewer hosts; enough are known when the table is full. Whether the
+    /// halves are others than before.
+    pub(super) fn add_host(&mut self, plan: &Plan, version: &str, host: u64) -> bool {
+        if version != self.split.version
+            || self.split.knows(host)
+            || self.split.hosts.len() >= MAX_HOSTS
+        {
+            return false;
         }
         let first = self
             .split
@@ -67,7 +84,9 @@ impl Placebo {
         if self.split.by_session && self.split.hosts.len() > 1 {
             self.split.by_session = false;
             self.restart(plan);
+            return true;
         }
+        false
     }
 
     /// How the baseline is split; `None` while there is no baseline.
@@ -145,6 +164,7 @@ impl Placebo {
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.split.encode(writer);
+        writer.u32(self.lopsided_ticks);
         writer.length(self.pairs.len());
         self.pairs
             .iter()
@@ -154,6 +174,7 @@ impl Placebo {
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let split = Split::decode(reader)?;
+        let lopsided_ticks = reader.u32()?;
         let mut pairs = Vec::new();
         let questions = reader.length(plan.questions.len())?;
         for (_, question) in plan.questions.iter().take(questions) {
@@ -162,6 +183,10 @@ impl Placebo {
                 Pair::decode(reader, question)?,
             ]);
         }
-        Ok(Self { split, pairs })
+        Ok(Self {
+            split,
+            pairs,
+            lopsided_ticks,
+        })
     }
 }

@@ -151,6 +151,11 @@ impl Route {
         self.bodies.restart();
     }
 
+    /// Forgets what was gathered of the baseline's halves.
+    pub(super) fn forget_halves(&mut self, plan: &Plan) {
+        self.halves = Gathered::new(plan.signals.len());
+    }
+
     /// The candidate has become the baseline.
     pub(super) fn promote(&mut self) {
         self.past.reverse();
@@ -238,7 +243,7 @@ impl Route {
             Judgement::Judge if complete => {
                 verified.candidate_exchanges += self.gathered.exchanges(Arm::Candidate as usize);
                 self.judge(plan, verified);
-                self.bodies.judge(plan, &self.expected);
+                self.bodies.judge(plan, &self.expected, &mut self.counted);
                 self.judge_change(plan);
             }
             _ => {}

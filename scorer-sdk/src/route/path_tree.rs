@@ -82,6 +82,42 @@ pub struct PathConfig {
     pub limits: Limits,
 }
 
+impl PathConfig {
+    /// A template for `path` that does not depend on what was seen before: a configured one, else
+    /// the first segment as it is, typed segments by their class, and `{x}` for every other. What is
+    /// compared between processes of different age must not be learned.
+    #[must_use]
+    pub fn fixed_text(&self, path: &str) -> String {
+        let segments = Segments::split(path);
+        if let Some(text) = self
+            .templates
+            .find(&segments)
+            .and_then(|at| self.templates.text(at))
+        {
+            return text.to_owned();
+        }
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let mut text = String::new();
+        for (place, segment) in path
+            .trim_start_matches('/')
+            .split('/')
+            .take(MAX_FIXED_SEGMENTS)
+            .enumerate()
+        {
+            text.push('/');
+            text.push_str(match classify(segment).placeholder() {
+                Some(class) => class,
+                None if place == 0 || segment.is_empty() => segment,
+                None => "{x}",
+            });
+        }
+        text
+    }
+}
+
+/// Segments of a path that [`PathConfig::fixed_text`] writes.
+const MAX_FIXED_SEGMENTS: usize = 8;
+
 /// Names a template of one [`PathTree`]; meaningless in another tree or another process, where the
 /// text is what counts.
 ///

@@ -3,28 +3,15 @@
 //! One [`Presence`] counts the answers of one route and one arm: in a block, or, decayed, in the
 //! past. An answer counts a path at most once, however many elements of a list have it.
 //!
-//! # What the engine needs
+//! # How the engine asks
 //!
-//! 1. A worker records each sampled body of a successful answer in the block of its version
-//!    ([`Presence::record`]), hands the block over in its delta and begins a new, empty one: then
-//!    paths that came once, long ago, fill no table.
-//! 2. The judge merges the blocks of all workers, arm by arm ([`Presence::merge`]), asks, and then
-//!    adds the baseline's block to its past ([`Presence::decay`], [`Presence::merge`]).
-//! 3. Asking: from the baseline's past come the [`Requirement`]s that nearly always hold
-//!    ([`Presence::requirements`]). Each is a category of its own for the harm test: in the block, the
-//!    arm's exchanges are the answers in which it could hold, its bad ones those in which it did not
-//!    ([`Presence::count`] gives both). Given these margins the law of the block is the one that all
-//!    categories have: the answers in which it could hold are a choice by what the application
-//!    did before and by nothing that the question looks at.
-//! 4. A route may have hundreds of requirements, and a test for each would cost memory and dilute the
-//!    evidence. But a block in which neither arm fails says nothing (with t = 0 the likelihood ratio
-//!    is 1), so a pair is made only when its requirement first fails in either arm. Weights
-//!    by order of appearance, as 1/(n(n+1)), sum to at most 1; what fails first is mostly what
-//!    is lost, and gets half. Beyond a bound of pairs (32 a route) failures are only counted.
-//!    Simulated so (`tests/shape_evidence.rs`): a lost field of list elements, beside fields that are
-//!    null or missing in a few answers of a thousand, takes 30 candidate answers at a share of 10%
-//!    and 101 at 50% (medians); healthy versions, 0 alarms in 100 runs.
-//! 5. Names: [`Presence::describe`], by hash and requirement.
+//! A worker counts the bodies of one tick; the judge merges the workers' counts, arm by arm. What
+//! nearly always holds in the baseline's past is a [`Requirement`], and each that fails is a pair of
+//! its own for the harm test: in a block, its exchanges are the answers in which it could hold, its bad
+//! ones those in which it did not. The answers in which it could hold are a choice by what the
+//! application did before and by nothing that the question looks at, so the law is that of every
+//! other category. A block in which neither arm fails says nothing, so that a pair is made only when
+//! its requirement first fails.
 
 use super::facts::{ShapeFacts, write_step};
 use super::paths::Step;
@@ -164,7 +151,7 @@ impl PartialEq for Presence {
 impl Presence {
     /// Counts one answer, unless its body is malformed.
     pub fn record(&mut self, facts: &ShapeFacts) {
-        if !facts.may_be_judged() {
+        if !facts.may_be_judged() || facts.seen() == super::Seen::Truncated || facts.is_full() {
             return;
         }
         self.answers += 1.0;

@@ -185,6 +185,7 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
             ),
         ),
         ("placebo", placebo(plan)),
+        ("bodies", bodies(plan)),
         (
             "templates",
             listed(&written.routes.templates, "found in the paths"),
@@ -314,6 +315,19 @@ fn placebo(plan: &Plan) -> String {
         SessionSource::Header(name) => format!("one value of the header {name}"),
     };
     format!("compares the baseline with itself, by host or by session; {session} is a session")
+}
+
+fn bodies(plan: &Plan) -> String {
+    let Some(body) = &plan.body else {
+        return "not looked at".to_owned();
+    };
+    format!(
+        "looks at {}% of the answers, {} bytes of each at most, of the types {}; {}",
+        percent(body.sample),
+        body.limits.max_bytes,
+        listed(&body.content_types, "JSON, and what is built on it"),
+        "keeps key names and types, no values"
+    )
 }
 
 /// The first few of a list.
