@@ -19,8 +19,6 @@ use crate::sketch::{Counts, buckets};
 const MAX_VERSIONS: usize = 8;
 /// Ticks without an exchange after which a route gives up its place when there are too many.
 const IDLE_TICKS: u32 = 600;
-/// A version without traffic for this long is gone; should it come back, it is a new one.
-const GONE_AFTER_MS: u64 = 600_000;
 /// Exchanges that have to be seen before it is said which version was there first.
 const SEEN_BEFORE_CHOICE: u64 = 100;
 /// Exchanges of a new version before it takes the place of the candidate.
@@ -139,9 +137,7 @@ impl Destination {
         let mut returned = Vec::new();
         for (name, exchanges) in volumes {
             if let Some(known) = self.versions.iter_mut().find(|known| known.name == *name) {
-                if known.last_seen_ms.saturating_add(GONE_AFTER_MS) < now_ms
-                    && known.name != self.baseline
-                {
+                if known.is_gone(now_ms) && known.name != self.baseline {
                     returned.push(name.clone());
                 }
                 known.last_seen_ms = now_ms;
@@ -165,6 +161,7 @@ impl Destination {
                 name: name.clone(),
                 last_seen_ms: now_ms,
                 exchanges: *exchanges,
+                since_ms: now_ms,
             });
         }
         for name in returned {
@@ -187,6 +184,7 @@ impl Destination {
             name: name.to_owned(),
             last_seen_ms: now_ms,
             exchanges: 0,
+            since_ms: now_ms,
         });
         if self.candidate() == name {
             self.rollout = None;
@@ -221,10 +219,9 @@ impl Destination {
         }
         let candidate = self.candidate().to_owned();
         let seen = |name: &String| {
-            self.versions.iter().any(|version| {
-                version.name == *name
-                    && version.last_seen_ms.saturating_add(GONE_AFTER_MS) >= now_ms
-            })
+            self.versions
+                .iter()
+                .any(|version| version.name == *name && !version.is_gone(now_ms))
         };
         let mut condemned = core::mem::take(&mut self.condemned_versions);
         condemned.retain(|name| *name == candidate || seen(name));
@@ -252,7 +249,7 @@ impl Destination {
         self.versions
             .iter()
             .rev()
-            .filter(|version| version.last_seen_ms.saturating_add(GONE_AFTER_MS) >= now_ms)
+            .filter(|version| !version.is_gone(now_ms))
             .filter(|version| none_yet || version.exchanges >= SEEN_BEFORE_CANDIDATE)
             .find(|version| match &plan.candidate {
                 Some(name) => version.name == *name,
@@ -262,15 +259,11 @@ impl Destination {
     }
 
     fn promote_if_alone(&mut self, now_ms: u64) {
-        let last_seen = |name: &str| {
-            self.versions
-                .iter()
-                .find(|version| version.name == name)
-                .map_or(0, |version| version.last_seen_ms)
-        };
+        let version = |name: &str| self.versions.iter().find(|version| version.name == name);
         let candidate = self.candidate().to_owned();
-        let gone = last_seen(&self.baseline).saturating_add(GONE_AFTER_MS) < now_ms;
-        if !candidate.is_empty() && gone && last_seen(&candidate) == now_ms {
+        let gone = version(&self.baseline).is_none_or(|version| version.is_gone(now_ms));
+        let here = version(&candidate).is_some_and(|version| version.last_seen_ms == now_ms);
+        if !candidate.is_empty() && gone && here {
             self.versions.retain(|version| version.name == candidate);
             self.baseline = candidate;
             self.rollout = None;
@@ -572,6 +565,7 @@ impl Destination {
             writer.text(&version.name);
             writer.u64(version.last_seen_ms);
             writer.u64(version.exchanges);
+            writer.u64(version.since_ms);
         }
         writer.u8(u8::from(self.rollout.is_some()));
         if let Some(rollout) = &self.rollout {
@@ -605,6 +599,7 @@ impl Destination {
                 name: reader.text(MAX_VERSION_BYTES)?.to_owned(),
                 last_seen_ms: reader.u64()?,
                 exchanges: reader.u64()?,
+                since_ms: reader.u64()?,
             });
         }
         if reader.u8()? == 1 {

@@ -16,6 +16,27 @@ pub(super) struct Version {
     pub(super) last_seen_ms: u64,
     /// Exchanges since it came, or came back.
     pub(super) exchanges: u64,
+    /// When it came, or came back.
+    pub(super) since_ms: u64,
+}
+
+/// A version without traffic for this long is gone; should it come back, it is a new one.
+const GONE_AFTER_MS: u64 = 600_000;
+/// But not before so many times the mean time between its exchanges: one in ten minutes is a
+/// canary's part of a request a minute.
+const GONE_AFTER_GAPS: u64 = 20;
+/// And not longer than a day.
+const GONE_AT_MOST_MS: u64 = 86_400_000;
+
+impl Version {
+    /// Whether it has been silent for longer than is usual for it.
+    pub(super) fn is_gone(&self, now_ms: u64) -> bool {
+        let gap = self.last_seen_ms.saturating_sub(self.since_ms) / self.exchanges.max(1);
+        let patience = gap
+            .saturating_mul(GONE_AFTER_GAPS)
+            .clamp(GONE_AFTER_MS, GONE_AT_MOST_MS);
+        self.last_seen_ms.saturating_add(patience) < now_ms
+    }
 }
 
 /// Where a rollout stands.

@@ -1,6 +1,6 @@
 //! What each version did over time: requests, failures, latency. The drift of both arms.
 //!
-//! Bins of equal length, all lines together at most [`MAX_BINS`]; when time goes beyond them, bins
+//! Bins of equal length, all lines together at most `MAX_BINS`; when time goes beyond them, bins
 //! are joined in pairs and become twice as long.
 
 use super::clock::Clock;

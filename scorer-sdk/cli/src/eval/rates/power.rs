@@ -11,6 +11,8 @@ pub(super) const STEPS: u64 = (15 + 8) * 6 + 2 * 8 * 3 + 2 * 3;
 const SHARES: [f64; 6] = [0.01, 0.05, 0.2, 0.5, 0.8, 0.99];
 const FEW_SHARES: [f64; 3] = [0.05, 0.2, 0.5];
 const ODDS_RATIOS: [f64; 5] = [2.0, 3.0, 5.0, 10.0, 25.0];
+/// Those in the plot: each has two lines, and colours must not repeat.
+const PLOTTED: [f64; 3] = [2.0, 5.0, 25.0];
 const BASE_RATES: [f64; 3] = [0.001, 0.01, 0.1];
 const FACTORS: [f64; 4] = [1.2, 1.5, 2.0, 5.0];
 /// Where the limit is below so many ticks, what counts is the number of ticks.
@@ -106,7 +108,7 @@ fn errors(bench: &mut Bench<'_>, note: &str, plots: &mut Vec<Plot>) -> Table {
                 }
             }
             rows.push(row);
-            if base_rate == 0.01 {
+            if base_rate == 0.01 && PLOTTED.contains(&odds_ratio) {
                 series.push(Series {
                     name: format!("odds ratio {odds_ratio}"),
                     points: measured,
