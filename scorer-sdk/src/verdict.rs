@@ -283,6 +283,12 @@ impl Decision {
     #[must_use]
     pub fn explanation(&self) -> String {
         let mut text = self.reason_sentence();
+        if self.held_by_placebo && self.placebo.is_empty() {
+            text.push_str(&format!(
+                "; held back, for the hosts or sessions of {} seem to differ as much among themselves",
+                self.baseline
+            ));
+        }
         if let Some(finding) = self.placebo.first() {
             text.push_str("; ");
             if self.held_by_placebo {
