@@ -42,7 +42,7 @@ pub type Names = Vec<u64>;
 /// Whether the plan looks at fan-out.
 #[must_use]
 pub fn is_on(plan: &Plan) -> bool {
-    plan.signals.iter().any(|signal| signal.name() == "fan_out")
+    plan.signal("fan_out").is_some()
 }
 
 /// The name that a header gives to its request, if it is one that applications hand on.

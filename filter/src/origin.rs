@@ -34,10 +34,7 @@ impl Origins {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         Self {
-            followed: plan
-                .signals
-                .iter()
-                .any(|signal| signal.name() == "next_call"),
+            followed: plan.signal("next_call").is_some(),
             by_session: 0,
         }
     }

@@ -3,7 +3,7 @@
 mod common;
 
 use anyhow::{Context as _, Result};
-use common::{announcement, config, filter, load, wait_for_anomalous, with};
+use common::{announcement, assert_steered_away, config, filter, load, wait_for_anomalous, with};
 use serde_json::json;
 use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
@@ -28,15 +28,7 @@ async fn caught(regression: &str, words: &[&str]) -> Result<()> {
     for word in words {
         assert!(why.contains(word), "{regression} was explained with: {why}");
     }
-    // Both workers know within a tick; what was on its way has arrived by then.
-    sleep(Duration::from_millis(1_500)).await;
-    let before = shops.v2.received();
-    sleep(Duration::from_secs(2)).await;
-    assert_eq!(
-        shops.v2.received(),
-        before,
-        "the canary still gets requests"
-    );
+    assert_steered_away(&shops).await;
     let tally = load.stop().await;
     assert!(tally.sent > 0);
     println!("{regression}: {why}");

@@ -199,15 +199,8 @@ impl Tally {
             scratch: String::new(),
             splits: Vec::new(),
             new_hosts: Vec::new(),
-            looks_at_bodies: plan
-                .signals
-                .iter()
-                .any(|signal| signal.name() == "body_shape"),
-            sessions: plan
-                .signals
-                .iter()
-                .any(|signal| signal.name() == "next_call")
-                .then(|| Sessions::new(seed)),
+            looks_at_bodies: plan.signal("body_shape").is_some(),
+            sessions: plan.signal("next_call").map(|_| Sessions::new(seed)),
             plan,
         }
     }

@@ -7,8 +7,10 @@ use scorer_sdk::recording::Record;
 use serde_json::{Value, json};
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::metrics::Metrics;
+use serin_integration::shop::Shops;
 use serin_integration::topology::{AccessLog, Topology, WasmFilter};
 use std::time::Duration;
+use tokio::time::sleep;
 
 pub(crate) const MODULE: &str = "target/serin.wasm";
 pub(crate) const ANOMALOUS: f64 = 3.0;
@@ -80,6 +82,19 @@ pub(crate) async fn wait_for_anomalous(topology: &Topology, longest: Duration) -
         .await
         .context("waiting for the verdict")?;
     Ok(())
+}
+
+/// No further request reaches the canary.
+pub(crate) async fn assert_steered_away(shops: &Shops) {
+    // Both workers know within a tick; what was on its way has arrived by then.
+    sleep(Duration::from_millis(1_500)).await;
+    let before = shops.v2.received();
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        shops.v2.received(),
+        before,
+        "the canary still gets requests"
+    );
 }
 
 /// The log line that announces a verdict.

@@ -274,6 +274,12 @@ impl Plan {
         })
     }
 
+    /// The place of the signal with this name, if it is on.
+    #[must_use]
+    pub fn signal(&self, name: &str) -> Option<usize> {
+        self.signals.iter().position(|signal| signal.name() == name)
+    }
+
     /// Whether a yes to this question on this route was declared.
     #[must_use]
     pub fn is_expected(&self, route: &RouteKey, question: usize) -> bool {

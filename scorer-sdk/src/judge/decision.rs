@@ -100,7 +100,9 @@ impl Destination {
             .map(|(place, share)| {
                 let mut share = *share;
                 let seen = between_halves.get(place.question).copied().flatten();
-                if let (Some(seen), Some((_, pair))) = (seen, self.pair(*place)) {
+                if let Some(seen) = seen
+                    && let Some(pair) = self.pair(*place)
+                {
                     let lower = pair.interval.interval(plan.false_alarm).lower;
                     if lower.is_none_or(|lower| lower < pair.harm.tolerance() * seen) {
                         share.log_evidence = share.log_evidence.min(0.0);
@@ -190,17 +192,21 @@ impl Destination {
         }
     }
 
-    fn pair(&self, place: Place) -> Option<(RouteKey, &Pair)> {
+    fn pair(&self, place: Place) -> Option<&Pair> {
+        let Some(route) = place.route else {
+            return self.pooled.get(place.question);
+        };
+        let route = self.routes.get(route)?;
+        match place.path {
+            Some(path) => route.bodies.pairs.get(path).map(|found| &found.pair),
+            None => route.pairs.get(place.question),
+        }
+    }
+
+    fn key(&self, place: Place) -> Option<RouteKey> {
         match place.route {
-            None => Some((RouteKey::all(&self.name), self.pooled.get(place.question)?)),
-            Some(route) => {
-                let route = self.routes.get(route)?;
-                let pair = match place.path {
-                    Some(path) => &route.bodies.pairs.get(path)?.pair,
-                    None => route.pairs.get(place.question)?,
-                };
-                Some((route.key.clone(), pair))
-            }
+            None => Some(RouteKey::all(&self.name)),
+            Some(route) => self.routes.get(route).map(|route| route.key.clone()),
         }
     }
 
@@ -242,9 +248,9 @@ impl Destination {
             .filter_map(|place| {
                 let (at, _) = shares.get(place)?;
                 let (_, question) = plan.questions.get(at.question)?;
-                let (route, pair) = self.pair(*at)?;
+                let pair = self.pair(*at)?;
                 Some(Reason {
-                    route,
+                    route: self.key(*at)?,
                     category: question.name,
                     meaning: question.meaning,
                     detail: match (at.route, at.path) {
@@ -366,7 +372,7 @@ impl Destination {
             .filter(|(_, share)| share.log_evidence + share.weight.ln() >= threshold)
             .filter_map(|(at, _)| {
                 let (_, question) = plan.questions.get(at.question)?;
-                Some((self.pair(*at)?.0, question.name))
+                Some((self.key(*at)?, question.name))
             })
             .collect()
     }

@@ -657,11 +657,7 @@ fn volume(volumes: &[(String, u64)], name: &str) -> u64 {
 
 /// Failures and exchanges of a version in this tick, by the outcome; none where that signal is off.
 fn failures(plan: &Plan, inbox: &[RouteDelta], version: &str) -> (u64, u64) {
-    let Some(place) = plan
-        .signals
-        .iter()
-        .position(|signal| signal.name() == "outcome")
-    else {
+    let Some(place) = plan.signal("outcome") else {
         return (0, 0);
     };
     inbox

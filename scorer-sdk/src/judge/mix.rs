@@ -30,10 +30,7 @@ impl Mix {
         if judgement != Judgement::Judge || plan.reject.reference.is_some() {
             return;
         }
-        let latency = plan
-            .signals
-            .iter()
-            .position(|signal| signal.name() == "latency");
+        let latency = plan.signal("latency");
         let asked = |delta: &RouteDelta, name: &str| {
             delta
                 .versions

@@ -487,10 +487,7 @@ impl Route {
 
     /// The code of the slowest exchanges of either arm that are remembered.
     pub(super) fn slowest(&self, plan: &Plan) -> Option<u16> {
-        let place = plan
-            .signals
-            .iter()
-            .position(|signal| signal.name() == "latency")?;
+        let place = plan.signal("latency")?;
         self.past
             .iter()
             .filter_map(|arm| arm.get(place)?.iter().last())
@@ -709,7 +706,7 @@ fn translate(counts: &Counts, theirs: &NameTable, own: &mut NameTable, sum: &mut
 }
 
 /// Sums (code, count) of both arms by code, after the codes that are `known`.
-pub(super) fn tokens(
+fn tokens(
     candidate: impl Iterator<Item = (u16, f64)>,
     baseline: impl Iterator<Item = (u16, f64)>,
     mut known: Vec<(u16, [f64; 2])>,

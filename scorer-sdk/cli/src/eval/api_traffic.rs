@@ -6,6 +6,7 @@
 //! names of the query's parameters, and of path, query, body and each request header's value the
 //! kinds of characters ([`scorer_sdk::surprise::text`]) and the length to a power of two.
 
+pub use super::strange::Options;
 use super::strange::{Caught, Sample, Split, mean_and_range, split};
 use crate::document::{Document, Table};
 use anyhow::{Context, Result, bail};
@@ -35,27 +36,6 @@ const HEADER_VALUES: u16 = 1;
 const NAMES: u32 = 1024;
 /// How many features are named beside a kind of attack.
 const SHOWN_FEATURES: usize = 3;
-
-/// What is asked for.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Seed of the first split; each further split takes the next one.
-    pub seed: u64,
-    /// How many splits.
-    pub splits: u64,
-    /// Share of benign exchanges that may count as strange.
-    pub false_positives: f64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            splits: 5,
-            false_positives: 0.005,
-        }
-    }
-}
 
 #[derive(Debug, Deserialize)]
 struct Pair {

@@ -14,6 +14,27 @@ use std::collections::BTreeMap;
 /// How many epochs the learning half is dealt into.
 const EPOCHS: usize = 10;
 
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Seed of the first split; each further split takes the next one.
+    pub seed: u64,
+    /// How many splits.
+    pub splits: u64,
+    /// Share of what is normal that may count as strange.
+    pub false_positives: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            splits: 5,
+            false_positives: 0.005,
+        }
+    }
+}
+
 /// An exchange as the model sees it.
 #[derive(Debug, Clone, Default)]
 pub struct Sample {

@@ -5,6 +5,7 @@
 //! fan-out, and the latency of each call a value in a bucket of a power of two. The training file is
 //! missing upstream, so that half of the normal file teaches.
 
+pub use super::strange::Options;
 use super::strange::{Sample, Split, mean_and_range, split};
 use crate::document::{Document, Table};
 use anyhow::{Context, Result, bail};
@@ -29,27 +30,6 @@ const LATENCIES: u16 = 1;
 const BUCKETS: u32 = 64;
 /// About how many sets of calls there could be.
 const STRUCTURES: u32 = 1024;
-
-/// What is asked for.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Seed of the first split; each further split takes the next one.
-    pub seed: u64,
-    /// How many splits.
-    pub splits: u64,
-    /// Share of normal traces that may count as strange.
-    pub false_positives: f64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            splits: 5,
-            false_positives: 0.005,
-        }
-    }
-}
 
 /// Calls of one trace: place in the vector and latency in milliseconds.
 type Trace = Vec<(u16, f32)>;
