@@ -90,7 +90,7 @@ impl RootContext for Root {
             .unwrap_or_default();
         if let Some(plan) = self.plan(&plugin, &config) {
             ProxyHost.set_tick_period(plan.tick);
-            let filter = Filter::new(ProxyHost, plan, &plugin, self.context_id);
+            let mut filter = Filter::new(ProxyHost, plan, &plugin, self.context_id);
             filter.announce();
             if let Some(old) = self.filter.replace(Rc::new(RefCell::new(filter))) {
                 old.borrow_mut().close();

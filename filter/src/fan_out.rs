@@ -26,6 +26,9 @@ const MORE: &str = "more";
 const LONGEST: Duration = Duration::from_secs(30);
 /// The inbound listener says this often that it is there, and is gone after three times that.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Ticks for which it has to have been there before it reports: by then every worker's outbound
+/// listener has looked. What was called before would be missing in its reports.
+const SETTLES_IN_TICKS: u32 = 3;
 /// A compare-and-swap is tried this often.
 const ATTEMPTS: usize = 8;
 /// Longest report in bytes: what a table of names holds.
@@ -111,23 +114,43 @@ fn key(name: u64) -> String {
     format!("serin/fan/{}", name % SLOTS)
 }
 
-/// Says that this proxy has an inbound listener that reports.
-pub fn announce(host: &impl Host, now: Duration, last: &mut Duration) {
-    if now.saturating_sub(*last) >= HEARTBEAT {
-        *last = now;
-        let mut writer = Writer::new();
-        writer.u64(now.as_millis() as u64);
-        host.swap_shared(REPORTER_KEY, &writer.into_bytes(), None);
-    }
+/// Since when this proxy has had an inbound listener that wants to know of calls; `None` while it
+/// has none, and then no call needs to be noted.
+#[must_use]
+pub fn reporter_since(host: &impl Host, now: Duration) -> Option<Duration> {
+    let bytes = host.shared(REPORTER_KEY).bytes;
+    let mut reader = Reader::new(&bytes);
+    let seen = Duration::from_millis(reader.u64().ok()?);
+    let since = Duration::from_millis(reader.u64().ok()?);
+    (now.abs_diff(seen) <= 3 * HEARTBEAT).then_some(since)
 }
 
-/// Whether this proxy has an inbound listener that reports: else no call needs to be noted.
-#[must_use]
-pub fn has_reporter(host: &impl Host, now: Duration) -> bool {
-    let bytes = host.shared(REPORTER_KEY).bytes;
-    let seen = Reader::new(&bytes).u64().unwrap_or(0);
-    let patience = (3 * HEARTBEAT).as_millis() as u64;
-    (now.as_millis() as u64).abs_diff(seen) <= patience
+/// The inbound listener's side: says that it is there, and waits until the outbound one knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reporter {
+    said: Option<Duration>,
+    /// Whether every call for a request that comes now will be noted.
+    pub is_settled: bool,
+}
+
+impl Reporter {
+    /// Says every now and then that this proxy has an inbound listener. To be called as soon as
+    /// that is known, and at every tick, of which one takes `tick`.
+    pub fn announce(&mut self, host: &impl Host, now: Duration, tick: Duration) {
+        if self
+            .said
+            .is_some_and(|said| now.saturating_sub(said) < HEARTBEAT && self.is_settled)
+        {
+            return;
+        }
+        let since = reporter_since(host, now).unwrap_or(now);
+        self.is_settled = now.saturating_sub(since) >= SETTLES_IN_TICKS * tick;
+        self.said = Some(now);
+        let mut writer = Writer::new();
+        writer.u64(now.as_millis() as u64);
+        writer.u64(since.as_millis() as u64);
+        host.swap_shared(REPORTER_KEY, &writer.into_bytes(), None);
+    }
 }
 
 /// Opens the slots of a request that has come in. Gives the names whose slots are its own;
@@ -277,13 +300,26 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_noted_only_beside_a_listener_that_reports() {
+    fn calls_are_noted_beside_a_listener_that_reports_once_all_workers_know_of_it() {
         let host = FakeHost::default();
         let now = Duration::from_secs(1_000);
-        assert!(!has_reporter(&host, now));
-        let mut last = Duration::ZERO;
-        announce(&host, now, &mut last);
-        assert!(has_reporter(&host, now + HEARTBEAT));
-        assert!(!has_reporter(&host, now + 4 * HEARTBEAT));
+        assert_eq!(reporter_since(&host, now), None);
+        let mut reporter = Reporter::default();
+        reporter.announce(&host, now, SECOND);
+        assert_eq!(reporter_since(&host, now + HEARTBEAT), Some(now));
+        assert!(!reporter.is_settled);
+        reporter.announce(&host, now + 2 * SECOND, SECOND);
+        assert!(!reporter.is_settled);
+        reporter.announce(&host, now + 3 * SECOND, SECOND);
+        assert!(reporter.is_settled);
+        // Another worker's listener, or that of a new config, need not wait again.
+        let mut other = Reporter::default();
+        other.announce(&host, now + 4 * SECOND, SECOND);
+        assert!(other.is_settled);
+        assert_eq!(reporter_since(&host, now + 5 * HEARTBEAT), None);
+        // After a pause that long an outbound listener may have stopped to note calls.
+        let mut late = Reporter::default();
+        late.announce(&host, now + 5 * HEARTBEAT, SECOND);
+        assert!(!late.is_settled);
     }
 }

@@ -256,7 +256,8 @@ async fn announced(name: &str, canary: &[Call], longest: Duration) -> Result<Opt
             .all(|name| !name.as_str().starts_with("x-serin"))
     );
     let load = Load::start(LoadOptions::new(local(port), 80.0).seed(3))?;
-    sleep(Duration::from_secs(8)).await;
+    // The sidecars report when both of their listeners know of each other, three ticks later.
+    sleep(Duration::from_secs(12)).await;
     *v2.app.calls.lock().unwrap() = canary.to_vec();
     let until = Instant::now() + longest;
     let mut found = None;
@@ -274,7 +275,7 @@ async fn announced(name: &str, canary: &[Call], longest: Duration) -> Result<Opt
 }
 
 async fn caught(name: &str, canary: &[Call], words: &[&str]) -> Result<()> {
-    let why = announced(&format!("fan-out-{name}"), canary, Duration::from_secs(40))
+    let why = announced(&format!("fan-out-{name}"), canary, Duration::from_secs(150))
         .await?
         .context("nothing was said of the canary")?;
     for word in words {

@@ -20,7 +20,6 @@ use crate::origin::Origins;
 use crate::publication::Directive;
 use crate::request::{Reader, Request};
 use crate::upstream::Upstreams;
-use core::time::Duration;
 use hashbrown::HashMap;
 use scorer_sdk::Plan;
 use scorer_sdk::config::{Mode, Role};
@@ -145,7 +144,7 @@ pub struct Filter<H: Host> {
     fans_out: bool,
     /// Whether an inbound listener of this proxy wants to know of the calls that pass here.
     beside_reporter: bool,
-    reporter_said: Duration,
+    reporter: fan_out::Reporter,
     overflowed_fan_outs: u64,
     in_flight: Table,
     overflowed_flights: u64,
@@ -194,7 +193,7 @@ impl<H: Host> Filter<H> {
             bodies: Sampler::default(),
             fans_out: fan_out::is_on(&plan),
             beside_reporter: false,
-            reporter_said: Duration::ZERO,
+            reporter: fan_out::Reporter::default(),
             overflowed_fan_outs: 0,
             in_flight: Table::default(),
             overflowed_flights: 0,
@@ -233,6 +232,7 @@ impl<H: Host> Filter<H> {
         self.role_is_known = true;
         let direction = self.host.property(&["xds", "listener_direction"]);
         if direction.as_deref() != Some(&INBOUND) {
+            self.look_for_counterpart();
             return;
         }
         self.guarding = true;
@@ -245,12 +245,26 @@ impl<H: Host> Filter<H> {
             self.host.now(),
             role(true),
         );
+        self.look_for_counterpart();
         self.host
             .log(Level::Info, "serin: inbound listener, so guard");
     }
 
+    /// The two listeners of a sidecar look for each other, where fan-out is looked at.
+    fn look_for_counterpart(&mut self) {
+        if !self.fans_out {
+            return;
+        }
+        let now = self.host.now();
+        if self.guarding {
+            self.reporter.announce(&self.host, now, self.plan.tick);
+        } else {
+            self.beside_reporter = fan_out::reporter_since(&self.host, now).is_some();
+        }
+    }
+
     /// Says in the log what runs here.
-    pub fn announce(&self) {
+    pub fn announce(&mut self) {
         let text = format!(
             "serin {}: {} as {}, baseline {}, candidate {}",
             env!("CARGO_PKG_VERSION"),
@@ -260,6 +274,9 @@ impl<H: Host> Filter<H> {
             self.plan.candidate.as_deref().unwrap_or("found"),
         );
         self.host.log(Level::Info, &text);
+        if self.role_is_known {
+            self.look_for_counterpart();
+        }
     }
 
     /// The config is going: everything that was counted goes to the board at once.

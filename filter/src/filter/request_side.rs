@@ -57,6 +57,9 @@ impl<H: Host> Filter<H> {
     fn follow_calls(&mut self, stream: &mut Stream, request: &Request) {
         let now = self.host.now();
         if self.guarding {
+            if !self.reporter.is_settled {
+                return;
+            }
             let names = &request.traced_as;
             stream.gathered_as =
                 fan_out::open(&self.host, names, now, &mut self.overflowed_fan_outs);

@@ -1,7 +1,6 @@
 //! Between requests: counts go to the board, verdicts come back, and what hangs is counted.
 
 use super::{Filter, served};
-use crate::fan_out;
 use crate::host::Host;
 use crate::publication::Publication;
 use core::time::Duration;
@@ -20,10 +19,8 @@ impl<H: Host> Filter<H> {
     pub fn tick(&mut self) {
         let now = self.host.now();
         self.read_publication();
-        if self.fans_out && self.guarding {
-            fan_out::announce(&self.host, now, &mut self.reporter_said);
-        } else if self.fans_out {
-            self.beside_reporter = fan_out::has_reporter(&self.host, now);
+        if self.role_is_known {
+            self.look_for_counterpart();
         }
         self.count_overdue(now);
         if self.outbox.has_room() {

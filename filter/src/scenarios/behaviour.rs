@@ -113,10 +113,15 @@ impl Sidecar {
             inbound,
             outbound,
         };
-        // The first request tells the direction; then the listener says that it is there.
-        sidecar.serve("first", &[]);
-        sidecar.inbound.tick();
-        sidecar.outbound.tick();
+        // The first request tells the direction; then the listener says that it is there, and
+        // reports when every worker's outbound listener knows.
+        for second in 0..3 {
+            let id = format!("early {second}");
+            assert_eq!(sidecar.serve(&id, &["/check"]), None);
+            sidecar.host.pass(Duration::from_secs(1));
+            sidecar.inbound.tick();
+            sidecar.outbound.tick();
+        }
         sidecar
     }
 
