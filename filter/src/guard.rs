@@ -11,6 +11,9 @@ use scorer_sdk::sketch::NameTable;
 /// Credit that may be saved up: how many refusals may come in a row when there were none before.
 const MOST_CREDIT: f64 = 10.0;
 
+/// What a refusal for surprise is called in place of a category.
+const STRANGE: &str = "surprise";
+
 /// A route and category that may be refused.
 #[derive(Debug)]
 struct Condemned {
@@ -107,6 +110,20 @@ impl Guard {
         let reason = reason(route, &found.category);
         self.credit -= 1.0;
         Some(reason)
+    }
+
+    /// Why this response is refused that is too strange: under the same limits as every other.
+    pub fn refuse_strange(
+        &mut self,
+        plan: &Plan,
+        request: &Request,
+        route: &RouteKey,
+    ) -> Option<String> {
+        if !request.is_safe() || !self.may_refuse(plan, request) {
+            return None;
+        }
+        self.credit -= 1.0;
+        Some(reason(route, STRANGE))
     }
 
     fn on_route<'a>(&'a self, route: &'a RouteKey) -> impl Iterator<Item = &'a Condemned> {
@@ -241,6 +258,22 @@ mod tests {
             let reason = guard.refuse_request(&plan, &request("GET", attempt), &route());
             assert_eq!(reason.is_some(), refused, "{attempt:?}");
         }
+    }
+
+    #[test]
+    fn what_is_strange_is_refused_under_the_limits_of_every_refusal() {
+        let plan = plan("request");
+        let refused = |method: &str, attempt, requests| {
+            let mut guard = Guard::default();
+            (0..requests).for_each(|_| guard.note_request(&plan));
+            guard.refuse_strange(&plan, &request(method, attempt), &route())
+        };
+        assert_eq!(refused("GET", Some(1), 2).unwrap(), "GET /a;surprise");
+        assert!(refused("HEAD", Some(1), 2).is_some());
+        assert_eq!(refused("POST", Some(1), 2), None);
+        assert_eq!(refused("GET", Some(2), 2), None);
+        assert_eq!(refused("GET", None, 2), None);
+        assert_eq!(refused("GET", Some(1), 1), None, "half a credit");
     }
 
     #[test]

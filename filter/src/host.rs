@@ -26,6 +26,8 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// How often which values came.
+    Histogram,
 }
 
 /// A value in shared data with the number that a compare-and-swap needs.
@@ -85,6 +87,6 @@ pub trait Host {
     fn define_metric(&self, kind: Kind, name: &str) -> u32;
     /// Adds to a counter.
     fn add_metric(&self, id: u32, amount: u64);
-    /// Sets a gauge.
+    /// Sets a gauge, or adds a value to a histogram.
     fn set_metric(&self, id: u32, value: u64);
 }

@@ -13,6 +13,7 @@ use crate::publication::{Directive, Publication};
 use core::time::Duration;
 use scorer_sdk::Plan;
 use scorer_sdk::codec::{Reader, Writer};
+use scorer_sdk::drift::Cause;
 use scorer_sdk::judge::Judge;
 use scorer_sdk::verdict::{Decision, Verdict};
 use std::sync::Arc;
@@ -96,6 +97,8 @@ pub struct Leader {
     last_verdicts: Vec<Told>,
     /// Destinations of whose placebo the log has been told.
     uneven: Vec<String>,
+    /// What the log has been told changed, per destination.
+    causes: Vec<(String, Cause)>,
 }
 
 impl Leader {
@@ -118,6 +121,7 @@ impl Leader {
             held: None,
             last_verdicts: Vec::new(),
             uneven: Vec::new(),
+            causes: Vec::new(),
         }
     }
 
@@ -231,6 +235,7 @@ impl Leader {
         host.swap_shared(&self.keys.verdict(), &publication.encode(), None);
         self.tell_placebo(host, &decisions);
         self.tell(host, &decisions);
+        self.tell_weather(host, &decisions);
         self.metrics.publish(
             host,
             &held.judge,
@@ -264,6 +269,26 @@ impl Leader {
         self.uneven = uneven;
     }
 
+    /// Says in the log when something drifts, whose doing it is, and when it is over.
+    fn tell_weather(&mut self, host: &impl Host, decisions: &[Decision]) {
+        let told = core::mem::take(&mut self.causes);
+        for decision in decisions {
+            let (name, weather) = (&decision.destination, &decision.weather);
+            let before = told
+                .iter()
+                .find(|(destination, _)| destination == name)
+                .map_or(Cause::Nothing, |(_, cause)| *cause);
+            if weather.cause != before {
+                let (level, text) = match weather.cause {
+                    Cause::Nothing => (Level::Info, "nothing drifts any more"),
+                    _ => (Level::Warn, weather.sentence.as_str()),
+                };
+                host.log(level, &format!("serin: {name}: drift: {text}"));
+            }
+            self.causes.push((name.clone(), weather.cause));
+        }
+    }
+
     /// Says in the log when a verdict has changed, or what limits it.
     fn tell(&mut self, host: &impl Host, decisions: &[Decision]) {
         let mut told = Vec::new();
@@ -293,12 +318,7 @@ impl Leader {
                 ""
             };
             let differs = match decision.differences.first() {
-                Some(difference) => {
-                    format!(
-                        "; behaves differently: {} {}",
-                        difference.route, difference.signal
-                    )
-                }
+                Some(difference) => format!("; behaves differently: {difference}"),
                 None => String::new(),
             };
             let text = format!(

@@ -150,6 +150,14 @@ impl Metrics {
         }
     }
 
+    /// Adds a value to a histogram.
+    pub fn sample(&mut self, host: &impl Host, metric: &str, labels: &[(&str, &str)], value: u64) {
+        let name = name(metric, labels);
+        if let Some(series) = self.series(host, Kind::Histogram, Room::Capped, name) {
+            host.set_metric(series.id, value);
+        }
+    }
+
     fn set(
         &mut self,
         host: &impl Host,
@@ -221,6 +229,7 @@ impl Metrics {
         self.round += 1;
         self.publish_evidence(host, judge);
         self.publish_limits(host, judge, decisions);
+        self.publish_weather(host, decisions);
         self.silence(host);
         // Last, so that who sees an alarm finds what it is about.
         self.publish_decisions(host, decisions);
@@ -321,6 +330,36 @@ impl Metrics {
                     "serin_requests_needed",
                     &labels,
                     needed.requests,
+                );
+            }
+        }
+    }
+
+    /// Both versions against their own past, and whose doing it is.
+    fn publish_weather(&mut self, host: &impl Host, decisions: &[Decision]) {
+        for decision in decisions {
+            let destination = ("destination", label(&decision.destination));
+            let weather = &decision.weather;
+            if weather.series.is_empty() {
+                continue;
+            }
+            let labels = [destination, ("cause", weather.cause.name())];
+            self.find(host, Room::Kept, "serin_cause", &labels, 1);
+            for series in &weather.series {
+                let labels = [
+                    destination,
+                    ("arm", series.whose.name()),
+                    ("measure", series.measure.name()),
+                ];
+                let drifts = u64::from(series.drift.is_some());
+                let evidence = thousandths(series.evidence);
+                self.find(host, Room::Capped, "serin_drift", &labels, drifts);
+                self.find(
+                    host,
+                    Room::Capped,
+                    "serin_drift_evidence",
+                    &labels,
+                    evidence,
                 );
             }
         }

@@ -126,6 +126,7 @@ impl Host for ProxyHost {
         let kind = match kind {
             Kind::Counter => MetricType::Counter,
             Kind::Gauge => MetricType::Gauge,
+            Kind::Histogram => MetricType::Histogram,
         };
         hostcalls::define_metric(kind, name).unwrap_or_default()
     }

@@ -4,8 +4,11 @@ use crate::fan_out;
 use crate::host::{Header, Headers};
 use crate::name_sets::{NameSet, NameSets};
 use crate::origin::session;
+use crate::surprise;
 use scorer_sdk::config::Plan;
 use scorer_sdk::signal::{NameHasher, Side};
+use scorer_sdk::surprise::Value;
+use scorer_sdk::surprise::request_texts::RequestTexts;
 use std::rc::Rc;
 
 /// Prefix of the headers that belong to Serin: those that come from outside are removed.
@@ -36,6 +39,8 @@ pub struct Request {
     pub names: Option<Rc<NameSet>>,
     /// Names under which the calls that are made for it can be found, where fan-out is looked at.
     pub traced_as: fan_out::Names,
+    /// Coarse looks at its texts, where surprise is on.
+    pub looks: Vec<Value>,
 }
 
 /// Reads requests: knows what the plan wants of them.
@@ -44,6 +49,7 @@ pub struct Reader {
     names: Option<NameSets>,
     /// Whether fan-out is looked at.
     fans_out: bool,
+    texts: Option<RequestTexts>,
 }
 
 impl Reader {
@@ -55,6 +61,7 @@ impl Reader {
             .iter()
             .any(|signal| signal.side() == Side::Request);
         Self {
+            texts: surprise::texts(plan, &hasher),
             names: looked_at.then(|| NameSets::new(hasher)),
             fans_out: fan_out::is_on(plan),
         }
@@ -67,6 +74,11 @@ impl Reader {
             names: self.names.as_mut().map(|names| names.of(&headers)),
             ..Request::default()
         };
+        if let Some(texts) = &self.texts {
+            let headers = headers.iter();
+            let headers = headers.map(|(name, value)| (name.as_str(), value.as_slice()));
+            texts.read(headers, &mut request.looks);
+        }
         for header in headers {
             if self.fans_out
                 && request.traced_as.len() < fan_out::MAX_NAMES

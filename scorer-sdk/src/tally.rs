@@ -300,6 +300,16 @@ impl Tally {
             .map(|route| &route.key)
     }
 
+    /// Method and path template behind a place, as [`RouteKey::label`] writes them; `None` when it
+    /// is stale.
+    #[must_use]
+    pub fn label(&self, place: RoutePlace) -> Option<&str> {
+        self.routes
+            .get(place.slot as usize)
+            .filter(|route| route.generation == place.generation)
+            .map(|route| &*route.label)
+    }
+
     /// Counts an exchange on its route. An exchange that is still in flight counts as a latency
     /// alone; when it ends, [`Exchange::duration_us`] is `None` and the rest is counted.
     pub fn record(&mut self, exchange: &Exchange<'_>) {

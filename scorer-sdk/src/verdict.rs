@@ -1,5 +1,6 @@
 //! Verdicts and what carries them.
 
+use crate::drift::Weather;
 use crate::evidence::Interval;
 use crate::route::RouteKey;
 use core::fmt;
@@ -171,6 +172,16 @@ pub struct Difference {
     pub detail: String,
 }
 
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.route, self.signal)?;
+        if !self.detail.is_empty() {
+            write!(f, " [{}]", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
 /// A category in which two halves of the baseline differ, although they run the same version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlaceboFinding {
@@ -276,6 +287,9 @@ pub struct Decision {
     pub warming_up: bool,
     /// Candidate requests that a regression of each size would still need.
     pub needed: Vec<Needed>,
+    /// Both versions against their own past, and whether what changed is usage, something shared,
+    /// or the version.
+    pub weather: Weather,
 }
 
 impl Decision {

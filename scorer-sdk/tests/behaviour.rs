@@ -24,6 +24,8 @@ struct World<F> {
     now: Duration,
     share: f64,
     request: F,
+    /// Names of the response headers, given the candidate or not.
+    headers: fn(bool) -> &'static [&'static str],
 }
 
 /// Path of a request and the calls made for it.
@@ -37,6 +39,7 @@ impl<F: FnMut(&mut Rng, bool, u64) -> Served> World<F> {
             now: Duration::from_secs(1_700_000_000),
             share: 0.0,
             request,
+            headers: |_| &["content-type", "etag"],
         }
     }
 
@@ -61,6 +64,7 @@ impl<F: FnMut(&mut Rng, bool, u64) -> Served> World<F> {
                     duration_us: Some(10_000),
                     response_bytes: Some(1_000),
                     content_type: "application/json",
+                    header_names: Some(&(self.headers)(candidate).to_vec()),
                     session: Some(client),
                     fan_out: Some(&calls),
                     ..Exchange::default()
@@ -84,6 +88,44 @@ const STOCK: (&str, u64) = ("stock GET /items", 1);
 
 fn verdict(calls: impl Fn(bool) -> Vec<(&'static str, u64)>) -> Decision {
     World::new(|_: &mut Rng, candidate, _| ("/api/products", calls(candidate))).rollout()
+}
+
+#[test]
+fn a_lost_header_is_named_with_how_often_it_was_there() {
+    let mut world = World::new(|_: &mut Rng, _, _| ("/api/products", vec![AUTH]));
+    world.headers = |candidate| match candidate {
+        true => &["content-type"],
+        false => &["content-type", "etag"],
+    };
+    let decision = world.rollout();
+    assert_eq!(decision.verdict, Verdict::Anomalous);
+    let text = decision.explanation();
+    assert!(
+        text.contains("etag (in 100% of the baseline's and 0% of the candidate's)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_new_header_is_a_difference_and_no_harm() {
+    let mut world = World::new(|_: &mut Rng, _, _| ("/api/products", vec![AUTH]));
+    world.headers = |candidate| match candidate {
+        true => &["content-type", "etag", "x-debug"],
+        false => &["content-type", "etag"],
+    };
+    let decision = world.rollout();
+    assert_eq!(
+        decision.verdict,
+        Verdict::Healthy,
+        "{}",
+        decision.explanation()
+    );
+    let named = decision.differences.iter().any(|difference| {
+        difference
+            .detail
+            .starts_with("more: x-debug (in 0% of the baseline's")
+    });
+    assert!(named, "{:?}", decision.differences);
 }
 
 #[test]

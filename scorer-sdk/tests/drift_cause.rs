@@ -184,14 +184,14 @@ fn the_table_calls_each_case_what_it_is() {
         let found = Cause::of(baseline, candidate, fires);
         assert_eq!(found, cause);
         assert_eq!(found.blames_the_version(), blamed);
-        assert!(!found.explain(None).is_empty());
+        assert!(!found.explain(None, &[]).is_empty());
     }
     let mut random = Random::new(1);
     let past = sample(&mut random, &USUAL, 20_000);
     let mut slow = USUAL;
     slow.tokens[1] = [0.7, 0.095, 0.005, 0.2];
     let split = split_of(&sample(&mut random, &slow, 3_000), &past);
-    let sentence = Cause::of(true, true, false).explain(Some(&split));
+    let sentence = Cause::of(true, true, false).explain(split.mostly(), &split.terms);
     println!("{sentence}");
     assert!(sentence.starts_with("a shared dependency"), "{sentence}");
     assert!(sentence.contains("503 on GET /items/{id}"), "{sentence}");

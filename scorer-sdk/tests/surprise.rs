@@ -8,7 +8,7 @@
 use fastrand::Rng;
 use scorer_sdk::codec::{CodecError, Reader, Writer};
 use scorer_sdk::surprise::features::feature;
-use scorer_sdk::surprise::{Limits, MAX_TERM_BITS, Model, ROUTE, Score, Settings, Value};
+use scorer_sdk::surprise::{Limits, MAX_TERM_BITS, Model, ROUTE, Score, Settings, Stage, Value};
 
 const EPOCHS: u32 = 12;
 const PER_EPOCH: u64 = 600;
@@ -340,4 +340,49 @@ fn workers_that_share_the_traffic_know_together_what_one_would() {
     assert!(worst < 1.0 && percentiles < 0.05, "{worst} {percentiles}");
     let (route, values) = strange();
     assert!(together.score(route, &values).percentile > 0.999);
+}
+
+#[test]
+fn what_is_known_early_is_ranked_among_what_was_known_early() {
+    let mut random = Rng::with_seed(11);
+    let mut model = Model::new(Settings::default());
+    let mut percentiles = Vec::new();
+    for epoch in 0..EPOCHS {
+        for _ in 0..PER_EPOCH {
+            let (route, values) = ordinary(&mut random);
+            // The outcome comes first, size and content type are known at the end.
+            let early = model.score_at(Stage::Headers, route, &values[..1]);
+            let end = model.score_at(Stage::End, route, &values);
+            assert!(early.bits < end.bits);
+            if epoch >= EPOCHS / 2 {
+                percentiles.push(early.percentile);
+            }
+            let scores = [(Stage::Headers, &early), (Stage::End, &end)];
+            model.learn(route, &values, client(random.u64(0..CLIENTS)), &scores);
+        }
+        model.end_epoch();
+    }
+    // Were it ranked among whole exchanges, nothing would ever look strange early.
+    let share = |above: f64| {
+        let count = percentiles.iter().filter(|found| **found > above).count();
+        count as f64 / percentiles.len() as f64
+    };
+    assert!((0.002..0.02).contains(&share(0.985)), "{}", share(0.985));
+    let (route, values) = strange();
+    let early = model.score_at(Stage::Headers, route, &values[..1]);
+    assert!(early.percentile > 0.99, "{early:?}");
+}
+
+#[test]
+fn a_bound_that_is_lowered_keeps_what_is_there_and_takes_nothing_new() {
+    let mut random = Rng::with_seed(12);
+    let mut model = taught(&mut random);
+    let before = model.tokens();
+    model.limit_tokens(0);
+    for number in 0..2000 {
+        let values = [value("made_up", number), value("outcome", 200)];
+        model.observe(1, &values, client(number));
+    }
+    assert_eq!(model.tokens(), before);
+    assert!(model.overflow() > 0);
 }

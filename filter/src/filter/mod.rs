@@ -2,10 +2,12 @@
 //! tally; ticks carry them to the board and bring verdicts back.
 //!
 //! [`Filter`] and what starts and ends it are here; what it does with a request is in
-//! `request_side`, with its response in `response_side`, between requests in `tick`.
+//! `request_side`, with its response in `response_side`, how strange it was in `surprise_side`,
+//! between requests in `tick`.
 
 mod request_side;
 mod response_side;
+mod surprise_side;
 mod tick;
 
 use crate::board::{Keys, Outbox};
@@ -19,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::origin::Origins;
 use crate::publication::Directive;
 use crate::request::{Reader, Request};
+use crate::surprise::Surprise;
 use crate::upstream::Upstreams;
 use hashbrown::HashMap;
 use scorer_sdk::Plan;
@@ -26,6 +29,7 @@ use scorer_sdk::config::{Mode, Role};
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::shape::Shape;
 use scorer_sdk::signal::NameHasher;
+use scorer_sdk::surprise::Score;
 use scorer_sdk::tally::Tally;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,6 +40,8 @@ const INBOUND: [u8; 8] = 1u64.to_le_bytes();
 const REJECT_HEADER: &str = "x-serin-reject";
 /// Tells the caller's proxy which calls were made for the request.
 const REPORT_HEADER: &str = "x-serin-report";
+/// Tells how strange the exchange is.
+const SCORE_HEADER: &str = "x-serin-score";
 /// Distinct reasons of refusal that are counted apart by one worker between two ticks.
 const MAX_REASONS: usize = 64;
 
@@ -52,6 +58,8 @@ pub struct Stream {
     gathered_as: fan_out::Names,
     /// The calls that were made for it, as the callee's sidecar reported them.
     report: Option<String>,
+    /// How strange it was when the response's headers came, where somebody wants to know so early.
+    early: Option<Score>,
 }
 
 /// Where the part of a request is that has to be found at a tick.
@@ -140,6 +148,8 @@ pub struct Filter<H: Host> {
     upstreams: Upstreams,
     origins: Origins,
     bodies: Sampler,
+    /// What is usual, where surprise is on.
+    surprise: Option<Surprise>,
     /// Whether fan-out is looked at.
     fans_out: bool,
     /// Whether an inbound listener of this proxy wants to know of the calls that pass here.
@@ -191,6 +201,7 @@ impl<H: Host> Filter<H> {
             upstreams: Upstreams::default(),
             origins: Origins::new(&plan),
             bodies: Sampler::default(),
+            surprise: Surprise::new(&plan, &NameHasher::new(owner)),
             fans_out: fan_out::is_on(&plan),
             beside_reporter: false,
             reporter: fan_out::Reporter::default(),

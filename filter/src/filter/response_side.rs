@@ -1,9 +1,10 @@
 //! A response: annotated or refused at its headers, counted when it is over.
 
-use super::{Filter, Flight, REJECT_HEADER, REPORT_HEADER, Served, Stream, served};
+use super::{Filter, Flight, REJECT_HEADER, REPORT_HEADER, SCORE_HEADER, Served, Stream, served};
 use crate::body;
 use crate::fan_out;
 use crate::host::Host;
+use crate::in_flight::InFlight;
 use crate::request::Request;
 use crate::response::Response;
 use scorer_sdk::config::Mode;
@@ -13,14 +14,14 @@ use scorer_sdk::recording::Record;
 /// Tells what is thought of the version that answered.
 const VERDICT_HEADER: &str = "x-serin-verdict";
 /// The response headers that only Serin may set.
-const RESPONSE_HEADERS: [&str; 3] = [REJECT_HEADER, VERDICT_HEADER, REPORT_HEADER];
+const RESPONSE_HEADERS: [&str; 4] = [REJECT_HEADER, VERDICT_HEADER, REPORT_HEADER, SCORE_HEADER];
 /// Envoy's response flags: the upstream reset or closed the stream, or the proxy reset it.
 const FLAGS_RESET: u64 = 0x8 | 0x10 | 0x40;
 /// Envoy's response flag: the client closed the connection.
 const FLAG_CLIENT_GONE: u64 = 0x4000;
 /// When an exchange is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// At the response's headers, because the answer is being replaced: its length is not known.
     Headers,
     /// When it is over.
@@ -50,6 +51,9 @@ impl<H: Host> Filter<H> {
         }
         if self.plan.mode == Mode::Annotate && !matches!(stream.flight, Flight::Unwatched) {
             self.annotate();
+        }
+        if self.is_too_strange(stream) {
+            return false;
         }
         if self.guarding && self.guard.is_armed() {
             return !self.refuse_response(stream);
@@ -82,13 +86,16 @@ impl<H: Host> Filter<H> {
 
     /// Whether the answer to this request may have a body: the answer to HEAD has none.
     fn may_have_body(&self, stream: &Stream) -> bool {
+        self.flight(stream)
+            .is_some_and(|flight| flight.method != "HEAD")
+    }
+
+    /// The part of a request that the table of those in flight has.
+    pub(super) fn flight<'a>(&'a self, stream: &'a Stream) -> Option<&'a InFlight> {
         match &stream.flight {
-            Flight::Unwatched => false,
-            Flight::Listed(place) => self
-                .in_flight
-                .get(*place)
-                .is_some_and(|flight| flight.method != "HEAD"),
-            Flight::Unlisted(flight) => flight.method != "HEAD",
+            Flight::Unwatched => None,
+            Flight::Listed(place) => self.in_flight.get(*place),
+            Flight::Unlisted(flight) => Some(flight),
         }
     }
 
@@ -117,12 +124,7 @@ impl<H: Host> Filter<H> {
     }
 
     fn refuse_response(&mut self, stream: &mut Stream) -> bool {
-        let flight = match &stream.flight {
-            Flight::Listed(place) => self.in_flight.get(*place).cloned(),
-            Flight::Unlisted(flight) => Some(flight.clone()),
-            Flight::Unwatched => None,
-        };
-        let Some(flight) = flight else {
+        let Some(flight) = self.flight(stream).cloned() else {
             return false;
         };
         let Some(route) = self.guarded_route(&flight.method, &flight.path) else {
@@ -185,7 +187,7 @@ impl<H: Host> Filter<H> {
         }
     }
 
-    fn count(&mut self, stream: &mut Stream, response: &Response, phase: Phase) {
+    pub(super) fn count(&mut self, stream: &mut Stream, response: &Response, phase: Phase) {
         let flight = match core::mem::take(&mut stream.flight) {
             Flight::Unwatched => None,
             Flight::Listed(place) => self.in_flight.remove(place),
@@ -252,7 +254,11 @@ impl<H: Host> Filter<H> {
             fan_out: stream.report.as_deref(),
             ..Exchange::default()
         };
-        self.tally.record(&exchange);
+        if self.surprise.is_none() {
+            self.tally.record(&exchange);
+        } else {
+            self.record_and_score(&exchange, stream, phase);
+        }
         if self.plan.record
             && let Ok(line) =
                 serde_json::to_vec(&Record::new(&exchange, flight.started, duration_us))

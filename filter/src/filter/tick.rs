@@ -23,6 +23,9 @@ impl<H: Host> Filter<H> {
             self.look_for_counterpart();
         }
         self.count_overdue(now);
+        if let Some(surprise) = &mut self.surprise {
+            surprise.tick(now);
+        }
         if self.outbox.has_room() {
             let delta = self.take();
             self.outbox.publish(&self.host, delta, now);
@@ -52,6 +55,12 @@ impl<H: Host> Filter<H> {
             }
         }
         self.metrics.count_overflow(&self.host, &delta.overflow);
+        if let Some(surprise) = &mut self.surprise {
+            let labels = [("table", "surprise")];
+            let lost = surprise.take_overflow();
+            self.metrics
+                .count(&self.host, "serin_overflow_total", &labels, lost);
+        }
         self.metrics.count_refused(&self.host);
         delta
     }

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod limits;
+mod surprise;
 
 use crate::filter::{Filter, Stream};
 use crate::testing::FakeHost;

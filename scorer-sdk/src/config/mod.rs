@@ -10,9 +10,11 @@ mod expected;
 mod plan;
 pub mod raw;
 mod signals;
+mod surprise;
 
 pub use error::ConfigError;
 pub use expected::Expected;
 pub use plan::{
     BodyPlan, Mode, Plan, Probation, Reject, RejectPhase, Role, SessionSource, VersionSource,
 };
+pub use surprise::SurprisePlan;

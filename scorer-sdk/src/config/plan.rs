@@ -5,6 +5,7 @@ use super::check::{duration, number, unknown, whole};
 use super::expected::{Expected, expected};
 use super::raw::{Body, Config, ProbationSection};
 use super::signals::signals;
+use super::surprise::SurprisePlan;
 use crate::delta::MAX_ROUTES;
 use crate::reference::Reference;
 use crate::route::{Limits, PathConfig, RouteKey, TemplateSet};
@@ -157,10 +158,14 @@ pub struct Plan {
     pub expected: Vec<Expected>,
     /// Whether the baseline is compared with itself.
     pub placebo: bool,
+    /// Time that makes one value of a drift's series; zero where drift is off.
+    pub drift_window: Duration,
     /// What makes requests one session.
     pub session: SessionSource,
     /// Which response bodies are looked at; `None` for none.
     pub body: Option<BodyPlan>,
+    /// How each exchange is held against what was usual before; `None` for not at all.
+    pub surprise: Option<SurprisePlan>,
     /// Second chance after a verdict.
     pub probation: Option<Probation>,
     /// What a guard does.
@@ -233,6 +238,7 @@ impl Plan {
             ));
         }
         let (signals, questions) = signals(&raw, own)?;
+        let memory = duration("memory", raw.memory.as_deref(), "10m", "10s", "7d")?;
         Ok(Self {
             mode,
             role,
@@ -245,7 +251,12 @@ impl Plan {
             )?,
             tick: duration("tick", raw.tick.as_deref(), "1s", "100ms", "1m")?,
             warm_up: duration("warm_up", raw.warm_up.as_deref(), "30s", "0s", "1h")?,
-            memory: duration("memory", raw.memory.as_deref(), "10m", "10s", "7d")?,
+            memory,
+            surprise: raw
+                .surprise
+                .as_ref()
+                .map(|raw| SurprisePlan::compile(raw, memory))
+                .transpose()?,
             healthy_after: raw.healthy_after.unwrap_or(200),
             baseline: name("baseline", raw.baseline.clone())?,
             candidate: name("candidate", raw.candidate.clone())?,
@@ -255,6 +266,13 @@ impl Plan {
             paths: paths(&raw)?,
             expected: expected(&raw, &signals, &questions)?,
             placebo: raw.placebo.unwrap_or(true),
+            drift_window: duration(
+                "drift.window",
+                raw.drift.window.as_deref(),
+                "1m",
+                "0s",
+                "1h",
+            )?,
             session: session(&raw)?,
             body: raw
                 .body

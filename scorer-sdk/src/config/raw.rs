@@ -48,10 +48,14 @@ pub struct Config {
     pub expected: Vec<ExpectedSection>,
     /// Whether the baseline is compared with itself, half against half; on by default.
     pub placebo: Option<bool>,
+    /// How versions are held against their own past.
+    pub drift: DriftSection,
     /// What makes requests one session.
     pub session: Session,
     /// Which response bodies are looked at, and how far; none when missing.
     pub body: Option<Body>,
+    /// Whether each exchange is held against what was usual before; not when missing.
+    pub surprise: Option<SurpriseSection>,
     /// How routes are told apart.
     pub routes: Routes,
     /// What `steer` does.
@@ -122,6 +126,14 @@ pub struct Body {
     pub masked_keys: Vec<String>,
 }
 
+/// How versions are held against their own past.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DriftSection {
+    /// Time that makes one value of a series; `0s` switches drift off.
+    pub window: Option<String>,
+}
+
 /// What makes requests one session.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -130,6 +142,18 @@ pub struct Session {
     pub from: Option<String>,
     /// Name of the cookie or header.
     pub name: Option<String>,
+}
+
+/// How each exchange is held against what was usual before.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SurpriseSection {
+    /// Length of an epoch: what is new is known at the earliest in the next one.
+    pub epoch: Option<String>,
+    /// Most values that one worker remembers.
+    pub max_values: Option<u64>,
+    /// In mode `reject`: percentile above which an answer to a safe method is refused.
+    pub refuse_above: Option<f64>,
 }
 
 /// How routes are told apart.

@@ -1,11 +1,15 @@
 //! Usage, weather, or the version: what two drifts and a comparison mean together.
 
-use super::split::Split;
+use super::split::Term;
+
+/// The token of answers that neither fail nor are slow: more of them are no news.
+pub(super) const USUAL: &str = "usual answers";
 
 /// What it is that changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Cause {
     /// Nothing drifts, and the versions do the same.
+    #[default]
     Nothing,
     /// Both versions left their past together: usage, or a dependency that they share.
     Shared,
@@ -22,6 +26,17 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All causes.
+    pub const ALL: [Self; 7] = [
+        Self::Nothing,
+        Self::Shared,
+        Self::Version,
+        Self::VersionAndShared,
+        Self::BaselineAlone,
+        Self::CandidateAlone,
+        Self::BaselineMoved,
+    ];
+
     /// The cause, from whether the baseline drifts from its past, whether the candidate does, and
     /// whether the comparison of the two fires.
     #[must_use]
@@ -57,12 +72,11 @@ impl Cause {
         matches!(self, Self::Version | Self::VersionAndShared)
     }
 
-    /// A sentence for people. `split` is that of the baseline; it tells usage from a shared
-    /// dependency.
+    /// A sentence for people. `mostly` is `usage` or `behaviour` where it is known which of the two
+    /// changed, as [`super::Split::mostly`] has it; `terms` are the loudest parts of the change.
     #[must_use]
-    pub fn explain(self, split: Option<&Split>) -> String {
-        let shared = split.and_then(Split::mostly);
-        let text = match (self, shared) {
+    pub fn explain(self, mostly: Option<&str>, terms: &[Term]) -> String {
+        let text = match (self, mostly) {
             (Self::Nothing, _) => "both versions do what they used to",
             (Self::Shared, Some("usage")) => {
                 "usage: other requests come, for both versions; it is not the version"
@@ -95,9 +109,11 @@ impl Cause {
             }
         };
         let mut sentence = text.to_owned();
-        let loudest = split
-            .filter(|_| shared.is_some() && self != Self::Nothing)
-            .and_then(|split| split.terms.first());
+        let usage = mostly == Some("usage");
+        let loudest = terms
+            .iter()
+            .filter(|term| term.token.is_none() == usage && term.token.as_deref() != Some(USUAL))
+            .find(|term| mostly.is_some() && term.nats > 0.0 && self != Self::Nothing);
         if let Some(term) = loudest {
             let what = match &term.token {
                 Some(token) => format!("{token} on {}", term.route),

@@ -93,7 +93,7 @@ impl LevelDrift {
         let innovation = residual - correlation * self.last_residual;
         if self.rest > 0.0 {
             self.rest -= 1.0;
-        } else if self.kept >= TICKS_NEEDED {
+        } else if self.has_past() {
             let tolerance = settings.tolerance.max(0.0) * (1.0 - correlation);
             let factors = self.log_factors(innovation, tolerance);
             self.detector
@@ -118,6 +118,12 @@ impl LevelDrift {
     #[must_use]
     pub fn drift(&self) -> Option<&Drift> {
         self.drift.as_ref()
+    }
+
+    /// Whether it has a past to be held against.
+    #[must_use]
+    pub fn has_past(&self) -> bool {
+        self.kept >= TICKS_NEEDED
     }
 
     /// Evidence for a drift, in nats; [`Settings::threshold`] is enough.

@@ -11,6 +11,7 @@
 //! | [`Season`] | median deviation of the hour and of the weekday, shrunk by its reliability | James and Stein 1961 |
 //! | [`split`] | `D(P‖Q) = D(route mix) + Σ π_r·D(within route r)`, each less its mean under no change | chain rule of relative entropy; bias: Miller 1955 |
 //! | [`Cause`] | which arms drift, whether the comparison fires | design |
+//! | [`Watch`] | these series for one destination, in windows | design |
 //!
 //! # What is promised
 //! The **average run length**: while a series only does what it has always done, the mean number
@@ -32,6 +33,7 @@ mod rate;
 mod report;
 mod season;
 mod split;
+mod watch;
 
 pub use cause::Cause;
 pub use detector::{EDetector, Leader};
@@ -40,3 +42,4 @@ pub use rate::RateDrift;
 pub use report::{Direction, Drift, Settings};
 pub use season::{Scale, Season};
 pub use split::{RouteTokens, Split, Term, TokenCounts, split};
+pub use watch::{Measure, Series, Tick, Watch, Weather, Whose};

@@ -28,6 +28,10 @@ const EXCHANGES_NEEDED: f64 = 500.0;
 const KEPT_WITH_NEW_FACTORS: f64 = 0.05;
 /// The normal quantile of the 99 % bounds.
 const QUANTILE: f64 = 2.326;
+/// Ticks from which the rate is known well enough to say how much counts scatter around it.
+const TICKS_FOR_SCATTER: f64 = 8.0;
+/// Standard deviations beyond which a tick's counts say nothing more of how much counts scatter.
+const LARGEST_DEVIATION: f64 = 3.0;
 /// Rates are kept this far from 0 and 1, so that their odds exist.
 const SMALLEST_RATE: f64 = 1e-9;
 
@@ -49,6 +53,8 @@ pub struct RateDrift {
 }
 
 impl Default for RateDrift {
+    // A large constant: once in the module, not at each place that makes one.
+    #[inline(never)]
     fn default() -> Self {
         Self {
             ticks: 0.0,
@@ -67,6 +73,7 @@ impl Default for RateDrift {
 impl RateDrift {
     /// Judges and then learns one tick: `count` of `total` exchanges were in the category. A tick
     /// without exchanges tells nothing; a count above the total counts as the total.
+    #[inline(never)]
     pub fn update(
         &mut self,
         now: Duration,
@@ -82,7 +89,7 @@ impl RateDrift {
         let effect = self.season.effect(now_s);
         if self.rest > 0.0 {
             self.rest -= 1.0;
-        } else if self.ticks >= TICKS_NEEDED && self.exchanges >= EXCHANGES_NEEDED {
+        } else if self.has_past() {
             let factors = self.log_factors(count, total, effect, settings.tolerance.max(0.0));
             let threshold = settings.threshold();
             let share = at_odds(count / total, -effect);
@@ -90,7 +97,8 @@ impl RateDrift {
                 .update(now_s, &factors, share, total, threshold);
             self.decide(now, threshold, settings);
         }
-        if self.drift.is_none() {
+        // What drifts, or may be about to, is not yet the past.
+        if self.drift.is_none() && self.log_evidence() < 0.5 * settings.threshold() {
             self.learn(count, total, effect, settings.keep());
         }
         if self.season.learn(now_s, count / total, total) {
@@ -104,6 +112,12 @@ impl RateDrift {
     #[must_use]
     pub fn drift(&self) -> Option<&Drift> {
         self.drift.as_ref()
+    }
+
+    /// Whether it has a past to be held against.
+    #[must_use]
+    pub fn has_past(&self) -> bool {
+        self.ticks >= TICKS_NEEDED && self.exchanges >= EXCHANGES_NEEDED
     }
 
     /// Evidence for a drift, in nats; [`Settings::threshold`] is enough.
@@ -194,9 +208,13 @@ impl RateDrift {
 
     fn learn(&mut self, count: f64, total: f64, effect: f64, keep: f64) {
         let rate = at_odds(self.rate(), effect);
-        if self.ticks >= TICKS_NEEDED {
-            self.deviations = keep * self.deviations + (count - total * rate).powi(2);
-            self.variances = keep * self.variances + total * rate * (1.0 - rate);
+        if self.ticks >= TICKS_FOR_SCATTER {
+            let variance = total * rate * (1.0 - rate);
+            // A single tick far out may be a change that begins; it must not hide itself.
+            let most = LARGEST_DEVIATION.powi(2) * self.dispersion() * variance;
+            let deviation = (count - total * rate).powi(2).min(most);
+            self.deviations = keep * self.deviations + deviation;
+            self.variances = keep * self.variances + variance;
         }
         self.ticks += 1.0;
         // What would have been counted without the season.
@@ -206,6 +224,7 @@ impl RateDrift {
     }
 
     /// Appends the state.
+    #[inline(never)]
     pub fn encode(&self, writer: &mut Writer) {
         for value in [
             self.ticks,
@@ -226,6 +245,7 @@ impl RateDrift {
     ///
     /// # Errors
     /// When the bytes are not such a state.
+    #[inline(never)]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut numbers = [0.0; 6];
         for value in &mut numbers {

@@ -149,6 +149,7 @@ impl Destination {
                 baseline: self.baseline.clone(),
                 threshold,
                 placebo: self.placebo.findings(plan),
+                weather: self.weather(),
                 ..Decision::default()
             };
         };
@@ -189,6 +190,7 @@ impl Destination {
             balance: self.balance(plan, threshold),
             warming_up: !rollout.warm,
             needed: self.needed(plan, threshold),
+            weather: self.weather(),
         }
     }
 
@@ -343,7 +345,7 @@ impl Destination {
                 if distance >= signal.smallest_change() {
                     let detail = match signal.name() {
                         "body_shape" => route.bodies.gained(),
-                        _ => String::new(),
+                        _ => route.changed(place, signal.as_ref()),
                     };
                     found.push(Difference {
                         route: route.key.clone(),

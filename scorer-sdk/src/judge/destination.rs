@@ -9,6 +9,7 @@ use super::route::{Arm, Judgement, Route, Verified};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
 use crate::delta::{MAX_ROUTES, MAX_VERSION_BYTES, NewHost, Overflow, RouteDelta, VersionDelta};
+use crate::drift::{Tick, Watch, Weather};
 use crate::evidence::{WeightedEvidence, log_weighted_mean, route_weight};
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
@@ -45,6 +46,8 @@ pub(super) struct Destination {
     pub(super) new_hosts: Vec<NewHost>,
     pub(super) placebo: Placebo,
     pub(super) mix: Mix,
+    /// Both versions against their own past; none for a destination beyond those that are watched.
+    pub(super) watch: Option<Box<Watch>>,
     /// Routes that have come since the weights were given out, and the part that they share.
     next_rank: u32,
     new_part: f64,
@@ -74,6 +77,7 @@ impl Destination {
         let mut mix = core::mem::take(&mut self.mix);
         mix.judge(plan, &self.routes, &inbox, self.arms(), judgement);
         self.mix = mix;
+        self.watch(plan, &inbox, now_ms);
         for delta in &inbox {
             self.gather(plan, delta, overflow);
         }
@@ -119,6 +123,49 @@ impl Destination {
                 .iter_mut()
                 .for_each(|route| route.forget_halves(plan));
         }
+    }
+
+    /// Holds what both versions did against their own past.
+    fn watch(&mut self, plan: &Plan, inbox: &[RouteDelta], now_ms: u64) {
+        let Some(mut watch) = self.watch.take() else {
+            return;
+        };
+        let (outcomes, latencies) = (plan.signal("outcome"), plan.signal("latency"));
+        let arms = self.arms();
+        for route in inbox {
+            for version in &route.versions {
+                let Some(arm) = arms.iter().position(|name| *name == version.version) else {
+                    continue;
+                };
+                let counts = |signal: Option<usize>| version.counts.get(signal?);
+                let times: Vec<(u64, u32)> = counts(latencies)
+                    .into_iter()
+                    .flat_map(Counts::iter)
+                    .map(|(code, count)| (buckets::upper_bound(code), count))
+                    .collect();
+                let tick = Tick {
+                    exchanges: counts(outcomes).map_or(version.exchanges, Counts::total),
+                    failures: counts(outcomes)
+                        .map_or(0, |counts| counts.total_where(outcome::is_error)),
+                    times: &times,
+                };
+                watch.add(&route.key, arm, &tick);
+            }
+        }
+        watch.tick(now_ms, plan.drift_window.max(plan.tick));
+        self.watch = Some(watch);
+    }
+
+    /// What drifts, and whose doing it is.
+    pub(super) fn weather(&self) -> Weather {
+        let fires = self
+            .rollout
+            .as_ref()
+            .is_some_and(|rollout| rollout.phase != Phase::Watching);
+        self.watch
+            .as_ref()
+            .map(|watch| watch.weather(fires))
+            .unwrap_or_default()
     }
 
     /// Names of baseline and candidate.
@@ -203,6 +250,7 @@ impl Destination {
             Some(name) => {
                 // What was learned as the baseline was another version's.
                 self.routes.clear();
+                self.watch = self.watch.as_ref().map(|_| Box::default());
                 self.rollout = None;
                 self.baseline.clone_from(name);
             }
@@ -268,6 +316,9 @@ impl Destination {
             self.baseline = candidate;
             self.rollout = None;
             self.routes.iter_mut().for_each(Route::promote);
+            if let Some(watch) = &mut self.watch {
+                watch.promote();
+            }
         }
     }
 
@@ -278,6 +329,9 @@ impl Destination {
             phase_ms: now_ms,
             ..Rollout::default()
         });
+        if let Some(watch) = &mut self.watch {
+            watch.restart();
+        }
         self.restart(plan);
     }
 
@@ -579,6 +633,10 @@ impl Destination {
         self.pooled.iter().for_each(|pair| pair.encode(writer));
         self.placebo.encode(writer);
         self.mix.encode(writer);
+        writer.u8(u8::from(self.watch.is_some()));
+        if let Some(watch) = &self.watch {
+            watch.encode(writer);
+        }
         writer.length(self.routes.len());
         self.routes.iter().for_each(|route| route.encode(writer));
     }
@@ -616,6 +674,9 @@ impl Destination {
         }
         destination.placebo = Placebo::decode(plan, reader)?;
         destination.mix = Mix::decode(reader)?;
+        if reader.u8()? == 1 {
+            destination.watch = Some(Box::new(Watch::decode(reader)?));
+        }
         for _ in 0..reader.length(MAX_ROUTES)? {
             destination.routes.push(Route::decode(plan, reader)?);
         }

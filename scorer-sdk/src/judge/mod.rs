@@ -14,6 +14,7 @@ mod pair;
 mod placebo;
 mod rollout;
 mod route;
+mod words;
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
@@ -27,8 +28,10 @@ use destination::Destination;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 2;
+pub const STATE_VERSION: u16 = 3;
 const MAX_DESTINATIONS: usize = 256;
+/// Destinations whose drift is watched, the first ones: each takes up to 90 KiB of the state.
+const MAX_WATCHED: usize = 32;
 
 /// Folds deltas and decides.
 pub struct Judge {
@@ -64,8 +67,11 @@ impl Judge {
                 let place = match place {
                     Some(place) => place,
                     None if self.destinations.len() < MAX_DESTINATIONS => {
-                        self.destinations
-                            .push(Destination::new(&route.key.destination));
+                        let mut new = Destination::new(&route.key.destination);
+                        let is_watched = !self.plan.drift_window.is_zero()
+                            && self.destinations.len() < MAX_WATCHED;
+                        new.watch = is_watched.then(Box::default);
+                        self.destinations.push(new);
                         self.destinations.len() - 1
                     }
                     None => {
@@ -245,6 +251,7 @@ fn fingerprint(plan: &Plan) -> u64 {
         u8::from(plan.reject.reference.is_some()),
         u8::from(plan.placebo),
     ]);
+    add(&plan.drift_window.as_millis().to_le_bytes());
     add(plan.rollout.as_deref().unwrap_or_default().as_bytes());
     hash
 }

@@ -10,9 +10,8 @@ use crate::delta::{MAX_SIGNALS, VersionDelta};
 use crate::evidence::{ChangeTest, TokenBlock, TokenPast, reference_log_probability};
 use crate::reference::Reference;
 use crate::route::RouteKey;
-use crate::signal::question::required;
-use crate::signal::{Asked, Question, Rule, Signal};
-use crate::sketch::{Counts, DecayedCounts, NameTable, names};
+use crate::signal::{Asked, Question, Signal};
+use crate::sketch::{Counts, DecayedCounts, NameTable};
 use crate::verdict::Rate;
 
 /// Which version served an exchange.
@@ -22,8 +21,6 @@ pub(super) enum Arm {
     Candidate = 1,
 }
 
-/// Most (route, category) names in an explanation's detail.
-const MAX_DETAILS: usize = 4;
 /// z of the one-sided 99% bound with which a reference's rates are taken.
 const REFERENCE_Z: f64 = 2.326;
 /// Exchanges of an arm that are remembered however long they are ago.
@@ -495,73 +492,6 @@ impl Route {
             .max()
     }
 
-    /// Further words on a category: which names are behind it.
-    pub(super) fn detail(&self, plan: &Plan, question_place: usize) -> String {
-        let Some((place, question)) = plan.questions.get(question_place) else {
-            return String::new();
-        };
-        let [baseline, candidate] = &self.past;
-        let (Some(signal), Some(names), Some(baseline), Some(candidate)) = (
-            plan.signals.get(*place),
-            self.names.get(*place),
-            baseline.get(*place),
-            candidate.get(*place),
-        ) else {
-            return String::new();
-        };
-        let Some(asked) = Asked::freeze(question, signal.as_ref(), baseline, names) else {
-            return String::new();
-        };
-        match (question.rule, &asked) {
-            (Rule::Above(_), Asked::Above(cut)) => {
-                format!("slower than {}", signal.label(*cut))
-            }
-            (Rule::Outside(..), Asked::Outside(low, high)) => {
-                format!("outside {} to {}", signal.label(*low), signal.label(*high))
-            }
-            (Rule::Lost(presence_needed), _) => {
-                let needed = required(presence_needed, baseline, names);
-                let lost: Vec<String> = needed
-                    .iter()
-                    .filter_map(|part| {
-                        let [of_baseline, of_candidate] =
-                            [baseline, candidate].map(|past| presence(past, names, part));
-                        (of_candidate < of_baseline.min(presence_needed)).then(|| {
-                            format!(
-                                "{part} (in {:.0}% of the baseline's and {:.0}% of the candidate's)",
-                                100.0 * of_baseline,
-                                100.0 * of_candidate
-                            )
-                        })
-                    })
-                    .take(MAX_DETAILS)
-                    .collect();
-                format!("missing: {}", lost.join(", "))
-            }
-            _ => {
-                let mut bad: Vec<(u16, f32)> = candidate
-                    .iter()
-                    .filter(|(code, _)| asked.is_bad(*code))
-                    .collect();
-                bad.sort_by(|one, other| other.1.total_cmp(&one.1));
-                if signal.name() == "fan_out" {
-                    let [usual, odd] = [most_usual(baseline, names), most_usual_of(&bad, names)];
-                    return list_difference(usual, odd);
-                }
-                let words: Vec<String> = bad
-                    .into_iter()
-                    .take(MAX_DETAILS)
-                    .map(|(code, _)| match names.name(code) {
-                        Some(name) => name.to_owned(),
-                        None if code == names::OTHER && !names.is_empty() => "other".to_owned(),
-                        None => signal.label(code),
-                    })
-                    .collect();
-                words.join(", ")
-            }
-        }
-    }
-
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.key.encode(writer);
         writer.f64(self.part);
@@ -635,55 +565,6 @@ fn reference_rate(past: &DecayedCounts, asked: &Asked) -> (f64, Rate) {
             total: total as u64,
         },
     )
-}
-
-/// The name that came most often; empty where none has.
-fn most_usual<'a>(past: &DecayedCounts, names: &'a NameTable) -> &'a str {
-    let mut all: Vec<(u16, f32)> = past.iter().collect();
-    all.sort_by(|one, other| other.1.total_cmp(&one.1));
-    most_usual_of(&all, names)
-}
-
-/// The first name of codes in the order of their counts.
-fn most_usual_of<'a>(by_count: &[(u16, f32)], names: &'a NameTable) -> &'a str {
-    by_count
-        .iter()
-        .find_map(|(code, _)| names.name(*code))
-        .unwrap_or_default()
-}
-
-/// What a list has that the usual one has not, and what it lacks.
-fn list_difference(usual: &str, odd: &str) -> String {
-    let only_in = |list: &str, other: &str| {
-        list.split(',')
-            .filter(|part| !part.is_empty() && !other.split(',').any(|known| known == *part))
-            .take(MAX_DETAILS)
-            .map(str::to_owned)
-            .collect::<Vec<String>>()
-    };
-    let (new, lost) = (only_in(odd, usual), only_in(usual, odd));
-    let mut words = Vec::new();
-    if !lost.is_empty() {
-        words.push(format!("without {}", lost.join(", ")));
-    }
-    if !new.is_empty() {
-        words.push(format!("with {}", new.join(", ")));
-    }
-    words.join("; ")
-}
-
-/// Share of the exchanges whose list has this part.
-fn presence(past: &DecayedCounts, names: &NameTable, part: &str) -> f64 {
-    let with: f64 = past
-        .iter()
-        .filter(|(code, _)| {
-            names
-                .name(*code)
-                .is_some_and(|name| name.split(',').any(|present| present == part))
-        })
-        .map(|(_, count)| f64::from(count))
-        .sum();
-    with / past.total().max(1.0)
 }
 
 /// How many of these exchanges are in the category.

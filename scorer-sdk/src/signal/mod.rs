@@ -50,6 +50,12 @@ impl NameHasher {
     pub fn hash(&self, name: &str) -> u64 {
         self.state.hash_one(name)
     }
+
+    /// The hash of a name that need not be text.
+    #[must_use]
+    pub fn hash_bytes(&self, name: &[u8]) -> u64 {
+        self.state.hash_one(name)
+    }
 }
 
 /// Whose doing a signal's tokens are.

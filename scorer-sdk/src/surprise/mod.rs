@@ -22,16 +22,20 @@
 //! ends one with [`Model::end_epoch`]. There is no clock and no text in here: features, values and
 //! routes are numbers, and whoever made them has their names.
 
+mod behaviour;
 mod clients;
 pub mod features;
 mod model;
 mod past;
+pub mod request_texts;
+mod settings;
 mod table;
 pub mod text;
 mod value;
 
-pub use model::{Limits, Model, Settings};
-pub use value::{Score, Term, Usual, Value};
+pub use model::Model;
+pub use settings::{Limits, Settings};
+pub use value::{Score, Stage, Term, Usual, Value};
 
 /// The most bits of one term.
 pub const MAX_TERM_BITS: f64 = 20.0;

@@ -1,149 +1,26 @@
 //! What one destination does, and how strange an exchange is beside it.
 
-use super::clients::Clients;
-use super::past::Past;
-use super::table::{Counted, Table, Witness};
-use super::value::{Score, Term, Usual, Value};
-use super::{MAX_TERM_BITS, ROUTE};
-use crate::codec::{CodecError, Reader, Writer};
+mod bytes;
+mod rank;
 
-/// Layout of the bytes.
-const LAYOUT: u8 = 1;
+use super::ROUTE;
+use super::behaviour::Behaviour;
+use super::clients::Clients;
+use super::settings::{Limits, MOST_FEATURES, MOST_ROUTES, MOST_TOKENS, Settings};
+use super::table::{Counted, Table, Witness};
+use super::value::{Score, Stage, Term, Usual, Value};
+use rank::{bits, groups};
+
 /// About how many routes there could be.
 const ROUTE_ALPHABET: f64 = 4096.0;
-/// So many exchanges a route needs until its own past weighs as much as its destination's.
-const ROUTE_PRIOR: f64 = 20.0;
 /// In the first epochs everything is new, and so no surprise to rank later ones against.
 const EPOCHS_WITHOUT_PAST: u32 = 2;
-/// Bounds of the bounds, for bytes from outside.
-const MOST_ROUTES: usize = 4096;
-const MOST_FEATURES: usize = 4096;
-const MOST_TOKENS: usize = 1024;
 
-/// Bounds of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Most routes, at most 4,096.
-    pub routes: usize,
-    /// Most features of a route, at most 4,096.
-    pub features: usize,
-    /// Most tokens of one feature on one route, at most 1,024.
-    pub tokens: usize,
-    /// Most tokens of all features and routes together; one takes 24 bytes.
-    pub all_tokens: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            routes: 256,
-            features: 48,
-            tokens: 48,
-            all_tokens: 32_768,
-        }
-    }
-}
-
-/// How a model learns.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// Its bounds.
-    pub limits: Limits,
-    /// What is left of every count after an epoch, 0 to 1.
-    pub keep: f32,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            keep: 0.98,
-        }
-    }
-}
-
-/// Features of one route, or of all routes of the destination, and the past of their surprise.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Behaviour {
-    /// Sorted by feature.
-    features: Vec<(u64, Table)>,
-    past: Past,
-}
-
-impl Behaviour {
-    fn table(&self, feature: u64) -> Option<&Table> {
-        let place = self
-            .features
-            .binary_search_by_key(&feature, |item| item.0)
-            .ok()?;
-        self.features.get(place).map(|item| &item.1)
-    }
-
-    /// The table of a feature, made when there is room for one more.
-    fn table_mut(&mut self, feature: u64, limit: usize) -> Option<&mut Table> {
-        let place = match self.features.binary_search_by_key(&feature, |item| item.0) {
-            Ok(place) => place,
-            Err(place) if self.features.len() < limit => {
-                self.features.insert(place, (feature, Table::default()));
-                place
-            }
-            Err(_) => return None,
-        };
-        self.features.get_mut(place).map(|item| &mut item.1)
-    }
-
-    fn tokens(&self) -> usize {
-        self.features.iter().map(|item| item.1.len()).sum()
-    }
-
-    fn decay(&mut self, keep: f32) {
-        for (_, table) in &mut self.features {
-            table.decay(keep);
-        }
-        self.features.retain(|item| !item.1.is_empty());
-        self.past.decay(keep);
-    }
-
-    fn merge(&mut self, other: &Self, epoch: u32, needed: u32, limits: Limits, room: &mut usize) {
-        for (feature, table) in &other.features {
-            if let Some(mine) = self.table_mut(*feature, limits.features) {
-                mine.merge(table, epoch, needed, limits.tokens, room);
-            }
-        }
-        self.past.merge(&other.past, epoch, needed);
-    }
-
-    fn encode(&self, writer: &mut Writer) {
-        writer.length(self.features.len());
-        for (feature, table) in &self.features {
-            writer.u64(*feature);
-            table.encode(writer);
-        }
-        self.past.encode(writer);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut features: Vec<(u64, Table)> = Vec::new();
-        for _ in 0..reader.length(MOST_FEATURES)? {
-            let feature = reader.u64()?;
-            ascending(features.last().map(|item| item.0), feature)?;
-            features.push((feature, Table::decode(reader, MOST_TOKENS)?));
-        }
-        Ok(Self {
-            features,
-            past: Past::decode(reader)?,
-        })
-    }
-}
-
-fn ascending(before: Option<u64>, key: u64) -> Result<(), CodecError> {
-    match before {
-        Some(before) if before >= key => Err(CodecError::Unknown {
-            what: "key out of order",
-            value: key,
-        }),
-        _ => Ok(()),
-    }
+/// The bits of what a past holds, decayed.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Sum {
+    bits: f64,
+    counted: f64,
 }
 
 /// What one destination does.
@@ -159,9 +36,8 @@ pub struct Model {
     /// All routes together. Its past is of the bits above each route's mean, since routes differ in
     /// how regular they are.
     all: Behaviour,
-    /// Sum of the bits of what the past holds, and how many that is.
-    bits: f64,
-    counted: f64,
+    /// One for each stage.
+    sums: [Sum; Stage::ALL.len()],
     tokens: usize,
     overflow: u64,
 }
@@ -186,8 +62,7 @@ impl Model {
             asked: Table::default(),
             routes: Vec::new(),
             all: Behaviour::default(),
-            bits: 0.0,
-            counted: 0.0,
+            sums: [Sum::default(); Stage::ALL.len()],
             tokens: 0,
             overflow: 0,
         }
@@ -196,6 +71,13 @@ impl Model {
     /// How strange an exchange is. Nothing is learned from it.
     #[must_use]
     pub fn score(&self, route: u64, values: &[Value]) -> Score {
+        self.score_at(Stage::End, route, values)
+    }
+
+    /// How strange an exchange is by the values that are known at this stage, beside what was known
+    /// of others then. Nothing is learned from it.
+    #[must_use]
+    pub fn score_at(&self, stage: Stage, route: u64, values: &[Value]) -> Score {
         let known = self.route(route);
         let share = self.asked.probability(route, 1.0 / ROUTE_ALPHABET);
         let mut terms = vec![Term {
@@ -216,11 +98,11 @@ impl Model {
         terms.extend(groups(grouped));
         terms.sort_by(|a, b| b.bits.total_cmp(&a.bits));
         let bits: f64 = terms.iter().map(|term| term.bits).sum();
-        let excess = bits - self.mean(known);
+        let excess = bits - self.mean(known, stage);
         Score {
             bits,
             excess,
-            percentile: self.percentile(known, bits, excess),
+            percentile: self.percentile(known, stage, bits, excess),
             terms,
         }
     }
@@ -231,11 +113,13 @@ impl Model {
     /// connection or a session; where none is known, a number that they all share.
     pub fn observe(&mut self, route: u64, values: &[Value], client: u64) -> Score {
         let score = self.score(route, values);
-        self.learn(route, values, client, &score);
+        self.learn(route, values, client, &[(Stage::End, &score)]);
         score
     }
 
-    fn learn(&mut self, route: u64, values: &[Value], client: u64, score: &Score) {
+    /// Learns an exchange that was scored before, at one stage or at both; `values` are all that
+    /// came to be known of it. `client` is as in [`Model::observe`].
+    pub fn learn(&mut self, route: u64, values: &[Value], client: u64, scores: &[(Stage, &Score)]) {
         if !self.clients.admit(client) {
             return;
         }
@@ -260,11 +144,12 @@ impl Model {
             .and_then(|place| self.routes.get_mut(place))
             .map(|item| &mut item.1);
         let with_past = self.epoch >= EPOCHS_WITHOUT_PAST;
-        let pasts = [(&mut self.all, score.excess)]
+        let of_all: fn(&Score) -> f64 = |score| score.excess;
+        let behaviours = [(&mut self.all, of_all)]
             .into_iter()
-            .chain(own.map(|own| (own, score.bits)));
+            .chain(own.map(|own| -> (_, fn(&Score) -> f64) { (own, |score| score.bits) }));
         let mut added = 0;
-        for (behaviour, bits) in pasts {
+        for (behaviour, bits) in behaviours {
             for value in values {
                 let counted = behaviour
                     .table_mut(value.feature, limits.features)
@@ -278,13 +163,14 @@ impl Model {
                     Some(Counted::NoRoom) | None => lost += 1,
                 }
             }
-            if with_past {
-                behaviour.past.count(bits, witness);
+            for (stage, score) in scores.iter().filter(|_| with_past) {
+                behaviour.past_mut(*stage).count(bits(score), witness);
             }
         }
-        if with_past {
-            self.bits += score.bits;
-            self.counted += 1.0;
+        for (stage, score) in scores.iter().filter(|_| with_past) {
+            let sum = self.sum_mut(*stage);
+            sum.bits += score.bits;
+            sum.counted += 1.0;
         }
         self.tokens += added;
         self.overflow = self.overflow.saturating_add(lost);
@@ -303,8 +189,10 @@ impl Model {
         for (_, behaviour) in &mut self.routes {
             behaviour.decay(keep);
         }
-        self.bits *= f64::from(keep);
-        self.counted *= f64::from(keep);
+        for sum in &mut self.sums {
+            sum.bits *= f64::from(keep);
+            sum.counted *= f64::from(keep);
+        }
         self.count_tokens();
     }
 
@@ -331,8 +219,10 @@ impl Model {
                 mine.merge(behaviour, epoch, needed, limits, &mut room);
             }
         }
-        self.bits += other.bits;
-        self.counted += other.counted;
+        for (sum, other) in self.sums.iter_mut().zip(&other.sums) {
+            sum.bits += other.bits;
+            sum.counted += other.counted;
+        }
         self.overflow = self.overflow.saturating_add(other.overflow);
         self.count_tokens();
     }
@@ -367,63 +257,32 @@ impl Model {
         self.tokens
     }
 
-    /// Exchanges in the past that surprise is ranked in, decayed.
+    /// Exchanges in the past that the surprise of whole ones is ranked in, decayed.
     #[must_use]
     pub fn past_exchanges(&self) -> f64 {
-        self.counted
+        self.sum(Stage::End).counted
     }
 
-    /// Writes the model.
-    pub fn encode(&self, writer: &mut Writer) {
-        writer.u8(LAYOUT);
-        writer.u32(self.epoch);
-        self.clients.encode(writer);
-        self.asked.encode(writer);
-        self.all.encode(writer);
-        writer.f64(self.bits);
-        writer.f64(self.counted);
-        writer.u64(self.overflow);
-        writer.length(self.routes.len());
-        for (route, behaviour) in &self.routes {
-            writer.u64(*route);
-            behaviour.encode(writer);
+    /// Sets the most tokens of all features and routes together, as where several models share one
+    /// bound. What is there already stays.
+    pub fn limit_tokens(&mut self, all_tokens: usize) {
+        self.settings.limits.all_tokens = all_tokens;
+    }
+
+    fn sum(&self, stage: Stage) -> Sum {
+        let [headers, end] = self.sums;
+        match stage {
+            Stage::Headers => headers,
+            Stage::End => end,
         }
     }
 
-    /// Reads a model, which goes on under these settings.
-    ///
-    /// # Errors
-    /// When the bytes are not a model.
-    pub fn decode(reader: &mut Reader<'_>, settings: Settings) -> Result<Self, CodecError> {
-        let layout = reader.u8()?;
-        if layout != LAYOUT {
-            return Err(CodecError::Unknown {
-                what: "layout of a surprise model",
-                value: u64::from(layout),
-            });
+    fn sum_mut(&mut self, stage: Stage) -> &mut Sum {
+        let [headers, end] = &mut self.sums;
+        match stage {
+            Stage::Headers => headers,
+            Stage::End => end,
         }
-        let mut model = Self::new(settings);
-        model.epoch = reader.u32()?;
-        model.clients = Clients::decode(reader)?;
-        model.asked = Table::decode(reader, MOST_ROUTES)?;
-        model.all = Behaviour::decode(reader)?;
-        for sum in [&mut model.bits, &mut model.counted] {
-            *sum = reader.f64()?;
-            if !sum.is_finite() {
-                return Err(CodecError::Unknown {
-                    what: "sum of surprise",
-                    value: sum.to_bits(),
-                });
-            }
-        }
-        model.overflow = reader.u64()?;
-        for _ in 0..reader.length(MOST_ROUTES)? {
-            let route = reader.u64()?;
-            ascending(model.routes.last().map(|item| item.0), route)?;
-            model.routes.push((route, Behaviour::decode(reader)?));
-        }
-        model.count_tokens();
-        Ok(model)
     }
 
     fn count_tokens(&mut self) {
@@ -456,86 +315,4 @@ impl Model {
             self.tokens = self.tokens.saturating_sub(behaviour.tokens());
         }
     }
-
-    /// The probability from the route's table, backed off to that of all other routes. The route's
-    /// own counts are no second witness, so they are taken out of the destination's. A route may be
-    /// unlike all others, so half of what it backs off to is the uniform law.
-    fn probability(&self, known: Option<&Behaviour>, value: &Value) -> f64 {
-        let token = value.token;
-        let uniform = 1.0 / f64::from(value.alphabet.max(1));
-        let all = self.all.table(value.feature);
-        let own = known.and_then(|known| known.table(value.feature));
-        let others = match (all, own) {
-            (None, _) => uniform,
-            (Some(all), None) => all.probability(token, uniform),
-            (Some(all), Some(own)) => all.probability_without(own, token, uniform),
-        };
-        let parent = f64::midpoint(others, uniform);
-        own.map_or(parent, |own| own.probability(token, parent))
-    }
-
-    fn term(&self, known: Option<&Behaviour>, value: &Value) -> Term {
-        let probability = self.probability(known, value);
-        Term {
-            feature: value.feature,
-            token: value.token,
-            probability,
-            bits: bits(probability),
-            values: 1,
-        }
-    }
-
-    /// The mean of the bits on the route, drawn towards the destination's where the route's past is
-    /// short.
-    fn mean(&self, known: Option<&Behaviour>) -> f64 {
-        let all = if self.counted > 0.0 {
-            self.bits / self.counted
-        } else {
-            0.0
-        };
-        let (sum, count) = known.map_or((0.0, 0.0), |known| known.past.sum());
-        (sum + ROUTE_PRIOR * all) / (count + ROUTE_PRIOR)
-    }
-
-    /// One minus the share of exchanges that are as strange or stranger. With `a` of `n` in the
-    /// destination's past that share is `(a + 1)/(n + 1)`, the rank of the new one among all
-    /// (conformal prediction). The route's own is backed off to it, and counts the new one as far as
-    /// the route has a past.
-    fn percentile(&self, known: Option<&Behaviour>, bits: f64, excess: f64) -> f64 {
-        let (above, total) = self.all.past.at_least(excess);
-        let all = (above + 1.0) / (total + 1.0);
-        let (above, count) = known.map_or((0.0, 0.0), |known| known.past.at_least(bits));
-        let itself = count / (count + ROUTE_PRIOR);
-        let share = (above + itself + ROUTE_PRIOR * all) / (count + itself + ROUTE_PRIOR);
-        1.0 - share.clamp(1.0 / (total + 1.0), 1.0)
-    }
-}
-
-fn bits(probability: f64) -> f64 {
-    (-libm::log2(probability)).clamp(0.0, MAX_TERM_BITS)
-}
-
-/// One term for each group. The odds against its values add up: `1/P = 1 + Σ (1/P_i − 1)`. So one
-/// strange value keeps its bits however many usual ones stand beside it, and values that are strange
-/// together, for one cause, add little; a group of more values has a larger `S`, but so has the past
-/// that it is ranked in.
-fn groups(mut grouped: Vec<(u16, Term)>) -> Vec<Term> {
-    grouped.sort_by_key(|item| item.0);
-    grouped
-        .chunk_by(|a, b| a.0 == b.0)
-        .filter_map(|members| {
-            let strangest = members
-                .iter()
-                .max_by(|a, b| a.1.bits.total_cmp(&b.1.bits))?;
-            let odds: f64 = members
-                .iter()
-                .map(|item| libm::exp2(item.1.bits) - 1.0)
-                .sum();
-            Some(Term {
-                bits: bits(1.0 / (1.0 + odds)),
-                values: u16::try_from(members.len()).unwrap_or(u16::MAX),
-                ..strangest.1
-            })
-        })
-        .collect()
 }

@@ -20,13 +20,14 @@ const NAMES: [&str; 11] = [
     "beyond ASCII",
 ];
 
-/// The kinds of characters in `text`, a bit each. Marks that are common in names and lists
-/// (`-_.,:;/+*~` and the backslash) do not count.
-#[must_use]
-pub fn kinds(text: &[u8]) -> u16 {
-    let mut kinds = 0;
-    for byte in text {
-        kinds |= match byte {
+/// The kind of each byte. Marks that are common in names and lists (`-_.,:;/+*~` and the backslash)
+/// have none.
+#[expect(clippy::indexing_slicing, reason = "done by the compiler")]
+const KINDS: [u16; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte: u8 = 0;
+    loop {
+        kinds[byte as usize] = match byte {
             b'a'..=b'z' => 1,
             b'A'..=b'Z' => 1 << 1,
             b'0'..=b'9' => 1 << 2,
@@ -40,8 +41,19 @@ pub fn kinds(text: &[u8]) -> u16 {
             128.. => 1 << 10,
             _ => 0,
         };
+        if byte == u8::MAX {
+            break kinds;
+        }
+        byte += 1;
     }
-    kinds
+};
+
+/// The kinds of characters in `text`, a bit each.
+#[must_use]
+pub fn kinds(text: &[u8]) -> u16 {
+    text.iter().fold(0, |kinds, byte| {
+        kinds | KINDS.get(usize::from(*byte)).copied().unwrap_or(0)
+    })
 }
 
 /// The kinds behind a token, in words.

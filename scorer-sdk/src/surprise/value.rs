@@ -15,6 +15,21 @@ pub struct Value {
     pub group: u16,
 }
 
+/// How much of an exchange is known. Each stage has a past of its own to rank in, so that little
+/// known is not taken for little surprise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The headers of the response have come.
+    Headers,
+    /// It is over.
+    End,
+}
+
+impl Stage {
+    /// All, in order.
+    pub const ALL: [Self; 2] = [Self::Headers, Self::End];
+}
+
 /// The most usual token of a feature.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usual {
