@@ -2,6 +2,7 @@
 
 use crate::input::Format;
 use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const AFTER_HELP: &str = "\
@@ -11,12 +12,15 @@ Examples:
   serin report shop.jsonl -o report.html       see the rollout in a browser
   serin explain stable.json                    see what is in it
   serin check-config plugin.yaml               check a config before it is applied
+  serin status http://127.0.0.1:9901           watch a live proxy's rollouts
+  serin doctor http://127.0.0.1:9901           check an installation
 
 Exit codes:
-  0   done; of replay: no candidate was found anomalous
-  1   an input or a config cannot be used, or a file cannot be read or written
+  0   done; of replay and status: no candidate was found anomalous
+  1   an input or a config cannot be used, a file cannot be read or written, or a proxy not be
+      reached; of doctor: a check failed
   2   wrong use of the command line
-  10  replay: a candidate was found anomalous
+  10  replay, status: a candidate was found anomalous
 
 What a recording is and how Envoy writes one: docs/recording.md.";
 
@@ -84,6 +88,44 @@ Exit codes:
   1   there is no exchange in the input, a file is neither a recording nor a document, the proxy
       cannot be reached or has no filter, a file cannot be read or written, or with --strict a
       line is bad
+  2   wrong use of the command line";
+
+const STATUS_HELP: &str = "\
+Examples:
+  serin status http://127.0.0.1:9901
+  serin status http://10.0.0.1:15090 http://10.0.0.2:15090
+  serin status --prometheus http://127.0.0.1:9090 --watch 10s
+  serin status --once http://127.0.0.1:9901 || echo look at it
+  serin status --json http://127.0.0.1:9901 | jq '.rollouts[] | {candidate, verdict, pairs}'
+
+A URL is Envoy's admin address, a page in Prometheus' format (in Istio ports 15020 and 15090 have
+/stats/prometheus), or a Prometheus; which of them is found out. On a terminal the table is shown
+again and again until Ctrl-C; elsewhere, and with --once or --json, it is shown once, unless --watch
+says how often. Evidence is in nats, as `most of one proxy, of what is enough`. Of several proxies
+the column `together` has what they say as one: the evidence of each pair of route and category
+summed over proxies, then the mean over pairs, as the recording rules have it. share is the
+candidate's share of the requests, of the last 30 s while it is watched.
+
+Exit codes:
+  0   no candidate is anomalous
+  1   a proxy cannot be reached, or a URL is of no known kind
+  2   wrong use of the command line
+  10  a candidate is anomalous, at one proxy or by all of them together";
+
+const DOCTOR_HELP: &str = "\
+Examples:
+  serin doctor http://127.0.0.1:9901
+  serin doctor http://127.0.0.1:15020/stats/prometheus
+  serin doctor --prometheus http://127.0.0.1:9090
+  serin doctor --json http://127.0.0.1:15000 | jq '.checks[] | select(.state != \"ok\")'
+
+Says of each check whether it is well, and the repair where it is not. Envoy's admin address knows
+most: for a sidecar or gateway, kubectl port-forward POD 15000. A page of metrics or a Prometheus is
+checked as far as it goes.
+
+Exit codes:
+  0   no check failed; some may warn
+  1   a check failed, or with --strict warns; or nothing that is known answers at the URL
   2   wrong use of the command line";
 
 const CHECK_CONFIG_HELP: &str = "\
@@ -195,6 +237,34 @@ Exit codes:
   1   there is no case in DIR, a file cannot be read, or the config cannot be used
   2   wrong use of the command line";
 
+const SERVE_VERDICT_HELP: &str = "\
+Examples:
+  serin serve-verdict --prometheus http://prometheus:9090
+  curl 'http://127.0.0.1:8095/verdict?destination=shop&candidate=v2'
+
+What can be asked; destination and candidate are the labels of serin_verdict:
+  GET  /verdict?destination=…[&candidate=…]   JSON: decision (promote, wait, abort), verdict, reason,
+                                              evidence, and more; for Argo Rollouts' web provider
+                                              with jsonPath {$.decision}
+  POST /flagger/rollback   200 if it is to be rolled back, 409 if not
+  POST /flagger/gate       200 if it may go on or be promoted, 409 if that is not sure yet
+  POST /flagger/check      409 if there is evidence against it, 200 if not
+                           each with Flagger's payload, its metadata: {destination, candidate}
+  GET  /healthz            200 as long as it serves
+
+Abort: a proxy found the candidate anomalous, or all of them together did. Promote: a proxy found it
+healthy and none otherwise, that proxy still judges, the baseline works, and the candidate has had
+traffic within --window. Wait: all else, so that no traffic is neither. Without candidate, the
+version that is being compared is meant, if it is one.
+
+400 is a question that cannot be understood, 502 a Prometheus that does not answer: no promotion and
+no rollback. Nothing is kept between two questions. Payloads: docs/delivery-tools.md.
+
+Exit codes:
+  0   stopped by SIGTERM or SIGINT
+  1   the port or the address of Prometheus cannot be used
+  2   wrong use of the command line";
+
 /// Judge canaries from recordings, and make and check what the filter runs on.
 #[derive(Debug, Parser)]
 #[command(name = "serin", version, after_help = AFTER_HELP)]
@@ -223,9 +293,18 @@ pub enum Command {
     /// Check a config, or those in a WasmPlugin's manifest
     #[command(after_help = CHECK_CONFIG_HELP)]
     CheckConfig(CheckConfig),
+    /// Show what live proxies think of their rollouts, again and again
+    #[command(after_help = STATUS_HELP)]
+    Status(Status),
+    /// Check an installation, and say the repair for what is wrong
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(Doctor),
     /// Put Serin beside today's canary judges, on the same traffic
     #[command(after_help = EVAL_HELP)]
     Eval(Eval),
+    /// Tell Flagger and Argo Rollouts the verdict, over HTTP, from what Prometheus knows
+    #[command(after_help = SERVE_VERDICT_HELP)]
+    ServeVerdict(ServeVerdict),
 }
 
 /// Where exchanges come from.
@@ -328,6 +407,44 @@ fn time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// `serin serve-verdict`
+#[derive(Debug, Args)]
+pub struct ServeVerdict {
+    /// Address of Prometheus, or of what answers /api/v1/query like it
+    #[arg(long, value_name = "URL")]
+    pub prometheus: String,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8095")]
+    pub listen: SocketAddr,
+    /// Sent to Prometheus with each question, such as 'X-Scope-OrgID: shop'
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
+    pub header: Vec<(String, String)>,
+    /// Longest time for a question to Prometheus
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    pub timeout: Duration,
+    /// Without traffic for so long, a candidate is not promoted
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
+    pub window: Duration,
+}
+
+/// Reads a header such as `X-Scope-OrgID: shop`.
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| "write it as NAME: VALUE".to_owned())?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if name.is_empty() || !name.bytes().all(plain) {
+        return Err(format!("{name:?} is no name of a header"));
+    }
+    if !value
+        .bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
+    {
+        return Err("a value has to be of printable ASCII".to_owned());
+    }
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
+
 /// `serin explain`
 #[derive(Debug, Args)]
 pub struct Explain {
@@ -348,6 +465,56 @@ pub struct CheckConfig {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// `serin status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Addresses of proxies or of a Prometheus
+    #[arg(required_unless_present = "prometheus", value_name = "URL")]
+    pub urls: Vec<String>,
+    /// The address of a Prometheus, where it cannot be found out; its path may have a prefix
+    #[arg(long, value_name = "URL")]
+    pub prometheus: Vec<String>,
+    /// Show it once and end
+    #[arg(long)]
+    pub once: bool,
+    /// Show it again after this time, such as 5 or 5s; 2s on a terminal
+    #[arg(long, value_name = "SECONDS", conflicts_with = "once", value_parser = period)]
+    pub watch: Option<Duration>,
+    /// Print JSON: one object, or with --watch one a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `serin doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Address of a proxy or of a Prometheus
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// It is a Prometheus; its path may have a prefix
+    #[arg(long)]
+    pub prometheus: bool,
+    /// Warnings fail, too
+    #[arg(long)]
+    pub strict: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads a time between two looks: seconds, or a text such as `5s`, from a second to an hour.
+fn period(text: &str) -> Result<Duration, String> {
+    let time = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => humantime::parse_duration(text)
+            .map_err(|error| format!("{error}: write it as 5 or 5s"))?,
+    };
+    match time.as_secs() {
+        1..=3_600 => Ok(time),
+        _ => Err("has to be from 1s to 1h".to_owned()),
+    }
 }
 
 /// `serin eval`

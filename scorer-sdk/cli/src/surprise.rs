@@ -6,6 +6,7 @@
 
 use crate::document::{Document, Table};
 use jiff::Timestamp;
+use scorer_sdk::config::SurprisePlan;
 use scorer_sdk::recording::Record;
 use scorer_sdk::route::PathTree;
 use scorer_sdk::signal::{NameHasher, Signal, Token};
@@ -31,10 +32,6 @@ const MAX_REASON: usize = 300;
 /// Most reasons of one exchange, and the fewest bits that make one.
 const MAX_REASONS: usize = 3;
 const LEAST_BITS: f64 = 2.0;
-/// How much of the config's memory is one epoch, within bounds.
-const EPOCHS_PER_MEMORY: u32 = 50;
-const SHORTEST_EPOCH: Duration = Duration::from_secs(5);
-const LONGEST_EPOCH: Duration = Duration::from_secs(600);
 
 /// One strange exchange.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +79,8 @@ impl Surprise {
     /// Nothing read yet; the `shown` strangest are kept, at most [`MOST_SHOWN`].
     #[must_use]
     pub fn new(plan: Arc<Plan>, shown: usize) -> Self {
-        let epoch = (plan.memory / EPOCHS_PER_MEMORY).clamp(SHORTEST_EPOCH, LONGEST_EPOCH);
+        let asked = plan.surprise;
+        let epoch = asked.map_or_else(|| SurprisePlan::new(plan.memory).epoch, |asked| asked.epoch);
         Self {
             shown: shown.min(MOST_SHOWN),
             features: Features::new(&plan.signals),

@@ -185,6 +185,8 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
             ),
         ),
         ("placebo", placebo(plan)),
+        ("drift", drift(plan)),
+        ("surprise", surprise(plan)),
         ("bodies", bodies(plan)),
         (
             "templates",
@@ -315,6 +317,32 @@ fn placebo(plan: &Plan) -> String {
         SessionSource::Header(name) => format!("one value of the header {name}"),
     };
     format!("compares the baseline with itself, by host or by session; {session} is a session")
+}
+
+fn surprise(plan: &Plan) -> String {
+    let Some(surprise) = &plan.surprise else {
+        return "off".to_owned();
+    };
+    let refusals = surprise.refuse_above.map_or_else(
+        || "nothing is refused for it".to_owned(),
+        |share| format!("a guard refuses above the {}% percentile", percent(share)),
+    );
+    format!(
+        "scores each exchange beside those before, in epochs of {}, with at most {} values; \
+         {refusals}",
+        time(surprise.epoch),
+        surprise.settings.limits.all_tokens
+    )
+}
+
+fn drift(plan: &Plan) -> String {
+    if plan.drift_window.is_zero() {
+        return "off".to_owned();
+    }
+    format!(
+        "holds each version against its own past, every {}",
+        time(plan.drift_window.max(plan.tick))
+    )
 }
 
 fn bodies(plan: &Plan) -> String {

@@ -1,11 +1,14 @@
 //! The subcommands: one file each, from the arguments to the exit code.
 
 pub mod check_config;
+pub mod doctor;
 pub mod eval;
 pub mod explain;
 pub mod replay;
 pub mod report;
+pub mod serve_verdict;
 pub mod snapshot;
+pub mod status;
 
 use crate::args::{Cli, Command};
 use crate::input::Counted;
@@ -47,7 +50,10 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Report(args) => report::run(args),
         Command::Explain(args) => explain::run(args),
         Command::CheckConfig(args) => check_config::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::ServeVerdict(args) => serve_verdict::run(args),
     }
 }
 

@@ -129,6 +129,7 @@ fn difference_json(difference: &Difference) -> Value {
         "signal": difference.signal,
         "evidence": difference.evidence,
         "distance": difference.distance,
+        "detail": difference.detail,
     })
 }
 
@@ -153,6 +154,8 @@ fn decision_json(decision: &Decision) -> Value {
         "exchanges_at_verdict": decision.exchanges_at_verdict,
         "seconds": seconds_until_verdict(decision),
         "explanation": decision.explanation(),
+        "cause": decision.weather.cause.name(),
+        "drift": decision.weather.sentence,
         "reasons": reasons,
         "differences": differences,
     })
@@ -211,6 +214,9 @@ fn decision_text(text: &mut String, decision: &Decision) {
         grouped(decision.judged_exchanges),
         grouped(decision.baseline_exchanges),
     );
+    if !decision.weather.sentence.is_empty() {
+        let _ = writeln!(text, "  drift: {}", plain(&decision.weather.sentence));
+    }
     if !decision.reasons.is_empty() {
         let _ = writeln!(text, "  reasons");
     }
@@ -233,6 +239,9 @@ fn decision_text(text: &mut String, decision: &Decision) {
             plain(&route),
             100.0 * difference.distance
         );
+        if !difference.detail.is_empty() {
+            let _ = writeln!(text, "      {}", plain(&difference.detail));
+        }
     }
 }
 

@@ -1,25 +1,26 @@
 //! The Cisco and Ariel University API security challenge: requests and responses of one small
 //! service, some of them attacks.
 //!
-//! Attacks teach nothing and set no threshold. Beside the filter's own signals two further looks
-//! are tried, both of what a proxy sees in passing and neither made for one kind of attack: the
-//! names of the query's parameters, and of path, query, body and each request header's value the
-//! kinds of characters ([`scorer_sdk::surprise::text`]) and the length to a power of two.
+//! Attacks teach nothing and set no threshold. Once by the signals alone, and once with the looks at
+//! the request's texts that the filter takes beside them ([`RequestTexts`]), within the filter's own
+//! bounds.
 
 pub use super::strange::Options;
 use super::strange::{Caught, Sample, Split, mean_and_range, split};
 use crate::document::{Document, Table};
 use anyhow::{Context, Result, bail};
+use scorer_sdk::config::SurprisePlan;
 use scorer_sdk::facts::HeaderNames;
 use scorer_sdk::route::PathTree;
 use scorer_sdk::signal::NameHasher;
-use scorer_sdk::surprise::features::{Features, feature};
-use scorer_sdk::surprise::{Limits, ROUTE, Settings, Value, text};
+use scorer_sdk::surprise::features::Features;
+use scorer_sdk::surprise::request_texts::RequestTexts;
+use scorer_sdk::surprise::{ROUTE, Settings};
 use scorer_sdk::{Exchange, Plan};
 use serde::Deserialize;
 use serde_json::json;
 use sevenz_rust2::{ArchiveReader, Password};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -30,10 +31,6 @@ const MAX_BYTES: u64 = 256 << 20;
 const MAX_MEMORY_KIB: usize = 512 << 10;
 /// Most headers of one message that are looked at.
 const MAX_HEADERS: usize = 48;
-/// The group of the looks at request headers' values.
-const HEADER_VALUES: u16 = 1;
-/// About how many sets of parameter names there could be.
-const NAMES: u32 = 1024;
 /// How many features are named beside a kind of attack.
 const SHOWN_FEATURES: usize = 3;
 
@@ -66,14 +63,14 @@ struct Response {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Looks {
     Signals,
-    Texts,
+    Filter,
 }
 
 impl Looks {
     fn name(self) -> &'static str {
         match self {
-            Self::Signals => "the filter's signals",
-            Self::Texts => "and looks at texts",
+            Self::Signals => "signals alone",
+            Self::Filter => "as the filter sees it",
         }
     }
 }
@@ -94,11 +91,11 @@ pub fn run(folder: &Path, options: &Options) -> Result<(serde_json::Value, Docum
         );
     }
     let plan = Plan::from_json("")?;
-    let mut reader = Reader::new(&plan);
-    let results: Vec<(Looks, Vec<Split>)> = [Looks::Signals, Looks::Texts]
+    let reader = Reader::new(&plan);
+    let results: Vec<(Looks, Vec<Split>)> = [Looks::Signals, Looks::Filter]
         .map(|looks| {
             let splits = (0..options.splits)
-                .map(|number| one_split(&benign, &attacks, &mut reader, looks, options, number))
+                .map(|number| one_split(&benign, &attacks, &reader, looks, options, number))
                 .collect();
             (looks, splits)
         })
@@ -112,7 +109,7 @@ pub fn run(folder: &Path, options: &Options) -> Result<(serde_json::Value, Docum
 fn one_split(
     benign: &[&Pair],
     attacks: &[&Pair],
-    reader: &mut Reader<'_>,
+    reader: &Reader<'_>,
     looks: Looks,
     options: &Options,
     number: u64,
@@ -125,12 +122,9 @@ fn one_split(
     let seed = options.seed.wrapping_add(number);
     let mut paths = PathTree::new(reader.plan.paths.clone(), seed);
     let settings = Settings {
-        limits: Limits {
-            features: 96,
-            ..Limits::default()
-        },
         // There is no time in the data, so that nothing gets old.
         keep: 1.0,
+        ..SurprisePlan::new(reader.plan.memory).settings
     };
     split(
         benign.len(),
@@ -151,58 +145,37 @@ fn one_split(
 struct Reader<'a> {
     plan: &'a Plan,
     features: Features,
+    texts: RequestTexts,
     hasher: NameHasher,
-    names: BTreeMap<u64, String>,
 }
 
 impl<'a> Reader<'a> {
     fn new(plan: &'a Plan) -> Self {
-        let mut names: BTreeMap<u64, String> = plan
-            .signals
-            .iter()
-            .map(|signal| (feature(signal.name()), signal.name().replace('_', " ")))
-            .collect();
-        names.insert(ROUTE, "route".to_owned());
         Self {
             plan,
             features: Features::new(&plan.signals),
+            texts: RequestTexts::new(NameHasher::new(1)),
             hasher: NameHasher::new(1),
-            names,
         }
     }
 
-    fn value(&mut self, name: &str, token: u64, alphabet: u32, group: u16) -> Value {
-        let feature = feature(name);
-        self.names.entry(feature).or_insert_with(|| name.to_owned());
-        Value {
-            feature,
-            token,
-            alphabet,
-            group,
+    /// What a feature is called.
+    fn name(&self, feature: u64) -> String {
+        if feature == ROUTE {
+            return "route".to_owned();
+        }
+        let signal = self.features.place(feature);
+        let signal = signal.and_then(|place| self.plan.signals.get(place));
+        match signal {
+            Some(signal) => signal.name().replace('_', " "),
+            None => self.texts.name(feature).unwrap_or_default(),
         }
     }
 
-    fn texts(&mut self, what: &str, text: &str, group: u16, values: &mut Vec<Value>) {
-        let kinds = text::kinds(text.as_bytes());
-        let length = text::length(text.len() as u64);
-        values.push(self.value(
-            &format!("characters of {what}"),
-            u64::from(kinds),
-            text::KINDS_ALPHABET,
-            group,
-        ));
-        values.push(self.value(
-            &format!("length of {what}"),
-            u64::from(length),
-            text::LENGTH_ALPHABET,
-            group,
-        ));
-    }
-
-    fn sample(&mut self, pair: &Pair, looks: Looks, paths: &mut PathTree) -> Sample {
+    fn sample(&self, pair: &Pair, looks: Looks, paths: &mut PathTree) -> Sample {
         let request = &pair.request;
         let target = path_and_query(&request.url);
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let path = target.split('?').next().unwrap_or_default();
         let template = paths.resolve(path);
         let route = format!("{} {}", request.method, paths.text(template));
         let names = |headers: &BTreeMap<String, String>| -> Vec<String> {
@@ -227,21 +200,20 @@ impl<'a> Reader<'a> {
         let mut values = Vec::new();
         self.features
             .read(&self.plan.signals, &exchange, &self.hasher, &mut values);
-        if looks == Looks::Texts {
-            let parameters: BTreeSet<&str> = query
-                .split('&')
-                .map(|part| part.split('=').next().unwrap_or_default())
+        if looks == Looks::Filter {
+            // At a proxy the host is `:authority`.
+            let headers = request.headers.iter().take(MAX_HEADERS);
+            let headers =
+                headers.map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes()));
+            let headers: Vec<(String, &[u8])> = headers
+                .map(|(name, value)| match name.as_str() {
+                    "host" => (":authority".to_owned(), value),
+                    _ => (name, value),
+                })
                 .collect();
-            let parameters: Vec<&str> = parameters.into_iter().collect();
-            let token = self.hasher.hash(&parameters.join("&"));
-            values.push(self.value("names of query parameters", token, NAMES, 0));
-            self.texts("path", path, 0, &mut values);
-            self.texts("query", query, 0, &mut values);
-            self.texts("request body", &request.body, 0, &mut values);
-            for (name, value) in request.headers.iter().take(MAX_HEADERS) {
-                let what = format!("header {}", name.to_ascii_lowercase());
-                self.texts(&what, value, HEADER_VALUES, &mut values);
-            }
+            let target = [(":path", target.as_bytes())].into_iter();
+            let headers = headers.iter().map(|(name, value)| (name.as_str(), *value));
+            self.texts.read(target.chain(headers), &mut values);
         }
         Sample {
             route: self.hasher.hash(&route),
@@ -398,10 +370,10 @@ fn for_people(
         );
         let mut features: Vec<(u64, usize)> = caught.features.into_iter().collect();
         features.sort_by_key(|item| core::cmp::Reverse(item.1));
-        let names: Vec<&str> = features
+        let names: Vec<String> = features
             .iter()
             .take(SHOWN_FEATURES)
-            .filter_map(|(feature, _)| reader.names.get(feature).map(String::as_str))
+            .map(|(feature, _)| reader.name(*feature))
             .collect();
         row.push(names.join(", "));
         rows.push(row);

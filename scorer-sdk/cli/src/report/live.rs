@@ -1,13 +1,14 @@
 //! What was seen of a live proxy, as sections: one a destination.
 
 use super::clock::{Clock, date};
-use super::metrics::Sample;
 use super::number::{seconds, short};
 use super::page::Section;
 use super::scrape::{Seen, candidates, value, verdict};
 use super::{plot, rollout};
 use crate::document::{Plot, Series};
+use crate::metrics_text::Sample;
 use crate::output::grouped;
+use crate::status::fleet::NOTES;
 use maud::{Markup, html};
 
 /// Destinations that get a section.
@@ -66,7 +67,7 @@ fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup 
             dl.facts {
                 @for (name, value) in &facts { div { dt { (name) } dd { (value) } } }
             }
-            @for (metric, sentence) in WARNINGS {
+            @for (metric, sentence) in NOTES {
                 @if gauge(metric) > 0.0 { p.warning { (sentence) } }
             }
             div.plots {
@@ -80,29 +81,6 @@ fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup 
         }
     }
 }
-
-const WARNINGS: [(&str, &str); 5] = [
-    (
-        "serin_held_by_placebo",
-        "The verdict is held back: the baseline differs from itself by as much.",
-    ),
-    (
-        "serin_unbalanced",
-        "The versions do not get the same requests: chance does not deal them.",
-    ),
-    (
-        "serin_baseline_failing",
-        "Most of what the baseline was asked of late has failed: nothing is steered to it.",
-    ),
-    (
-        "serin_warming_up",
-        "The candidate is in its first seconds, which are not judged.",
-    ),
-    (
-        "serin_differs",
-        "The versions behave differently, for better or worse.",
-    ),
-];
 
 /// The versions of a destination, the candidate last.
 fn versions<'a>(seen: &'a Seen, destination: &str, candidate: &'a str) -> Vec<&'a str> {

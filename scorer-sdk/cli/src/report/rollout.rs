@@ -63,6 +63,7 @@ pub fn section(rollout: &Rollout<'_>, id: &str) -> Markup {
                 (reasons(decision))
                 @if let Some(inspected) = rollout.inspected { (differences(rollout, inspected)) }
                 (placebo_and_balance(decision))
+                (weather(decision))
                 h3 { "Both versions over time" }
                 p.note { "All routes together. What moves both lines is usage or something that both share; what moves one is the version." }
                 div.plots { @for shown in drift(rollout) { (plot::figure(&shown)) } }
@@ -253,6 +254,7 @@ fn reasons(decision: &Decision) -> Markup {
                         (difference.route.label()) ": " (difference.signal.replace('_', " "))
                         " differs in " (percent(difference.distance)) " of the answers; evidence "
                         (format!("{:.1}", difference.evidence)) " nats"
+                        @if !difference.detail.is_empty() { " " span.detail { (difference.detail) } }
                     }
                 }
             }
@@ -370,6 +372,22 @@ fn placebo_and_balance(decision: &Decision) -> Markup {
                         (unlike.route.label()) ": " (unlike.signal.replace('_', " ")) " differs in "
                         (percent(unlike.distance)) " of the requests; evidence " (format!("{:.1}", unlike.evidence)) " nats"
                     }
+                }
+            }
+        }
+    }
+}
+
+fn weather(decision: &Decision) -> Markup {
+    let weather = &decision.weather;
+    html! {
+        @if !weather.series.is_empty() {
+            h3 { "Each version against its own past" }
+            p {
+                @if weather.sentence.is_empty() {
+                    "Nothing drifts: both versions do what they used to."
+                } @else {
+                    "At the end: " (weather.sentence) "."
                 }
             }
         }

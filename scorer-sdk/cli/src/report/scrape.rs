@@ -1,18 +1,15 @@
 //! A live proxy, looked at each second through its metrics.
 
-use super::metrics::{self, Sample};
 use super::timeline::Timeline;
-use anyhow::{Context, Result, bail};
+use crate::fetch::{Fetcher, split};
+use crate::metrics_text::{self, Sample};
+use anyhow::{Result, anyhow, bail};
 use scorer_sdk::Verdict;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// Longest time that one look may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// Largest page that is read, in bytes.
-const MAX_PAGE: u64 = 32 << 20;
 /// What Envoy's admin shows of Serin, with labels in the names.
 const ADMIN_PATH: &str = "/stats?format=json&filter=serin_";
 /// Looks that may fail one after the other.
@@ -50,12 +47,7 @@ pub struct Seen {
 /// When the first look fails, or many in a row do, or there is no metric of Serin.
 pub fn watch(url: &str, time: Duration, progress: &mut dyn FnMut(Duration)) -> Result<Seen> {
     let url = address(url)?;
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(TIMEOUT))
-        .proxy(None)
-        .max_redirects(0)
-        .build()
-        .into();
+    let fetcher = Fetcher::new();
     let mut seen = Seen::default();
     let begun = Instant::now();
     // One reading of the wall clock: it may be set while the proxy is looked at.
@@ -66,7 +58,7 @@ pub fn watch(url: &str, time: Duration, progress: &mut dyn FnMut(Duration)) -> R
     loop {
         let elapsed = begun.elapsed();
         progress(elapsed.min(time));
-        match look(&agent, &url) {
+        match look(&fetcher, &url) {
             Ok(samples) => {
                 in_a_row = 0;
                 seen.add(begun_at + begun.elapsed().as_secs_f64(), samples);
@@ -93,32 +85,21 @@ pub fn watch(url: &str, time: Duration, progress: &mut dyn FnMut(Duration)) -> R
 
 /// The URL that is asked.
 fn address(url: &str) -> Result<String> {
-    let Some(rest) = url.strip_prefix("http://") else {
-        bail!("{url} has to begin with http://: Envoy's admin address is of that kind");
-    };
-    Ok(match rest.split_once('/') {
-        None => format!("{url}{ADMIN_PATH}"),
-        Some((_, "")) => format!("{}{ADMIN_PATH}", url.trim_end_matches('/')),
-        Some(_) => url.to_owned(),
+    Ok(match split(url)? {
+        (base, "") => format!("{base}{ADMIN_PATH}"),
+        _ => url.to_owned(),
     })
 }
 
-fn look(agent: &ureq::Agent, url: &str) -> Result<Vec<Sample>> {
+fn look(fetcher: &Fetcher, url: &str) -> Result<Vec<Sample>> {
     let hint = "is the proxy's admin address right, and forwarded if it is in a cluster?";
-    let mut response = agent
+    let page = fetcher
         .get(url)
-        .call()
-        .with_context(|| format!("cannot look at {url}; {hint}"))?;
-    if response.status() != 200 {
-        bail!("{url} answers with {}; {hint}", response.status());
+        .map_err(|error| anyhow!("{error:#}; {hint}"))?;
+    if page.status != 200 {
+        bail!("{url} answers with {}; {hint}", page.status);
     }
-    let page = response
-        .body_mut()
-        .with_config()
-        .limit(MAX_PAGE)
-        .read_to_string()
-        .with_context(|| format!("cannot read {url}"))?;
-    let samples = metrics::parse(&page).map_err(|problem| anyhow::anyhow!("{url} {problem}"))?;
+    let samples = metrics_text::parse(&page.body).map_err(|problem| anyhow!("{url} {problem}"))?;
     if samples.is_empty() {
         bail!(
             "{url} shows no metric of Serin: is the filter in this proxy, and has it had traffic?"
@@ -253,7 +234,7 @@ mod tests {
     use super::*;
 
     fn page(threshold_of_v2: f64, exchanges: f64) -> Vec<Sample> {
-        metrics::parse(&format!(
+        metrics_text::parse(&format!(
             "serin_rollout_threshold{{destination=\"shop\",version=\"old\"}} 0\n\
              serin_rollout_threshold{{destination=\"shop\",version=\"v2\"}} {threshold_of_v2}\n\
              serin_rollout_evidence{{destination=\"shop\",version=\"v2\"}} 2500\n\

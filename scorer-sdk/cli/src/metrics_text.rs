@@ -1,4 +1,4 @@
-//! Serin's metrics as a proxy shows them: Envoy's `/stats?format=json`, or Prometheus' text format.
+//! Metrics as a proxy shows them: Envoy's `/stats?format=json`, or Prometheus' text format.
 //!
 //! In Envoy's own names the labels are part of the name, `destination=.=shop;.;serin_verdict`; where
 //! its tags are set up, `/stats/prometheus` has them as labels. Both are read.
@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What Serin's metrics begin with.
-const PREFIX: &str = "serin_";
+pub const PREFIX: &str = "serin_";
 /// Most samples of one page.
 const MAX_SAMPLES: usize = 200_000;
 
@@ -45,8 +45,23 @@ pub fn parse(page: &str) -> Result<Vec<Sample>, String> {
     Ok(page
         .lines()
         .filter_map(from_prometheus)
+        .filter_map(of_serin)
         .take(MAX_SAMPLES)
         .collect())
+}
+
+/// Reads a page in Prometheus' text format, whoever's metrics are on it. Lines that are no samples
+/// are passed over.
+pub fn all(page: &str) -> impl Iterator<Item = Sample> + '_ {
+    page.lines().filter_map(from_prometheus)
+}
+
+/// The sample, if it is one of Serin's; without the prefix that Envoy gives to its own.
+fn of_serin(mut sample: Sample) -> Option<Sample> {
+    if let Some(name) = sample.metric.strip_prefix("envoy_") {
+        sample.metric = name.to_owned();
+    }
+    (sample.metric.starts_with(PREFIX) && sample.value.is_finite()).then_some(sample)
 }
 
 /// Envoy's JSON: `{"stats": [{"name": …, "value": …}]}`, with histograms among them.
@@ -89,12 +104,11 @@ fn from_envoy(name: &str, value: f64) -> Option<Sample> {
 /// A line of the kind `serin_verdict{destination="shop"} 3`.
 fn from_prometheus(line: &str) -> Option<Sample> {
     let line = line.trim();
-    let name_end = line.find(['{', ' '])?;
-    let (name, mut rest) = line.split_at(name_end);
-    let metric = name.strip_prefix("envoy_").unwrap_or(name);
-    if !metric.starts_with(PREFIX) {
+    if line.starts_with('#') {
         return None;
     }
+    let name_end = line.find(['{', ' '])?;
+    let (name, mut rest) = line.split_at(name_end);
     let mut labels = BTreeMap::new();
     if let Some(mut inside) = rest.strip_prefix('{') {
         loop {
@@ -109,11 +123,10 @@ fn from_prometheus(line: &str) -> Option<Sample> {
             inside = after;
         }
     }
-    let value: f64 = rest.split_ascii_whitespace().next()?.parse().ok()?;
-    value.is_finite().then(|| Sample {
-        metric: metric.to_owned(),
+    Some(Sample {
+        metric: name.to_owned(),
         labels,
-        value,
+        value: rest.split_ascii_whitespace().next()?.parse().ok()?,
     })
 }
 
@@ -156,6 +169,23 @@ mod tests {
             (samples[0].label("version"), samples[0].value),
             ("", 1_500.0)
         );
+    }
+
+    #[test]
+    fn whoever_asks_for_all_gets_the_metrics_of_others_too() {
+        let page =
+            "# HELP up 1\nenvoy_server_live{} 1\nserin_verdict{a=\"b\"} 3 1770000000000\nup NaN\n";
+        let names: Vec<_> = all(page)
+            .map(|sample| (sample.metric, sample.value))
+            .collect();
+        assert_eq!(
+            names[..2],
+            [
+                ("envoy_server_live".to_owned(), 1.0),
+                ("serin_verdict".to_owned(), 3.0)
+            ]
+        );
+        assert!(names[2].1.is_nan() && names.len() == 3);
     }
 
     #[test]

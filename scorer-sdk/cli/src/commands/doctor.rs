@@ -1,0 +1,76 @@
+//! `serin doctor`: what is wrong with an installation, and the repair.
+
+use super::Exit;
+use crate::args;
+use crate::doctor::gather::gather;
+use crate::doctor::{Finding, State, checks};
+use crate::fetch::Fetcher;
+use crate::output::{self, BAD, DIM, GOOD, UNSURE, plain, styled};
+use anyhow::Result;
+use serde_json::{Value, json};
+
+/// Runs the command.
+///
+/// # Errors
+/// When the URL cannot be used or nothing that is known answers there, or the output cannot be
+/// written.
+pub fn run(args: &args::Doctor) -> Result<Exit> {
+    let facts = gather(&args.url, args.prometheus, &Fetcher::new())?;
+    let findings = checks::run(&facts);
+    if args.json {
+        output::print_json(&report(&findings))?;
+    } else {
+        output::print(&text(&findings))?;
+    }
+    let bad = if args.strict {
+        State::Warn
+    } else {
+        State::Fail
+    };
+    let found = findings.iter().any(|finding| finding.state >= bad);
+    Ok(if found { Exit::Unusable } else { Exit::Good })
+}
+
+fn text(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    let wide = findings
+        .iter()
+        .map(|finding| finding.check.len())
+        .max()
+        .unwrap_or(0);
+    for finding in findings {
+        let style = match finding.state {
+            State::Ok => GOOD,
+            State::Warn => UNSURE,
+            State::Fail => BAD,
+        };
+        text.push_str(&format!(
+            "{}  {:wide$}  {}\n",
+            styled(style, &format!("{:4}", finding.state.name())),
+            finding.check,
+            plain(&finding.text)
+        ));
+        if !finding.repair.is_empty() {
+            let repair = format!("      {:wide$}  repair: {}", "", plain(&finding.repair));
+            text.push_str(&styled(DIM, &repair));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn report(findings: &[Finding]) -> Value {
+    let checks: Vec<Value> = findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "check": finding.check,
+                "state": finding.state.name(),
+                "text": finding.text,
+                "repair": finding.repair,
+            })
+        })
+        .collect();
+    let worst = findings.iter().map(|finding| finding.state).max();
+    json!({"state": worst.unwrap_or(State::Ok).name(), "checks": checks})
+}

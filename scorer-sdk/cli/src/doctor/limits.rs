@@ -1,0 +1,309 @@
+//! The checks of what passes: is there traffic, of two versions, that can be compared?
+
+use super::Finding;
+use super::checks::of;
+use super::gather::Facts;
+use crate::output::grouped;
+use crate::report::number::short;
+use crate::status::fleet::exchanges;
+use crate::status::source::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Exchanges of both versions from which on some should have been judged.
+const SHOULD_BE_JUDGED: u64 = 1_000;
+/// Share of requests of no known version from which on it is said.
+const UNKNOWN: f64 = 0.05;
+/// Destinations that are named.
+const NAMED: usize = 5;
+
+type Exchanges = BTreeMap<String, BTreeMap<String, u64>>;
+
+fn seen(facts: &Facts) -> Exchanges {
+    exchanges(facts.proxies.iter().flat_map(|proxy| &proxy.samples))
+}
+
+fn sum(facts: &Facts, metric: &str) -> f64 {
+    of(facts, metric).map(|sample| sample.value.max(0.0)).sum()
+}
+
+/// Whether requests pass, and their destinations are known.
+pub(super) fn traffic(facts: &Facts) -> Vec<Finding> {
+    let check = "traffic";
+    // A page whose names still hold labels shows no counts that could be read.
+    let readable = facts.folded.is_empty() || facts.kind == Some(Kind::Admin);
+    if !readable || !facts.proxies.iter().any(|proxy| !proxy.samples.is_empty()) {
+        return Vec::new();
+    }
+    let known = sum(facts, "serin_exchanges_total");
+    let unknown = sum(facts, "serin_unattributed_total");
+    let repair = "Istio: the destination needs subsets in a DestinationRule, or pods with version \
+                  labels; plain Envoy: list every cluster in versions.destinations; answers that \
+                  the proxy gives itself count here, too";
+    vec![if known == 0.0 && unknown == 0.0 {
+        Finding::warn(
+            check,
+            "no exchange has ended yet",
+            "send some requests through this proxy; if there were any, check that the filter is \
+             on the listener that they pass",
+        )
+    } else if known == 0.0 {
+        Finding::fail(
+            check,
+            format!(
+                "{} requests, and none to a destination that Serin knows",
+                grouped(unknown as u64)
+            ),
+            repair,
+        )
+    } else if unknown > UNKNOWN * (known + unknown) {
+        Finding::warn(
+            check,
+            format!(
+                "{} requests of no known version, beside {} of known ones",
+                grouped(unknown as u64),
+                grouped(known as u64)
+            ),
+            repair,
+        )
+    } else {
+        Finding::ok(check, format!("{} exchanges", grouped(known as u64)))
+    }]
+}
+
+/// Whether both versions are seen.
+pub(super) fn arms(facts: &Facts) -> Vec<Finding> {
+    let check = "arms";
+    let mut findings = Vec::new();
+    let seen = seen(facts);
+    let mut both = Vec::new();
+    let mut roles = of(facts, "serin_heartbeat_seconds").map(|sample| sample.label("role"));
+    // A guard sees its own version only, as it has to.
+    if roles.next() == Some("guard") && roles.all(|role| role == "guard") {
+        return Vec::new();
+    }
+    for (destination, versions) in &seen {
+        let mut names = versions.iter().filter(|(_, count)| **count > 0);
+        let (Some((version, _)), None) = (names.next(), names.next()) else {
+            both.push(destination.as_str());
+            continue;
+        };
+        if destination == "inbound" {
+            continue;
+        }
+        if findings.len() >= NAMED {
+            continue;
+        }
+        let clusters: Vec<&str> = facts
+            .clusters
+            .keys()
+            .filter(|cluster| cluster.contains(destination.as_str()))
+            .map(String::as_str)
+            .collect();
+        findings.push(match clusters.as_slice() {
+            [first, second, ..] => Finding::warn(
+                check,
+                format!(
+                    "{first} and {second} both have requests, and all of them count for \
+                     {destination} {version}"
+                ),
+                "give the versions different names: labels on the pods, subsets, or one entry for \
+                 each in versions.destinations",
+            ),
+            _ => Finding::warn(
+                check,
+                format!("{destination}: only {version} has had requests, so there is no rollout"),
+                "send a share of the traffic to the candidate; if it has some already, both \
+                 versions have the same name: check the version labels of the pods",
+            ),
+        });
+    }
+    if !both.is_empty() {
+        both.truncate(NAMED);
+        findings.push(Finding::ok(
+            check,
+            format!("more than one version of {}", both.join(", ")),
+        ));
+    }
+    findings
+}
+
+/// Whether what both versions did is compared.
+pub(super) fn judging(facts: &Facts) -> Vec<Finding> {
+    let check = "judging";
+    let seen = seen(facts);
+    let mut judged: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+    let warming: BTreeSet<&str> = of(facts, "serin_warming_up")
+        .filter(|sample| sample.value > 0.0)
+        .map(|sample| sample.label("destination"))
+        .collect();
+    // A candidate that was replaced keeps gauges of 0.
+    for sample in of(facts, "serin_rollout_threshold").filter(|sample| sample.value > 0.0) {
+        judged.insert((sample.label("destination"), sample.label("version")), 0.0);
+    }
+    for sample in of(facts, "serin_judged_exchanges") {
+        let key = (sample.label("destination"), sample.label("version"));
+        if let Some(count) = judged.get_mut(&key) {
+            *count += sample.value;
+        }
+    }
+    let mut findings = Vec::new();
+    for ((destination, candidate), count) in judged.into_iter().take(NAMED) {
+        let versions = seen.get(destination);
+        let own = versions.and_then(|versions| versions.get(candidate));
+        let own = own.copied().unwrap_or(0);
+        let others: u64 = versions
+            .into_iter()
+            .flatten()
+            .filter(|(version, _)| *version != candidate)
+            .map(|(_, count)| count)
+            .sum();
+        findings.push(if warming.contains(destination) {
+            Finding::ok(
+                check,
+                format!("{destination} {candidate} is in its first seconds, which are not judged"),
+            )
+        } else if count == 0.0 && own.min(others) >= SHOULD_BE_JUDGED {
+            Finding::fail(
+                check,
+                format!(
+                    "{destination}: {} requests of {candidate} and {} of others, and none was \
+                     compared",
+                    grouped(own),
+                    grouped(others)
+                ),
+                "requests are compared within a route: check that both versions serve the same \
+                 ones at the same time, and routes.templates for paths with names in them",
+            )
+        } else {
+            Finding::ok(
+                check,
+                format!(
+                    "{destination}: {} requests of {candidate} were compared",
+                    grouped(count as u64)
+                ),
+            )
+        });
+    }
+    findings
+}
+
+/// Whether like is compared with like.
+pub(super) fn fairness(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let speaking = |metric| {
+        let names: BTreeSet<&str> = of(facts, metric)
+            .filter(|sample| sample.value > 0.0)
+            .map(|sample| sample.label("destination"))
+            .collect();
+        names
+    };
+    for destination in speaking("serin_unbalanced").into_iter().take(NAMED) {
+        let signals: BTreeSet<&str> = of(facts, "serin_balance")
+            .filter(|sample| sample.value > 0.0 && sample.label("destination") == destination)
+            .map(|sample| sample.label("signal"))
+            .collect();
+        let signals: Vec<&str> = signals.into_iter().collect();
+        findings.push(Finding::warn(
+            "balance",
+            format!(
+                "{destination}: the versions do not get the same requests ({})",
+                signals.join(", ")
+            ),
+            "deal requests by weight alone: a header rule or a sticky cookie that prefers the \
+             candidate makes versions differ that are alike; docs/tuning.md",
+        ));
+    }
+    let mut placebo: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+    for sample in of(facts, "serin_placebo_odds_ratio").filter(|sample| sample.value > 0.0) {
+        let key = (sample.label("destination"), sample.label("category"));
+        let most = placebo.entry(key).or_insert(0.0);
+        *most = most.max(sample.value / 1e3);
+    }
+    let held = speaking("serin_held_by_placebo");
+    for ((destination, category), ratio) in placebo.iter().take(NAMED) {
+        let consequence = if held.contains(destination) {
+            "and a verdict is held back"
+        } else {
+            "and a candidate has to differ by more"
+        };
+        findings.push(Finding::warn(
+            "placebo",
+            format!(
+                "{destination}: stable's own halves differ in {category} by an odds ratio of {}, \
+                 {consequence}",
+                short(*ratio)
+            ),
+            "find the host of stable that differs, as a slow pod or node; docs/tuning.md",
+        ));
+    }
+    for destination in held {
+        if !placebo.keys().any(|(known, _)| *known == destination) {
+            findings.push(Finding::warn(
+                "placebo",
+                format!(
+                    "{destination}: a verdict is held back, for stable seems to differ from itself"
+                ),
+                "wait for more traffic, or find the host of stable that differs; docs/tuning.md",
+            ));
+        }
+    }
+    findings
+}
+
+/// Whether a bounded table was full, and which setting makes room.
+pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
+    let check = "tables";
+    let mut full: BTreeMap<&str, f64> = BTreeMap::new();
+    for sample in of(facts, "serin_overflow_total").filter(|sample| sample.value > 0.0) {
+        *full.entry(sample.label("table")).or_insert(0.0) += sample.value;
+    }
+    if full.is_empty() {
+        return match of(facts, "serin_exchanges_total").next() {
+            Some(_) => vec![Finding::ok(check, "no table was full")],
+            None => Vec::new(),
+        };
+    }
+    full.into_iter()
+        .map(|(table, count)| {
+            let count = grouped(count as u64);
+            let (text, repair) = match table {
+                "series" => (
+                    format!("{count} updates of metrics found no room: series are capped"),
+                    "write routes.templates so that there are fewer routes, or raise max_series",
+                ),
+                "routes" | "paths" => (
+                    format!("{count} requests share the route {{other}}: table {table} is full"),
+                    "write routes.templates for paths with ids or names in them, or raise \
+                     routes.max",
+                ),
+                "versions" => (
+                    format!("{count} requests of more versions than are told apart"),
+                    "name baseline and candidate in the config, and let old versions go",
+                ),
+                "destinations" => (
+                    format!("{count} requests of more destinations than are told apart"),
+                    "put the filter where fewer services pass, or list those that matter in \
+                     versions.destinations",
+                ),
+                "in_flight" | "sessions" | "fan_outs" => (
+                    format!("{count} entries found no room in the table {table}"),
+                    "harmless when seldom: what does not fit is counted and not judged; else \
+                     spread the load over more proxies",
+                ),
+                "names" => (
+                    format!("{count} names of headers or content types found no room"),
+                    "harmless when seldom; look for an application that makes up header names",
+                ),
+                "damaged" => (
+                    format!("{count} values in shared data could not be read"),
+                    "once after an upgrade is expected; if it grows, report it with Envoy's log",
+                ),
+                other => (
+                    format!("{count} entries found no room in the table {other}"),
+                    "see Metrics in the README",
+                ),
+            };
+            Finding::warn(check, text, repair)
+        })
+        .collect()
+}

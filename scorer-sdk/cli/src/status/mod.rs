@@ -1,0 +1,8 @@
+//! The state of rollouts, as one or many proxies show it in their metrics.
+//!
+//! [`source`] finds out what is at a URL and reads it, [`fleet`] puts the proxies together,
+//! [`show`] tells it to people and to programs.
+
+pub mod fleet;
+pub mod show;
+pub mod source;

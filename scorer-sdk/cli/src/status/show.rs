@@ -1,0 +1,344 @@
+//! The state of rollouts, for people and for programs.
+
+use super::fleet::{Fleet, Pair, Rollout};
+use crate::document::{Document, Table};
+use crate::output::{BAD, BOLD, DIM, UNSURE, grouped, plain, styled, verdict_style};
+use crate::report::clock::date;
+use crate::report::number::percent;
+use crate::report::terminal::to_terminal;
+use scorer_sdk::{Plan, Verdict};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Routes that are shown of one rollout.
+const ROUTES: usize = 5;
+/// Problems that are shown.
+const PROBLEMS: usize = 20;
+/// All signals: what their categories mean is said even where the defaults leave them out.
+const ALL_SIGNALS: &str = r#"{"body": {}, "signals": {"fan_out": true, "next_call": true},
+    "session": {"from": "connection"}}"#;
+
+/// What goes with the proxies' metrics.
+#[derive(Debug, Clone, Default)]
+pub struct Around {
+    /// Time of the look in seconds since the Unix epoch.
+    pub at: f64,
+    /// Places that could not be looked at, with the reason.
+    pub unreachable: Vec<(String, String)>,
+    /// Exchanges of the last seconds by destination and version; all since the proxies started
+    /// where there were too few.
+    pub recent: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// What the exchanges of each category do, for people.
+fn meanings() -> BTreeMap<&'static str, &'static str> {
+    match Plan::from_json(ALL_SIGNALS) {
+        Ok(plan) => plan
+            .questions
+            .iter()
+            .map(|(_, question)| (question.name, question.meaning))
+            .collect(),
+        Err(_) => BTreeMap::new(),
+    }
+}
+
+fn proxies(count: usize) -> String {
+    match count {
+        1 => "1 proxy".to_owned(),
+        _ => format!("{count} proxies"),
+    }
+}
+
+/// The verdict, and how many proxies have come to it.
+fn verdict(rollout: &Rollout) -> String {
+    let verdict = rollout.verdict();
+    let alike = rollout
+        .opinions
+        .iter()
+        .filter(|opinion| opinion.verdict == verdict)
+        .count();
+    match (rollout.opinions.len(), alike) {
+        (1, _) => verdict.name().to_owned(),
+        (_, 0) => format!("{verdict}, together"),
+        (all, alike) => format!("{verdict} ({alike} of {all})"),
+    }
+}
+
+/// Versions with the candidate last.
+fn versions(rollout: &Rollout) -> String {
+    match rollout.others.as_slice() {
+        [] => rollout.candidate.clone(),
+        others => format!("{} → {}", others.join(", "), rollout.candidate),
+    }
+}
+
+fn requests(rollout: &Rollout) -> String {
+    let count = |version: &String| grouped(rollout.exchanges.get(version).copied().unwrap_or(0));
+    let all: Vec<String> = rollout
+        .others
+        .iter()
+        .chain([&rollout.candidate])
+        .map(count)
+        .collect();
+    all.join(" / ")
+}
+
+fn table(fleet: &Fleet, around: &Around) -> Table {
+    let together = fleet
+        .rollouts
+        .iter()
+        .any(|rollout| rollout.together.is_some());
+    let mut columns = vec!["destination", "versions", "verdict", "evidence"];
+    if together {
+        columns.push("together");
+    }
+    columns.extend(["requests", "share", "judged"]);
+    let row = |rollout: &Rollout| {
+        let share = around
+            .recent
+            .get(&rollout.destination)
+            .and_then(|recent| rollout.share(recent))
+            .or_else(|| rollout.share(&rollout.exchanges));
+        let mut cells = vec![
+            rollout.destination.clone(),
+            versions(rollout),
+            verdict(rollout),
+            format!("{:.1} of {:.1}", rollout.evidence(), rollout.threshold()),
+        ];
+        if together {
+            let nats = rollout.together.map(|nats| format!("{nats:.1}"));
+            cells.push(nats.unwrap_or_else(|| "–".to_owned()));
+        }
+        cells.extend([
+            requests(rollout),
+            share.map_or_else(|| "–".to_owned(), percent),
+            grouped(rollout.judged),
+        ]);
+        cells
+    };
+    Table {
+        title: String::new(),
+        columns: columns.into_iter().map(str::to_owned).collect(),
+        rows: fleet.rollouts.iter().map(row).collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// All of it for a terminal.
+#[must_use]
+pub fn text(fleet: &Fleet, around: &Around) -> String {
+    let mut text = format!(
+        "{} {}\n",
+        styled(BOLD, &proxies(fleet.proxies.len())),
+        styled(DIM, &format!("at {}", date(around.at)))
+    );
+    if !fleet.rollouts.is_empty() {
+        text.push_str(&to_terminal(&Document {
+            tables: vec![table(fleet, around)],
+            ..Document::default()
+        }));
+    }
+    let meanings = meanings();
+    for rollout in &fleet.rollouts {
+        detail(&mut text, rollout, &meanings);
+    }
+    waiting(&mut text, fleet);
+    if !fleet.acted.is_empty() {
+        let acted: Vec<String> = fleet
+            .acted
+            .iter()
+            .map(|(what, count)| format!("{} {what}", grouped(*count)))
+            .collect();
+        let _ = writeln!(text, "\nrequests: {}", acted.join(", "));
+    }
+    let unreachable = around
+        .unreachable
+        .iter()
+        .map(|(_, error)| styled(BAD, &plain(error)));
+    let problems = fleet
+        .problems
+        .iter()
+        .map(|problem| styled(UNSURE, &plain(problem)));
+    let lines: Vec<String> = unreachable.chain(problems).take(PROBLEMS).collect();
+    if !lines.is_empty() {
+        text.push('\n');
+    }
+    for line in lines {
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>) {
+    let verdict = rollout.verdict();
+    let headline = format!(
+        "{}: {} is {verdict}",
+        plain(&rollout.destination),
+        plain(&rollout.candidate)
+    );
+    let _ = writeln!(text, "\n{}", styled(verdict_style(verdict), &headline));
+    let loud: Vec<&Pair> = rollout
+        .pairs
+        .iter()
+        .filter(|pair| pair.evidence > 0.0)
+        .take(ROUTES)
+        .collect();
+    for pair in loud {
+        let meaning = meanings.get(pair.category.as_str()).copied();
+        let _ = writeln!(
+            text,
+            "  {}  {}  {:.1} nats, {} of {}'s and {} other requests{}",
+            plain(&pair.route),
+            styled(BOLD, &plain(&pair.category)),
+            pair.evidence,
+            grouped(pair.candidate),
+            plain(&rollout.candidate),
+            grouped(pair.others),
+            meaning
+                .map(|meaning| format!(" {meaning}"))
+                .unwrap_or_default()
+        );
+    }
+    if rollout.opinions.len() > 1 && verdict >= Verdict::Suspect {
+        for opinion in rollout.opinions.iter().take(ROUTES) {
+            let _ = writeln!(
+                text,
+                "  {}: {}, {:.1} of {:.1} nats",
+                plain(&opinion.proxy),
+                opinion.verdict,
+                opinion.evidence,
+                opinion.threshold
+            );
+        }
+    }
+    if verdict < Verdict::Anomalous && !rollout.needed.is_empty() {
+        let needed: Vec<String> = rollout
+            .needed
+            .iter()
+            .map(|(size, requests)| format!("{} for {size} times", grouped(*requests)))
+            .collect();
+        let _ = writeln!(
+            text,
+            "  {}",
+            styled(
+                DIM,
+                &format!(
+                    "requests of {} until a rise of the odds of failure is found: {}",
+                    plain(&rollout.candidate),
+                    needed.join(", ")
+                )
+            )
+        );
+    }
+    for note in &rollout.notes {
+        let _ = writeln!(text, "  {}", styled(UNSURE, &plain(note)));
+    }
+}
+
+fn waiting(text: &mut String, fleet: &Fleet) {
+    for (destination, versions) in fleet.waiting.iter().take(PROBLEMS) {
+        let versions: Vec<String> = versions
+            .iter()
+            .map(|(version, count)| format!("{} of {}", grouped(*count), plain(version)))
+            .collect();
+        let _ = writeln!(
+            text,
+            "\n{}: no candidate; requests: {}",
+            styled(BOLD, &plain(destination)),
+            versions.join(", ")
+        );
+    }
+    if fleet.rollouts.is_empty() && fleet.waiting.is_empty() {
+        let _ = writeln!(text, "\nno destination has had traffic that Serin knows");
+    }
+}
+
+/// All of it for programs. Evidence is in nats.
+#[must_use]
+pub fn json(fleet: &Fleet, around: &Around) -> Value {
+    let rollouts: Vec<Value> = fleet.rollouts.iter().map(rollout).collect();
+    let unreachable: Vec<Value> = around
+        .unreachable
+        .iter()
+        .map(|(url, error)| json!({"url": url, "error": error}))
+        .collect();
+    json!({
+        "time": around.at,
+        "proxies": fleet.proxies,
+        "unreachable": unreachable,
+        "rollouts": rollouts,
+        "without_candidate": fleet.waiting,
+        "requests": fleet.acted,
+        "problems": fleet.problems,
+    })
+}
+
+fn rollout(rollout: &Rollout) -> Value {
+    let opinions: Vec<Value> = rollout
+        .opinions
+        .iter()
+        .map(|opinion| {
+            json!({
+                "proxy": opinion.proxy,
+                "verdict": opinion.verdict.name(),
+                "evidence": opinion.evidence,
+                "threshold": opinion.threshold,
+            })
+        })
+        .collect();
+    let pairs: Vec<Value> = rollout
+        .pairs
+        .iter()
+        .map(|pair| {
+            json!({
+                "route": pair.route,
+                "category": pair.category,
+                "evidence": pair.evidence,
+                "candidate_in_category": pair.candidate,
+                "others_in_category": pair.others,
+            })
+        })
+        .collect();
+    let needed: BTreeMap<&str, u64> = rollout
+        .needed
+        .iter()
+        .map(|(size, requests)| (size.as_str(), *requests))
+        .collect();
+    json!({
+        "destination": rollout.destination,
+        "candidate": rollout.candidate,
+        "verdict": rollout.verdict().name(),
+        "evidence": rollout.evidence(),
+        "threshold": rollout.threshold(),
+        "evidence_together": rollout.together,
+        "anomalous_together": rollout.anomalous_together(),
+        "held_by_placebo": rollout.held,
+        "exchanges": rollout.exchanges,
+        "share": rollout.share(&rollout.exchanges),
+        "judged_exchanges": rollout.judged,
+        "requests_needed": needed,
+        "by_proxy": opinions,
+        "pairs": pairs,
+        "notes": rollout.notes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_category_has_a_meaning() {
+        let meanings = meanings();
+        for category in [
+            "error",
+            "slow_p95",
+            "lost_path",
+            "unusual_fan_out",
+            "strayed",
+        ] {
+            assert!(meanings.contains_key(category), "{category}: {meanings:?}");
+        }
+    }
+}

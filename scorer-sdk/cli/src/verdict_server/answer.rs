@@ -1,0 +1,222 @@
+//! From a request to its answer: paths, parameters, statuses. No sockets here.
+
+use super::flagger::{Hook, Payload, checked};
+use super::judgement::{self, Judgement};
+use super::prometheus::Prometheus;
+use anyhow::{Context, Result, anyhow};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// An answer: a status and a JSON body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Value,
+}
+
+impl Reply {
+    /// A refusal with its reason.
+    #[must_use]
+    pub fn error(status: u16, reason: &str) -> Self {
+        Self {
+            status,
+            body: json!({ "error": reason }),
+        }
+    }
+}
+
+/// What a request asks for, told from its method, path and query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Is the server there? Prometheus is not asked.
+    Health,
+    /// `GET /verdict`
+    Verdict {
+        /// The service.
+        destination: String,
+        /// The version; the one that is being compared without it.
+        candidate: Option<String>,
+    },
+    /// `POST /flagger/…`; the body says about what.
+    Flagger(Hook),
+}
+
+/// Reads a request line; `target` is the path with its query.
+///
+/// # Errors
+/// The answer that says what is wrong.
+pub fn question(method: &str, target: &str) -> Result<Question, Reply> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let allowed = match path {
+        "/healthz" | "/verdict" => ["GET", "HEAD"].as_slice(),
+        _ if Hook::at(path).is_some() => ["POST"].as_slice(),
+        _ => {
+            return Err(Reply::error(
+                404,
+                "there are GET /verdict, GET /healthz, POST /flagger/rollback, POST /flagger/gate and POST /flagger/check",
+            ));
+        }
+    };
+    if !allowed.contains(&method) {
+        return Err(Reply::error(
+            405,
+            &format!("{path} wants {}", allowed.join(" or ")),
+        ));
+    }
+    if let Some(hook) = Hook::at(path) {
+        return Ok(Question::Flagger(hook));
+    }
+    if path == "/healthz" {
+        return Ok(Question::Health);
+    }
+    let bad = |error: anyhow::Error| Reply::error(400, &format!("{error:#}"));
+    let parameters = parameters(query).map_err(bad)?;
+    let get = |name: &str| {
+        let found = parameters
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty());
+        found.map(|(_, value)| checked(name, value)).transpose()
+    };
+    let destination = get("destination").map_err(bad)?.ok_or_else(|| {
+        Reply::error(
+            400,
+            "ask as /verdict?destination=…&candidate=…, with the labels of serin_verdict",
+        )
+    })?;
+    Ok(Question::Verdict {
+        destination,
+        candidate: get("candidate").map_err(bad)?,
+    })
+}
+
+/// Answers a question; asks Prometheus, and so may take as long as its timeout.
+#[must_use]
+pub fn answer(
+    question: &Question,
+    body: &[u8],
+    prometheus: &Prometheus,
+    window: Duration,
+) -> Reply {
+    let (asked, hook) = match question {
+        Question::Health => {
+            return Reply {
+                status: 200,
+                body: json!({"status": "ok"}),
+            };
+        }
+        Question::Verdict {
+            destination,
+            candidate,
+        } => ((destination.clone(), candidate.clone()), None),
+        Question::Flagger(hook) => match Payload::read(body).and_then(|payload| payload.asked()) {
+            Ok(asked) => (asked, Some(*hook)),
+            Err(error) => return Reply::error(400, &format!("{error:#}")),
+        },
+    };
+    let (destination, candidate) = asked;
+    let expression = judgement::question(&destination, window);
+    match prometheus.query(&expression) {
+        // Neither yes nor no: Flagger does not roll back and does not go on, Argo counts an error.
+        Err(error) => Reply::error(502, &format!("{error:#}")),
+        Ok(samples) => {
+            let judgement = judgement::judge(&samples, &destination, candidate.as_deref(), window);
+            reply(&judgement, hook)
+        }
+    }
+}
+
+fn reply(judgement: &Judgement, hook: Option<Hook>) -> Reply {
+    let status = match hook {
+        Some(hook) if !hook.says_yes(judgement) => 409,
+        _ => 200,
+    };
+    match serde_json::to_value(judgement) {
+        Ok(body) => Reply { status, body },
+        Err(error) => Reply::error(500, &error.to_string()),
+    }
+}
+
+/// The pairs of a query string, decoded.
+fn parameters(query: &str) -> Result<Vec<(String, String)>> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decoded(name)?, decoded(value)?))
+        })
+        .collect()
+}
+
+/// Undoes percent-encoding, with `+` for a space.
+fn decoded(text: &str) -> Result<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+                let (high, low) = (digit(), digit());
+                high.zip(low)
+                    .and_then(|(high, low)| u8::try_from(high * 16 + low).ok())
+                    .ok_or_else(|| anyhow!("the query has a % without two hexadecimal digits"))?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).context("the query is not UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_has_its_method_and_others_are_refused() {
+        for (method, target, status) in [
+            ("GET", "/", 404),
+            ("GET", "/flagger/", 404),
+            ("POST", "/verdict?destination=a", 405),
+            ("GET", "/flagger/rollback", 405),
+            ("GET", "/verdict", 400),
+            ("GET", "/verdict?destination=", 400),
+            ("GET", "/verdict?destination=%zz", 400),
+            ("GET", "/verdict?destination=%ff", 400),
+            (
+                "GET",
+                &format!("/verdict?destination={}", "a".repeat(129)),
+                400,
+            ),
+        ] {
+            let refused = question(method, target).unwrap_err();
+            assert_eq!(
+                refused.status, status,
+                "{method} {target}: {}",
+                refused.body
+            );
+        }
+        assert_eq!(question("GET", "/healthz"), Ok(Question::Health));
+        assert_eq!(
+            question("POST", "/flagger/gate"),
+            Ok(Question::Flagger(Hook::Gate))
+        );
+    }
+
+    #[test]
+    fn names_in_a_query_are_decoded() {
+        let asked = question(
+            "GET",
+            "/verdict?candidate=v2%2B1&destination=shop%3A80+x&other=1",
+        );
+        assert_eq!(
+            asked,
+            Ok(Question::Verdict {
+                destination: "shop:80 x".to_owned(),
+                candidate: Some("v2+1".to_owned()),
+            })
+        );
+    }
+}

@@ -1,0 +1,26 @@
+//! What delivery tools are told: promote, wait or abort, from what Prometheus has of all proxies.
+//!
+//! [`prometheus`] asks one question of its API, [`judgement`] makes one decision of the answer,
+//! [`flagger`] and [`answer`] say it in the words of those who ask, [`http`] serves it with bounds
+//! on everything that comes from outside. Nothing is kept between two requests.
+
+pub mod answer;
+pub mod flagger;
+pub mod http;
+pub mod judgement;
+pub mod prometheus;
+
+use std::time::Duration;
+
+/// How verdicts are found.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address of Prometheus' API, such as `http://prometheus:9090`.
+    pub prometheus: String,
+    /// Sent with each question, as `(name, value)`: a tenant, say.
+    pub headers: Vec<(String, String)>,
+    /// Longest time for a question.
+    pub timeout: Duration,
+    /// Time in which a candidate must have had traffic to be promoted.
+    pub window: Duration,
+}
