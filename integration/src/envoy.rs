@@ -29,7 +29,9 @@ const TAIL: usize = 30;
 /// Pause between two looks at the numbers.
 const POLL: Duration = Duration::from_millis(25);
 /// Longest wait for Envoy to take a config. Compiling a wasm module counts.
-const CONFIG_TIMEOUT: Duration = Duration::from_secs(60);
+const CONFIG_TIMEOUT: Duration = Duration::from_secs(180);
+/// Longest wait for Envoy's end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running Envoy; it is killed when dropped.
 #[derive(Debug)]
@@ -255,12 +257,12 @@ impl Envoy {
     /// Asks Envoy to leave, so that access logs are complete on disk, and waits for its end.
     ///
     /// # Errors
-    /// When it does not end within 10 s; it is killed then.
+    /// When it does not end within 60 s; it is killed then.
     pub async fn stop(mut self) -> Result<()> {
         self.admin_post("/quitquitquit").await?;
         let start = Instant::now();
         while self.is_running() {
-            self.check_time("end", start, Duration::from_secs(10))?;
+            self.check_time("end", start, STOP_TIMEOUT)?;
             tokio::time::sleep(POLL).await;
         }
         Ok(())

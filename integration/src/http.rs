@@ -11,12 +11,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 /// Longest wait for one answer, body included.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Sends one request and reads the whole answer.
 ///
 /// # Errors
-/// When there is no connection, or no complete answer within 10 s. A status of 4xx or 5xx is
+/// When there is no connection, or no complete answer within 60 s. A status of 4xx or 5xx is
 /// an answer, not an error.
 pub async fn request(
     address: SocketAddr,

@@ -4,6 +4,7 @@
 //! what its users wait for.
 
 mod finished;
+mod journey;
 mod mix;
 mod session;
 mod tally;
@@ -19,8 +20,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::Request;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -32,6 +33,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::shop::{Route, VERSION_HEADER};
+use journey::{Journeys, Page};
 use session::Sessions;
 
 /// Says `yes` on the requests of users who try new releases.
@@ -63,12 +65,14 @@ pub struct LoadOptions {
     /// Share of the users who try new releases: their requests carry [`BETA_HEADER`] and the two
     /// other headers of a newer client.
     pub beta_share: f64,
+    /// Whether users follow the links of the pages that they got; the mix then does not count.
+    pub follow_links: bool,
     /// Who is told of each request that is over; what finds the channel full is not told.
     pub finished: Option<mpsc::Sender<Finished>>,
 }
 
 impl LoadOptions {
-    /// The default mix at `rate` requests per second, 512 in flight at most, 2 s timeout.
+    /// The default mix at `rate` requests per second, 512 in flight at most, 10 s timeout.
     #[must_use]
     pub fn new(target: SocketAddr, rate: f64) -> Self {
         let mut headers = HeaderMap::new();
@@ -80,10 +84,11 @@ impl LoadOptions {
             rate,
             mix: Mix::default(),
             max_in_flight: 512,
-            timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(10),
             seed: 1,
             headers,
             beta_share: 0.0,
+            follow_links: false,
             finished: None,
         }
     }
@@ -99,6 +104,20 @@ impl LoadOptions {
     #[must_use]
     pub fn mix(mut self, mix: Mix) -> Self {
         self.mix = mix;
+        self
+    }
+
+    /// Replaces the timeout.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Lets users follow the links of the pages that they got, instead of drawing routes from a mix.
+    #[must_use]
+    pub fn follow_links(mut self) -> Self {
+        self.follow_links = true;
         self
     }
 
@@ -147,6 +166,8 @@ struct Shared {
     options: LoadOptions,
     tally: Mutex<Tally>,
     in_flight: Arc<Semaphore>,
+    /// The users who follow links, where they do.
+    journeys: Option<Mutex<Journeys>>,
 }
 
 impl Load {
@@ -176,8 +197,12 @@ impl Load {
             stopped: false,
         };
         let (settings, changes) = watch::channel(settings);
+        let journeys = options
+            .follow_links
+            .then(|| Mutex::new(Journeys::new(options.seed)));
         let shared = Arc::new(Shared {
             client,
+            journeys,
             options,
             tally: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(
@@ -249,7 +274,10 @@ async fn arrivals(mut changes: watch::Receiver<Settings>, shared: Arc<Shared>) {
                 // A timer has millisecond steps: several arrivals may be due.
                 let now = Instant::now();
                 while next <= now {
-                    send(&shared, sessions.next(&settings.mix, &mut rng));
+                    match shared.journeys() {
+                        Some(mut journeys) => send(&shared, journeys.next()),
+                        None => send(&shared, Some(sessions.next(&settings.mix, &mut rng))),
+                    }
                     let gap: f64 = Exp1.sample(&mut rng);
                     next += Duration::from_secs_f64((gap / settings.rate).min(3_600.0));
                 }
@@ -258,8 +286,10 @@ async fn arrivals(mut changes: watch::Receiver<Settings>, shared: Arc<Shared>) {
     }
 }
 
-fn send(shared: &Arc<Shared>, visit: session::Visit) {
-    let Ok(permit) = Arc::clone(&shared.in_flight).try_acquire_owned() else {
+/// Sends the request of `visit`; without one there is nobody to send it.
+fn send(shared: &Arc<Shared>, visit: Option<session::Visit>) {
+    let permit = Arc::clone(&shared.in_flight).try_acquire_owned();
+    let (Some(visit), Ok(permit)) = (visit, permit) else {
         shared.tally().held_back += 1;
         return;
     };
@@ -268,24 +298,27 @@ fn send(shared: &Arc<Shared>, visit: session::Visit) {
 }
 
 async fn exchange(shared: Arc<Shared>, visit: session::Visit, permit: OwnedSemaphorePermit) {
-    let route = visit.route;
+    let (route, user) = (visit.route, visit.user);
     let started = Instant::now();
     let outcome = tokio::time::timeout(shared.options.timeout, answer(&shared, visit)).await;
+    let answer = outcome
+        .as_ref()
+        .ok()
+        .and_then(|answer| answer.as_ref().ok());
+    if let (Some(user), Some(mut journeys)) = (user, shared.journeys()) {
+        journeys.answered(user, route, answer.map(|(page, _)| page));
+    }
     if let Some(told) = &shared.options.finished {
-        let answer = outcome
-            .as_ref()
-            .ok()
-            .and_then(|answer| answer.as_ref().ok());
         let _ = told.try_send(Finished {
             route,
             started,
             elapsed: started.elapsed(),
-            answer: answer.cloned(),
+            answer: answer.map(|(page, version)| (page.status, version.clone())),
         });
     }
     let mut tally = shared.tally();
     match outcome {
-        Ok(Ok((status, version))) => tally.answered(route, status, &version),
+        Ok(Ok((page, version))) => tally.answered(route, page.status, &version),
         Ok(Err(error)) => tally.broke(route, &error),
         Err(_) => tally.timed_out(route),
     }
@@ -294,8 +327,8 @@ async fn exchange(shared: Arc<Shared>, visit: session::Visit, permit: OwnedSemap
     drop(permit);
 }
 
-/// Status and version of a complete answer.
-async fn answer(shared: &Shared, visit: session::Visit) -> Result<(StatusCode, String)> {
+/// A complete answer and the version that gave it. The body is kept where users follow its links.
+async fn answer(shared: &Shared, visit: session::Visit) -> Result<(Page, String)> {
     let options = &shared.options;
     let mut request = Request::builder()
         .method(visit.route.method())
@@ -326,15 +359,33 @@ async fn answer(shared: &Shared, visit: session::Visit) -> Result<(StatusCode, S
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .to_owned();
+    let location = response.headers().get("location");
+    let location = location
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    let mut kept = Vec::new();
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
-        frame.context("body broke off")?;
+        let frame = frame.context("body broke off")?;
+        if let (true, Some(data)) = (options.follow_links, frame.data_ref()) {
+            kept.extend_from_slice(data);
+        }
     }
-    Ok((status, version))
+    let page = Page {
+        status,
+        location,
+        body: kept.into(),
+    };
+    Ok((page, version))
 }
 
 impl Shared {
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn journeys(&self) -> Option<MutexGuard<'_, Journeys>> {
+        let journeys = self.journeys.as_ref()?;
+        Some(journeys.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

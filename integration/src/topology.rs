@@ -8,7 +8,7 @@
 //!
 //! The sidecar is optional. With it come the retries that carry a refusal of v2 to v1.
 
-mod config;
+pub(crate) mod config;
 mod filter;
 
 pub use filter::WasmFilter;
@@ -24,7 +24,7 @@ use crate::shop::Shops;
 use config::{Cluster, Front, Inbound};
 
 /// Tags that become Prometheus labels, as Istio's `extraStatTags` makes them.
-pub const STAT_TAGS: [&str; 11] = [
+pub const STAT_TAGS: [&str; 14] = [
     "role",
     "route",
     "table",
@@ -36,6 +36,9 @@ pub const STAT_TAGS: [&str; 11] = [
     "verdict",
     "reason",
     "mode",
+    "cause",
+    "arm",
+    "measure",
 ];
 
 /// Where the inbound sidecar of v2 runs.
@@ -346,6 +349,7 @@ fn front_listeners(front: &Front, inbound: Option<&(SidecarProcess, Inbound)>) -
     listeners
 }
 
-fn local(port: u16) -> SocketAddr {
+/// A port of this machine.
+pub(crate) fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }

@@ -19,7 +19,7 @@ pub(super) const ROUTES: &str = "routes.json";
 const ADMIN_ADDRESS: &str = "admin.address";
 
 /// From the start of the process to `LIVE`. Compiling a module for every VM takes most of it.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(20);
 
 /// What Envoy is started with.
@@ -109,7 +109,7 @@ impl Launch {
     ///
     /// # Errors
     /// When there is no Envoy binary (with the repair), when it ends or rejects its config (with
-    /// the end of its log), or is not ready after 60 s.
+    /// the end of its log), or is not ready after 180 s.
     pub async fn start(self) -> Result<Envoy> {
         let binary = binary()?;
         let dir = run_dir(&self.name);

@@ -21,10 +21,19 @@ pub(super) struct Visit {
     pub(super) body: Option<String>,
     /// Whether the user tries new releases.
     pub(super) beta: bool,
+    /// Who is to be told of the answer.
+    pub(super) user: Option<usize>,
+}
+
+impl Visit {
+    pub(super) fn of_user(mut self, user: usize) -> Self {
+        self.user = Some(user);
+        self
+    }
 }
 
 #[derive(Debug, Default, Clone)]
-struct Session {
+pub(super) struct Session {
     id: u64,
     /// Lines in the cart; a user who has none does not look at it and cannot pay.
     items: u32,
@@ -68,7 +77,7 @@ impl Sessions {
         let user = users
             .find(|user| !needs_cart || user.items > 0)
             .unwrap_or(&mut someone);
-        let visit = user.visit(route, rng);
+        let visit = user.draw(route, rng);
         match route {
             Route::AddToCart => user.items = (user.items + 1).min(20),
             Route::Checkout => {
@@ -85,29 +94,51 @@ impl Sessions {
 }
 
 impl Session {
-    fn visit(&self, route: Route, rng: &mut SmallRng) -> Visit {
+    pub(super) fn new(id: u64) -> Self {
+        Self {
+            id,
+            ..Self::default()
+        }
+    }
+
+    fn draw(&self, route: Route, rng: &mut SmallRng) -> Visit {
         let skewed = rng.random::<f64>().powi(2) * PRODUCTS;
         let product = skewed as u32 + 1;
-        let (path, body) = match route {
-            Route::Product => (format!("/api/products/{product}"), None),
-            Route::Cart => (format!("/api/cart/{}", self.cart()), None),
+        let path = match route {
+            Route::Product => format!("/api/products/{product}"),
+            Route::Cart => format!("/api/cart/{}", self.cart()),
+            _ => route.template().to_owned(),
+        };
+        let quantity = if route == Route::AddToCart {
+            rng.random_range(1..4)
+        } else {
+            1
+        };
+        self.visit(route, path, self.body(route, product, quantity))
+    }
+
+    /// What the session sends with a request; `product` and `quantity` go into the cart.
+    pub(super) fn body(&self, route: Route, product: u32, quantity: u32) -> Option<String> {
+        let cart = || self.cart();
+        match route {
             Route::AddToCart => {
-                let quantity = rng.random_range(1..4);
-                let body = json!({"cart": self.cart(), "product": product, "quantity": quantity});
-                (route.template().to_owned(), Some(body.to_string()))
+                Some(json!({"cart": cart(), "product": product, "quantity": quantity}).to_string())
             }
             Route::Checkout => {
-                let body = json!({"cart": self.cart(), "payment": {"kind": "card"}});
-                (route.template().to_owned(), Some(body.to_string()))
+                Some(json!({"cart": cart(), "payment": {"kind": "card"}}).to_string())
             }
-            Route::Home | Route::Products | Route::Health => (route.template().to_owned(), None),
-        };
+            _ => None,
+        }
+    }
+
+    pub(super) fn visit(&self, route: Route, path: String, body: Option<String>) -> Visit {
         Visit {
             route,
             path,
             cookie: format!("session={:016x}", self.id),
             body,
             beta: self.beta,
+            user: None,
         }
     }
 

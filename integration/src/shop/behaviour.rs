@@ -7,8 +7,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rand_distr::StandardNormal;
 
+use super::calls::calls;
 use super::regression::Regressions;
-use super::{Regression, Route};
+use super::{Call, Regression, Route};
 
 /// Standard deviation of the logarithm of a latency.
 const LATENCY_SIGMA: f64 = 0.5;
@@ -31,6 +32,8 @@ const MAX_LATENCY_MS: f64 = 10_000.0;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
     pub(super) regressions: Regressions,
+    /// Calls to make instead of those that follow from the regressions.
+    pub(super) calls: Option<&'static [Call]>,
     /// Factor on every latency.
     pub(super) slowdown: f64,
     /// Refuse everything, as a guard would.
@@ -52,6 +55,8 @@ pub(super) struct Plan {
     pub(super) delay: Duration,
     pub(super) ending: Ending,
     pub(super) regressions: Regressions,
+    /// What an instance with dependencies calls for the request.
+    pub(super) calls: &'static [Call],
 }
 
 #[derive(Debug)]
@@ -63,6 +68,7 @@ impl Behaviour {
     pub(super) fn new(seed: u64) -> Self {
         let settings = Settings {
             regressions: Regressions::default(),
+            calls: None,
             slowdown: 1.0,
             refusing: false,
         };
@@ -92,6 +98,7 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng) -> Plan {
             delay: Duration::ZERO,
             ending: Ending::Refused,
             regressions,
+            calls: &[],
         };
     }
     if route == Route::Health {
@@ -99,6 +106,7 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng) -> Plan {
             delay: Duration::ZERO,
             ending: Ending::Good,
             regressions,
+            calls: &[],
         };
     }
 
@@ -130,6 +138,7 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng) -> Plan {
         delay,
         ending,
         regressions,
+        calls: settings.calls.unwrap_or(calls(regressions)),
     }
 }
 

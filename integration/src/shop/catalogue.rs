@@ -16,6 +16,8 @@ const WORDS: &str = "A sturdy and light piece, made by hand from seasoned wood a
 pub(super) struct Catalogue {
     /// The HTML page.
     pub(super) home: Bytes,
+    /// The HTML page whose links all lead back to it.
+    pub(super) home_without_way_on: Bytes,
     /// The product list.
     pub(super) list: Bytes,
     /// The product list three times as large.
@@ -42,8 +44,10 @@ impl Catalogue {
             .map(|id| format!("<li><a href=\"/api/products/{id}\">{}</a></li>\n", name(id)))
             .collect();
         let home = format!("<!doctype html>\n<title>Shop</title>\n<ul>\n{cards}</ul>\n");
+        let home_without_way_on = home.replace("/api/products/", "/?the-product=");
         Self {
             home: home.into(),
+            home_without_way_on: home_without_way_on.into(),
             list: list(LISTED),
             long_list: list(3 * LISTED),
             list_with_another_name: changed(|text| text.replace("price_cents", "cents_price")),

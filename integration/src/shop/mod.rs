@@ -6,12 +6,14 @@
 
 mod behaviour;
 mod books;
+mod calls;
 mod catalogue;
 mod regression;
 mod respond;
 mod route;
 
 pub use books::RouteBook;
+pub use calls::Call;
 pub use regression::{Regression, UnknownRegression};
 pub use respond::VERSION_HEADER;
 pub use route::Route;
@@ -19,7 +21,7 @@ pub use route::Route;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -33,6 +35,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use behaviour::Behaviour;
 use books::Books;
+use calls::Outbound;
 use catalogue::Catalogue;
 use regression::Regressions;
 
@@ -81,6 +84,7 @@ struct State {
     behaviour: Behaviour,
     books: Books,
     catalogue: Catalogue,
+    outbound: Option<Outbound>,
 }
 
 impl Shop {
@@ -97,6 +101,32 @@ impl Shop {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start_at(version: &str, seed: u64, address: SocketAddr) -> Result<Self> {
+        Self::serve_at(version, seed, address, None).await
+    }
+
+    /// Starts an instance on a free port of 127.0.0.1 that makes calls of its own for each request,
+    /// through the proxy at `outbound`. An answer takes at least `pace`, so that its time does not
+    /// tell what was called for it.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_calling(
+        version: &str,
+        seed: u64,
+        outbound: SocketAddr,
+        pace: Duration,
+    ) -> Result<Self> {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let outbound = Outbound::new(outbound, pace);
+        Self::serve_at(version, seed, free, Some(outbound)).await
+    }
+
+    async fn serve_at(
+        version: &str,
+        seed: u64,
+        address: SocketAddr,
+        outbound: Option<Outbound>,
+    ) -> Result<Self> {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("shop {version}: bind {address}"))?;
@@ -106,6 +136,7 @@ impl Shop {
             behaviour: Behaviour::new(seed),
             books: Books::new(),
             catalogue: Catalogue::new(),
+            outbound,
         });
         let server = tokio::spawn(serve(listener, Arc::clone(&state)));
         Ok(Self {
@@ -138,6 +169,14 @@ impl Shop {
         self.state
             .behaviour
             .change(|settings| settings.regressions = regressions);
+    }
+
+    /// From the next request on, make these calls instead of the version's own. Only an instance of
+    /// [`start_calling`](Self::start_calling) makes any.
+    pub fn set_calls(&self, calls: &'static [Call]) {
+        self.state
+            .behaviour
+            .change(|settings| settings.calls = Some(calls));
     }
 
     /// Multiplies every latency, 1.0 is normal.
@@ -222,8 +261,16 @@ async fn handle(state: &State, request: Request<Incoming>) -> Result<Response<Fu
         return respond::too_large(&state.version);
     };
     let plan = state.behaviour.plan(route);
-    if !plan.delay.is_zero() {
-        tokio::time::sleep(plan.delay).await;
+    let begun = tokio::time::Instant::now();
+    let mut delay = plan.delay;
+    if let Some(outbound) = &state.outbound {
+        if outbound.make(plan.calls, &head.headers).await.is_err() {
+            return respond::no_dependency(&state.version);
+        }
+        delay = delay.max(outbound.pace);
+    }
+    if !delay.is_zero() {
+        tokio::time::sleep_until(begun + delay).await;
     }
     let response = respond::respond(
         &state.version,

@@ -1,7 +1,7 @@
 //! The ways in which a version can be worse, each switchable while it runs.
 //!
 //! What a regression does to time and status is in `behaviour`, what it does to the answer's
-//! headers and body in `respond`.
+//! headers and body in `respond`, what it does to the version's own calls in `calls`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,11 +28,18 @@ pub enum Regression {
     LostField,
     /// `GET /api/products` has prices as strings.
     TypeChange,
+    /// Every link of `GET /` leads back to it: the same status, time and size.
+    RedirectLoop,
+    /// Asks for the stock of each item, where one call does for all. Only instances that make calls
+    /// have this fault and the next.
+    NPlusOne,
+    /// Does not ask whether the user may do that.
+    SkippedAuth,
 }
 
 impl Regression {
     /// Every value, healthy first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::None,
         Self::Latency,
         Self::Errors,
@@ -42,6 +49,9 @@ impl Regression {
         Self::ContentType,
         Self::LostField,
         Self::TypeChange,
+        Self::RedirectLoop,
+        Self::NPlusOne,
+        Self::SkippedAuth,
     ];
 
     /// The name that [`FromStr`] reads.
@@ -57,6 +67,9 @@ impl Regression {
             Self::ContentType => "content-type",
             Self::LostField => "lost-field",
             Self::TypeChange => "type-change",
+            Self::RedirectLoop => "redirect-loop",
+            Self::NPlusOne => "n-plus-one",
+            Self::SkippedAuth => "skipped-auth",
         }
     }
 }

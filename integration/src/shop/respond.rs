@@ -39,7 +39,14 @@ pub(super) fn respond(
     }
     let is = |regression| plan.regressions.has(regression);
     match route {
-        Route::Home => page(version, HTML, catalogue.home.clone(), true),
+        Route::Home => {
+            let home = if is(Regression::RedirectLoop) {
+                &catalogue.home_without_way_on
+            } else {
+                &catalogue.home
+            };
+            page(version, HTML, home.clone(), true)
+        }
         Route::Products => {
             let list = if is(Regression::Size) {
                 &catalogue.long_list
@@ -81,6 +88,11 @@ pub(super) fn respond(
 /// 404 for a path that is no route.
 pub(super) fn no_such_route(version: &str) -> Result<Response<Full<Bytes>>> {
     problem(version, 404, "no such page")
+}
+
+/// 502 where a call that the answer needs did not come back.
+pub(super) fn no_dependency(version: &str) -> Result<Response<Full<Bytes>>> {
+    problem(version, 502, "a service did not answer")
 }
 
 /// 413 for a request body beyond the bound, or one that broke off.
@@ -178,6 +190,7 @@ mod tests {
             delay: Duration::ZERO,
             ending: Ending::Good,
             regressions: Regressions::of(&[regression]),
+            calls: &[],
         };
         let body = Bytes::from(r#"{"cart":"c1","product":3}"#);
         respond("v1", &Catalogue::new(), route, id, &body, &plan).unwrap()
@@ -218,6 +231,14 @@ mod tests {
             (2.8..3.2).contains(&(large / normal)),
             "{large} of {normal}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_page_that_leads_back_to_itself_has_the_same_status_and_size() {
+        let normal = answer(Route::Home, "", Regression::None);
+        let bad = answer(Route::Home, "", Regression::RedirectLoop);
+        assert_eq!(normal.status(), bad.status());
+        assert_eq!(size(normal).await, size(bad).await);
     }
 
     #[tokio::test]

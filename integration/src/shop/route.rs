@@ -85,7 +85,7 @@ impl Route {
     }
 
     /// The route of a request and the id in its path (empty where the route has none).
-    pub(super) fn of<'a>(method: &Method, path: &'a str) -> Option<(Self, &'a str)> {
+    pub(crate) fn of<'a>(method: &Method, path: &'a str) -> Option<(Self, &'a str)> {
         let route = match (method.as_str(), path) {
             ("GET", "/") => Self::Home,
             ("GET", "/api/products") => Self::Products,

@@ -39,7 +39,7 @@ pub(super) struct Inbound {
 
 /// A cluster with its hosts.
 #[derive(Debug, Clone)]
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     name: String,
     hosts: Vec<SocketAddr>,
     metadata: Value,
@@ -47,7 +47,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// `shop-<version>`, its hosts marked as Istio marks them.
-    pub(super) fn shop(version: &str, hosts: &[SocketAddr]) -> Self {
+    pub(crate) fn shop(version: &str, hosts: &[SocketAddr]) -> Self {
         let workload = format!("shop-{version};shop;shop;{version};Kubernetes");
         let metadata = json!({"filter_metadata": {"istio": {"workload": workload}}});
         Self {
@@ -58,10 +58,19 @@ impl Cluster {
     }
 
     /// The application behind an inbound sidecar, named as Istio names it.
-    pub(super) fn inbound(hosts: &[SocketAddr]) -> Self {
+    pub(crate) fn inbound(hosts: &[SocketAddr]) -> Self {
         Self {
             name: "inbound|8080||".to_owned(),
             hosts: hosts.to_vec(),
+            metadata: json!({}),
+        }
+    }
+
+    /// A service that others call.
+    pub(crate) fn service(name: &str, host: SocketAddr) -> Self {
+        Self {
+            name: name.to_owned(),
+            hosts: vec![host],
             metadata: json!({}),
         }
     }
@@ -104,25 +113,12 @@ impl Front {
 
     /// The route configuration `shop`.
     pub(super) fn routes(&self) -> Value {
-        let steered = json!({
-            "match": {
-                "prefix": "/",
-                "headers": [{"name": "x-serin-steer", "string_match": {"exact": "v1"}}]
-            },
-            "route": {"cluster": "shop-v1"}
-        });
         let (v1, v2) = if self.beta_rule {
             (100, 0)
         } else {
             self.weights
         };
-        let mut weighted = json!({
-            "match": {"prefix": "/"},
-            "route": {"weighted_clusters": {"clusters": [
-                {"name": "shop-v1", "weight": v1},
-                {"name": "shop-v2", "weight": v2}
-            ]}}
-        });
+        let mut weighted = weighted_route(v1, v2);
         let mut host = json!({"name": "shop", "domains": ["*"]});
         if self.rescue {
             // `retriable-headers` alone: stable's own failures must not be retried on the canary.
@@ -138,7 +134,7 @@ impl Front {
             }]);
             host["include_request_attempt_count"] = json!(true);
         }
-        let mut routes = vec![steered];
+        let mut routes = vec![steered_route()];
         if self.beta_rule {
             routes.push(json!({
                 "match": {
@@ -171,22 +167,60 @@ impl Front {
 
 impl Inbound {
     pub(super) fn listener(&self) -> Value {
-        let mut manager = connection_manager("inbound", &self.filters);
         // The attempt count of the front must reach the guard: it does not refuse the last one.
-        manager["route_config"] = json!({
-            "name": "inbound",
-            "virtual_hosts": [{
-                "name": "inbound",
-                "domains": ["*"],
-                "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "inbound|8080||"}}]
-            }]
-        });
-        listener("inbound", "INBOUND", self.port, &manager)
+        inbound_listener(self.port, &self.filters)
     }
 }
 
+/// The route of what the filter steers.
+pub(crate) fn steered_route() -> Value {
+    json!({
+        "match": {
+            "prefix": "/",
+            "headers": [{"name": "x-serin-steer", "string_match": {"exact": "v1"}}]
+        },
+        "route": {"cluster": "shop-v1"}
+    })
+}
+
+/// The route of everything else, by the weights of the versions.
+pub(crate) fn weighted_route(v1: u32, v2: u32) -> Value {
+    json!({
+        "match": {"prefix": "/"},
+        "route": {"weighted_clusters": {"clusters": [
+            {"name": "shop-v1", "weight": v1},
+            {"name": "shop-v2", "weight": v2}
+        ]}}
+    })
+}
+
+/// The listener before an application, of [`Cluster::inbound`].
+pub(crate) fn inbound_listener(port: u16, filters: &[Value]) -> Value {
+    let hosts = json!([host("*", &json!({"cluster": "inbound|8080||"}))]);
+    static_listener("inbound", "INBOUND", port, filters, &hosts)
+}
+
+/// A listener whose routes never change.
+pub(crate) fn static_listener(
+    name: &str,
+    direction: &str,
+    port: u16,
+    filters: &[Value],
+    hosts: &Value,
+) -> Value {
+    let mut manager = connection_manager(name, filters);
+    manager["route_config"] = json!({"name": name, "virtual_hosts": hosts});
+    listener(name, direction, port, &manager)
+}
+
+/// A virtual host that sends everything for a domain one way.
+pub(crate) fn host(domain: &str, route: &Value) -> Value {
+    let routes = json!([{"match": {"prefix": "/"}, "route": route}]);
+    json!({"name": domain, "domains": [domain], "routes": routes})
+}
+
 /// A bootstrap without listeners; `version` is the workload's own label.
-pub(super) fn bootstrap(id: &str, version: &str, clusters: &[Cluster]) -> Value {
+pub(crate) fn bootstrap(id: &str, version: &str, clusters: &[Cluster]) -> Value {
     let tags: Vec<Value> = STAT_TAGS
         .iter()
         .map(|tag| json!({"tag_name": tag, "regex": format!(r"({tag}=\.=(.*?);\.;)")}))

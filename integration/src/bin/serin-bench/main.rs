@@ -9,6 +9,7 @@
 mod cpu;
 mod generator;
 mod report;
+mod signals;
 mod statistics;
 mod variants;
 
@@ -46,6 +47,9 @@ struct Options {
     /// A quick look: 8 rounds of 3,000 requests.
     #[arg(long)]
     quick: bool,
+    /// Measure what each signal adds to the outcome alone; answers have a list of 8 KiB.
+    #[arg(long)]
+    signals: bool,
     /// Another module to measure under Serin's config; may be given several times.
     #[arg(long = "module", value_name = "NAME=PATH", value_parser = module)]
     modules: Vec<(String, PathBuf)>,
@@ -55,9 +59,9 @@ struct Options {
     /// What the engine's benchmark left, to go into the same report.
     #[arg(long, default_value = "target/engine.json")]
     engine: PathBuf,
-    /// Where the report goes.
-    #[arg(long, default_value = "target/bench.json")]
-    out: PathBuf,
+    /// Where the report goes: target/bench.json, or target/bench-signals.json with --signals.
+    #[arg(long)]
+    out: Option<PathBuf>,
     /// Seed of the order of variants.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -85,11 +89,18 @@ async fn main() -> Result<()> {
     if options.quick {
         (options.rounds, options.requests) = (8, 3_000);
     }
-    let variants: Vec<Variant> = variants::variants(&options.modules)
+    let (all, body, out) = if options.signals {
+        let body = signals::body();
+        (signals::variants(), body, "target/bench-signals.json")
+    } else {
+        let all = variants::variants(&options.modules);
+        (all, variants::body(), "target/bench.json")
+    };
+    let variants: Vec<Variant> = all
         .into_iter()
         .filter(|variant| !options.without.contains(&variant.name))
         .collect();
-    let (upstream, address) = variants::start_upstream().await?;
+    let (upstream, address) = variants::start_upstream(&body).await?;
     let mut subjects = Vec::new();
     for variant in variants {
         eprintln!("starting {}", variant.name);
@@ -125,10 +136,15 @@ async fn main() -> Result<()> {
             .collect(),
     };
     let json = report::json(&run);
-    let path = workspace().join(&options.out);
+    let path = workspace().join(options.out.unwrap_or_else(|| out.into()));
     let text = serde_json::to_string_pretty(&json)? + "\n";
     std::fs::write(&path, text).with_context(|| path.display().to_string())?;
-    println!("{}", report::table(&json));
+    let table = if options.signals {
+        signals::table(&run.outcomes, body.len())
+    } else {
+        report::table(&json)
+    };
+    println!("{table}");
     if let Some(warning) = report::warning(&run) {
         eprintln!("{warning}");
     }

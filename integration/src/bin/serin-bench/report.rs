@@ -50,12 +50,16 @@ impl Outcome {
 
     /// This variant's readings over the other's, round by round.
     fn ratio_to(&self, other: &Self) -> Spread {
+        self.over(other, |mine, theirs| mine / theirs)
+    }
+
+    /// This variant's readings compared with the other's, round by round.
+    pub(crate) fn over(&self, other: &Self, compare: impl Fn(f64, f64) -> f64) -> Spread {
         let pairs = self.us_per_request.iter().zip(&other.us_per_request);
-        Spread::of(
-            &pairs
-                .map(|(mine, theirs)| mine / theirs)
-                .collect::<Vec<_>>(),
-        )
+        let compared: Vec<f64> = pairs
+            .map(|(mine, theirs)| compare(*mine, *theirs))
+            .collect();
+        Spread::of(&compared)
     }
 }
 

@@ -63,6 +63,12 @@ const RESPONSE_HEADERS: [(&str, &str); 7] = [
 /// Length of the upstream's body.
 const BODY_BYTES: usize = 1_024;
 
+/// The upstream's body.
+pub(crate) fn body() -> String {
+    let filling = BODY_BYTES.saturating_sub(r#"{"filling":""}"#.len());
+    json!({"filling": "x".repeat(filling)}).to_string()
+}
+
 /// One way to set up the proxy.
 #[derive(Debug, Clone)]
 pub(crate) struct Variant {
@@ -70,7 +76,7 @@ pub(crate) struct Variant {
     pub(crate) name: String,
     /// What it is, for readers.
     pub(crate) about: String,
-    filters: Vec<Value>,
+    pub(crate) filters: Vec<Value>,
 }
 
 /// The variants in the order of the table; `extra` are further modules under Serin's config.
@@ -110,7 +116,8 @@ pub(crate) fn variants(extra: &[(String, PathBuf)]) -> Vec<Variant> {
     all
 }
 
-fn serin_config() -> Value {
+/// Serin's config: observe, two versions, all signals that are on by default.
+pub(crate) fn serin_config() -> Value {
     json!({
         "mode": "observe",
         "baseline": "v1",
@@ -157,7 +164,7 @@ impl Variant {
 ///
 /// # Errors
 /// As [`Launch::start`].
-pub(crate) async fn start_upstream() -> Result<(Envoy, SocketAddr)> {
+pub(crate) async fn start_upstream(body: &str) -> Result<(Envoy, SocketAddr)> {
     let headers: Vec<Value> = RESPONSE_HEADERS
         .iter()
         .map(|(name, value)| {
@@ -167,8 +174,6 @@ pub(crate) async fn start_upstream() -> Result<(Envoy, SocketAddr)> {
             })
         })
         .collect();
-    let filling = BODY_BYTES.saturating_sub(r#"{"filling":""}"#.len());
-    let body = json!({"filling": "x".repeat(filling)}).to_string();
     let answer = json!({
         "match": {"prefix": "/"},
         "direct_response": {"status": 200, "body": {"inline_string": body}},

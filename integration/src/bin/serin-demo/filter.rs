@@ -23,6 +23,10 @@ pub(crate) struct Opinion {
     pub(crate) steered: u64,
     /// Route, category and evidence in nats of the pair with most evidence.
     pub(crate) strongest: Option<(String, String, f64)>,
+    /// Whose doing a change against the past is, as the metrics name it; `None` while nothing changed.
+    pub(crate) cause: Option<String>,
+    /// Whether both versions have a past that they can be held against.
+    pub(crate) knows_past: bool,
 }
 
 impl Opinion {
@@ -51,6 +55,11 @@ impl Opinion {
             judged: number("serin_judged_exchanges") as u64,
             steered: metrics.value("serin_steered_total", &[]).unwrap_or(0.0) as u64,
             strongest,
+            cause: cause(metrics),
+            knows_past: ["baseline", "candidate"].iter().all(|arm| {
+                let labels = [("arm", *arm), ("measure", "latency")];
+                metrics.value("serin_drift_evidence", &labels).is_some()
+            }),
         }
     }
 
@@ -68,6 +77,26 @@ impl Opinion {
         };
         decision.explanation()
     }
+}
+
+fn cause(metrics: &Metrics) -> Option<String> {
+    let mut causes = metrics
+        .select("serin_cause", &[])
+        .filter(|sample| sample.value > 0.0)
+        .filter_map(|sample| sample.label("cause"));
+    causes.find(|name| *name != "nothing").map(str::to_owned)
+}
+
+/// What Envoy's log says last of a change against the past; `None` while there is none, or when it
+/// is over.
+pub(crate) fn drift(log: &str) -> Option<&str> {
+    let said = log
+        .lines()
+        .rev()
+        .find_map(|line| line.split_once("serin: shop: drift: "))?
+        .1
+        .trim_end();
+    (said != "nothing drifts any more").then_some(said)
 }
 
 /// Announcements of verdicts in Envoy's log, each of them once.
@@ -130,6 +159,20 @@ serin_evidence_for{destination=\"shop\",route=\"GET /cart\",category=\"slow\"} 5
         assert_eq!(opinion.evidence, 2.3);
         let strongest = ("GET /cart".to_owned(), "slow".to_owned(), 5.1);
         assert_eq!(opinion.strongest, Some(strongest));
+    }
+
+    #[test]
+    fn a_cause_is_named_only_while_something_drifts() {
+        let page = |cause| format!("serin_cause{{destination=\"shop\",cause=\"{cause}\"}} 1\n");
+        let cause = |page: &str| Opinion::of(&Metrics::parse(page)).cause;
+        assert_eq!(cause(&page("shared")).as_deref(), Some("shared"));
+        assert_eq!(cause(&page("nothing")), None);
+        assert_eq!(cause(&page("shared").replace("} 1", "} 0")), None);
+        assert_eq!(cause(""), None);
+        let log = "else\nwasm log: serin: shop: drift: it is shared\nelse\n";
+        assert_eq!(drift(log), Some("it is shared"));
+        let over = format!("{log}serin: shop: drift: nothing drifts any more\n");
+        assert_eq!(drift(&over), None);
     }
 
     #[test]

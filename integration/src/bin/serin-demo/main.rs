@@ -2,6 +2,7 @@
 
 mod args;
 mod filter;
+mod scene;
 mod screen;
 mod story;
 mod summary;

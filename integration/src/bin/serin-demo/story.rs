@@ -5,28 +5,27 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use console::Style;
 use scorer_sdk::verdict::Verdict;
-use serde_json::{Value, json};
 use serin_integration::envoy::workspace;
 use serin_integration::load::{Load, LoadOptions};
-use serin_integration::shop::{Regression, Shops};
-use serin_integration::topology::{Topology, WasmFilter};
+use serin_integration::shop::Regression;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use crate::args::{Args, Mode, misbehaviour};
-use crate::filter::{Announcement, Announcements, Opinion};
+use crate::args::{Args, Mode, Story};
+use crate::filter::{self, Announcement, Announcements, Opinion};
+use crate::scene::{MODULE, Scene};
 use crate::screen::{Screen, verdict_style};
 use crate::summary::{Aftermath, Found, Outcome};
 use crate::table::View;
 use crate::window::{Steering, Window};
 
-const MODULE: &str = "target/serin.wasm";
-const WARM_UP: &str = "3s";
-/// Time with two healthy versions: at least, so that it can be seen, and at most.
-const HEALTHY: (Duration, Duration) = (Duration::from_secs(6), Duration::from_secs(12));
 /// Time with steering.
 const AFTERMATH: Duration = Duration::from_secs(6);
 const POLL: Duration = Duration::from_millis(100);
+/// Users do not wait longer for an answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The factor of bad weather.
+const SLOWDOWN: f64 = 3.0;
 /// Finished requests between two looks at them; some seconds at the highest rate.
 const CHANNEL: usize = 16_384;
 
@@ -55,8 +54,7 @@ pub(crate) async fn play(args: &Args, screen: &mut Screen) -> Result<Outcome> {
 struct Stage<'a> {
     args: &'a Args,
     screen: &'a mut Screen,
-    shops: Shops,
-    topology: Topology,
+    scene: Scene,
     load: Load,
     window: Window,
     announcements: Announcements,
@@ -67,24 +65,27 @@ struct Stage<'a> {
     sighting: Option<Sighting>,
     false_alarm: bool,
     last_said: Option<Announcement>,
+    /// What the filter said last of a change against the past.
+    drift: Option<String>,
 }
 
 impl<'a> Stage<'a> {
     async fn set(args: &'a Args, screen: &'a mut Screen) -> Result<Self> {
         let plain = Style::new();
-        screen.event("starting two versions of a shop behind one Envoy", &plain);
-        let shops = Shops::start(args.seed).await?;
-        let topology = Topology::builder(&format!("demo-{}", args.regression), &shops)
-            .weights(100 - args.share, args.share)
-            .filter(WasmFilter::new(MODULE, &config(args.mode)))
-            .start()
-            .await?;
+        screen.event(Scene::opening(args), &plain);
+        let scene = Scene::start(args).await?;
         let (tell, told) = mpsc::channel(CHANNEL);
-        let options = LoadOptions::new(topology.address(), f64::from(args.rate));
-        let load = Load::start(options.seed(args.seed).tell(tell))?;
+        let mut options = LoadOptions::new(scene.address(), f64::from(args.rate()))
+            .timeout(PATIENCE)
+            .seed(args.seed)
+            .tell(tell);
+        if args.story.follows_users() {
+            options = options.follow_links();
+        }
+        let load = Load::start(options)?;
         let text = format!(
             "users send {} requests/s; v2, the canary, gets {}% of them; the filter is in mode {}",
-            args.rate,
+            args.rate(),
             args.share,
             args.mode.name()
         );
@@ -93,8 +94,7 @@ impl<'a> Stage<'a> {
         Ok(Self {
             args,
             screen,
-            shops,
-            topology,
+            scene,
             load,
             window: Window::new(told),
             announcements: Announcements::default(),
@@ -104,44 +104,61 @@ impl<'a> Stage<'a> {
             sighting: None,
             false_alarm: false,
             last_said: None,
+            drift: None,
         })
     }
 
     /// Both versions healthy, until the filter says so.
     async fn healthy_versions(&mut self) -> Result<()> {
-        let (shortest, longest) = HEALTHY;
+        let (shortest, longest) = self.args.story.healthy_time();
         let phase = "two healthy versions: the filter learns";
+        let of_past = self.args.story == Story::Weather;
         self.watch(phase, longest, |opinion, elapsed| {
-            opinion.verdict == Verdict::Anomalous
-                || opinion.verdict == Verdict::Healthy && elapsed >= shortest
+            let learned = opinion.verdict == Verdict::Healthy && elapsed >= shortest;
+            opinion.verdict == Verdict::Anomalous || learned && (opinion.knows_past || !of_past)
         })
         .await
     }
 
     /// The change, and what comes of it until the verdict or the limit.
     async fn change(&mut self) -> Result<()> {
-        let regression = self.args.regression;
         let now = Instant::now();
         self.window.canary_changed(now);
-        self.change = Some((now, self.shops.v2.received()));
+        self.change = Some((now, self.scene.v2().received()));
         let limit = self.args.limit();
-        if regression == Regression::None {
-            return self.surge(limit).await;
+        match self.args.story {
+            Story::Fault(Regression::None) => self.surge(limit).await,
+            Story::Fault(regression) => {
+                self.announce_change();
+                self.scene.v2().set_regression(regression);
+                let phase = "the regression is on: the evidence grows";
+                self.watch_for_verdict(phase, limit).await
+            }
+            Story::Weather => {
+                self.announce_change();
+                self.scene.v1().set_slowdown(SLOWDOWN);
+                self.scene.v2().set_slowdown(SLOWDOWN);
+                let phase = "both versions are slow: the filter should not blame v2";
+                self.watch_for_verdict(phase, limit).await
+            }
         }
-        let text = format!("──▶ from now on v2 {}", misbehaviour(regression));
+    }
+
+    fn announce_change(&mut self) {
+        let text = format!("──▶ from now on {}", self.args.story.change());
         self.screen.event(&text, &change_style());
-        self.shops.v2.set_regression(regression);
-        self.watch(
-            "the regression is on: the evidence grows",
-            limit,
-            |opinion, _| opinion.verdict == Verdict::Anomalous,
-        )
+    }
+
+    async fn watch_for_verdict(&mut self, phase: &str, longest: Duration) -> Result<()> {
+        self.watch(phase, longest, |opinion, _| {
+            opinion.verdict == Verdict::Anomalous
+        })
         .await
     }
 
     /// The same load, three times as much, and the same again.
     async fn surge(&mut self, limit: Duration) -> Result<()> {
-        let rate = f64::from(self.args.rate);
+        let rate = f64::from(self.args.rate());
         for (factor, phase) in [
             (
                 1.0,
@@ -159,10 +176,7 @@ impl<'a> Stage<'a> {
             );
             self.screen.event(&text, &change_style());
             self.load.set_rate(rate * factor);
-            self.watch(phase, limit / 3, |opinion, _| {
-                opinion.verdict == Verdict::Anomalous
-            })
-            .await?;
+            self.watch_for_verdict(phase, limit / 3).await?;
         }
         Ok(())
     }
@@ -181,10 +195,10 @@ impl<'a> Stage<'a> {
 
     async fn end(mut self) -> Outcome {
         self.screen.clear();
-        let log = self.topology.front.log_path();
-        let books = self.shops.v2.books();
+        let log = self.scene.front().log_path();
+        let books = self.scene.v2().books();
         let last = books.values().filter_map(|book| book.last).max();
-        let received = self.shops.v2.received();
+        let received = self.scene.v2().received();
         let aftermath = self.sighting.as_ref().map(|sighting| Aftermath {
             canary_requests: received.saturating_sub(sighting.received),
             lasted: last.map_or(Duration::ZERO, |last| {
@@ -204,6 +218,7 @@ impl<'a> Stage<'a> {
             found: self.sighting.and_then(|sighting| sighting.found),
             false_alarm: self.false_alarm,
             aftermath,
+            drift: self.drift,
             losses: self.window.losses(),
             log,
         }
@@ -231,24 +246,35 @@ impl<'a> Stage<'a> {
 
     /// Takes in what has happened since the last look.
     async fn look(&mut self) -> Result<()> {
-        let front = &self.topology.front;
+        let front = self.scene.front();
         self.opinion = Opinion::read(front)
             .await
             .with_context(|| format!("Envoy has gone; see {}", front.log_path().display()))?;
         let now = Instant::now();
         self.window.update(now);
-        let (v1, v2) = (self.shops.v1.books(), self.shops.v2.books());
-        let books = || v1.values().chain(v2.values());
-        let received = books().map(|book| book.received).sum();
-        self.steering
-            .update(now, received, books().map(|book| book.steered).sum());
+        let (received, steered) = self.scene.received_and_steered(&self.opinion);
+        self.steering.update(now, received, steered);
         if self.opinion.verdict == Verdict::Anomalous && self.sighting.is_none() {
             self.note_verdict(now);
         }
-        for said in self.announcements.new_ones(&self.topology.front.log_text()) {
+        let log = self.scene.front().log_text();
+        self.tell_drift(filter::drift(&log));
+        for said in self.announcements.new_ones(&log) {
             self.tell(said);
         }
         Ok(())
+    }
+
+    /// Shows what the filter says of a change against the past, when that is new.
+    fn tell_drift(&mut self, drift: Option<&str>) {
+        if drift == self.drift.as_deref() {
+            return;
+        }
+        self.drift = drift.map(str::to_owned);
+        if let Some(drift) = drift {
+            self.screen
+                .event(&format!("filter: drift: {drift}"), &Style::new());
+        }
     }
 
     /// Shows what is new in an announcement.
@@ -257,6 +283,8 @@ impl<'a> Stage<'a> {
         match last.filter(|last| last.verdict == said.verdict) {
             // Told again for what else has changed; the reason is that of the verdict's moment.
             Some(last) => said.why.clone_from(&last.why),
+            // The phase tells that.
+            None if said.verdict == Verdict::Learning => {}
             None => {
                 let text = format!("filter: v2 is {}: {}", said.verdict, said.why);
                 self.screen.event(&text, &verdict_style(said.verdict));
@@ -272,8 +300,8 @@ impl<'a> Stage<'a> {
     }
 
     fn note_verdict(&mut self, moment: Instant) {
-        let received = self.shops.v2.received();
-        let broken = self.args.regression != Regression::None;
+        let received = self.scene.v2().received();
+        let broken = self.args.story.is_of_canary();
         let found = self
             .change
             .filter(|_| broken)
@@ -314,19 +342,4 @@ struct Sighting {
 /// The style of lines that say what is done to the shop.
 fn change_style() -> Style {
     Style::new().magenta().bold()
-}
-
-/// The config of the filter.
-fn config(mode: Mode) -> Value {
-    json!({
-        "mode": mode.name(),
-        "baseline": "v1",
-        "candidate": "v2",
-        "warm_up": WARM_UP,
-        "body": {},
-        "versions": {
-            "from": "clusters",
-            "destinations": {"shop": {"v1": ["shop-v1"], "v2": ["shop-v2"]}},
-        },
-    })
 }

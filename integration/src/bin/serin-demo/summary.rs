@@ -6,9 +6,8 @@ use std::time::Duration;
 use console::Style;
 use scorer_sdk::verdict::Verdict;
 use serde_json::{Value, json};
-use serin_integration::shop::Regression;
 
-use crate::args::{Args, Mode};
+use crate::args::{Args, Mode, Story};
 use crate::filter::Opinion;
 use crate::screen::{Screen, verdict_style};
 use crate::window::Losses;
@@ -30,6 +29,8 @@ pub(crate) struct Outcome {
     pub(crate) false_alarm: bool,
     /// What followed from the verdict.
     pub(crate) aftermath: Option<Aftermath>,
+    /// What the filter says of a change of both versions against their past.
+    pub(crate) drift: Option<String>,
     /// What users lost since the change.
     pub(crate) losses: Losses,
     /// Envoy's log.
@@ -62,9 +63,15 @@ impl Outcome {
         if self.false_alarm {
             return Some(format!("a healthy canary was called anomalous; {log}"));
         }
-        if args.regression == Regression::None {
-            return (verdict != Verdict::Healthy)
-                .then(|| format!("v2 was healthy, and the verdict is {verdict}; {log}"));
+        if !args.story.is_of_canary() {
+            if verdict != Verdict::Healthy {
+                let text = format!("v2 was no worse than v1, and the verdict is {verdict}; {log}");
+                return Some(text);
+            }
+            let missed =
+                args.story == Story::Weather && self.opinion.cause.as_deref() != Some("shared");
+            return missed
+                .then(|| format!("the filter did not say that the slowness is shared; {log}"));
         }
         if verdict != Verdict::Anomalous {
             return Some(format!(
@@ -94,6 +101,10 @@ impl Outcome {
         let verdict = self.opinion.verdict;
         screen.summary("verdict on v2", verdict.name(), &verdict_style(verdict));
         screen.summary("why", &self.explanation, &plain);
+        if let Some(drift) = &self.drift {
+            let cause = self.opinion.cause.as_deref().unwrap_or("unknown");
+            screen.summary("drift", &format!("{cause}: {drift}"), &plain);
+        }
         if let Some(found) = &self.found {
             let text = format!(
                 "{:.1} s and {} requests to v2 after the regression began",
@@ -132,7 +143,7 @@ impl Outcome {
     fn json(&self, args: &Args) -> Value {
         json!({
             "verdict": self.opinion.verdict.name(),
-            "regression": args.regression.name(),
+            "regression": args.story.name(),
             "candidate_requests": self.found.as_ref().map(|found| found.candidate_requests),
             "seconds": self.found.as_ref().map(|found| (found.seconds * 10.0).round() / 10.0),
             "lost_requests": self.losses.since_change,
@@ -140,8 +151,9 @@ impl Outcome {
             "steered": self.opinion.steered,
             "judged": self.opinion.judged,
             "explanation": self.explanation,
+            "cause": self.opinion.cause,
             "mode": args.mode.name(),
-            "rate": args.rate,
+            "rate": args.rate(),
             "share": args.share,
             "seed": args.seed,
         })

@@ -145,7 +145,8 @@ impl Steering {
             return 0.0;
         };
         let received = last.1.saturating_sub(first.1);
-        last.2.saturating_sub(first.2) as f64 / received.max(1) as f64
+        // The two may be counted at different moments.
+        (last.2.saturating_sub(first.2) as f64 / received.max(1) as f64).min(1.0)
     }
 }
 

@@ -1,0 +1,144 @@
+//! What the story is played on: two versions behind one Envoy, with or without sidecars.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use serin_integration::envoy::Envoy;
+use serin_integration::mesh::Mesh;
+use serin_integration::shop::{Shop, Shops};
+use serin_integration::topology::{Topology, WasmFilter};
+
+use crate::args::{Args, Story};
+use crate::filter::Opinion;
+
+/// The filter's module, from the workspace's root.
+pub(crate) const MODULE: &str = "target/serin.wasm";
+const WARM_UP: &str = "3s";
+/// A session that has been quiet for thirty of these is over.
+const TICK_WITH_USERS: &str = "250ms";
+
+/// Two versions and the Envoys between them and their users.
+#[derive(Debug)]
+pub(crate) enum Scene {
+    /// One Envoy.
+    Plain {
+        shops: Shops,
+        topology: Box<Topology>,
+    },
+    /// A gateway, and a sidecar beside each version.
+    Mesh(Box<Mesh>),
+}
+
+impl Scene {
+    /// What is about to be started.
+    pub(crate) fn opening(args: &Args) -> &'static str {
+        if args.story.has_sidecars() {
+            "starting two versions of a shop, each with its sidecar, behind one gateway"
+        } else {
+            "starting two versions of a shop behind one Envoy"
+        }
+    }
+
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// When Envoy is missing or does not start.
+    pub(crate) async fn start(args: &Args) -> Result<Self> {
+        let name = format!("demo-{}", args.story);
+        let config = config(args);
+        let (stable, canary) = (100 - args.share, args.share);
+        if args.story.has_sidecars() {
+            let mesh = Mesh::builder(&name, MODULE, &config)
+                .weights(stable, canary)
+                .seed(args.seed)
+                .start()
+                .await?;
+            return Ok(Self::Mesh(Box::new(mesh)));
+        }
+        let shops = Shops::start(args.seed).await?;
+        let topology = Topology::builder(&name, &shops)
+            .weights(stable, canary)
+            .filter(WasmFilter::new(MODULE, &config))
+            .start()
+            .await?;
+        Ok(Self::Plain {
+            shops,
+            topology: Box::new(topology),
+        })
+    }
+
+    /// The Envoy that compares.
+    pub(crate) fn front(&self) -> &Envoy {
+        match self {
+            Self::Plain { topology, .. } => &topology.front,
+            Self::Mesh(mesh) => &mesh.gateway,
+        }
+    }
+
+    /// Where users send their requests.
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Plain { topology, .. } => topology.address(),
+            Self::Mesh(mesh) => mesh.address(),
+        }
+    }
+
+    /// Requests that came in so far, and those of them that the filter had sent to v1.
+    pub(crate) fn received_and_steered(&self, opinion: &Opinion) -> (u64, u64) {
+        let (v1, v2) = (self.v1().books(), self.v2().books());
+        let books = || v1.values().chain(v2.values());
+        let received = books().map(|book| book.received).sum();
+        let steered = match self {
+            Self::Plain { .. } => books().map(|book| book.steered).sum(),
+            // The sidecar takes the mark of a steered request away.
+            Self::Mesh(_) => opinion.steered,
+        };
+        (received, steered)
+    }
+
+    /// The stable version.
+    pub(crate) fn v1(&self) -> &Shop {
+        match self {
+            Self::Plain { shops, .. } => &shops.v1,
+            Self::Mesh(mesh) => &mesh.v1.shop,
+        }
+    }
+
+    /// The canary.
+    pub(crate) fn v2(&self) -> &Shop {
+        match self {
+            Self::Plain { shops, .. } => &shops.v2,
+            Self::Mesh(mesh) => &mesh.v2.shop,
+        }
+    }
+}
+
+/// The config of the filter that compares.
+fn config(args: &Args) -> Value {
+    let mut config = json!({
+        "mode": args.mode.name(),
+        "baseline": "v1",
+        "candidate": "v2",
+        "warm_up": WARM_UP,
+        "body": {},
+        "versions": {
+            "from": "clusters",
+            "destinations": {"shop": {"v1": ["shop-v1"], "v2": ["shop-v2"]}},
+        },
+    });
+    let more = if args.story.has_sidecars() {
+        json!({"signals": {"fan_out": true}})
+    } else if args.story.follows_users() {
+        json!({"tick": TICK_WITH_USERS, "session": {"from": "cookie", "name": "session"}})
+    } else if args.story == Story::Weather {
+        // A past of seconds instead of hours.
+        json!({"tick": "250ms", "drift": {"window": "500ms"}})
+    } else {
+        json!({})
+    };
+    if let (Value::Object(config), Value::Object(more)) = (&mut config, more) {
+        config.extend(more);
+    }
+    config
+}
