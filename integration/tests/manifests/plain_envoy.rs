@@ -1,0 +1,201 @@
+//! The bootstraps for an Envoy without Istio, in a real Envoy: as they are, but for the addresses.
+
+use anyhow::{Context as _, Result, ensure};
+use serin_integration::envoy::{Envoy, Launch, binary, free_port, run_dir, workspace};
+use serin_integration::load::{Load, LoadOptions};
+use serin_integration::one_at_a_time;
+use serin_integration::shop::{Regression, Shops};
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Far above what anything here takes: a slow machine is no failure.
+const PATIENCE: Duration = Duration::from_secs(180);
+const PLAIN: &str = "envoyfilter-manifests/plain-envoy/envoy.yaml";
+const COMPOSE: &str = "compose/envoy.yaml";
+
+/// A bootstrap with pieces replaced, each of which is in it once.
+fn bootstrap(path: &str, replaced: &[(&str, String)]) -> Result<String> {
+    let mut text = fs::read_to_string(workspace().join(path))?;
+    let module = workspace().join("target/serin.wasm");
+    ensure!(module.is_file(), "no filter; run `make wasm`");
+    let module = ("/etc/envoy/serin.wasm", module.display().to_string());
+    for (from, to) in replaced.iter().chain([&module]) {
+        ensure!(text.matches(from).count() == 1, "{path}: {from}");
+        text = text.replace(from, to);
+    }
+    Ok(text)
+}
+
+fn address(host: &str, port: u16) -> String {
+    format!("address: {host}, port_value: {port}}}")
+}
+
+fn at(socket: SocketAddr) -> String {
+    address(&socket.ip().to_string(), socket.port())
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+#[test]
+fn a_real_envoy_accepts_the_bootstrap_of_compose_and_the_module_its_config() -> Result<()> {
+    let text = bootstrap(COMPOSE, &[])?;
+    let folder = run_dir("manifests-compose");
+    fs::create_dir_all(&folder)?;
+    let path = folder.join("envoy.yaml");
+    fs::write(&path, text)?;
+    let checked = Command::new(binary()?)
+        .args(["--mode", "validate", "-c"])
+        .arg(&path)
+        .output()?;
+    let log = String::from_utf8_lossy(&checked.stderr);
+    ensure!(checked.status.success(), "{log}");
+    ensure!(
+        log.contains("steer as comparer, baseline v1, candidate v2"),
+        "{log}"
+    );
+    Ok(())
+}
+
+/// The plain bootstrap before two shops, in a mode and with a share of 50%.
+async fn plain(name: &str, mode: &str, shops: &Shops) -> Result<(Envoy, SocketAddr)> {
+    let front = local(free_port()?);
+    let text = bootstrap(
+        PLAIN,
+        &[
+            (&address("127.0.0.1", 8080), at(front)),
+            (&address("127.0.0.1", 8081), at(shops.v1.address())),
+            (&address("127.0.0.1", 8082), at(shops.v2.address())),
+            (
+                "\"mode\": \"observe\",",
+                format!("\"mode\": \"{mode}\", \"warm_up\": \"1s\","),
+            ),
+            ("weight: 90", "weight: 50".to_owned()),
+            ("weight: 10", "weight: 50".to_owned()),
+        ],
+    )?;
+    Ok((Launch::new(name, text).start().await?, front))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_plain_bootstrap_sends_what_v2_refuses_to_v1_and_nobody_notices() -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(51).await?;
+    shops.v2.set_refusing(true);
+    let (_envoy, front) = plain("manifests-rescue", "observe", &shops).await?;
+    let load = Load::start(LoadOptions::new(front, 100.0).seed(52))?;
+    let begun = std::time::Instant::now();
+    while load.snapshot().answered < 300 {
+        ensure!(begun.elapsed() < PATIENCE, "{:?}", load.snapshot());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let tally = load.stop().await;
+    let v1 = tally.version("v1");
+    ensure!(shops.v2.received() > 50, "v2 was hardly asked");
+    ensure!(
+        v1.answered == tally.sent && tally.lost() == v1.errors,
+        "{tally:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_plain_bootstrap_steers_away_from_v2_once_a_verdict_stands() -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let shops = Shops::start(53).await?;
+    let (envoy, front) = plain("manifests-steer", "steer", &shops).await?;
+    let load = Load::start(LoadOptions::new(front, 200.0).seed(54))?;
+    envoy
+        .wait_for_metrics("both versions", PATIENCE, |metrics| {
+            let seen = metrics.value("serin_judged_exchanges", &[("version", "v2")]);
+            seen > Some(300.0)
+        })
+        .await?;
+    shops.v2.set_regression(Regression::Errors);
+    envoy
+        .wait_for_metrics("steered requests", PATIENCE, |metrics| {
+            metrics.value("serin_steered_total", &[]) > Some(50.0)
+        })
+        .await?;
+    // What was on its way has arrived; from here on v2 gets nothing more.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let reached = shops.v2.received();
+    let before = load.snapshot().answered;
+    let begun = std::time::Instant::now();
+    while load.snapshot().answered < before + 200 {
+        ensure!(begun.elapsed() < PATIENCE, "{:?}", load.snapshot());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    load.stop().await;
+    ensure!(
+        shops.v2.received() == reached,
+        "{} after the verdict",
+        shops.v2.received()
+    );
+    Ok(())
+}
+
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<Running> {
+    let child = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .spawn()
+        .with_context(|| program.to_owned())?;
+    Ok(Running(child))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_compose_starts_comes_to_a_verdict_when_it_runs_here() -> Result<()> {
+    let _turn = one_at_a_time().await;
+    let (stable, canary, front) = (free_port()?, free_port()?, free_port()?);
+    let shop = env!("CARGO_BIN_EXE_serin-shop");
+    let [stable_at, canary_at, front_at] =
+        [stable, canary, front].map(|port| local(port).to_string());
+    let _stable = run(shop, &["--name", "v1", "--listen", &stable_at])?;
+    let _canary = run(
+        shop,
+        &[
+            "--name",
+            "v2",
+            "--listen",
+            &canary_at,
+            "--regression",
+            "lost-field",
+            "--after",
+            "12s",
+        ],
+    )?;
+    let text = bootstrap(
+        COMPOSE,
+        &[
+            (&address("0.0.0.0", 8080), at(local(front))),
+            (&address("stable", 8000), at(local(stable))),
+            (&address("canary", 8000), at(local(canary))),
+        ],
+    )?;
+    let envoy = Launch::new("manifests-compose-run", text).start().await?;
+    let _load = run(
+        env!("CARGO_BIN_EXE_serin-load"),
+        &["--target", &front_at, "--rate", "200"],
+    )?;
+    envoy
+        .wait_for_metrics("the verdict and its effect", PATIENCE, |metrics| {
+            metrics.value("serin_verdict", &[("version", "v2")]) == Some(3.0)
+                && metrics.value("serin_steered_total", &[]) > Some(0.0)
+        })
+        .await?;
+    Ok(())
+}
