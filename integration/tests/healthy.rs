@@ -3,7 +3,7 @@
 mod common;
 
 use anyhow::Result;
-use common::{ANOMALOUS, HEALTHY, config, filter, load, verdict};
+use common::{ANOMALOUS, HEALTHY, LONGEST, config, filter, load, verdict};
 use serin_integration::load::Mix;
 use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
@@ -49,8 +49,12 @@ async fn a_healthy_canary_is_left_alone_while_load_mix_share_and_weather_change(
     shops.set_slowdown(1.0);
     topology.set_weights(50, 50).await?;
     stays_healthy(&topology, phase).await?;
-    let metrics = topology.front.metrics().await?;
-    assert_eq!(verdict(&metrics), Some(HEALTHY));
+    let metrics = topology
+        .front
+        .wait_for_metrics("the verdict healthy", LONGEST, |metrics| {
+            verdict(metrics) == Some(HEALTHY)
+        })
+        .await?;
     assert_eq!(metrics.value("serin_steered_total", &[]), None);
     load.stop().await;
     Ok(())

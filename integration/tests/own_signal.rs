@@ -2,14 +2,12 @@
 
 mod common;
 
-use anyhow::{Context as _, Result};
-use common::{announcement, config, load, wait_for_anomalous, with};
+use anyhow::Result;
+use common::{ENOUGH, config, load, wait_for_anomalous, wait_for_judged, why_anomalous, with};
 use serde_json::json;
 use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::{Topology, WasmFilter};
-use std::time::Duration;
-use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_of_ones_own_carries_a_verdict() -> Result<()> {
@@ -27,10 +25,10 @@ async fn a_signal_of_ones_own_carries_a_verdict() -> Result<()> {
         .start()
         .await?;
     let load = load(&topology, 300.0, 42)?;
-    sleep(Duration::from_secs(5)).await;
+    wait_for_judged(&topology.front, ENOUGH).await?;
     shops.v2.set_regression("headers".parse()?);
-    wait_for_anomalous(&topology, Duration::from_secs(40)).await?;
-    let why = announcement(&topology, "anomalous").context("no line in the log")?;
+    wait_for_anomalous(&topology).await?;
+    let why = why_anomalous(&topology).await?;
     assert!(
         why.contains("can be revalidated") && why.contains("[no validator]"),
         "{why}"

@@ -3,14 +3,15 @@
 
 mod common;
 
-use anyhow::{Context as _, Result};
-use common::{announcement, assert_steered_away, config, filter, wait_for_anomalous};
+use anyhow::Result;
+use common::{
+    ENOUGH, config, filter, wait_for_anomalous, wait_for_judged, wait_for_silence, why_anomalous,
+};
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
 use std::time::Duration;
-use tokio::time::sleep;
 
 async fn caught(regression: &str, categories: &[&str]) -> Result<()> {
     caught_by_clients_that_wait(regression, regression, Duration::from_secs(2), categories).await
@@ -30,18 +31,17 @@ async fn caught_by_clients_that_wait(
         .filter(filter(&config("steer")))
         .start()
         .await?;
-    let mut options = LoadOptions::new(topology.address(), 300.0).seed(2);
-    options.timeout = patience;
-    let load = Load::start(options)?;
-    sleep(Duration::from_secs(5)).await;
+    let options = LoadOptions::new(topology.address(), 300.0).seed(2);
+    let load = Load::start(options.timeout(patience))?;
+    wait_for_judged(&topology.front, ENOUGH).await?;
     shops.v2.set_regression(regression.parse()?);
-    wait_for_anomalous(&topology, Duration::from_secs(40)).await?;
-    let why = announcement(&topology, "anomalous").context("no line in the log")?;
+    wait_for_anomalous(&topology).await?;
+    let why = why_anomalous(&topology).await?;
     assert!(
         categories.iter().any(|category| why.contains(category)),
         "{regression} was explained with: {why}"
     );
-    assert_steered_away(&shops).await;
+    wait_for_silence(&shops.v2).await?;
     let tally = load.stop().await;
     assert!(tally.sent > 0);
     println!("{regression}: {why}");

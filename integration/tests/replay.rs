@@ -3,7 +3,10 @@
 mod common;
 
 use anyhow::{Context as _, Result};
-use common::{HEALTHY, filter, load, recording, stop_and_read, verdict, wait_for_anomalous};
+use common::{
+    ENOUGH, HEALTHY, LONGEST, filter, load, recording, stop_and_read, verdict, wait_for_anomalous,
+    wait_for_judged,
+};
 use scorer_sdk::verdict::Reason;
 use scorer_sdk::{Decision, Plan, Verdict};
 use serin_cli::replay::Replay;
@@ -34,18 +37,24 @@ async fn record_and_replay(name: &str, regression: &str) -> Result<Live> {
         .start()
         .await?;
     let load = load(&topology, 300.0, 22)?;
-    sleep(Duration::from_secs(6)).await;
+    wait_for_judged(&topology.front, ENOUGH).await?;
     shops.v2.set_regression(regression.parse()?);
     if regression == "none" {
-        sleep(Duration::from_secs(6)).await;
+        wait_for_judged(&topology.front, 3.0 * ENOUGH).await?;
     } else {
-        wait_for_anomalous(&topology, Duration::from_secs(40)).await?;
+        wait_for_anomalous(&topology).await?;
         // The replay's ticks have other borders: its verdict may come a little later.
         sleep(Duration::from_secs(8)).await;
     }
     let tally = load.stop().await;
-    sleep(Duration::from_secs(3)).await;
-    let healthy = verdict(&topology.front.metrics().await?) == Some(HEALTHY);
+    // Everything has reached the judge.
+    let metrics = topology
+        .front
+        .wait_for_metrics("complete books", LONGEST, |metrics| {
+            metrics.value("serin_folded_exchanges", &[]) >= Some(tally.sent as f64)
+        })
+        .await?;
+    let healthy = verdict(&metrics) == Some(HEALTHY);
     let explanation = common::announcement(&topology, "anomalous");
     let records = stop_and_read(topology).await?;
     let plan = Arc::new(Plan::from_json(&settings.to_string())?);

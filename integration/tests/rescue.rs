@@ -3,7 +3,9 @@
 mod common;
 
 use anyhow::{Context as _, Result};
-use common::{config, filter, recording, stop_and_read, with};
+use common::{
+    LONGEST, config, filter, recording, stop_and_read, wait_for_silence, wait_until, with,
+};
 use scorer_sdk::Plan;
 use serde_json::{Value, json};
 use serin_cli::snapshot::Snapshot;
@@ -26,7 +28,7 @@ async fn reference(shops: &Shops) -> Result<Value> {
         .start()
         .await?;
     let load = start_load(&topology, 31)?;
-    sleep(Duration::from_secs(5)).await;
+    wait_until("recording of stable", || shops.v1.received() >= 1_200).await?;
     load.stop().await;
     let plan = Arc::new(Plan::from_json(&settings.to_string())?);
     let mut snapshot = Snapshot::new(plan, None, None);
@@ -72,7 +74,8 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
         .await?;
     let sidecar = topology.sidecar.as_ref().context("no sidecar")?;
     let load = start_load(&topology, 32)?;
-    sleep(Duration::from_secs(4)).await;
+    // Long after the warm-up.
+    wait_until("requests to v2", || shops.v2.received() >= 450).await?;
     assert_eq!(
         sum(&sidecar.metrics().await?, "serin_rejected_total"),
         0,
@@ -80,18 +83,21 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
     );
     shops.v2.set_regression("headers".parse()?);
     sidecar
-        .wait_for_metrics("the first refusals", Duration::from_secs(30), |metrics| {
+        .wait_for_metrics("the first refusals", LONGEST, |metrics| {
             sum(metrics, "serin_rejected_total") > 0
         })
         .await?;
-    // Both workers of the sidecar know by the next tick.
-    sleep(Duration::from_millis(1_500)).await;
+    // Both workers of the sidecar know some ticks later.
+    if phase == "request" {
+        wait_for_silence(&shops.v2).await?;
+    } else {
+        sleep(Duration::from_secs(4)).await;
+    }
     load.stop().await;
     let reached = shops.v2.received();
     let load = start_load(&topology, 33)?;
     sleep(Duration::from_secs(6)).await;
     let tally = load.stop().await;
-    sleep(Duration::from_secs(3)).await;
     // Nobody lost an answer but for the failures that both versions have by themselves, and every
     // request was answered.
     let (v1, v2) = (tally.version("v1"), tally.version("v2"));
@@ -108,8 +114,16 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
         // Only its bad answers are refused: its own 404 and 500, a few in a hundred, are not.
         assert!(v2.answered * 33 < tally.sent, "{tally:?}");
     }
+    // The last ones are counted at the next tick.
+    sleep(Duration::from_secs(3)).await;
     let rejected = sum(&sidecar.metrics().await?, "serin_rejected_total");
-    let rescued = sum(&topology.front.metrics().await?, "serin_rescued_total");
+    let metrics = topology
+        .front
+        .wait_for_metrics("rescues", LONGEST, |metrics| {
+            sum(metrics, "serin_rescued_total") + 20 >= rejected
+        })
+        .await?;
+    let rescued = sum(&metrics, "serin_rescued_total");
     println!(
         "{phase}: {rejected} refused, {rescued} rescued of {} requests",
         tally.sent
@@ -149,7 +163,7 @@ async fn an_application_behind_a_guard_cannot_have_its_answers_retried_by_naming
     // It answers 503 with `x-serin-reject`, and the front would ask v1.
     shops.v2.set_refusing(true);
     let load = start_load(&topology, 35)?;
-    sleep(Duration::from_secs(3)).await;
+    wait_until("answers of v2", || shops.v2.received() >= 300).await?;
     let tally = load.stop().await;
     let v2 = tally.version("v2");
     assert_eq!(v2.answered, shops.v2.received(), "{tally:?}");

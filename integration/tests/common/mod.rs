@@ -2,19 +2,25 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use scorer_sdk::recording::Record;
 use serde_json::{Value, json};
+use serin_integration::envoy::Envoy;
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::metrics::Metrics;
-use serin_integration::shop::Shops;
+use serin_integration::shop::Shop;
 use serin_integration::topology::{AccessLog, Topology, WasmFilter};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 pub(crate) const MODULE: &str = "target/serin.wasm";
 pub(crate) const ANOMALOUS: f64 = 3.0;
 pub(crate) const HEALTHY: f64 = 1.0;
+/// How long to wait for what has to come: a machine may be slow, and who waits goes on as soon as it
+/// is there.
+pub(crate) const LONGEST: Duration = Duration::from_secs(180);
+/// Exchanges of the candidate after which enough is known of both versions to tell them apart.
+pub(crate) const ENOUGH: f64 = 250.0;
 
 /// The config of the front's filter.
 pub(crate) fn config(mode: &str) -> Value {
@@ -73,10 +79,10 @@ pub(crate) fn verdict(metrics: &Metrics) -> Option<f64> {
 }
 
 /// Waits for the verdict `anomalous`.
-pub(crate) async fn wait_for_anomalous(topology: &Topology, longest: Duration) -> Result<()> {
+pub(crate) async fn wait_for_anomalous(topology: &Topology) -> Result<()> {
     topology
         .front
-        .wait_for_metrics("the verdict anomalous", longest, |metrics| {
+        .wait_for_metrics("the verdict anomalous", LONGEST, |metrics| {
             verdict(metrics) == Some(ANOMALOUS)
         })
         .await
@@ -84,17 +90,71 @@ pub(crate) async fn wait_for_anomalous(topology: &Topology, longest: Duration) -
     Ok(())
 }
 
-/// No further request reaches the canary.
-pub(crate) async fn assert_steered_away(shops: &Shops) {
-    // Both workers know within a tick; what was on its way has arrived by then.
-    sleep(Duration::from_millis(1_500)).await;
-    let before = shops.v2.received();
-    sleep(Duration::from_secs(2)).await;
-    assert_eq!(
-        shops.v2.received(),
-        before,
-        "the canary still gets requests"
-    );
+/// Waits until so many exchanges of the candidate were judged, beside those of the baseline.
+pub(crate) async fn wait_for_judged(front: &Envoy, exchanges: f64) -> Result<()> {
+    let labels = [("destination", "shop"), ("version", "v2")];
+    front
+        .wait_for_metrics("judged exchanges", LONGEST, |metrics| {
+            metrics.value("serin_judged_exchanges", &labels) >= Some(exchanges)
+        })
+        .await?;
+    Ok(())
+}
+
+/// Waits until so many exchanges of a version were counted.
+pub(crate) async fn wait_for_counted(front: &Envoy, version: &str, exchanges: f64) -> Result<()> {
+    front
+        .wait_for_metrics("counted exchanges", LONGEST, |metrics| {
+            metrics.value("serin_exchanges_total", &[("version", version)]) >= Some(exchanges)
+        })
+        .await?;
+    Ok(())
+}
+
+/// Waits until `come` is true.
+pub(crate) async fn wait_until(what: &str, come: impl Fn() -> bool) -> Result<()> {
+    let start = Instant::now();
+    while !come() {
+        ensure!(start.elapsed() < LONGEST, "no {what} within {LONGEST:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// Waits until a line of the log contains `words`, and gives it.
+pub(crate) async fn wait_for_line(envoy: &Envoy, words: &str) -> Result<String> {
+    let line = || {
+        let text = envoy.log_text();
+        text.lines()
+            .find(|line| line.contains(words))
+            .map(str::to_owned)
+    };
+    wait_until(&format!("line with {words:?}"), || line().is_some()).await?;
+    line().context("the line has gone")
+}
+
+/// Waits until an instance has got nothing for two seconds, after its share had been dozens of
+/// requests a second.
+pub(crate) async fn wait_for_silence(shop: &Shop) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let before = shop.received();
+        sleep(Duration::from_secs(2)).await;
+        if shop.received() == before {
+            return Ok(());
+        }
+        // All workers know within a tick; a slow machine may take a few.
+        ensure!(
+            start.elapsed() < Duration::from_secs(20),
+            "the canary still gets requests"
+        );
+    }
+}
+
+/// What the log says of why v2 is anomalous; it may come a moment after the metric.
+pub(crate) async fn why_anomalous(topology: &Topology) -> Result<String> {
+    wait_for_line(&topology.front, "shop v2 is anomalous").await?;
+    announcement(topology, "anomalous").context("the line has gone")
 }
 
 /// The log line that announces a verdict.

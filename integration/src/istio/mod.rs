@@ -1,0 +1,69 @@
+//! A real mesh: Istio's control plane and agents around real Envoys, without a cluster.
+//!
+//! | part | what it is |
+//! | --- | --- |
+//! | [`Kubernetes`] | a stand-in that istiod reads its objects from |
+//! | [`Istiod`] | Istio's own `pilot-discovery`, as it ships |
+//! | [`Proxy`] | Istio's own `pilot-agent`, which makes the bootstrap, fetches the module and starts Envoy |
+//! | [`Modules`] | where the agents fetch the module over HTTP |
+//! | [`mesh`] | the shop with its service, its workloads and a gateway |
+//! | [`manifests`] | our overlays, rendered |
+//!
+//! What differs from a cluster: Envoy is the plain one and not Istio's build, so the filters that
+//! only that has are switched off in istiod; no mutual TLS, for nobody signs certificates; no
+//! iptables, so sidecars listen where they say; the agent keeps modules below its own folder.
+//! `scripts/get-istiod.sh` builds Istio; the environment variable `ISTIO` chooses a version.
+
+mod events;
+mod istiod;
+mod kinds;
+mod kubernetes;
+pub mod manifests;
+pub mod mesh;
+mod modules;
+mod process;
+mod proxy;
+mod store;
+
+pub use istiod::Istiod;
+pub use kubernetes::Kubernetes;
+pub use mesh::Mesh;
+pub use modules::Modules;
+pub use proxy::{Proxy, Workload};
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+/// The version that is tested unless `ISTIO` says otherwise.
+const VERSION: &str = "1.31";
+/// Longest wait for anything: ample for a slow machine, and over as soon as the thing is there.
+const PATIENCE: Duration = Duration::from_secs(180);
+const POLL: Duration = Duration::from_millis(100);
+
+/// The version of Istio that is tested: `ISTIO`, else the newest.
+#[must_use]
+pub fn version() -> String {
+    std::env::var("ISTIO").unwrap_or_else(|_| VERSION.to_owned())
+}
+
+/// Waits until `condition` holds.
+///
+/// # Errors
+/// What `condition` fails with, or after three minutes: with `what`.
+pub async fn wait_until(
+    what: &str,
+    mut condition: impl AsyncFnMut() -> Result<bool>,
+) -> Result<()> {
+    let start = Instant::now();
+    while !condition().await? {
+        ensure!(start.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}");
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}

@@ -1,0 +1,128 @@
+//! Child processes of the mesh: folder, log, a gentle end.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::version;
+use crate::envoy::{run_dir, workspace};
+
+/// Lines of a log that go into error messages.
+const TAIL: usize = 40;
+/// How long a process may take to end before it is killed.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A process with a folder of its own, in which it runs; it ends when dropped.
+#[derive(Debug)]
+pub(super) struct Process {
+    name: String,
+    dir: PathBuf,
+    child: Child,
+}
+
+impl Process {
+    /// Starts a program of the Istio that is tested, in an emptied folder that `prepare` fills.
+    /// Nothing of this process's environment goes along but what Go needs.
+    pub(super) fn start(
+        name: &str,
+        program: &str,
+        prepare: impl FnOnce(&Path) -> Result<()>,
+        set_up: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
+        let binary = binary(program)?;
+        let dir = run_dir(name);
+        if dir.exists() {
+            fs::remove_dir_all(&dir).with_context(|| format!("empty {}", dir.display()))?;
+        }
+        fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+        prepare(&dir)?;
+        let log = File::create(dir.join("log")).context("create the log")?;
+        let mut command = Command::new(&binary);
+        command
+            .current_dir(&dir)
+            .env_clear()
+            .env("HOME", &dir)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("log handle")?)
+            .stderr(log);
+        set_up(&mut command);
+        let child = command
+            .spawn()
+            .with_context(|| format!("start {}", binary.display()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            dir,
+            child,
+        })
+    }
+
+    /// Its folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Everything it has said.
+    pub(super) fn log(&self) -> String {
+        let bytes = fs::read(self.dir.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The end of its log, for messages.
+    pub(super) fn tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let end = lines.get(lines.len().saturating_sub(TAIL)..);
+        format!(
+            "end of {}/log:\n{}",
+            self.dir.display(),
+            end.unwrap_or_default().join("\n")
+        )
+    }
+
+    /// An error with the end of the log when it has ended.
+    pub(super) fn check(&mut self) -> Result<()> {
+        let ended = self.child.try_wait().context("look at a process")?;
+        ensure!(
+            ended.is_none(),
+            "{} ended ({ended:?}); {}",
+            self.name,
+            self.tail()
+        );
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The agent ends its Envoy when it is asked to go, and leaves it alone when it is killed.
+        let pid = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        let start = Instant::now();
+        while start.elapsed() < GRACE && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Both fail only if the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}: {}", self.name, self.tail());
+        }
+    }
+}
+
+/// A file of the Istio that is tested.
+pub(super) fn binary(program: &str) -> Result<PathBuf> {
+    let path = workspace()
+        .join(".cache/istio")
+        .join(version())
+        .join(program);
+    ensure!(
+        path.is_file(),
+        "no {}; run `make test-istio`, or scripts/get-istiod.sh and set ISTIO to one of its versions",
+        path.display()
+    );
+    Ok(path)
+}

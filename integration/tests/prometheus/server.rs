@@ -1,0 +1,258 @@
+//! A real Prometheus as a child process, and its API.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use hyper::Method;
+use serde_json::{Value, json};
+use serin_integration::envoy::{free_port, run_dir, workspace};
+use serin_integration::http;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+use crate::PATIENCE;
+
+/// Time between two scrapes and two evaluations in seconds. A page that took longer would be lost.
+pub(crate) const STEP: u64 = 2;
+
+/// A value with its labels.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) value: f64,
+}
+
+impl Sample {
+    pub(crate) fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+}
+
+/// A program of Prometheus; where it is missing, says so past the test runner's capture.
+pub(crate) fn binary(name: &str) -> Option<PathBuf> {
+    let path = workspace().join(".cache/prometheus").join(name);
+    if path.is_file() {
+        return Some(path);
+    }
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED: there is no {}; `make setup` fetches it, or says why it cannot",
+        path.display()
+    );
+    None
+}
+
+/// A running Prometheus; it is killed when dropped.
+pub(crate) struct Prometheus {
+    child: Child,
+    address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Prometheus {
+    /// Scrapes the Envoys' admin pages, and evaluates the rules as often.
+    pub(crate) async fn start(
+        binary: &Path,
+        targets: &[(&str, SocketAddr)],
+        groups: &[Value],
+    ) -> Result<Self> {
+        let dir = run_dir("prometheus");
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir)?;
+        let rules = dir.join("rules.yaml");
+        fs::write(
+            &rules,
+            serde_yaml_ng::to_string(&json!({ "groups": groups }))?,
+        )?;
+        let targets: Vec<Value> = targets
+            .iter()
+            .map(|(name, address)| json!({"targets": [address.to_string()], "labels": {"proxy": name}}))
+            .collect();
+        let step = format!("{STEP}s");
+        let config = json!({
+            "global": {"scrape_interval": step, "scrape_timeout": step, "evaluation_interval": step},
+            "rule_files": [rules],
+            "scrape_configs": [{
+                "job_name": "envoy",
+                "metrics_path": "/stats/prometheus",
+                // Envoy's own hundreds of series take time that a busy machine may not have.
+                "params": {"filter": ["serin_|server.memory"]},
+                "static_configs": targets,
+                "metric_relabel_configs": [{
+                    "source_labels": ["__name__"],
+                    "regex": "serin_.*|envoy_server_.*|envoy_wasm_.*",
+                    "action": "keep",
+                }],
+            }],
+        });
+        let file = dir.join("prometheus.yaml");
+        fs::write(&file, serde_yaml_ng::to_string(&config)?)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let log = dir.join("prometheus.log");
+        let output = File::create(&log)?;
+        let child = Command::new(binary)
+            .current_dir(&dir)
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                dir.join("data").display()
+            ))
+            .arg(format!("--web.listen-address={address}"))
+            .arg("--log.level=warn")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| binary.display().to_string())?;
+        let mut prometheus = Self {
+            child,
+            address,
+            log,
+        };
+        let begun = Instant::now();
+        while !prometheus.ready().await {
+            if let Some(status) = prometheus.child.try_wait()? {
+                bail!("Prometheus ended with {status}: {}", prometheus.log());
+            }
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "Prometheus is not ready: {}",
+                prometheus.log()
+            );
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(prometheus)
+    }
+
+    async fn ready(&self) -> bool {
+        http::get(self.address, "/-/ready")
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it, as a crash would.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    async fn api(&self, path: &str, form: &[(&str, &str)]) -> Result<Value> {
+        let body: Vec<String> = form
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encoded(value)))
+            .collect();
+        let answer = http::request(
+            self.address,
+            Method::POST,
+            path,
+            &[("content-type", "application/x-www-form-urlencoded")],
+            body.join("&"),
+        )
+        .await?;
+        let value: Value = serde_json::from_slice(answer.body())
+            .with_context(|| String::from_utf8_lossy(answer.body()).into_owned())?;
+        ensure!(value["status"] == "success", "{form:?}: {value}");
+        Ok(value["data"].clone())
+    }
+
+    /// An instant vector, now.
+    pub(crate) async fn query(&self, expression: &str) -> Result<Vec<Sample>> {
+        self.query_with(&[("query", expression)]).await
+    }
+
+    /// An instant vector at a time in seconds since the Unix epoch.
+    pub(crate) async fn query_at(&self, expression: &str, at: f64) -> Result<Vec<Sample>> {
+        self.query_with(&[("query", expression), ("time", &format!("{at:.3}"))])
+            .await
+    }
+
+    async fn query_with(&self, form: &[(&str, &str)]) -> Result<Vec<Sample>> {
+        let data = self.api("/api/v1/query", form).await?;
+        let result = data["result"].as_array().context("a vector")?;
+        result
+            .iter()
+            .map(|series| {
+                let text = series["value"][1].as_str().context("a value")?;
+                Ok(Sample {
+                    labels: serde_json::from_value(series["metric"].clone())?,
+                    value: text.parse()?,
+                })
+            })
+            .collect()
+    }
+
+    /// All samples of a selector within the last `seconds`, with their times.
+    pub(crate) async fn raw(&self, selector: &str, seconds: u64) -> Result<Vec<Value>> {
+        let query = format!("{selector}[{seconds}s]");
+        let data = self.api("/api/v1/query", &[("query", &query)]).await?;
+        Ok(data["result"].as_array().context("a matrix")?.clone())
+    }
+
+    /// Name, destination and severity of the alerts that fire.
+    pub(crate) async fn firing(&self) -> Result<Vec<Sample>> {
+        self.query("ALERTS{alertstate=\"firing\"}").await
+    }
+
+    /// Annotations of the first alert of this name.
+    pub(crate) async fn annotations(&self, alert: &str) -> Result<Value> {
+        let answer = http::get(self.address, "/api/v1/alerts").await?;
+        let value: Value = serde_json::from_slice(answer.body())?;
+        let alerts = value["data"]["alerts"].as_array().context("alerts")?;
+        let found = alerts
+            .iter()
+            .find(|found| found["labels"]["alertname"] == alert);
+        Ok(found.with_context(|| format!("no {alert}"))?["annotations"].clone())
+    }
+
+    /// Waits until an expression has a sample.
+    pub(crate) async fn wait_for(&self, expression: &str) -> Result<Vec<Sample>> {
+        let begun = Instant::now();
+        loop {
+            let found = self.query(expression).await?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            if begun.elapsed() > PATIENCE {
+                let verdicts = self
+                    .query("{__name__=~\"serin_(verdict|rollout_evidence|judged_exchanges)\"}")
+                    .await?;
+                bail!(
+                    "no sample of {expression} within {PATIENCE:?}; {verdicts:?}; {}",
+                    self.log()
+                );
+            }
+            sleep(Duration::from_millis(250)).await;
+        }
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Percent-encoded, for a form or a query.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
