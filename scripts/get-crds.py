@@ -7,6 +7,7 @@ need the definitions then say that they were left out.
 """
 
 import hashlib
+import http.client
 import io
 import os
 import pathlib
@@ -14,6 +15,7 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 
 # Module, version, path in it, SHA-256 of the file.
 PINNED = [
@@ -130,5 +132,8 @@ def main():
 
 try:
     main()
-except (urllib.error.URLError, OSError, KeyError, zipfile.BadZipFile) as error:
+except (urllib.error.URLError, http.client.HTTPException, OSError, EOFError, zlib.error, KeyError, zipfile.BadZipFile) as error:
+    # A part of them would make the others unknown.
+    for path in pathlib.Path(sys.argv[1]).glob("*.yaml"):
+        path.unlink()
     print(f"resource definitions cannot be had here, their checks are left out: {error}", file=sys.stderr)

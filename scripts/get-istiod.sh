@@ -45,7 +45,7 @@ if ! command -v go >/dev/null; then
 fi
 # An older Go fetches a newer toolchain by itself unless it was told not to.
 release=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
-if [ "${release:-0}" -lt 26 ] && [ "$(go env GOTOOLCHAIN)" = local ]; then
+if [ "${release:-0}" -lt 21 ] || { [ "${release:-0}" -lt 26 ] && [ "$(go env GOTOOLCHAIN)" = local ]; }; then
     echo "Istio's control plane cannot be built with $(go env GOVERSION); $repair" >&2
     exit 3
 fi

@@ -30,7 +30,7 @@ spec:
 
 def image(url, checksum):
     """The patch of url and sha256."""
-    name = url.removeprefix("oci://")
+    name = url[len("oci://"):] if url.startswith("oci://") else url
     if url.startswith("file://"):
         digest = None
     elif url.startswith(("https://", "http://")):

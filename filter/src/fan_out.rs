@@ -114,15 +114,15 @@ fn key(name: u64) -> String {
     format!("serin/fan/{}", name % SLOTS)
 }
 
-/// Since when this proxy has had an inbound listener that wants to know of calls; `None` while it
-/// has none, and then no call needs to be noted.
+/// Since when this proxy has had an inbound listener that wants to know of calls, which says so at
+/// least every `tick`; `None` while it has none, and then no call needs to be noted.
 #[must_use]
-pub fn reporter_since(host: &impl Host, now: Duration) -> Option<Duration> {
+pub fn reporter_since(host: &impl Host, now: Duration, tick: Duration) -> Option<Duration> {
     let bytes = host.shared(REPORTER_KEY).bytes;
     let mut reader = Reader::new(&bytes);
     let seen = Duration::from_millis(reader.u64().ok()?);
     let since = Duration::from_millis(reader.u64().ok()?);
-    (now.abs_diff(seen) <= 3 * HEARTBEAT).then_some(since)
+    (now.abs_diff(seen) <= 3 * HEARTBEAT.max(tick)).then_some(since)
 }
 
 /// The inbound listener's side: says that it is there, and waits until the outbound one knows.
@@ -143,7 +143,7 @@ impl Reporter {
         {
             return;
         }
-        let since = reporter_since(host, now).unwrap_or(now);
+        let since = reporter_since(host, now, tick).unwrap_or(now);
         self.is_settled = now.saturating_sub(since) >= SETTLES_IN_TICKS * tick;
         self.said = Some(now);
         let mut writer = Writer::new();
@@ -303,10 +303,10 @@ mod tests {
     fn calls_are_noted_beside_a_listener_that_reports_once_all_workers_know_of_it() {
         let host = FakeHost::default();
         let now = Duration::from_secs(1_000);
-        assert_eq!(reporter_since(&host, now), None);
+        assert_eq!(reporter_since(&host, now, SECOND), None);
         let mut reporter = Reporter::default();
         reporter.announce(&host, now, SECOND);
-        assert_eq!(reporter_since(&host, now + HEARTBEAT), Some(now));
+        assert_eq!(reporter_since(&host, now + HEARTBEAT, SECOND), Some(now));
         assert!(!reporter.is_settled);
         reporter.announce(&host, now + 2 * SECOND, SECOND);
         assert!(!reporter.is_settled);
@@ -316,10 +316,15 @@ mod tests {
         let mut other = Reporter::default();
         other.announce(&host, now + 4 * SECOND, SECOND);
         assert!(other.is_settled);
-        assert_eq!(reporter_since(&host, now + 5 * HEARTBEAT), None);
+        assert_eq!(reporter_since(&host, now + 5 * HEARTBEAT, SECOND), None);
         // After a pause that long an outbound listener may have stopped to note calls.
         let mut late = Reporter::default();
         late.announce(&host, now + 5 * HEARTBEAT, SECOND);
         assert!(!late.is_settled);
+        // Ticks that are longer than the heartbeat.
+        let long = Duration::from_secs(40);
+        let mut slow = Reporter::default();
+        (10..14).for_each(|tick| slow.announce(&host, now + tick * long, long));
+        assert!(slow.is_settled);
     }
 }

@@ -274,18 +274,25 @@ impl Leader {
         let told = core::mem::take(&mut self.causes);
         for decision in decisions {
             let (name, weather) = (&decision.destination, &decision.weather);
+            // A verdict without any drift has a line of its own.
+            let drifts = weather.series.iter().any(|series| series.drift.is_some());
+            let cause = if drifts {
+                weather.cause
+            } else {
+                Cause::Nothing
+            };
             let before = told
                 .iter()
                 .find(|(destination, _)| destination == name)
                 .map_or(Cause::Nothing, |(_, cause)| *cause);
-            if weather.cause != before {
-                let (level, text) = match weather.cause {
+            if cause != before {
+                let (level, text) = match cause {
                     Cause::Nothing => (Level::Info, "nothing drifts any more"),
                     _ => (Level::Warn, weather.sentence.as_str()),
                 };
                 host.log(level, &format!("serin: {name}: drift: {text}"));
             }
-            self.causes.push((name.clone(), weather.cause));
+            self.causes.push((name.clone(), cause));
         }
     }
 

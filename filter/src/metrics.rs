@@ -9,6 +9,7 @@ use crate::host::{Host, Kind};
 use core::time::Duration;
 use hashbrown::HashMap;
 use scorer_sdk::delta::Overflow;
+use scorer_sdk::drift::Cause;
 use scorer_sdk::judge::Judge;
 use scorer_sdk::verdict::Decision;
 
@@ -340,7 +341,7 @@ impl Metrics {
         for decision in decisions {
             let destination = ("destination", label(&decision.destination));
             let weather = &decision.weather;
-            if weather.series.is_empty() {
+            if weather.series.is_empty() && weather.cause == Cause::Nothing {
                 continue;
             }
             let labels = [destination, ("cause", weather.cause.name())];

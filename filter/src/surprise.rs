@@ -197,7 +197,8 @@ impl Surprise {
     pub fn tick(&mut self, now: Duration) {
         let epoch = self.settings.epoch;
         let ends = *self.epoch_ends.get_or_insert_with(|| now + epoch);
-        if now < ends {
+        // An end further ahead than an epoch is from before the clock was set back.
+        if now < ends && ends - now <= epoch {
             return;
         }
         self.epoch_ends = Some(now + epoch);

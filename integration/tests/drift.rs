@@ -3,7 +3,7 @@
 mod common;
 
 use anyhow::{Context as _, Result};
-use common::{ANOMALOUS, config, filter, load, verdict, with};
+use common::{ANOMALOUS, LONGEST, config, filter, load, verdict, wait_for_line, with};
 use serde_json::json;
 use serin_integration::load::{Load, Mix};
 use serin_integration::metrics::Metrics;
@@ -12,9 +12,6 @@ use serin_integration::shop::{Regression, Route, Shops};
 use serin_integration::topology::Topology;
 use std::time::Duration;
 use tokio::time::sleep;
-
-/// Waits end as soon as their condition holds.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A shop in which both versions have taken traffic for so long that they have a past.
 struct Rollout {
@@ -45,7 +42,7 @@ impl Rollout {
     async fn wait(&self, what: &str, until: impl Fn(&Metrics) -> bool) -> Result<Metrics> {
         self.topology
             .front
-            .wait_for_metrics(what, PATIENCE, until)
+            .wait_for_metrics(what, LONGEST, until)
             .await
             .with_context(|| format!("{}: {}", self.name, self.topology.front.log_tail()))
     }
@@ -73,17 +70,7 @@ impl Rollout {
             .await?;
         let blamed = verdict(&metrics) == Some(ANOMALOUS);
         assert_eq!(blamed, cause.starts_with("version"), "{}", self.name);
-        let log = self.topology.front.log_text();
-        let line = log
-            .lines()
-            .find(|line| line.contains("shop: drift: ") && line.contains(words))
-            .with_context(|| {
-                format!(
-                    "{}: no line with {words}: {}",
-                    self.name,
-                    self.topology.front.log_tail()
-                )
-            })?;
+        let line = wait_for_line(&self.topology.front, words).await?;
         println!("{}: {line}", self.name);
         Ok(())
     }
@@ -113,9 +100,9 @@ async fn usage_weather_and_versions_are_told_apart() -> Result<()> {
     both.load.set_mix(sale);
     both.shops.v2.set_regression(Regression::Errors);
 
-    usage.says("shared", "usage").await?;
-    shared.says("shared", "a shared dependency").await?;
-    version.says("version", "the version").await?;
+    usage.says("shared", "drift: usage").await?;
+    shared.says("shared", "drift: a shared dependency").await?;
+    version.says("version", "shop v2 is anomalous").await?;
     both.says("version_and_shared", "during a change of usage")
         .await?;
     for rollout in [usage, shared, version, both] {

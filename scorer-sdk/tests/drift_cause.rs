@@ -5,8 +5,13 @@
 mod evidence_random;
 
 use evidence_random::Random;
-use scorer_sdk::drift::{Cause, RouteTokens, Split, TokenCounts, split};
+use scorer_sdk::drift::{Cause, Known, RouteTokens, Split, TokenCounts, split};
 
+const KNOWN: Known = Known {
+    baseline_past: true,
+    candidate: true,
+    candidate_past: true,
+};
 const ROUTES: [&str; 3] = ["GET /items", "GET /items/{id}", "POST /orders"];
 const TOKENS: [&str; 4] = ["200", "404", "500", "503"];
 
@@ -184,14 +189,14 @@ fn the_table_calls_each_case_what_it_is() {
         let found = Cause::of(baseline, candidate, fires);
         assert_eq!(found, cause);
         assert_eq!(found.blames_the_version(), blamed);
-        assert!(!found.explain(None, &[]).is_empty());
+        assert!(!found.explain(KNOWN, None, &[]).is_empty());
     }
     let mut random = Random::new(1);
     let past = sample(&mut random, &USUAL, 20_000);
     let mut slow = USUAL;
     slow.tokens[1] = [0.7, 0.095, 0.005, 0.2];
     let split = split_of(&sample(&mut random, &slow, 3_000), &past);
-    let sentence = Cause::of(true, true, false).explain(split.mostly(), &split.terms);
+    let sentence = Cause::of(true, true, false).explain(KNOWN, split.mostly(), &split.terms);
     println!("{sentence}");
     assert!(sentence.starts_with("a shared dependency"), "{sentence}");
     assert!(sentence.contains("503 on GET /items/{id}"), "{sentence}");

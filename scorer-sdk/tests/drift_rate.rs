@@ -78,6 +78,27 @@ fn without_drift_the_run_length_is_at_least_as_promised_even_where_nothing_is_to
 }
 
 #[test]
+fn rare_bursts_that_have_always_been_there_are_no_drift() {
+    // 2% of the ticks have 13 failures more; nothing changes.
+    let settings = Settings {
+        average_run_length: 14.0 * 40_320.0,
+        ..settings()
+    };
+    let mut reports = 0;
+    for run in 0..10 {
+        let mut random = Random::new(500 + run);
+        let (_, drift) = first(&settings, 5_000, |_| {
+            let burst = if random.below(50) == 0 { 13 } else { 0 };
+            ((random.binomial(300, 0.000_5) + burst).min(300), 300)
+        });
+        reports += u64::from(drift.is_some());
+    }
+    println!("{reports} of 10 in 5,000 ticks");
+    // A young past that has seen few bursts may report one.
+    assert!(reports <= 2, "{reports} of 10");
+}
+
+#[test]
 fn a_shift_of_the_odds_is_reported_soon_with_its_time_size_and_direction() {
     const CHANGE: u64 = 1_000;
     let settings = Settings {

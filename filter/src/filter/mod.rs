@@ -30,7 +30,7 @@ use scorer_sdk::route::RouteKey;
 use scorer_sdk::shape::Shape;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::surprise::Score;
-use scorer_sdk::tally::Tally;
+use scorer_sdk::tally::{RoutePlace, Tally};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -58,6 +58,8 @@ pub struct Stream {
     gathered_as: fan_out::Names,
     /// The calls that were made for it, as the callee's sidecar reported them.
     report: Option<String>,
+    /// The route that an early score has found.
+    place: Option<RoutePlace>,
     /// How strange it was when the response's headers came, where somebody wants to know so early.
     early: Option<Score>,
 }
@@ -270,7 +272,8 @@ impl<H: Host> Filter<H> {
         if self.guarding {
             self.reporter.announce(&self.host, now, self.plan.tick);
         } else {
-            self.beside_reporter = fan_out::reporter_since(&self.host, now).is_some();
+            self.beside_reporter =
+                fan_out::reporter_since(&self.host, now, self.plan.tick).is_some();
         }
     }
 

@@ -37,6 +37,7 @@ impl<H: Host> Filter<H> {
             &flight.method,
             &flight.path,
         )?;
+        stream.place = Some(place);
         let route = self.tally.key(place)?;
         let response = Response::read(self.host.response_headers());
         let names = stream.request.names.as_deref();
@@ -92,12 +93,18 @@ impl<H: Host> Filter<H> {
         stream: &Stream,
         phase: Phase,
     ) {
-        let place = self.tally.route(
-            exchange.destination,
-            exchange.route_name,
-            exchange.method,
-            exchange.path,
-        );
+        // Looked up once: each look-up counts the path for the templates that are learned.
+        let found = stream
+            .place
+            .filter(|place| self.tally.key(*place).is_some());
+        let place = found.or_else(|| {
+            self.tally.route(
+                exchange.destination,
+                exchange.route_name,
+                exchange.method,
+                exchange.path,
+            )
+        });
         let (Some(place), Some(surprise)) = (place, &mut self.surprise) else {
             return;
         };

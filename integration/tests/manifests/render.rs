@@ -5,6 +5,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use serin_integration::envoy::workspace;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,12 +30,15 @@ fn renderer() -> Option<(PathBuf, &'static [&'static str])> {
     works(&kubectl, &["version", "--client"]).then_some((kubectl, &["kustomize"]))
 }
 
+/// Says what a test leaves out, past the capture of what tests that pass print.
+pub(crate) fn left_out(why: &str) {
+    let _ = writeln!(std::io::stderr(), "LEFT OUT: {why}");
+}
+
 /// Renders a folder; `None`, with a word about it, where nothing can render here.
 pub(crate) fn render(folder: &Path) -> Result<Option<Vec<Value>>> {
     let Some((program, arguments)) = renderer() else {
-        println!(
-            "LEFT OUT: neither kustomize nor kubectl is here; `make manifest-tools` says more"
-        );
+        left_out("neither kustomize nor kubectl is here; `make manifest-tools` says more");
         return Ok(None);
     };
     let output = Command::new(program).args(arguments).arg(folder).output()?;

@@ -11,7 +11,7 @@ use serin_integration::envoy::workspace;
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::render::documents;
+use crate::render::{documents, left_out};
 
 /// Built-in kinds that the manifests use: their fields are held against no schema here.
 const BUILT_IN: [&str; 3] = ["apps/v1 Deployment", "v1 ConfigMap", "v1 Service"];
@@ -36,7 +36,7 @@ impl Schemas {
             }
         }
         if definitions.is_empty() {
-            println!("LEFT OUT: no resource definitions in .cache/crds; `make manifest-tools`");
+            left_out("no resource definitions in .cache/crds; `make manifest-tools` fetches them");
             return Ok(None);
         }
         Self::new(&definitions).map(Some)

@@ -131,7 +131,9 @@ impl Hooks {
                 let (status, body) = self.post(path, &metadata).await?;
                 let yes = match webhook["type"].as_str().context("type")? {
                     "rollback" => expected == "abort",
-                    "confirm-traffic-increase" | "confirm-promotion" => expected == "promote",
+                    "confirm-promotion" => expected == "promote",
+                    // Without traffic, as before the first step, it may get some.
+                    "confirm-traffic-increase" => expected == "promote" || destination == "idle",
                     _ => expected != "abort",
                 };
                 // Above 202 is a no.

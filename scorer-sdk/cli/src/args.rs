@@ -248,6 +248,7 @@ What can be asked; destination and candidate are the labels of serin_verdict:
                                               with jsonPath {$.decision}
   POST /flagger/rollback   200 if it is to be rolled back, 409 if not
   POST /flagger/gate       200 if it may go on or be promoted, 409 if that is not sure yet
+  POST /flagger/increase   as gate, and 200 while the candidate has had no traffic yet
   POST /flagger/check      409 if there is evidence against it, 200 if not
                            each with Flagger's payload, its metadata: {destination, candidate}
   GET  /healthz            200 as long as it serves

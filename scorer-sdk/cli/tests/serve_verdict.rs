@@ -183,6 +183,8 @@ fn each_verdict_has_its_decision_and_its_statuses() {
         );
         for (path, expected) in [
             ("/flagger/rollback", rollback),
+            // It has traffic already.
+            ("/flagger/increase", gate),
             ("/flagger/gate", gate),
             ("/flagger/check", check),
         ] {

@@ -25,6 +25,17 @@ pub enum Cause {
     BaselineMoved,
 }
 
+/// What a sentence about a cause may lean on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Whether the baseline has a past to be held against.
+    pub baseline_past: bool,
+    /// Whether there is a candidate.
+    pub candidate: bool,
+    /// Whether the candidate has a past.
+    pub candidate_past: bool,
+}
+
 impl Cause {
     /// All causes.
     pub const ALL: [Self; 7] = [
@@ -75,8 +86,18 @@ impl Cause {
     /// A sentence for people. `mostly` is `usage` or `behaviour` where it is known which of the two
     /// changed, as [`super::Split::mostly`] has it; `terms` are the loudest parts of the change.
     #[must_use]
-    pub fn explain(self, mostly: Option<&str>, terms: &[Term]) -> String {
+    pub fn explain(self, known: Known, mostly: Option<&str>, terms: &[Term]) -> String {
         let text = match (self, mostly) {
+            (Self::Shared | Self::BaselineAlone, Some("usage")) if !known.candidate => {
+                "usage: other requests come than before"
+            }
+            (Self::Shared | Self::BaselineAlone, _) if !known.candidate => {
+                "the service left its past: the same requests are answered differently than before"
+            }
+            (Self::BaselineAlone, _) if known.candidate_past => {
+                "stable left its past; the candidate did not, and does not differ from it so far"
+            }
+            (Self::Version, _) if !known.baseline_past => "the version: it differs from stable",
             (Self::Nothing, _) => "both versions do what they used to",
             (Self::Shared, Some("usage")) => {
                 "usage: other requests come, for both versions; it is not the version"

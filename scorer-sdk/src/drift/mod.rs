@@ -35,7 +35,7 @@ mod season;
 mod split;
 mod watch;
 
-pub use cause::Cause;
+pub use cause::{Cause, Known};
 pub use detector::{EDetector, Leader};
 pub use level::LevelDrift;
 pub use rate::RateDrift;

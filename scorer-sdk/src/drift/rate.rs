@@ -47,6 +47,8 @@ pub struct RateDrift {
     variances: f64,
     /// Ticks for which nothing is judged.
     rest: f64,
+    /// Ticks for which nothing has been learned, because it may be a drift.
+    waiting: f64,
     season: Season,
     detector: EDetector<BETS>,
     drift: Option<Drift>,
@@ -63,6 +65,7 @@ impl Default for RateDrift {
             deviations: 0.0,
             variances: 0.0,
             rest: 0.0,
+            waiting: 0.0,
             season: Season::new(Scale::LogOdds),
             detector: EDetector::default(),
             drift: None,
@@ -97,8 +100,14 @@ impl RateDrift {
                 .update(now_s, &factors, share, total, threshold);
             self.decide(now, threshold, settings);
         }
-        // What drifts, or may be about to, is not yet the past.
-        if self.drift.is_none() && self.log_evidence() < 0.5 * settings.threshold() {
+        // What drifts, or may be about to, is not yet the past; but it must not wait for ever.
+        let may_drift = self.log_evidence() >= 0.5 * settings.threshold();
+        self.waiting = if may_drift { self.waiting + 1.0 } else { 0.0 };
+        if self.drift.is_none() && self.waiting > f64::from(settings.adopt_after) {
+            self.detector.reset();
+            self.waiting = 0.0;
+        }
+        if self.drift.is_none() && self.waiting == 0.0 {
             self.learn(count, total, effect, settings.keep());
         }
         if self.season.learn(now_s, count / total, total) {
@@ -210,8 +219,10 @@ impl RateDrift {
         let rate = at_odds(self.rate(), effect);
         if self.ticks >= TICKS_FOR_SCATTER {
             let variance = total * rate * (1.0 - rate);
-            // A single tick far out may be a change that begins; it must not hide itself.
-            let most = LARGEST_DEVIATION.powi(2) * self.dispersion() * variance;
+            // A single tick far out may be a change that begins; it must not hide itself. Nor may
+            // rare bursts be left out of a long past: one tick moves the dispersion by an eighth.
+            let usual = LARGEST_DEVIATION.powi(2) * self.dispersion() * variance;
+            let most = usual.max(self.variances / 8.0);
             let deviation = (count - total * rate).powi(2).min(most);
             self.deviations = keep * self.deviations + deviation;
             self.variances = keep * self.variances + variance;
@@ -233,6 +244,7 @@ impl RateDrift {
             self.deviations,
             self.variances,
             self.rest,
+            self.waiting,
         ] {
             writer.f64(value);
         }
@@ -247,11 +259,19 @@ impl RateDrift {
     /// When the bytes are not such a state.
     #[inline(never)]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut numbers = [0.0; 6];
+        let mut numbers = [0.0; 7];
         for value in &mut numbers {
             *value = finite(reader)?.max(0.0);
         }
-        let [ticks, events, exchanges, deviations, variances, rest] = numbers;
+        let [
+            ticks,
+            events,
+            exchanges,
+            deviations,
+            variances,
+            rest,
+            waiting,
+        ] = numbers;
         Ok(Self {
             ticks,
             events: events.min(exchanges),
@@ -259,6 +279,7 @@ impl RateDrift {
             deviations,
             variances,
             rest,
+            waiting,
             season: Season::decode(Scale::LogOdds, reader)?,
             detector: EDetector::decode(reader)?,
             drift: Drift::decode_optional(reader)?,

@@ -12,7 +12,7 @@
 //! The first two are usage and the last two behaviour: a change of the mix alone does not move
 //! latency, because each exchange is held against its own route.
 
-use super::cause::Cause;
+use super::cause::{Cause, Known};
 use super::detector::finite;
 use super::rate::RateDrift;
 use super::report::{Drift, Settings};
@@ -260,11 +260,15 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Takes what baseline (0) or candidate (1) did on a route in this tick.
-    pub fn add(&mut self, key: &RouteKey, arm: usize, tick: &Tick<'_>) {
+    /// Takes what baseline (0), candidate (1) or another version (none) did on a route in this
+    /// tick. Another version's requests are part of the usage.
+    pub fn add(&mut self, key: &RouteKey, arm: Option<usize>, tick: &Tick<'_>) {
         self.requests = self.requests.saturating_add(tick.exchanges);
         let place = self.place(key);
-        let Some(series) = self.arms.get_mut(arm) else {
+        if let Some(route) = place.and_then(|place| self.routes.get_mut(place)) {
+            route.window.requests += tick.exchanges as f64;
+        }
+        let Some((arm, series)) = arm.and_then(|arm| Some((arm, self.arms.get_mut(arm)?))) else {
             return;
         };
         series.window.exchanges += tick.exchanges;
@@ -273,7 +277,6 @@ impl Watch {
             return;
         };
         let of_baseline = arm == 0;
-        route.window.requests += tick.exchanges as f64;
         if of_baseline {
             route.window.exchanges += tick.exchanges as f64;
             route.window.failures += tick.failures.min(tick.exchanges) as f64;
@@ -327,16 +330,18 @@ impl Watch {
         Some(self.routes.len() - 1)
     }
 
-    /// Ends the tick: closes the window when `length` has passed since it was opened.
-    pub fn tick(&mut self, now_ms: u64, length: Duration) {
-        let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX).max(1);
+    /// Ends the tick, which took about `tick`: closes the window when `length` has passed since it
+    /// was opened, or will have before half of another tick.
+    pub fn tick(&mut self, now_ms: u64, length: Duration, tick: Duration) {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        let (length_ms, tick_ms) = (ms(length), ms(tick));
         let passed = now_ms.saturating_sub(self.window_since_ms);
-        if passed < length_ms && now_ms >= self.window_since_ms {
+        if passed.saturating_add(tick_ms / 2) < length_ms && now_ms >= self.window_since_ms {
             return;
         }
         // The first window, one across a pause, or one across a clock that was set back, is no
         // window.
-        let is_whole = now_ms >= self.window_since_ms && passed < 2 * length_ms;
+        let is_whole = now_ms >= self.window_since_ms && passed < length_ms.saturating_mul(3);
         self.window_since_ms = now_ms;
         let requests = core::mem::take(&mut self.requests);
         if is_whole {
@@ -449,9 +454,10 @@ impl Watch {
         found
     }
 
-    /// What drifts, and what that means together with the comparison, which `fires` or not.
+    /// What drifts, and what that means together with the comparison, which `fires` or not, if there
+    /// is a candidate to compare.
     #[must_use]
-    pub fn weather(&self, fires: bool) -> Weather {
+    pub fn weather(&self, fires: bool, has_candidate: bool) -> Weather {
         let series = self.series();
         let drifts = |whose: Whose| {
             series
@@ -482,7 +488,12 @@ impl Watch {
                 Some("usage") => &[],
                 _ => split.terms.as_slice(),
             };
-            sentence = cause.explain(mostly, terms);
+            let known = Known {
+                baseline_past: series.iter().any(|series| series.whose == Whose::Baseline),
+                candidate: has_candidate,
+                candidate_past: candidate_has_past,
+            };
+            sentence = cause.explain(known, mostly, terms);
             let drifting: Vec<String> = series
                 .iter()
                 .filter(|series| series.drift.is_some())

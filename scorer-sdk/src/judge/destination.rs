@@ -134,9 +134,7 @@ impl Destination {
         let arms = self.arms();
         for route in inbox {
             for version in &route.versions {
-                let Some(arm) = arms.iter().position(|name| *name == version.version) else {
-                    continue;
-                };
+                let arm = arms.iter().position(|name| *name == version.version);
                 let counts = |signal: Option<usize>| version.counts.get(signal?);
                 let times: Vec<(u64, u32)> = counts(latencies)
                     .into_iter()
@@ -152,7 +150,7 @@ impl Destination {
                 watch.add(&route.key, arm, &tick);
             }
         }
-        watch.tick(now_ms, plan.drift_window.max(plan.tick));
+        watch.tick(now_ms, plan.drift_window.max(plan.tick), plan.tick);
         self.watch = Some(watch);
     }
 
@@ -164,7 +162,7 @@ impl Destination {
             .is_some_and(|rollout| rollout.phase != Phase::Watching);
         self.watch
             .as_ref()
-            .map(|watch| watch.weather(fires))
+            .map(|watch| watch.weather(fires, self.rollout.is_some()))
             .unwrap_or_default()
     }
 

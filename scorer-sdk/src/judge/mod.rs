@@ -68,7 +68,10 @@ impl Judge {
                     Some(place) => place,
                     None if self.destinations.len() < MAX_DESTINATIONS => {
                         let mut new = Destination::new(&route.key.destination);
+                        // A guard sees one version's share alone: each step of a rollout would
+                        // be a change of usage.
                         let is_watched = !self.plan.drift_window.is_zero()
+                            && self.plan.reject.reference.is_none()
                             && self.destinations.len() < MAX_WATCHED;
                         new.watch = is_watched.then(Box::default);
                         self.destinations.push(new);

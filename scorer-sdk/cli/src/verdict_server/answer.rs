@@ -55,7 +55,7 @@ pub fn question(method: &str, target: &str) -> Result<Question, Reply> {
         _ => {
             return Err(Reply::error(
                 404,
-                "there are GET /verdict, GET /healthz, POST /flagger/rollback, POST /flagger/gate and POST /flagger/check",
+                "there are GET /verdict, GET /healthz, POST /flagger/rollback, POST /flagger/gate, POST /flagger/increase and POST /flagger/check",
             ));
         }
     };

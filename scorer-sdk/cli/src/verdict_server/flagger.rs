@@ -19,6 +19,8 @@ pub enum Hook {
     Rollback,
     /// May it go on? Yes only for promote.
     Gate,
+    /// May it get more traffic? As the gate; and yes while it has none that could be judged.
+    Increase,
     /// Is there anything against it? Yes for all but abort.
     Check,
 }
@@ -30,6 +32,7 @@ impl Hook {
         match path {
             "/flagger/rollback" => Some(Self::Rollback),
             "/flagger/gate" => Some(Self::Gate),
+            "/flagger/increase" => Some(Self::Increase),
             "/flagger/check" => Some(Self::Check),
             _ => None,
         }
@@ -41,6 +44,12 @@ impl Hook {
         match self {
             Self::Rollback => judgement.decision == Action::Abort,
             Self::Gate => judgement.decision == Action::Promote,
+            Self::Increase => match judgement.decision {
+                Action::Promote => true,
+                // Flagger asks before the first step, too, when nobody can have seen it yet.
+                Action::Wait => judgement.recent_exchanges <= 0.0,
+                Action::Abort => false,
+            },
             Self::Check => judgement.decision != Action::Abort,
         }
     }

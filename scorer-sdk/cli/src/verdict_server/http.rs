@@ -134,16 +134,16 @@ async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
         Ok(Err(_)) => return Reply::error(413, "the body is cut off, or has more than 64 KiB"),
         Err(_) => return Reply::error(408, "the body did not come within 5 s"),
     };
+    if asked == Question::Health {
+        // Does not wait for its turn at Prometheus: a probe that does would end a healthy server.
+        return answer(&asked, &body, &shared.prometheus, shared.options.window);
+    }
     let turn = timeout(SLACK / 2, shared.questions.acquire());
     let Ok(Ok(turn)) = turn.await else {
         return Reply::error(503, "too many ask at the same time");
     };
     let within = Arc::clone(&shared);
-    let health = asked == Question::Health;
     let work = move || answer(&asked, &body, &within.prometheus, within.options.window);
-    if health {
-        return work();
-    }
     let reply = tokio::task::spawn_blocking(work).await;
     drop(turn);
     reply.unwrap_or_else(|error| Reply::error(500, &error.to_string()))

@@ -112,8 +112,10 @@ pub fn question(destination: &str, window: Duration) -> String {
     let window = window.as_secs().max(1);
     let fresh =
         format!("on (job, instance) (time() - serin_heartbeat_seconds < {OLDEST_HEARTBEAT})");
+    // A proxy that only guards sees the requests that a comparer has counted already.
+    let only_guards = "(serin_heartbeat_seconds{role=\"guard\"} unless on (job, instance) serin_heartbeat_seconds{role=\"comparer\"})";
     let pairs = format!(
-        "sum by (version, route, category) (serin_evidence_for{{{of}}} - serin_evidence_against{{{of}}}) / 1000"
+        "sum by (version, route, category) ((serin_evidence_for{{{of}}} - serin_evidence_against{{{of}}}) unless on (job, instance) {only_guards}) / 1000"
     );
     let routes = format!(
         "scalar(count(count by (route) (max_over_time(serin_exchanges_total{{{of}}}[1d]))))"
