@@ -47,7 +47,7 @@ struct Options {
     /// A quick look: 8 rounds of 3,000 requests.
     #[arg(long)]
     quick: bool,
-    /// Measure what each signal adds to the outcome alone; answers have a list of 8 KiB.
+    /// Measure what each signal adds to the outcome alone; answers have a list of 4 KiB.
     #[arg(long)]
     signals: bool,
     /// Another module to measure under Serin's config; may be given several times.
