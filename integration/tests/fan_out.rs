@@ -8,7 +8,7 @@ use common::{LONGEST, MODULE, config, wait_for_judged, with};
 use serde_json::json;
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::mesh::Mesh;
-use serin_integration::shop::Call;
+use serin_integration::shop::{Call, N_PLUS_ONE};
 use serin_integration::{http, one_at_a_time};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -17,17 +17,6 @@ const TRACKER: Call = Call {
     service: "tracker",
     path: "/visit",
 };
-const N_PLUS_ONE: &[Call] = &[
-    Call::AUTH,
-    Call::STOCK,
-    Call::STOCK,
-    Call::STOCK,
-    Call::STOCK,
-    Call::STOCK,
-    Call::STOCK,
-    Call::STOCK,
-    Call::STOCK,
-];
 
 /// What the gateway logs of a canary that makes these calls; none while it says nothing.
 async fn announced(

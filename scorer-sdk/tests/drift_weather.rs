@@ -98,6 +98,14 @@ impl Rollout {
         self.engine.judge().decisions()[0].verdict
     }
 
+    /// Lets the world be another for a minute, and gives what is said of it.
+    fn said_of(&mut self, world: World) -> Weather {
+        self.pass(60, world);
+        let weather = self.weather();
+        println!("{}", weather.sentence);
+        weather
+    }
+
     /// A past of the baseline alone, then of both versions.
     fn settled(seed: u64) -> Self {
         let mut rollout = Self::new(seed);
@@ -112,15 +120,10 @@ impl Rollout {
 fn a_change_of_usage_is_called_usage() {
     for seed in 0..5 {
         let mut rollout = Rollout::settled(seed);
-        rollout.pass(
-            60,
-            World {
-                mix: [0.2, 0.2, 0.6],
-                ..USUAL
-            },
-        );
-        let weather = rollout.weather();
-        println!("{}", weather.sentence);
+        let weather = rollout.said_of(World {
+            mix: [0.2, 0.2, 0.6],
+            ..USUAL
+        });
         assert_eq!(weather.cause, Cause::Shared, "{weather:?}");
         assert!(weather.sentence.starts_with("usage"), "{weather:?}");
         assert!(weather.sentence.contains("of the requests for GET /api/"));
@@ -159,15 +162,10 @@ fn a_change_is_seen_soon_after_a_short_past_and_not_taken_for_scatter() {
 #[test]
 fn a_surge_is_called_usage() {
     let mut rollout = Rollout::settled(7);
-    rollout.pass(
-        60,
-        World {
-            requests: 300,
-            ..USUAL
-        },
-    );
-    let weather = rollout.weather();
-    println!("{}", weather.sentence);
+    let weather = rollout.said_of(World {
+        requests: 300,
+        ..USUAL
+    });
     assert_eq!(weather.cause, Cause::Shared, "{weather:?}");
     assert!(weather.sentence.starts_with("usage"), "{weather:?}");
     assert!(weather.sentence.contains("times as many requests"));
@@ -177,15 +175,10 @@ fn a_surge_is_called_usage() {
 fn a_slow_dependency_that_both_share_is_called_shared() {
     for seed in 0..5 {
         let mut rollout = Rollout::settled(seed);
-        rollout.pass(
-            60,
-            World {
-                slower: [3.0; 2],
-                ..USUAL
-            },
-        );
-        let weather = rollout.weather();
-        println!("{}", weather.sentence);
+        let weather = rollout.said_of(World {
+            slower: [3.0; 2],
+            ..USUAL
+        });
         assert_eq!(weather.cause, Cause::Shared, "{weather:?}");
         assert!(weather.sentence.starts_with("a shared dependency"));
         assert!(rollout.verdict() < Verdict::Suspect);
@@ -196,15 +189,10 @@ fn a_slow_dependency_that_both_share_is_called_shared() {
 fn a_bad_version_is_called_the_version() {
     for seed in 0..5 {
         let mut rollout = Rollout::settled(seed);
-        rollout.pass(
-            60,
-            World {
-                failures: [0.005, 0.2],
-                ..USUAL
-            },
-        );
-        let weather = rollout.weather();
-        println!("{}", weather.sentence);
+        let weather = rollout.said_of(World {
+            failures: [0.005, 0.2],
+            ..USUAL
+        });
         assert_eq!(weather.cause, Cause::Version, "{weather:?}");
         assert_eq!(rollout.verdict(), Verdict::Anomalous);
     }
@@ -214,16 +202,11 @@ fn a_bad_version_is_called_the_version() {
 fn a_bad_version_during_a_change_of_usage_is_called_both() {
     for seed in 0..5 {
         let mut rollout = Rollout::settled(seed);
-        rollout.pass(
-            60,
-            World {
-                failures: [0.005, 0.2],
-                mix: [0.2, 0.2, 0.6],
-                ..USUAL
-            },
-        );
-        let weather = rollout.weather();
-        println!("{}", weather.sentence);
+        let weather = rollout.said_of(World {
+            failures: [0.005, 0.2],
+            mix: [0.2, 0.2, 0.6],
+            ..USUAL
+        });
         assert_eq!(weather.cause, Cause::VersionAndShared, "{weather:?}");
         assert!(weather.sentence.contains("during a change of usage"));
     }

@@ -43,7 +43,7 @@ impl Call {
 /// What a healthy version calls for each request.
 const HEALTHY: &[Call] = &[Call::AUTH, Call::STOCK];
 /// [`Regression::NPlusOne`]: the stock is asked for each item, where once does for all.
-const N_PLUS_ONE: &[Call] = &[
+pub const N_PLUS_ONE: &[Call] = &[
     Call::AUTH,
     Call::STOCK,
     Call::STOCK,

@@ -13,7 +13,7 @@ mod respond;
 mod route;
 
 pub use books::RouteBook;
-pub use calls::Call;
+pub use calls::{Call, N_PLUS_ONE};
 pub use regression::{Regression, UnknownRegression};
 pub use respond::VERSION_HEADER;
 pub use route::Route;

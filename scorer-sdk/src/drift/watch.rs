@@ -398,7 +398,7 @@ impl Watch {
             }
         }
         // What drifts is not yet the past.
-        let learns = self.series().iter().all(|series| series.drift.is_none());
+        let learns = !self.is_drifting();
         let keep = 1.0 - 1.0 / Settings::default().memory;
         for route in &mut self.routes {
             route.recent.decay_and_add(RECENT, route.window);
@@ -406,6 +406,14 @@ impl Watch {
                 route.past.decay_and_add(keep, route.window);
             }
         }
+    }
+
+    fn is_drifting(&self) -> bool {
+        let of_arms = self.arms.iter().flat_map(|arm| [&arm.errors, &arm.latency]);
+        core::iter::once(&self.traffic)
+            .chain(&self.mix)
+            .chain(of_arms)
+            .any(|series| series.has_past() && series.drift().is_some())
     }
 
     /// Every series that has a past.

@@ -43,13 +43,8 @@ impl Route {
                     .filter_map(|part| {
                         let [of_baseline, of_candidate] =
                             [baseline, candidate].map(|past| presence(past, names, part));
-                        (of_candidate < of_baseline.min(presence_needed)).then(|| {
-                            format!(
-                                "{part} (in {:.0}% of the baseline's and {:.0}% of the candidate's)",
-                                100.0 * of_baseline,
-                                100.0 * of_candidate
-                            )
-                        })
+                        (of_candidate < of_baseline.min(presence_needed))
+                            .then(|| with_shares(part, [of_baseline, of_candidate]))
                     })
                     .take(MAX_DETAILS)
                     .collect();
@@ -68,11 +63,7 @@ impl Route {
                 let words: Vec<String> = bad
                     .into_iter()
                     .take(MAX_DETAILS)
-                    .map(|(code, _)| match names.name(code) {
-                        Some(name) => name.to_owned(),
-                        None if code == names::OTHER && !names.is_empty() => "other".to_owned(),
-                        None => signal.label(code),
-                    })
+                    .map(|(code, _)| token_name(code, names, signal.as_ref()))
                     .collect();
                 words.join(", ")
             }
@@ -110,13 +101,7 @@ impl Route {
                 .iter()
                 .filter(|(_, [baseline, candidate])| (candidate > baseline) == grew)
                 .take(MAX_DETAILS)
-                .map(|(name, [baseline, candidate])| {
-                    format!(
-                        "{name} (in {:.0}% of the baseline's and {:.0}% of the candidate's)",
-                        100.0 * baseline,
-                        100.0 * candidate
-                    )
-                })
+                .map(|(name, shares)| with_shares(name, *shares))
                 .collect();
             (!found.is_empty()).then(|| format!("{what}: {}", found.join(", ")))
         };
@@ -125,6 +110,24 @@ impl Route {
             .flatten()
             .collect();
         parts.join("; ")
+    }
+}
+
+/// A name with its shares among the exchanges of baseline and candidate.
+fn with_shares(name: &str, [baseline, candidate]: [f64; 2]) -> String {
+    format!(
+        "{name} (in {:.0}% of the baseline's and {:.0}% of the candidate's)",
+        100.0 * baseline,
+        100.0 * candidate
+    )
+}
+
+/// What a code of a signal stands for, for people.
+fn token_name(code: u16, names: &NameTable, signal: &dyn Signal) -> String {
+    match names.name(code) {
+        Some(name) => name.to_owned(),
+        None if code == names::OTHER && !names.is_empty() => "other".to_owned(),
+        None => signal.label(code),
     }
 }
 
@@ -167,13 +170,8 @@ fn token_shares(
     codes
         .into_iter()
         .map(|code| {
-            let name = match names.name(code) {
-                Some(name) => name.to_owned(),
-                None if code == names::OTHER && !names.is_empty() => "other".to_owned(),
-                None => signal.label(code),
-            };
             let shares = [baseline, candidate].map(|past| past.get(code) / past.total().max(1.0));
-            (name, shares)
+            (token_name(code, names, signal), shares)
         })
         .collect()
 }

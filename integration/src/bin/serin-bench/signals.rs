@@ -47,13 +47,16 @@ pub(crate) fn body() -> String {
 /// The no-op filter, the base, and the base with one thing more.
 pub(crate) fn variants() -> Vec<Variant> {
     let serin = |more: &[(&str, Value)], on: &str| {
-        let signals = DEFAULTS.map(|signal| (signal.to_owned(), json!(signal == on)));
+        let mut signals: serde_json::Map<_, _> = DEFAULTS
+            .map(|signal| (signal.to_owned(), json!(false)))
+            .into_iter()
+            .collect();
+        if !on.is_empty() {
+            signals.insert(on.to_owned(), json!(true));
+        }
         let mut config = serin_config();
         if let Some(config) = config.as_object_mut() {
-            config.insert(
-                "signals".to_owned(),
-                json!(signals.into_iter().collect::<serde_json::Map<_, _>>()),
-            );
+            config.insert("signals".to_owned(), Value::Object(signals));
             config.insert("placebo".to_owned(), json!(false));
             config.extend(
                 more.iter()
@@ -75,24 +78,16 @@ pub(crate) fn variants() -> Vec<Variant> {
         variant("outcome-again", serin(&[], "")),
     ];
     all.extend(DEFAULTS.map(|signal| variant(signal, serin(&[], signal))));
-    let off = |key: &str| {
-        let mut signals: serde_json::Map<String, Value> = DEFAULTS
-            .map(|signal| (signal.to_owned(), json!(false)))
-            .into_iter()
-            .collect();
-        signals.insert(key.to_owned(), json!(true));
-        ("signals", Value::Object(signals))
-    };
     all.extend([
         variant("placebo", serin(&[("placebo", json!(true))], "")),
         variant(
             "next_call",
             serin(&[("session", json!({"from": "connection"}))], ""),
         ),
-        variant("fan_out, comparer", serin(&[off("fan_out")], "")),
+        variant("fan_out, comparer", serin(&[], "fan_out")),
         variant(
             "fan_out, callee",
-            serin(&[off("fan_out"), ("role", json!("guard"))], ""),
+            serin(&[("role", json!("guard"))], "fan_out"),
         ),
         variant("body_shape", serin(&[("body", json!({}))], "")),
         variant("surprise", serin(&[("surprise", json!({}))], "")),
