@@ -1,7 +1,7 @@
 //! A response's body: whether it is looked at, and what of it is kept.
 //!
 //! Chunks are looked at as they pass and go on at once; nothing of them is kept but key names and
-//! types ([`scorer_sdk::shape`]).
+//! types, or of gRPC how many messages there were ([`scorer_sdk::shape`]).
 
 use crate::host::Host;
 use crate::response::Response;
@@ -32,7 +32,7 @@ impl Sampler {
                 .iter()
                 .any(|listed| listed.eq_ignore_ascii_case(media_type));
         let format = Format::of(&content_type, &response.content_encoding())?;
-        if !listed || format == Format::Grpc {
+        if !listed {
             return None;
         }
         self.share += plan.sample;
@@ -42,8 +42,9 @@ impl Sampler {
         self.share -= 1.0;
         let limits = Arc::clone(&plan.limits);
         Some(match format {
+            Format::Json => Shape::new(limits),
             Format::JsonLines => Shape::lines(limits),
-            _ => Shape::new(limits),
+            Format::Grpc => Shape::messages(limits),
         })
     }
 }

@@ -82,3 +82,13 @@ pub struct Exchange<'a> {
     /// counted.
     pub next_call: Option<&'a str>,
 }
+
+impl Exchange<'_> {
+    /// Whether there was no answer, or one that says that the request failed: it has headers and a
+    /// body of its own, which must not count a second time.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.status.is_none_or(|status| status >= 400)
+            || self.grpc_status.is_some_and(|status| status != 0)
+    }
+}

@@ -397,7 +397,7 @@ impl Tally {
         }
         if let Some(facts) = exchange.body
             && self.looks_at_bodies
-            && exchange.status.is_some_and(|status| status < 400)
+            && !exchange.is_error()
         {
             tally.bodies.record(facts);
         }

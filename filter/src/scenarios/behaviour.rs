@@ -13,8 +13,18 @@ fn proxy(extra: &str) -> Proxy {
     proxy
 }
 
-/// One exchange whose answer has a JSON body that comes in two chunks.
+/// One exchange whose answer has a JSON body.
 fn exchange_with_body(proxy: &mut Proxy, version: &'static str, body: &str) {
+    exchange_with(
+        proxy,
+        version,
+        "application/json; charset=utf-8",
+        body.as_bytes(),
+    );
+}
+
+/// One exchange whose answer has a body that comes in two chunks.
+fn exchange_with(proxy: &mut Proxy, version: &'static str, content_type: &str, body: &[u8]) {
     proxy.request(&[]);
     proxy.respond(Answer {
         version,
@@ -26,14 +36,14 @@ fn exchange_with_body(proxy: &mut Proxy, version: &'static str, body: &str) {
         let header = (name.to_owned(), value.as_bytes().to_vec());
         world.response.push(header);
     };
-    set("content-type", "application/json; charset=utf-8");
+    set("content-type", content_type);
     let mut stream = Stream::new(1);
     let worker = &mut proxy.workers[0];
     assert!(worker.on_request(&mut stream));
     assert!(worker.on_response(&mut stream));
     let (first, second) = body.split_at(body.len() / 2);
-    for chunk in [first, second, ""] {
-        proxy.host.0.borrow_mut().body = chunk.as_bytes().to_vec();
+    for chunk in [first, second, b""] {
+        proxy.host.0.borrow_mut().body = chunk.to_vec();
         worker.on_response_body(&mut stream, chunk.len());
     }
     worker.on_log(&mut stream);
@@ -76,6 +86,27 @@ fn a_field_that_the_candidates_bodies_lack_carries_a_verdict() {
     let mut off = proxy(r#""record": false"#);
     bodies(&mut off, r#"{"items":[{"id":1}]}"#);
     assert_eq!(off.verdict(), Some(1));
+}
+
+#[test]
+fn a_grpc_stream_with_fewer_messages_than_stables_carries_a_verdict() {
+    const MESSAGE: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
+    let judge = |candidate: &[u8]| {
+        let mut proxy = proxy(r#""body": {}"#);
+        for number in 0..1_000 {
+            if number % 5 == 0 {
+                exchange_with(&mut proxy, "v2", "application/grpc", candidate);
+            } else {
+                exchange_with(&mut proxy, "v1", "application/grpc", &MESSAGE.repeat(4));
+            }
+            if number % 25 == 24 {
+                proxy.tick();
+            }
+        }
+        (proxy.verdict(), reasons(&proxy, "lost_path") > 0)
+    };
+    assert_eq!(judge(&MESSAGE.repeat(4)), (Some(1), false));
+    assert_eq!(judge(&MESSAGE.repeat(3)), (Some(3), true));
 }
 
 #[test]

@@ -115,7 +115,7 @@ pub struct ExpectedSection {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Body {
-    /// Media types; JSON and what is built on it when empty.
+    /// Media types; JSON, what is built on it, and gRPC when empty.
     pub content_types: Vec<String>,
     /// Share of the answers that are looked at.
     pub sample: Option<f64>,

@@ -4,6 +4,29 @@
 //! compressed, and four for its length, most significant first (gRPC over HTTP/2, section
 //! "Length-Prefixed-Message").
 
+use super::Kind;
+use super::tokens::Visitor;
+
+/// Counts from here on are not told apart.
+const MANY: u64 = 1 << 16;
+
+/// Says in paths how many messages there were: at least one, at least two, four, eight and so on.
+/// So an answer that has fewer than it always had lacks a path, and one that has more gains one.
+pub(super) fn write_paths(messages: u64, to: &mut impl Visitor) {
+    to.value(Kind::Object);
+    let mut least = 1;
+    while least <= messages.min(MANY) {
+        match least {
+            1 => to.key(b"message"),
+            _ => to.key(format!("messages_{least}_or_more").as_bytes()),
+        }
+        to.value(Kind::Object);
+        to.close();
+        least *= 2;
+    }
+    to.close();
+}
+
 /// What a body of gRPC messages looked like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GrpcFacts {
@@ -85,7 +108,9 @@ impl GrpcFrames {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Limits, Seen, Shape};
     use super::*;
+    use std::sync::Arc;
 
     fn body(lengths: &[u32]) -> Vec<u8> {
         let mut body = Vec::new();
@@ -112,6 +137,43 @@ mod tests {
             body.chunks(size).for_each(|chunk| frames.feed(chunk));
             assert_eq!(frames.finish(), expected, "chunks of {size}");
         }
+    }
+
+    #[test]
+    fn the_shape_of_a_body_says_how_many_messages_there_were() {
+        let paths = |lengths: &[u32]| {
+            let mut shape = Shape::messages(Arc::new(Limits::default()));
+            body(lengths).chunks(7).for_each(|chunk| shape.feed(chunk));
+            let facts = shape.finish();
+            assert_eq!(facts.seen(), Seen::Whole);
+            let mut list = Vec::new();
+            for fact in facts.paths() {
+                let mut path = String::new();
+                facts.write_path(fact.place, &mut path);
+                list.push(path);
+            }
+            list
+        };
+        assert_eq!(paths(&[]), ["$"]);
+        assert_eq!(paths(&[5]), ["$", "$.message"]);
+        let three = paths(&[5, 0, 9]);
+        assert_eq!(three, ["$", "$.message", "$.messages_2_or_more"]);
+        assert_eq!(paths(&[1; 3]), paths(&[2, 2]));
+        assert_eq!(paths(&[1; 4]).len(), 4);
+    }
+
+    #[test]
+    fn a_stream_beyond_the_limit_is_not_judged_by_its_number_of_messages() {
+        let limits = Limits {
+            max_bytes: 100,
+            ..Limits::default()
+        };
+        let mut shape = Shape::messages(Arc::new(limits));
+        shape.feed(&body(&[60, 60]));
+        assert_eq!(shape.finish().seen(), Seen::Truncated);
+        let mut cut = Shape::messages(Arc::new(Limits::default()));
+        cut.feed(&body(&[60])[..30]);
+        assert!(!cut.finish().may_be_judged());
     }
 
     #[test]

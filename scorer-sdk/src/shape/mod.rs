@@ -6,7 +6,8 @@
 //! all (path, type) pairs. All elements of an array share one path. So do the keys of a map, which
 //! are data rather than names: an object is taken for one when it has very many keys, or many whose
 //! values are objects or arrays; a key that is an integer, uuid, long hexadecimal number, date or
-//! e-mail address, or that the config lists ([`Masks`]), counts as data anywhere.
+//! e-mail address, or that the config lists ([`Masks`]), counts as data anywhere. Of gRPC only the
+//! messages are counted.
 //!
 //! # From shapes to questions
 //!
@@ -53,12 +54,18 @@ use tokens::{End, Stop, Tokenizer};
 /// Longest key that [`Limits::max_key_bytes`] may allow.
 const MAX_KEY_BYTES: usize = 1024;
 
+/// What a body is read with.
+#[derive(Debug)]
+enum Source {
+    Json { tokens: Tokenizer, text: TextCheck },
+    Messages(GrpcFrames),
+}
+
 /// Watches one body.
 #[derive(Debug)]
 pub struct Shape {
-    tokens: Tokenizer,
+    source: Source,
     paths: Paths,
-    text: TextCheck,
     bytes: u64,
     max_bytes: u64,
     /// Why the rest of the body does not matter.
@@ -78,10 +85,24 @@ impl Shape {
         Self::with_lines(limits, true)
     }
 
+    /// Before the first byte of a body of gRPC messages. Its paths say how many there were:
+    /// `$.message`, `$.messages_2_or_more`, then 4, 8 and so on; what is in them is not looked at.
+    #[must_use]
+    pub fn messages(limits: Arc<Limits>) -> Self {
+        Self::with_source(limits, Source::Messages(GrpcFrames::new()))
+    }
+
     fn with_lines(limits: Arc<Limits>, lines: bool) -> Self {
-        Self {
+        let source = Source::Json {
             tokens: Tokenizer::new(lines, limits.max_key_bytes.min(MAX_KEY_BYTES)),
             text: TextCheck::default(),
+        };
+        Self::with_source(limits, source)
+    }
+
+    fn with_source(limits: Arc<Limits>, source: Source) -> Self {
+        Self {
+            source,
             bytes: 0,
             max_bytes: limits.max_bytes,
             settled: None,
@@ -103,25 +124,48 @@ impl Shape {
         let left = usize::try_from(self.max_bytes - self.bytes).unwrap_or(usize::MAX);
         let (looked_at, beyond) = chunk.split_at_checked(left).unwrap_or((chunk, b""));
         self.bytes += looked_at.len() as u64;
-        let outcome = self.tokens.feed(looked_at, &mut self.paths);
-        self.settled = match outcome {
-            Err(Stop::TooDeep) => Some(Seen::Truncated),
-            Err(Stop::Malformed) => Some(Seen::Malformed),
-            Ok(()) if !self.text.accepts(looked_at) => Some(Seen::Malformed),
-            Ok(()) if !beyond.is_empty() => Some(Seen::Truncated),
-            Ok(()) => None,
+        self.settled = match &mut self.source {
+            Source::Json { tokens, text } => match tokens.feed(looked_at, &mut self.paths) {
+                Err(Stop::TooDeep) => Some(Seen::Truncated),
+                Err(Stop::Malformed) => Some(Seen::Malformed),
+                Ok(()) if !text.accepts(looked_at) => Some(Seen::Malformed),
+                Ok(()) => None,
+            },
+            Source::Messages(frames) => {
+                frames.feed(looked_at);
+                None
+            }
         };
+        if self.settled.is_none() && !beyond.is_empty() {
+            self.settled = Some(Seen::Truncated);
+        }
     }
 
     /// The shape of what was fed.
     #[must_use]
-    pub fn finish(self) -> ShapeFacts {
-        let seen = self.settled.unwrap_or_else(|| match self.tokens.end() {
-            End::Cut => Seen::Malformed,
-            _ if !self.text.is_complete() => Seen::Malformed,
-            End::Empty => Seen::Empty,
-            End::Whole => Seen::Whole,
-        });
-        ShapeFacts::new(self.paths, seen, self.bytes, self.tokens.documents())
+    pub fn finish(mut self) -> ShapeFacts {
+        let (seen, documents) = match self.source {
+            Source::Json { tokens, text } => {
+                let seen = match tokens.end() {
+                    End::Cut => Seen::Malformed,
+                    _ if !text.is_complete() => Seen::Malformed,
+                    End::Empty => Seen::Empty,
+                    End::Whole => Seen::Whole,
+                };
+                (seen, tokens.documents())
+            }
+            Source::Messages(frames) => {
+                let facts = frames.finish();
+                grpc::write_paths(facts.messages, &mut self.paths);
+                let seen = if facts.malformed {
+                    Seen::Malformed
+                } else {
+                    Seen::Whole
+                };
+                (seen, u32::try_from(facts.messages).unwrap_or(u32::MAX))
+            }
+        };
+        let seen = self.settled.unwrap_or(seen);
+        ShapeFacts::new(self.paths, seen, self.bytes, documents)
     }
 }

@@ -54,7 +54,7 @@ impl Signal for BodyShape {
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
         // An error has a body of its own; it counts as an error and not twice.
-        if exchange.status? >= 400 {
+        if exchange.is_error() {
             return None;
         }
         exchange

@@ -33,7 +33,7 @@ impl Signal for ContentType {
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {
         // Failures come from whoever failed, often a proxy with a page of its own.
-        if exchange.status? >= 400 {
+        if exchange.is_error() {
             return None;
         }
         Some(Token::Name(hasher.hash(media_type(exchange))))

@@ -73,7 +73,7 @@ impl Signal for FanOut {
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {
         // A failure breaks off anywhere; it counts as a failure and not twice.
-        if exchange.status? >= 400 {
+        if exchange.is_error() {
             return None;
         }
         exchange

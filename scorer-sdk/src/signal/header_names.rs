@@ -97,7 +97,7 @@ impl Signal for HeaderNameSet {
     }
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {
-        if exchange.status? >= 400 {
+        if exchange.is_error() {
             return None;
         }
         let names = exchange.header_names?;

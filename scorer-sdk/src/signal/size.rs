@@ -36,7 +36,7 @@ impl Signal for Size {
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
         // A failure has another body; it counts as a failure and not twice.
-        if exchange.ending != Ending::Complete || exchange.status? >= 400 {
+        if exchange.ending != Ending::Complete || exchange.is_error() {
             return None;
         }
         exchange
