@@ -142,14 +142,18 @@ impl HttpContext for Watched {
         action(self.filter.borrow_mut().on_request(&mut self.stream))
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        self.stream.passed(0, end_of_stream);
         action(self.filter.borrow_mut().on_response(&mut self.stream))
     }
 
-    fn on_http_response_body(&mut self, size: usize, _: bool) -> Action {
-        self.filter
-            .borrow_mut()
-            .on_response_body(&mut self.stream, size);
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.stream.passed(size, end_of_stream);
+        if self.stream.has_watched_body() {
+            self.filter
+                .borrow_mut()
+                .on_response_body(&mut self.stream, size);
+        }
         Action::Continue
     }
 

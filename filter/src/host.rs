@@ -48,11 +48,8 @@ pub trait Host {
 
     /// All request headers; only in the request's headers phase and in the log phase.
     fn request_headers(&self) -> Headers;
-    /// All response headers; only in the response's headers phase and, if there was a response, in
-    /// the log phase.
+    /// All response headers; only in the response's headers phase.
     fn response_headers(&self) -> Headers;
-    /// A response header's value; only in the response's headers phase.
-    fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// The first `size` bytes of the response body's chunk that is passing; only in the response's
     /// body phase.
     fn response_body(&self, size: usize) -> Vec<u8>;

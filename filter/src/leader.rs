@@ -311,7 +311,13 @@ impl Leader {
             }
             let level = match decision.verdict {
                 Verdict::Anomalous => Level::Warn,
-                _ if decision.held_by_placebo || !decision.balance.is_empty() => Level::Warn,
+                // Also what differs: Istio's proxies log warnings only, if not told otherwise.
+                _ if decision.held_by_placebo
+                    || decision.differs()
+                    || !decision.balance.is_empty() =>
+                {
+                    Level::Warn
+                }
                 _ => Level::Info,
             };
             let failing = if decision.baseline_failing && decision.verdict == Verdict::Anomalous {

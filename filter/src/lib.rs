@@ -20,6 +20,7 @@ pub mod proxy_host;
 pub mod publication;
 pub mod request;
 pub mod response;
+pub mod secret;
 pub mod surprise;
 pub mod upstream;
 

@@ -1,16 +1,21 @@
 //! What tells the halves of a baseline apart, for the placebo: the upstream host and the session.
 //!
 //! Both cost a property of the proxy, so they are read only where the halves, or a signal that
-//! follows sessions, need them.
+//! follows sessions, need them; and where traffic is heavy, the halves make do with a part of it.
 
 use crate::host::{Header, Host};
+use core::time::Duration;
 use scorer_sdk::config::{Plan, SessionSource};
-use scorer_sdk::split::identity;
+use scorer_sdk::signal::NameHasher;
+use scorer_sdk::split::mix;
 use scorer_sdk::tally::{Needs, Tally};
 
 /// Where halves are sessions, one exchange in so many is asked for its host: often enough to see
 /// that a second host has come.
 const HOST_IS_ASKED_EACH: u32 = 16;
+/// So many exchanges a second of one worker are asked for what tells their half, and of more than
+/// that a random part: the halves know more by then than a verdict ever needs.
+const ASKED_PER_SECOND: u64 = 2_000;
 
 /// Where an exchange was answered, and for whom.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,6 +32,7 @@ pub struct Origins {
     /// Whether a signal follows sessions, so that every exchange's is wanted.
     followed: bool,
     by_session: u32,
+    thinning: Thinning,
 }
 
 impl Origins {
@@ -36,7 +42,13 @@ impl Origins {
         Self {
             followed: plan.signal("next_call").is_some(),
             by_session: 0,
+            thinning: Thinning::default(),
         }
+    }
+
+    /// A tick has passed, after `period`.
+    pub fn tick(&mut self, period: Duration) {
+        self.thinning.tick(period);
     }
 
     /// The origin of the current stream's exchange with this version. `session` is what the
@@ -49,7 +61,11 @@ impl Origins {
         (destination, version): (&str, &str),
         session: Option<u64>,
     ) -> Origin {
-        let needs = tally.needs(destination, version);
+        let needs = match tally.needs(destination, version) {
+            Needs::Nothing => Needs::Nothing,
+            needs if self.thinning.takes() => needs,
+            _ => Needs::Nothing,
+        };
         let session = match plan.session {
             SessionSource::Connection if self.followed || needs == Needs::HostAndSession => {
                 host.number(&["connection", "id"])
@@ -76,19 +92,56 @@ impl Origins {
     }
 }
 
-/// The session that a request header tells of, if it is the one that the plan asks for.
+/// Takes all of what comes slowly, and a random part of what comes fast.
+#[derive(Debug)]
+struct Thinning {
+    /// One in so many is taken.
+    one_in: u64,
+    /// Came since the last tick.
+    came: u64,
+    number: u64,
+}
+
+impl Default for Thinning {
+    fn default() -> Self {
+        Self {
+            one_in: 1,
+            came: 0,
+            number: 0,
+        }
+    }
+}
+
+impl Thinning {
+    /// Not each nth one: balancers deal in turn, too.
+    fn takes(&mut self) -> bool {
+        self.came += 1;
+        self.number = self.number.wrapping_add(1);
+        self.one_in == 1 || mix(self.number).is_multiple_of(self.one_in)
+    }
+
+    fn tick(&mut self, period: Duration) {
+        let seconds = period.as_secs().max(1);
+        self.one_in = core::mem::take(&mut self.came)
+            .div_ceil(ASKED_PER_SECOND * seconds)
+            .max(1);
+    }
+}
+
+/// The session that a request header tells of, if it is the one that the plan asks for. Clients
+/// choose it, so `hasher` has the proxy's secret.
 #[must_use]
-pub fn session(plan: &Plan, (name, value): &Header) -> Option<u64> {
+pub fn session(plan: &Plan, hasher: &NameHasher, (name, value): &Header) -> Option<u64> {
     match &plan.session {
         SessionSource::Connection => None,
-        SessionSource::Header(header) => (header == name).then(|| identity(value)),
+        SessionSource::Header(header) => (header == name).then(|| hasher.hash_bytes(value)),
         SessionSource::Cookie(cookie) if name == "cookie" => value
             .split(|byte| *byte == b';')
             .find_map(|pair| {
                 let (name, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
                 (name.trim_ascii() == cookie.as_bytes()).then_some(value)
             })
-            .map(identity),
+            .map(|value| hasher.hash_bytes(value)),
         SessionSource::Cookie(_) => None,
     }
 }
@@ -98,8 +151,37 @@ mod tests {
     use super::*;
 
     fn told(config: &str, name: &str, value: &str) -> Option<u64> {
+        told_with(1, config, name, value)
+    }
+
+    fn told_with(secret: u64, config: &str, name: &str, value: &str) -> Option<u64> {
         let plan = Plan::from_json(config).unwrap();
-        session(&plan, &(name.to_owned(), value.as_bytes().to_vec()))
+        let header = (name.to_owned(), value.as_bytes().to_vec());
+        session(&plan, &NameHasher::new(secret), &header)
+    }
+
+    #[test]
+    fn of_heavy_traffic_a_random_part_is_taken_and_of_light_traffic_all() {
+        let mut thinning = Thinning::default();
+        let mut tick = |came: u64| {
+            let (mut even, mut taken) = (0, 0);
+            for number in 0..came {
+                if thinning.takes() {
+                    taken += 1;
+                    even += u64::from(number % 2 == 0);
+                }
+            }
+            thinning.tick(Duration::from_secs(1));
+            (taken, even)
+        };
+        assert_eq!(tick(2_000), (2_000, 1_000));
+        assert_eq!(tick(8_000).0, 8_000);
+        // Known from the tick before: one in four, and both of two hosts that take turns.
+        let (taken, even) = tick(8_000);
+        assert!((1_800..2_200).contains(&taken), "{taken}");
+        assert!((800..1_200).contains(&even), "{even}");
+        tick(100);
+        assert_eq!(tick(100).0, 100);
     }
 
     #[test]
@@ -115,5 +197,7 @@ mod tests {
         assert_ne!(told(header, "x-user", "7"), told(header, "x-user", "8"));
         assert_eq!(told(header, "cookie", "sid=abc"), None);
         assert_eq!(told("{}", "cookie", "sid=abc"), None);
+        // Who does not know the secret cannot choose the hash.
+        assert_ne!(one, told_with(2, cookie, "cookie", "sid=abc"));
     }
 }

@@ -57,12 +57,6 @@ impl Host for ProxyHost {
         hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default()
     }
 
-    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name)
-            .ok()
-            .flatten()
-    }
-
     fn response_body(&self, size: usize) -> Vec<u8> {
         hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size)
             .ok()

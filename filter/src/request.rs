@@ -50,12 +50,14 @@ pub struct Reader {
     /// Whether fan-out is looked at.
     fans_out: bool,
     texts: Option<RequestTexts>,
+    /// Hashes sessions with the proxy's secret.
+    sessions: NameHasher,
 }
 
 impl Reader {
-    /// A reader under a plan.
+    /// A reader under a plan, in a proxy with this secret.
     #[must_use]
-    pub fn new(plan: &Plan, hasher: NameHasher) -> Self {
+    pub fn new(plan: &Plan, hasher: NameHasher, secret: u64) -> Self {
         let looked_at = plan
             .signals
             .iter()
@@ -64,7 +66,13 @@ impl Reader {
             texts: surprise::texts(plan, &hasher),
             names: looked_at.then(|| NameSets::new(hasher)),
             fans_out: fan_out::is_on(plan),
+            sessions: NameHasher::new(secret),
         }
+    }
+
+    /// Takes the proxy's secret anew.
+    pub fn set_secret(&mut self, secret: u64) {
+        self.sessions = NameHasher::new(secret);
     }
 
     /// Reads the headers.
@@ -87,7 +95,7 @@ impl Reader {
             {
                 request.traced_as.push(name);
             }
-            request.add(plan, header);
+            request.add(plan, &self.sessions, header);
         }
         request.left_alone |= request.method == "CONNECT";
         request
@@ -95,8 +103,8 @@ impl Reader {
 }
 
 impl Request {
-    fn add(&mut self, plan: &Plan, header: Header) {
-        self.session = self.session.or_else(|| session(plan, &header));
+    fn add(&mut self, plan: &Plan, sessions: &NameHasher, header: Header) {
+        self.session = self.session.or_else(|| session(plan, sessions, &header));
         let (name, value) = header;
         match name.as_str() {
             ":method" => self.method = text(value),
@@ -155,7 +163,7 @@ mod tests {
 
     fn read_bytes(headers: Headers) -> Request {
         let plan = Plan::from_json("{}").unwrap();
-        Reader::new(&plan, NameHasher::new(1)).read(&plan, headers)
+        Reader::new(&plan, NameHasher::new(1), 1).read(&plan, headers)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is kept of a response from its headers.
 
-use crate::host::Headers;
-use crate::request::is_grpc;
+use crate::host::{Header, Headers};
+use crate::request::{OWN_PREFIX, is_grpc};
 use scorer_sdk::facts::HeaderNames;
 use std::borrow::Cow;
 
@@ -20,13 +20,21 @@ pub struct Response {
     content_type: Option<usize>,
     content_encoding: Option<usize>,
     headers: Headers,
+    /// Headers that belong to Serin: no part of what the application said.
+    own: Vec<Header>,
 }
 
 impl Response {
     /// Reads the headers.
     #[must_use]
-    pub fn read(headers: Headers) -> Self {
-        let mut response = Self::default();
+    pub fn read(mut headers: Headers) -> Self {
+        let own = headers
+            .extract_if(.., |header| header.0.starts_with(OWN_PREFIX))
+            .collect();
+        let mut response = Self {
+            own,
+            ..Self::default()
+        };
         for (place, (name, value)) in headers.iter().enumerate() {
             match name.as_str() {
                 ":status" => response.status = number(value),
@@ -42,6 +50,18 @@ impl Response {
         }
         response.headers = headers;
         response
+    }
+
+    /// Whether a header of Serin's own was there when the headers were read.
+    #[must_use]
+    pub fn has_own(&self, name: &str) -> bool {
+        self.own.iter().any(|header| header.0 == name)
+    }
+
+    /// Takes the value of a header of Serin's own.
+    pub fn take_own(&mut self, name: &str) -> Option<Vec<u8>> {
+        let place = self.own.iter().position(|header| header.0 == name)?;
+        Some(self.own.swap_remove(place).1)
     }
 
     /// Media type with its parameters; empty where there is none.

@@ -70,12 +70,6 @@ impl Host for FakeHost {
         self.0.borrow().response.clone()
     }
 
-    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
-        let world = self.0.borrow();
-        let found = world.response.iter().find(|header| header.0 == name);
-        found.map(|header| header.1.clone())
-    }
-
     fn response_body(&self, size: usize) -> Vec<u8> {
         let world = self.0.borrow();
         world.body.iter().take(size).copied().collect()

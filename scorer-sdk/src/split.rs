@@ -103,7 +103,8 @@ impl Split {
     }
 }
 
-/// Stands for a host or a session: the same number in every worker and after a restart (FNV-1a).
+/// Stands for a host, or for what else no client chooses: the same number in every worker and after
+/// a restart (FNV-1a).
 #[must_use]
 pub fn identity(text: &[u8]) -> u64 {
     text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -113,7 +114,8 @@ pub fn identity(text: &[u8]) -> u64 {
 
 /// Spreads the bits of a number that may count up, such as a connection's (the finaliser of
 /// splitmix64).
-fn mix(number: u64) -> u64 {
+#[must_use]
+pub fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)

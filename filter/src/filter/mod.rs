@@ -21,6 +21,8 @@ use crate::metrics::Metrics;
 use crate::origin::Origins;
 use crate::publication::Directive;
 use crate::request::{Reader, Request};
+use crate::response::Response;
+use crate::secret;
 use crate::surprise::Surprise;
 use crate::upstream::Upstreams;
 use hashbrown::HashMap;
@@ -51,7 +53,12 @@ pub struct Stream {
     context_id: u32,
     request: Request,
     flight: Flight,
-    responded: bool,
+    /// The response's headers, once they have come.
+    response: Option<Response>,
+    /// Bytes of the response's body that have passed.
+    body_bytes: u64,
+    /// Whether all of the response has come, so that nothing can have cut it off.
+    is_whole: bool,
     refused: bool,
     body: Option<Shape>,
     /// Names of the slots in which the calls for this request are gathered.
@@ -84,6 +91,18 @@ impl Stream {
             context_id,
             ..Self::default()
         }
+    }
+
+    /// So many bytes of the response's body have passed; whether they were its end.
+    pub fn passed(&mut self, bytes: usize, end_of_stream: bool) {
+        self.body_bytes = self.body_bytes.saturating_add(bytes as u64);
+        self.is_whole |= end_of_stream;
+    }
+
+    /// Whether the response's body is looked at.
+    #[must_use]
+    pub fn has_watched_body(&self) -> bool {
+        self.body.is_some()
     }
 }
 
@@ -199,7 +218,11 @@ impl<H: Host> Filter<H> {
         Self {
             tally: Tally::new(Arc::clone(&plan), owner),
             hasher: NameHasher::new(owner),
-            reader: Reader::new(&plan, NameHasher::new(owner)),
+            reader: Reader::new(
+                &plan,
+                NameHasher::new(owner),
+                secret::of_proxy(&host, owner),
+            ),
             upstreams: Upstreams::default(),
             origins: Origins::new(&plan),
             bodies: Sampler::default(),

@@ -35,52 +35,53 @@ impl<H: Host> Filter<H> {
         if stream.refused {
             return true;
         }
-        stream.responded = true;
+        // Read once: each read copies the whole map.
+        let mut response = Response::read(self.host.response_headers());
         if self.guarding {
             // The application is next to a guard, so nothing of Serin's can have set them. A caller
             // cannot do this: its router decides on a retry before its filters see the response.
             for name in RESPONSE_HEADERS {
-                self.host.remove_response_header(name);
+                if response.has_own(name) {
+                    self.host.remove_response_header(name);
+                }
             }
-        }
-        if self.fans_out {
             self.report_calls(stream);
-        } else if !self.guarding {
+        } else if let Some(report) = response.take_own(REPORT_HEADER) {
             // Not for clients, also where this proxy has no use for it.
             self.host.remove_response_header(REPORT_HEADER);
+            if self.fans_out && report.len() <= fan_out::MAX_REPORT_BYTES {
+                stream.report = String::from_utf8(report).ok();
+            }
         }
         if self.plan.mode == Mode::Annotate && !matches!(stream.flight, Flight::Unwatched) {
             self.annotate();
         }
-        if self.is_too_strange(stream) {
+        if self.is_too_strange(stream, &response) {
             return false;
         }
         if self.guarding && self.guard.is_armed() {
-            return !self.refuse_response(stream);
+            let refused = self.refuse_response(stream, &response);
+            stream.response = Some(response);
+            return !refused;
         }
         if let Some(plan) = &self.plan.body
             && !self.guarding
             && self.may_have_body(stream)
         {
-            let response = Response::read(self.host.response_headers());
             stream.body = self.bodies.choose(plan, &response);
         }
+        stream.response = Some(response);
         true
     }
 
-    /// On the callee's side, reports the calls that were made for the request; on the caller's, takes
-    /// the report off the response.
-    fn report_calls(&mut self, stream: &mut Stream) {
-        if self.guarding {
-            let names = core::mem::take(&mut stream.gathered_as);
-            if let Some(report) = fan_out::close(&self.host, &names, self.host.now()) {
-                self.host.set_response_header(REPORT_HEADER, &report);
-            }
-        } else if let Some(report) = self.host.response_header(REPORT_HEADER) {
-            self.host.remove_response_header(REPORT_HEADER);
-            if report.len() <= fan_out::MAX_REPORT_BYTES {
-                stream.report = String::from_utf8(report).ok();
-            }
+    /// Reports the calls that were made for the request to the caller's proxy.
+    fn report_calls(&self, stream: &mut Stream) {
+        if stream.gathered_as.is_empty() {
+            return;
+        }
+        let names = core::mem::take(&mut stream.gathered_as);
+        if let Some(report) = fan_out::close(&self.host, &names, self.host.now()) {
+            self.host.set_response_header(REPORT_HEADER, &report);
         }
     }
 
@@ -123,14 +124,13 @@ impl<H: Host> Filter<H> {
         self.host.set_response_header(VERDICT_HEADER, &text);
     }
 
-    fn refuse_response(&mut self, stream: &mut Stream) -> bool {
+    fn refuse_response(&mut self, stream: &mut Stream, response: &Response) -> bool {
         let Some(flight) = self.flight(stream).cloned() else {
             return false;
         };
         let Some(route) = self.guarded_route(&flight.method, &flight.path) else {
             return false;
         };
-        let response = Response::read(self.host.response_headers());
         let request = Request {
             method: flight.method.clone(),
             attempt: stream.request.attempt,
@@ -148,7 +148,7 @@ impl<H: Host> Filter<H> {
             duration_us: None,
             response_bytes: response.content_length,
             content_type: &response.content_type(),
-            header_names: Some(&response),
+            header_names: Some(response),
             ..Exchange::default()
         };
         let reason =
@@ -158,7 +158,7 @@ impl<H: Host> Filter<H> {
             Some(reason) => {
                 // Counted as what it was, before the answer is replaced.
                 stream.refused = true;
-                self.count(stream, &response, Phase::Headers);
+                self.count(stream, response, Phase::Headers);
                 self.refuse(&reason, response.grpc);
                 true
             }
@@ -174,11 +174,7 @@ impl<H: Host> Filter<H> {
             fan_out::close(&self.host, &names, self.host.now());
         }
         if !stream.refused {
-            let response = if stream.responded {
-                Response::read(self.host.response_headers())
-            } else {
-                Response::default()
-            };
+            let response = stream.response.take().unwrap_or_default();
             self.count(stream, &response, Phase::Log);
         }
         if self.closed {
@@ -201,7 +197,12 @@ impl<H: Host> Filter<H> {
             self.tally.record_unattributed();
             return;
         };
-        let flags = self.host.number(&["response", "flags"]).unwrap_or(0);
+        // What has passed to its end was not cut off, and at the headers nothing has ended yet.
+        let flags = if stream.is_whole || phase == Phase::Headers {
+            0
+        } else {
+            self.host.number(&["response", "flags"]).unwrap_or(0)
+        };
         let ending = if flags & FLAG_CLIENT_GONE != 0 {
             Ending::ClientGone
         } else if flags & FLAGS_RESET != 0 && response.status.is_none_or(|status| status < 500) {
@@ -217,9 +218,7 @@ impl<H: Host> Filter<H> {
             known => known,
         };
         let response_bytes = match response.content_length {
-            None if phase == Phase::Log && response.status.is_some() => {
-                self.host.number(&["response", "size"])
-            }
+            None if phase == Phase::Log && response.status.is_some() => Some(stream.body_bytes),
             known => known,
         };
         let duration = self.host.now().saturating_sub(flight.started);

@@ -16,15 +16,15 @@ const PROPERTY: &str = "serin.surprise";
 impl<H: Host> Filter<H> {
     /// Scores the exchange at the response's headers, where that is asked for: for a header, or to
     /// refuse an answer that is too strange. Whether it was refused.
-    pub(super) fn is_too_strange(&mut self, stream: &mut Stream) -> bool {
+    pub(super) fn is_too_strange(&mut self, stream: &mut Stream, response: &Response) -> bool {
         let wanted = self
             .surprise
             .as_ref()
             .is_some_and(|surprise| surprise.is_wanted_early(self.guarding));
-        wanted && self.score_early(stream).unwrap_or(false)
+        wanted && self.score_early(stream, response).unwrap_or(false)
     }
 
-    fn score_early(&mut self, stream: &mut Stream) -> Option<bool> {
+    fn score_early(&mut self, stream: &mut Stream, response: &Response) -> Option<bool> {
         let flight = self.flight(stream)?.clone();
         let annotates = self.plan.mode == Mode::Annotate;
         if annotates {
@@ -39,7 +39,6 @@ impl<H: Host> Filter<H> {
         )?;
         stream.place = Some(place);
         let route = self.tally.key(place)?;
-        let response = Response::read(self.host.response_headers());
         let names = stream.request.names.as_deref();
         let exchange = Exchange {
             destination: &served.destination,
@@ -51,7 +50,7 @@ impl<H: Host> Filter<H> {
             grpc_status: response.grpc_status,
             response_bytes: response.content_length,
             content_type: &response.content_type(),
-            header_names: Some(&response),
+            header_names: Some(response),
             session: flight.session,
             request_bytes: stream.request.bytes,
             request_header_names: names.map(|names| names as _),
@@ -81,7 +80,7 @@ impl<H: Host> Filter<H> {
         };
         // Counted as what it was, before the answer is replaced.
         stream.refused = true;
-        self.count(stream, &response, Phase::Headers);
+        self.count(stream, response, Phase::Headers);
         self.refuse(&reason, response.grpc);
         Some(true)
     }

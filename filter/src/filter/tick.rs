@@ -3,8 +3,9 @@
 use super::{Filter, served};
 use crate::host::Host;
 use crate::publication::Publication;
+use crate::secret;
 use core::time::Duration;
-use scorer_sdk::config::Mode;
+use scorer_sdk::config::{Mode, SessionSource};
 use scorer_sdk::delta::Delta;
 use scorer_sdk::facts::{Ending, Exchange};
 use scorer_sdk::verdict::Verdict;
@@ -23,6 +24,11 @@ impl<H: Host> Filter<H> {
             self.look_for_counterpart();
         }
         self.count_overdue(now);
+        self.origins.tick(self.plan.tick);
+        if self.plan.session != SessionSource::Connection {
+            self.reader
+                .set_secret(secret::of_proxy(&self.host, self.owner));
+        }
         if let Some(surprise) = &mut self.surprise {
             surprise.tick(now);
         }

@@ -168,3 +168,24 @@ fn it_says_how_many_requests_are_needed_yet_and_that_the_first_seconds_do_not_co
     };
     assert!(needed(2) > needed(5) && needed(5) > needed(25) && needed(25) > 0);
 }
+
+#[test]
+fn the_proxy_is_asked_how_a_response_ended_only_where_its_end_was_not_seen() {
+    let mut proxy = Proxy::new("observe", 1);
+    let flags = |proxy: &Proxy| asked(proxy, "response.flags");
+    for (chunks, is_whole, expected) in [(3, true, 0), (3, false, 1), (0, true, 1), (0, false, 2)] {
+        proxy.request(&[]);
+        proxy.respond(GOOD[0]);
+        let mut stream = Stream::new(1);
+        assert!(proxy.workers[0].on_request(&mut stream));
+        stream.passed(0, is_whole && chunks == 0);
+        assert!(proxy.workers[0].on_response(&mut stream));
+        for chunk in 0..chunks {
+            stream.passed(1_000, is_whole && chunk + 1 == chunks);
+        }
+        proxy.workers[0].on_log(&mut stream);
+        assert_eq!(flags(&proxy), expected, "{chunks} {is_whole}");
+    }
+    // The chunks that passed are its length, where the headers announced none.
+    assert_eq!(asked(&proxy, "response.size"), 0);
+}
