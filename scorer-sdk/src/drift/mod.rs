@@ -12,6 +12,7 @@
 //! | [`split`] | `D(P‖Q) = D(route mix) + Σ π_r·D(within route r)`, each less its mean under no change | chain rule of relative entropy; bias: Miller 1955 |
 //! | [`Cause`] | which arms drift, whether the comparison fires | design |
 //! | [`Watch`] | these series for one destination, in windows | design |
+//! | [`Weather`] | what is said of them | design |
 //!
 //! # What is promised
 //! The **average run length**: while a series only does what it has always done, the mean number
@@ -26,20 +27,26 @@
 //!
 //! Everything here is bounded: a [`LevelDrift`] holds at most 20 KiB, a [`RateDrift`] 4 KiB.
 
+mod arm;
 mod cause;
 mod detector;
 mod level;
+mod measure;
 mod rate;
 mod report;
+mod routes;
 mod season;
 mod split;
 mod watch;
+mod weather;
 
 pub use cause::{Cause, Known};
 pub use detector::{EDetector, Leader};
 pub use level::LevelDrift;
+pub use measure::{Measure, Whose};
 pub use rate::RateDrift;
 pub use report::{Direction, Drift, Settings};
 pub use season::{Scale, Season};
-pub use split::{RouteTokens, Split, Term, TokenCounts, split};
-pub use watch::{Measure, Series, Tick, Watch, Weather, Whose};
+pub use split::{Part, RouteTokens, Split, Term, TokenCounts, split};
+pub use watch::{Tick, Watch};
+pub use weather::{Series, Weather};

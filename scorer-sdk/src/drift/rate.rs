@@ -99,6 +99,10 @@ impl RateDrift {
             self.detector
                 .update(now_s, &factors, share, total, threshold);
             self.decide(now, threshold, settings);
+        } else if self.drift.is_some() {
+            // Factors have come into use, and what is left of the past is too little to be held
+            // against: nothing would ever say that the drift is over.
+            self.end(settings);
         }
         // What drifts, or may be about to, is not yet the past; but it must not wait for ever.
         let may_drift = self.log_evidence() >= 0.5 * settings.threshold();
@@ -314,4 +318,41 @@ fn wilson(rate: f64, exchanges: f64) -> (f64, f64) {
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 fn float(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drift_ends_though_the_factors_of_the_day_leave_hardly_any_past() {
+        let settings = Settings {
+            average_run_length: 1_000.0,
+            ..Settings::default()
+        };
+        // An exchange a minute. In the mornings a tenth fails and later half. On the third evening
+        // all do, so that a drift lasts when the factors of the day come into use.
+        let midnight = 1_700_006_400;
+        let outage = 3 * 1_440 - 120..3 * 1_440;
+        let mut detector = RateDrift::default();
+        let minute = |detector: &mut RateDrift, number: u64| {
+            let rate = if number % 1_440 < 720 { 0.1 } else { 0.5 };
+            let failed = outage.contains(&number) || (number as f64 * 0.618_034).fract() < rate;
+            let now = Duration::from_secs(midnight + 60 * number);
+            detector.update(now, u64::from(failed), 1, &settings);
+        };
+        let days = |from: u64, to: u64| from * 1_440..to * 1_440;
+        for number in days(0, 3) {
+            minute(&mut detector, number);
+        }
+        assert!(detector.drift().is_some());
+        minute(&mut detector, 3 * 1_440);
+        assert!(!detector.has_past(), "the factors came into use");
+        let mut quiet = 0;
+        for number in days(3, 6).skip(1) {
+            minute(&mut detector, number);
+            quiet += u64::from(detector.drift().is_none());
+        }
+        assert!(detector.has_past() && quiet > 1_440, "{quiet}");
+    }
 }

@@ -3,9 +3,10 @@
 //! Of each day every hour's deviation from that day is kept, for the last seven days, and the
 //! day's own level for the last 28. An hour's factor is the median over its days, a weekday's the
 //! median over its weeks: one bad day teaches nothing, so that days are learned from while
-//! drift lasts, too. Else a first weekend would be a drift, and never become known. Factors that are not larger than their own
-//! noise would do harm, so all are shrunk by `1 − noise²/size²` (James and Stein 1961), and they
-//! are used only once three days, or two whole weeks, have been seen and they stand out.
+//! drift lasts, too. Else a first weekend would be a drift, and never become known. Factors that
+//! are not larger than their own noise would do harm, so all are shrunk by `1 − noise²/size²`
+//! (James and Stein 1961), and they are used only once three days, or two whole weeks, have been
+//! seen and they stand out.
 //!
 //! Hours and days are those of UTC: a factor does not care for the name of its hour. Where clocks
 //! are moved, the past is an hour off until it has been seen again.
@@ -220,12 +221,13 @@ fn log_odds(cells: &[(f64, f64); HOURS]) -> (f64, [f32; HOURS]) {
     (level, deviations)
 }
 
-/// The median of each row, centred and shrunk; all 0 where a row has fewer than `needed` values.
+/// The median of each row, centred and shrunk; 0 for a row of fewer than `needed` values, and for
+/// all where that is more than half of them.
 fn factors<const ROWS: usize, const COLUMNS: usize>(
     rows: &[[f32; COLUMNS]; ROWS],
     needed: usize,
 ) -> [f64; ROWS] {
-    let mut medians = [0.0; ROWS];
+    let mut medians = [None; ROWS];
     let (mut noise, mut known) = (0.0, 0.0);
     for (row, place) in rows.iter().zip(&mut medians) {
         let mut values: Vec<f64> = row
@@ -240,26 +242,21 @@ fn factors<const ROWS: usize, const COLUMNS: usize>(
         let mean = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         noise += MEDIAN_VARIANCE * squares / (count * (count - 1.0).max(1.0));
-        *place = median(&mut values);
+        *place = Some(median(&mut values));
         known += 1.0;
     }
     if known < ROWS as f64 / 2.0 {
         return [0.0; ROWS];
     }
-    let centre = medians.iter().sum::<f64>() / known;
-    let size: f64 = medians.iter().map(|value| (value - centre).powi(2)).sum();
+    let values = || medians.iter().flatten();
+    let centre = values().sum::<f64>() / known;
+    let size: f64 = values().map(|value| (value - centre).powi(2)).sum();
     let keep = if size > SIZE_NEEDED * noise {
         1.0 - noise / size
     } else {
         0.0
     };
-    medians.map(|value| {
-        if value == 0.0 {
-            0.0
-        } else {
-            keep * (value - centre)
-        }
-    })
+    medians.map(|value| value.map_or(0.0, |value| keep * (value - centre)))
 }
 
 /// The middle value; 0 of none.
@@ -285,5 +282,40 @@ fn get(values: &[f64], place: usize) -> f64 {
 fn set(values: &mut [f32], place: usize, value: f32) {
     if let Some(old) = values.get_mut(place) {
         *old = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is known after four weeks of working days at these levels.
+    fn working_days(level: impl Fn(u32) -> f64) -> Season {
+        let mut season = Season::new(Scale::Difference);
+        for day in (0..28).filter(|day| day % 7 < 5) {
+            for hour in 0..24 {
+                let now_s = f64::from(day) * DAY_S + f64::from(hour) * HOUR_S;
+                season.learn(now_s, level(day), 1.0);
+            }
+        }
+        season
+    }
+
+    #[test]
+    fn days_that_are_never_seen_do_not_make_factors_of_noise() {
+        // Far from 0, as levels are.
+        let season = working_days(|day| 8.0 + 0.1 * (f64::from(day) * 0.618_034).fract());
+        assert_eq!(season.weekday_factors, [0.0; DAYS]);
+    }
+
+    #[test]
+    fn a_weekday_of_its_own_is_known_though_weekends_are_not() {
+        let season = working_days(|day| {
+            let own = if day % 7 == 4 { 1.0 } else { 0.0 };
+            8.0 + own + 0.1 * (f64::from(day) * 0.618_034).fract()
+        });
+        let [monday, .., fifth, saturday, sunday] = season.weekday_factors;
+        assert!(fifth > 0.6 && monday < -0.1, "{:?}", season.weekday_factors);
+        assert_eq!([saturday, sunday], [0.0; 2]);
     }
 }

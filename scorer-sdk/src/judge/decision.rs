@@ -1,10 +1,9 @@
 //! What a destination's evidence comes to: the verdict, its reasons, what to do.
 
-use super::body::is_path_question;
 use super::destination::Destination;
 use super::mix::Mix;
-use super::pair::Pair;
-use super::rollout::Phase;
+use super::phase::Phase;
+use super::shares::Shares;
 use crate::config::Plan;
 use crate::evidence::{WeightedEvidence, e_bh, log_weighted_mean};
 use crate::route::RouteKey;
@@ -13,115 +12,12 @@ use crate::verdict::{Decision, Difference, Reason, Verdict};
 
 /// Most reasons and differences in a decision.
 const MAX_REASONS: usize = 10;
-/// Part of the weight that goes to the pairs over all routes; the rest is for single routes.
-pub(super) const POOLED_WEIGHT: f64 = 0.5;
 /// Name of the balance check over routes, beside those of the request's signals.
 const MIX: &str = "routes";
 /// Smallest total variation distance between two mixes of routes that is called an imbalance.
 const SMALLEST_IMBALANCE: f64 = 0.05;
 
-/// A pair's place: its route, or none for the pair over all routes, and its question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) route: Option<usize>,
-    pub(super) question: usize,
-    /// Its place among the pairs of the body's paths, where it is one of them.
-    pub(super) path: Option<usize>,
-}
-
-/// A pair's evidence with its weight.
-pub(super) type Shares = Vec<(Place, WeightedEvidence)>;
-
 impl Destination {
-    /// All pairs. A fault of one route is found by that route's pair; one that all routes share by
-    /// the pair over all of them, in which they add up.
-    pub(super) fn shares(&self, plan: &Plan) -> Shares {
-        let mut shares = Vec::with_capacity((self.routes.len() + 1) * plan.questions.len());
-        let pooling = if self.pooled.is_empty() {
-            0.0
-        } else {
-            POOLED_WEIGHT
-        };
-        let mut add = |route: Option<usize>, weight: f64, pairs: &[Pair]| {
-            for (question, (part, pair)) in self.weights.iter().zip(pairs).enumerate() {
-                let evidence = WeightedEvidence {
-                    weight: weight * part,
-                    log_evidence: pair.harm.log_evidence(),
-                };
-                let place = Place {
-                    route,
-                    question,
-                    path: None,
-                };
-                // Asked of paths, whose pairs have its weight.
-                let of_paths = plan
-                    .questions
-                    .get(question)
-                    .is_some_and(|(_, question)| is_path_question(question));
-                if !of_paths {
-                    shares.push((place, evidence));
-                }
-            }
-        };
-        add(None, pooling, &self.pooled);
-        for (place, route) in self.routes.iter().enumerate() {
-            let weight = (1.0 - pooling) * route.part;
-            add(Some(place), weight, &route.pairs);
-        }
-        for (route_place, route) in self.routes.iter().enumerate() {
-            // Paths are not asked over all routes: the routes have the whole weight.
-            let weight = route.part;
-            for (path, found) in route.bodies.pairs.iter().enumerate() {
-                let part = self.weights.get(found.question).copied().unwrap_or(0.0);
-                let place = Place {
-                    route: Some(route_place),
-                    question: found.question,
-                    path: Some(path),
-                };
-                let evidence = WeightedEvidence {
-                    weight: weight * part * found.weight(),
-                    log_evidence: found.pair.harm.log_evidence(),
-                };
-                shares.push((place, evidence));
-            }
-        }
-        shares
-    }
-
-    /// The pairs as they count for the verdict: where the baseline's own halves differ, a pair has
-    /// to clear what they differ by on top of the tolerance. Leaving evidence out keeps the mean an
-    /// e-value.
-    pub(super) fn counting(&self, plan: &Plan, shares: &Shares) -> Shares {
-        let between_halves: Vec<Option<f64>> = (0..plan.questions.len())
-            .map(|question| self.placebo.odds_ratio(plan, question))
-            .collect();
-        shares
-            .iter()
-            .map(|(place, share)| {
-                let mut share = *share;
-                let seen = between_halves.get(place.question).copied().flatten();
-                if let Some(seen) = seen
-                    && let Some(pair) = self.pair(*place)
-                {
-                    let lower = pair.interval.interval(plan.false_alarm).lower;
-                    if lower.is_none_or(|lower| lower < pair.harm.tolerance() * seen) {
-                        share.log_evidence = share.log_evidence.min(0.0);
-                    }
-                }
-                (*place, share)
-            })
-            .collect()
-    }
-
-    /// The weighted mean of all pairs' e-values, as a log in nats.
-    pub(super) fn evidence(&self, shares: &Shares) -> f64 {
-        let gone = WeightedEvidence {
-            weight: self.forfeited,
-            log_evidence: f64::NEG_INFINITY,
-        };
-        log_weighted_mean(shares.iter().map(|share| share.1).chain([gone]))
-    }
-
     /// What is to be thought of the candidate.
     /// `evidence` is that of all pairs, held back or not: what is held back is suspect still.
     fn verdict(&self, plan: &Plan, evidence: f64) -> Verdict {
@@ -191,24 +87,6 @@ impl Destination {
             warming_up: !rollout.warm,
             needed: self.needed(plan, threshold),
             weather: self.weather(),
-        }
-    }
-
-    fn pair(&self, place: Place) -> Option<&Pair> {
-        let Some(route) = place.route else {
-            return self.pooled.get(place.question);
-        };
-        let route = self.routes.get(route)?;
-        match place.path {
-            Some(path) => route.bodies.pairs.get(path).map(|found| &found.pair),
-            None => route.pairs.get(place.question),
-        }
-    }
-
-    fn key(&self, place: Place) -> Option<RouteKey> {
-        match place.route {
-            None => Some(RouteKey::all(&self.name)),
-            Some(route) => self.routes.get(route).map(|route| route.key.clone()),
         }
     }
 

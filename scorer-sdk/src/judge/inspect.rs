@@ -7,11 +7,12 @@ use super::Judge;
 use super::destination::Destination;
 use super::pair::Pair;
 use super::route::Route;
+use super::words::token_name;
 use crate::config::Plan;
 use crate::evidence::Interval;
 use crate::route::RouteKey;
 use crate::signal::{Side, Signal};
-use crate::sketch::{NameTable, buckets, names};
+use crate::sketch::buckets;
 use crate::verdict::Rate;
 
 /// One destination.
@@ -156,7 +157,7 @@ fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
                     codes.sort_unstable();
                     codes.dedup();
                     let token = |code: u16| InspectedToken {
-                        label: label(signal.as_ref(), names, code),
+                        label: token_name(code, names, signal.as_ref()),
                         bounds: bounds(signal.as_ref(), code),
                         baseline: baseline.get(code),
                         candidate: candidate.get(code),
@@ -191,14 +192,6 @@ fn pairs(plan: &Plan, pairs: &[Pair], detail: impl Fn(usize) -> String) -> Vec<I
             interval: pair.interval.interval(plan.false_alarm),
         })
         .collect()
-}
-
-fn label(signal: &dyn Signal, known: &NameTable, code: u16) -> String {
-    match known.name(code) {
-        Some(name) => name.to_owned(),
-        None if code == names::OTHER && !known.is_empty() => "other".to_owned(),
-        None => signal.label(code),
-    }
 }
 
 fn bounds(signal: &dyn Signal, code: u16) -> Option<[u64; 2]> {

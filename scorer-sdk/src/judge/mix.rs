@@ -1,15 +1,14 @@
 //! The mix of a destination's requests over its routes: the same in both arms, as long as chance
 //! deals the requests.
 
-use super::route::{Arm, Judgement, Route};
+use super::past::LEAST_FOR_DISTANCE;
+use super::phase::Judgement;
+use super::route::{Arm, Route};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
 use crate::delta::{RouteDelta, VersionDelta};
 use crate::evidence::{ChangeTest, TokenBlock, TokenPast};
 use crate::sketch::Counts;
-
-/// Decayed exchanges of each arm that are needed before two mixes are called far apart.
-const LEAST_FOR_DISTANCE: f64 = 50.0;
 
 /// The change test over routes.
 #[derive(Debug, Clone, Default)]

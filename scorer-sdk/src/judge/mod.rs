@@ -3,6 +3,7 @@
 //! One judge is at work at a time, whoever holds the lease; its whole state goes through
 //! [`Judge::encode`], so that another can take over where it stopped.
 
+mod block;
 mod body;
 mod decision;
 mod destination;
@@ -11,9 +12,15 @@ pub mod inspect;
 mod mix;
 mod needed;
 mod pair;
+mod past;
+mod phase;
 mod placebo;
 mod rollout;
 mod route;
+mod shares;
+mod verified;
+mod versions;
+mod weights;
 mod words;
 
 use crate::codec::{CodecError, Reader, Writer};

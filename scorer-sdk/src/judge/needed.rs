@@ -4,8 +4,8 @@
 //! `f·OR/(f·OR + 1 − f)` at the candidate's share `f` (4.6 of the design). What it adds to the
 //! evidence, on the mean, is the divergence of that law from the one at the tolerance.
 
-use super::decision::POOLED_WEIGHT;
 use super::destination::Destination;
+use super::shares::POOLED_WEIGHT;
 use crate::config::Plan;
 use crate::evidence::ALTERNATIVES;
 use crate::verdict::Needed;

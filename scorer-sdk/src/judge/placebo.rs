@@ -4,7 +4,7 @@
 //! differ by more than they do.
 
 use super::pair::Pair;
-use super::route::Laws;
+use super::verified::Laws;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
 use crate::evidence::log_add_exp;

@@ -1,5 +1,6 @@
 //! A rollout: one candidate of a destination, from its first exchange to its replacement.
 
+use super::phase::Phase;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::delta::MAX_VERSION_BYTES;
 
@@ -9,47 +10,6 @@ const KEEP: f64 = 0.8;
 const CHANGED_ODDS: f64 = 1.5;
 /// Standard deviations that chance does not explain.
 const CHANGED_DEVIATIONS: f64 = 4.0;
-
-#[derive(Debug, Clone, Default)]
-pub(super) struct Version {
-    pub(super) name: String,
-    pub(super) last_seen_ms: u64,
-    /// Exchanges since it came, or came back.
-    pub(super) exchanges: u64,
-    /// When it came, or came back.
-    pub(super) since_ms: u64,
-}
-
-/// A version without traffic for this long is gone; should it come back, it is a new one.
-const GONE_AFTER_MS: u64 = 600_000;
-/// But not before so many times the mean time between its exchanges: one in ten minutes is a
-/// canary's part of a request a minute.
-const GONE_AFTER_GAPS: u64 = 20;
-/// And not longer than a day.
-const GONE_AT_MOST_MS: u64 = 86_400_000;
-
-impl Version {
-    /// Whether it has been silent for longer than is usual for it.
-    pub(super) fn is_gone(&self, now_ms: u64) -> bool {
-        let gap = self.last_seen_ms.saturating_sub(self.since_ms) / self.exchanges.max(1);
-        let patience = gap
-            .saturating_mul(GONE_AFTER_GAPS)
-            .clamp(GONE_AFTER_MS, GONE_AT_MOST_MS);
-        self.last_seen_ms.saturating_add(patience) < now_ms
-    }
-}
-
-/// Where a rollout stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Phase {
-    /// Evidence is gathered.
-    #[default]
-    Watching,
-    /// The candidate was found anomalous.
-    Condemned,
-    /// A trickle is let through, with fresh evidence.
-    Probation,
-}
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rollout {

@@ -1,18 +1,20 @@
 //! One route of a destination: the past of both arms, the block that is being gathered, and the
 //! evidence.
+//!
+//! What is gathered is judged (`judge/block.rs`) before it is learned from (`judge/past.rs`).
 
 use super::body::Bodies;
 use super::gathered::{Gathered, LONGEST_BLOCK_TICKS};
-use super::pair::{JudgedBlock, Pair};
+use super::pair::Pair;
+use super::phase::Judgement;
+use super::verified::Verified;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
 use crate::delta::{MAX_SIGNALS, VersionDelta};
-use crate::evidence::{ChangeTest, TokenBlock, TokenPast, reference_log_probability};
+use crate::evidence::ChangeTest;
 use crate::reference::Reference;
 use crate::route::RouteKey;
-use crate::signal::{Asked, Question, Signal};
 use crate::sketch::{Counts, DecayedCounts, NameTable};
-use crate::verdict::Rate;
 
 /// Which version served an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,55 +23,10 @@ pub(super) enum Arm {
     Candidate = 1,
 }
 
-/// z of the one-sided 99% bound with which a reference's rates are taken.
-const REFERENCE_Z: f64 = 2.326;
 /// Exchanges of an arm that are remembered however long they are ago.
 const LEAST_REMEMBERED: f64 = 1_000.0;
-/// Decayed exchanges of each arm that are needed before two distributions are called far apart.
-const LEAST_FOR_DISTANCE: f64 = 50.0;
-
 /// Per arm, per signal.
 type PerArm<T> = [Vec<T>; 2];
-
-/// What may be done with a gathered block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judgement {
-    /// Judge it if both arms are in it, else wait for the other.
-    Judge,
-    /// Only learn from it: warm-up, a share that has just changed, no candidate.
-    LearnOnly,
-}
-
-/// Judged blocks, per question.
-pub(super) type Laws = Vec<Vec<JudgedBlock>>;
-
-fn no_laws(plan: &Plan) -> Laws {
-    plan.questions.iter().map(|_| Vec::new()).collect()
-}
-
-/// What the routes of a destination judged in one tick.
-#[derive(Debug)]
-pub(super) struct Verified {
-    /// Candidate exchanges in the judged blocks.
-    pub(super) candidate_exchanges: u64,
-    /// The blocks of candidate and baseline.
-    pub(super) laws: Laws,
-    /// Those of the baseline's second half against its first.
-    pub(super) second_half: Laws,
-    /// Those of its first half against its second.
-    pub(super) first_half: Laws,
-}
-
-impl Verified {
-    pub(super) fn new(plan: &Plan) -> Self {
-        Self {
-            candidate_exchanges: 0,
-            laws: no_laws(plan),
-            second_half: no_laws(plan),
-            first_half: no_laws(plan),
-        }
-    }
-}
 
 #[derive(Debug, Clone)]
 pub(super) struct Route {
@@ -79,15 +36,15 @@ pub(super) struct Route {
     pub(super) idle_ticks: u32,
     pub(super) names: Vec<NameTable>,
     pub(super) past: PerArm<DecayedCounts>,
-    gathered: Gathered,
+    pub(super) gathered: Gathered,
     /// The baseline's halves.
-    halves: Gathered,
+    pub(super) halves: Gathered,
     pub(super) pairs: Vec<Pair>,
     /// Per question, exchanges of baseline and candidate in the category since the last
     /// [`Route::drain`]; for metrics, not part of the state.
-    counted: Vec<[u64; 2]>,
+    pub(super) counted: Vec<[u64; 2]>,
     /// Per question, whether a yes was declared.
-    expected: Vec<bool>,
+    pub(super) expected: Vec<bool>,
     pub(super) changes: Vec<ChangeTest>,
     pub(super) bodies: Bodies,
 }
@@ -164,29 +121,6 @@ impl Route {
         self.counted.iter_mut().map(core::mem::take)
     }
 
-    /// Decayed exchanges of an arm, by the signal that saw most of them.
-    pub(super) fn weight(&self, arm: Arm) -> f64 {
-        self.past
-            .get(arm as usize)
-            .into_iter()
-            .flatten()
-            .map(DecayedCounts::total)
-            .fold(0.0, f64::max)
-    }
-
-    /// Whether anything is known of an arm on a signal.
-    pub(super) fn knows(&self, arm: Arm, signal: usize) -> bool {
-        self.past
-            .get(arm as usize)
-            .and_then(|past| past.get(signal))
-            .is_some_and(|past| past.total() > 0.0)
-    }
-
-    /// Decayed exchanges of the baseline.
-    pub(super) fn baseline_weight(&self) -> f64 {
-        self.weight(Arm::Baseline)
-    }
-
     /// Gathers what a worker counted. `worker_names` are the names behind its codes.
     pub(super) fn gather(&mut self, arm: Arm, worker_names: &[NameTable], version: &VersionDelta) {
         let places = self.gathered.side_mut(arm as usize).iter_mut();
@@ -248,160 +182,6 @@ impl Route {
         self.learn(plan);
     }
 
-    /// Judges the baseline's halves against each other. Their cuts may come from a past that has
-    /// these exchanges in it already: it knows of both halves alike.
-    fn judge_halves(&mut self, plan: &Plan, verified: &mut Verified) {
-        if self.halves.is_empty() {
-            return;
-        }
-        self.halves.ticks += 1;
-        let complete = self.halves.has(0) && self.halves.has(1);
-        if (!complete && self.halves.may_wait()) || self.halves.is_small() {
-            return;
-        }
-        if complete {
-            for (number, asked) in self.questions(plan) {
-                let rate_of = |half: usize| {
-                    let (signal, _) = plan.questions.get(number)?;
-                    Some(rate(&asked, self.halves.side(half).get(*signal)?))
-                };
-                let (Some(first), Some(second)) = (rate_of(0), rate_of(1)) else {
-                    continue;
-                };
-                if let Some(laws) = verified.second_half.get_mut(number) {
-                    laws.push(JudgedBlock::new(second, first));
-                }
-                if let Some(laws) = verified.first_half.get_mut(number) {
-                    laws.push(JudgedBlock::new(first, second));
-                }
-            }
-        }
-        self.halves = Gathered::new(plan.signals.len());
-    }
-
-    /// The questions that can be put now and whose answers count, with their numbers.
-    fn questions(&self, plan: &Plan) -> Vec<(usize, Asked)> {
-        let [past, _] = &self.past;
-        plan.questions
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| !self.expected.get(*number).copied().unwrap_or(false))
-            .filter_map(|(number, (place, question))| {
-                let signal = plan.signals.get(*place)?;
-                let asked = Asked::freeze(
-                    question,
-                    signal.as_ref(),
-                    past.get(*place)?,
-                    self.names.get(*place)?,
-                )?;
-                Some((number, asked))
-            })
-            .collect()
-    }
-
-    fn judge(&mut self, plan: &Plan, verified: &mut Verified) {
-        for (number, asked) in self.questions(plan) {
-            let Some((place, _)) = plan.questions.get(number) else {
-                continue;
-            };
-            let [past, _] = &self.past;
-            let (
-                Some(pair),
-                Some(counted),
-                Some(laws),
-                Some(past),
-                Some(baseline),
-                Some(candidate),
-            ) = (
-                self.pairs.get_mut(number),
-                self.counted.get_mut(number),
-                verified.laws.get_mut(number),
-                past.get(*place),
-                self.gathered.side(Arm::Baseline as usize).get(*place),
-                self.gathered.side(Arm::Candidate as usize).get(*place),
-            )
-            else {
-                continue;
-            };
-            let (baseline, candidate) = (rate(&asked, baseline), rate(&asked, candidate));
-            let [baseline_count, candidate_count] = counted;
-            *baseline_count += baseline.inside;
-            *candidate_count += candidate.inside;
-            if plan.reject.reference.is_some() {
-                let (bound, reference) = reference_rate(past, &asked);
-                if reference.total > 0 && candidate.total > 0 {
-                    let law = |odds_ratio| {
-                        reference_log_probability(
-                            candidate.total,
-                            candidate.inside,
-                            bound,
-                            odds_ratio,
-                        )
-                    };
-                    pair.update(law, candidate, Rate::default());
-                    pair.baseline = reference;
-                }
-                continue;
-            }
-            let block = JudgedBlock::new(candidate, baseline);
-            pair.update(
-                |odds_ratio| block.law.log_probability(odds_ratio),
-                candidate,
-                baseline,
-            );
-            laws.push(block);
-        }
-    }
-
-    fn judge_change(&mut self, plan: &Plan) {
-        if plan.reject.reference.is_some() {
-            return;
-        }
-        for (place, (signal, change)) in plan.signals.iter().zip(&mut self.changes).enumerate() {
-            let group = |code| signal.group(code);
-            let [past_baseline, past_candidate] = &self.past;
-            let (Some(past_candidate), Some(past_baseline)) =
-                (past_candidate.get(place), past_baseline.get(place))
-            else {
-                continue;
-            };
-            let past = tokens(
-                past_candidate
-                    .iter()
-                    .map(|(code, count)| (group(code), f64::from(count))),
-                past_baseline
-                    .iter()
-                    .map(|(code, count)| (group(code), f64::from(count))),
-                Vec::new(),
-            );
-            let known = past.iter().map(|token| (token.0, [0.0; 2])).collect();
-            let counts = |arm: Arm| {
-                self.gathered
-                    .side(arm as usize)
-                    .get(place)
-                    .into_iter()
-                    .flat_map(Counts::iter)
-                    .map(|(code, count)| (group(code), f64::from(count)))
-            };
-            let block = tokens(counts(Arm::Candidate), counts(Arm::Baseline), known);
-            let block: Vec<TokenBlock> = block
-                .into_iter()
-                .map(|(_, [candidate, baseline])| TokenBlock {
-                    candidate: candidate as u64,
-                    baseline: baseline as u64,
-                })
-                .collect();
-            let past: Vec<TokenPast> = past
-                .into_iter()
-                .map(|(_, [candidate, baseline])| TokenPast {
-                    candidate,
-                    baseline,
-                })
-                .collect();
-            change.update(&block, &past);
-        }
-    }
-
     fn learn(&mut self, plan: &Plan) {
         let block = core::mem::replace(&mut self.gathered, Gathered::new(plan.signals.len()));
         let keep = plan
@@ -419,77 +199,6 @@ impl Route {
                 past.decay_and_add(keep(past.total()), counts);
             }
         }
-    }
-
-    /// Total variation distance between the arms' pasts on a signal; 0 while too little is known.
-    pub(super) fn distance(&self, place: usize, signal: &dyn Signal) -> f64 {
-        let [baseline, candidate] = &self.past;
-        let (Some(baseline), Some(candidate)) = (baseline.get(place), candidate.get(place)) else {
-            return 0.0;
-        };
-        let (b, c) = (baseline.total(), candidate.total());
-        if b.min(c) < LEAST_FOR_DISTANCE {
-            return 0.0;
-        }
-        let group = |(code, count): (u16, f32)| (signal.group(code), f64::from(count));
-        tokens(
-            candidate.iter().map(group),
-            baseline.iter().map(group),
-            Vec::new(),
-        )
-        .iter()
-        .map(|(_, [candidate, baseline])| (candidate / c - baseline / b).abs())
-        .sum::<f64>()
-            / 2.0
-    }
-
-    /// Decayed exchanges of the baseline in a category, and all.
-    pub(super) fn baseline_rate(
-        &self,
-        plan: &Plan,
-        signal: usize,
-        question: &Question,
-    ) -> Option<[f64; 2]> {
-        let [baseline, _] = &self.past;
-        let past = baseline.get(signal)?;
-        let asked = Asked::freeze(
-            question,
-            plan.signals.get(signal)?.as_ref(),
-            past,
-            self.names.get(signal)?,
-        )?;
-        let bad = past
-            .iter()
-            .filter(|(code, _)| asked.is_bad(*code))
-            .map(|(_, count)| f64::from(count))
-            .sum();
-        Some([bad, past.total()])
-    }
-
-    /// The code above which the baseline's slowest hundredth lies, widened by the margin.
-    pub(super) fn slow_cut(&self, plan: &Plan) -> Option<u16> {
-        let [baseline, _] = &self.past;
-        plan.questions
-            .iter()
-            .find(|(_, question)| question.name == "slow_p99")
-            .and_then(|(place, question)| {
-                let signal = plan.signals.get(*place)?;
-                let past = baseline.get(*place)?;
-                match Asked::freeze(question, signal.as_ref(), past, self.names.get(*place)?)? {
-                    Asked::Above(cut) => Some(cut),
-                    _ => None,
-                }
-            })
-    }
-
-    /// The code of the slowest exchanges of either arm that are remembered.
-    pub(super) fn slowest(&self, plan: &Plan) -> Option<u16> {
-        let place = plan.signal("latency")?;
-        self.past
-            .iter()
-            .filter_map(|arm| arm.get(place)?.iter().last())
-            .map(|(code, _)| code)
-            .max()
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
@@ -542,39 +251,6 @@ impl Route {
     }
 }
 
-/// The share of a reference that is in a category: its one-sided 99% upper bound (Wilson), so that
-/// what was rare or never seen in few exchanges is not taken for impossible, and the counts.
-fn reference_rate(past: &DecayedCounts, asked: &Asked) -> (f64, Rate) {
-    let total = past.total();
-    let inside: f64 = past
-        .iter()
-        .filter(|(code, _)| asked.is_bad(*code))
-        .map(|(_, count)| f64::from(count))
-        .sum();
-    let z2 = REFERENCE_Z * REFERENCE_Z;
-    let share = inside / total.max(1.0);
-    let half = REFERENCE_Z
-        * (share * (1.0 - share) / total.max(1.0) + z2 / (4.0 * total.max(1.0) * total.max(1.0)))
-            .max(0.0)
-            .sqrt();
-    let bound = (share + z2 / (2.0 * total.max(1.0)) + half) / (1.0 + z2 / total.max(1.0));
-    (
-        bound,
-        Rate {
-            inside: inside as u64,
-            total: total as u64,
-        },
-    )
-}
-
-/// How many of these exchanges are in the category.
-fn rate(asked: &Asked, counts: &Counts) -> Rate {
-    Rate {
-        inside: counts.total_where(|code| asked.is_bad(code)),
-        total: counts.total(),
-    }
-}
-
 /// Adds a worker's counts, whose codes stand for `theirs`.
 fn translate(counts: &Counts, theirs: &NameTable, own: &mut NameTable, sum: &mut Counts) {
     for (code, count) in counts.iter() {
@@ -584,28 +260,4 @@ fn translate(counts: &Counts, theirs: &NameTable, own: &mut NameTable, sum: &mut
         };
         sum.add(code, count);
     }
-}
-
-/// Sums (code, count) of both arms by code, after the codes that are `known`.
-fn tokens(
-    candidate: impl Iterator<Item = (u16, f64)>,
-    baseline: impl Iterator<Item = (u16, f64)>,
-    mut known: Vec<(u16, [f64; 2])>,
-) -> Vec<(u16, [f64; 2])> {
-    let both = candidate
-        .map(|token| (token, 0))
-        .chain(baseline.map(|token| (token, 1)));
-    for ((code, count), arm) in both {
-        let place = match known.iter().position(|token| token.0 == code) {
-            Some(place) => place,
-            None => {
-                known.push((code, [0.0; 2]));
-                known.len() - 1
-            }
-        };
-        if let Some(sum) = known.get_mut(place).and_then(|token| token.1.get_mut(arm)) {
-            *sum += count;
-        }
-    }
-    known
 }

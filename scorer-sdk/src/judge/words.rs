@@ -123,7 +123,7 @@ fn with_shares(name: &str, [baseline, candidate]: [f64; 2]) -> String {
 }
 
 /// What a code of a signal stands for, for people.
-fn token_name(code: u16, names: &NameTable, signal: &dyn Signal) -> String {
+pub(super) fn token_name(code: u16, names: &NameTable, signal: &dyn Signal) -> String {
     match names.name(code) {
         Some(name) => name.to_owned(),
         None if code == names::OTHER && !names.is_empty() => "other".to_owned(),

@@ -185,11 +185,11 @@ fn decision_text(text: &mut String, decision: &Decision) {
     let destination = styled(BOLD, &plain(&decision.destination));
     let verdict = styled(verdict_style(decision.verdict), decision.verdict.name());
     if decision.candidate.is_empty() {
-        let _ = writeln!(
-            text,
-            "{destination}: {verdict}\n  only one version has been seen: {}",
-            plain(&decision.baseline)
-        );
+        let why = match decision.baseline.as_str() {
+            "" => "too few requests to say which version was there first".to_owned(),
+            baseline => format!("only one version has been seen: {}", plain(baseline)),
+        };
+        let _ = writeln!(text, "{destination}: {verdict}\n  {why}");
         return;
     }
     let (candidate, baseline) = (plain(&decision.candidate), plain(&decision.baseline));

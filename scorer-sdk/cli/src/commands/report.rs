@@ -8,6 +8,7 @@ use crate::output;
 use crate::report::page::{self, Section};
 use crate::report::{document, live, recording, scrape};
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Read, stdin, stdout};
@@ -80,12 +81,17 @@ fn from_files(args: &args::Report) -> Result<Vec<Section>> {
     Ok(sections)
 }
 
-/// The first bytes of a file; those of the standard input stay there to be read.
+/// The first bytes of a file; those of the standard input stay there to be read. A pipe gives its
+/// bytes once, so that nothing is taken of it: it is a recording.
 fn beginning(file: &str) -> Result<Vec<u8>> {
     if file == "-" {
         let mut input = stdin().lock();
         let bytes = input.fill_buf().context("cannot read the standard input")?;
         return Ok(bytes.to_vec());
+    }
+    let facts = std::fs::metadata(file).with_context(|| format!("cannot open {file}"))?;
+    if !facts.is_file() {
+        return Ok(Vec::new());
     }
     let mut bytes = Vec::new();
     let open = File::open(file).with_context(|| format!("cannot open {file}"))?;
@@ -124,6 +130,9 @@ fn command(args: &args::Report) -> String {
     }
     if let Some(config) = &args.config {
         words.push(format!("--config {config}"));
+    }
+    if let Some(format) = args.format.and_then(|format| format.to_possible_value()) {
+        words.push(format!("--format {}", format.get_name()));
     }
     if args.strict {
         words.push("--strict".to_owned());

@@ -136,7 +136,7 @@ fn recent(past: &mut VecDeque<(Instant, Exchanges)>, fleet: &Fleet) -> Exchanges
                     (version.clone(), count.saturating_sub(then.unwrap_or(0)))
                 })
                 .collect();
-            if growth.values().sum::<u64>() >= ENOUGH {
+            if growth.values().copied().fold(0, u64::saturating_add) >= ENOUGH {
                 grown.insert(destination.clone(), growth);
             }
         }

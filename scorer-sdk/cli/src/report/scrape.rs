@@ -3,6 +3,7 @@
 use super::timeline::Timeline;
 use crate::fetch::{Fetcher, split};
 use crate::metrics_text::{self, Sample};
+use crate::status::source::ADMIN_PATH;
 use anyhow::{Result, anyhow, bail};
 use scorer_sdk::Verdict;
 use std::collections::BTreeMap;
@@ -10,8 +11,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// What Envoy's admin shows of Serin, with labels in the names.
-const ADMIN_PATH: &str = "/stats?format=json&filter=serin_";
 /// Looks that may fail one after the other.
 const MAX_FAILURES: u32 = 30;
 /// Points of one counter.

@@ -4,5 +4,10 @@
 //! [`show`] tells it to people and to programs.
 
 pub mod fleet;
+mod notes;
+mod pairs;
+mod problems;
+mod rollout;
+mod samples;
 pub mod show;
 pub mod source;

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 /// What Envoy's admin address shows of Serin, with labels in the names whatever its tags are.
-const ADMIN_PATH: &str = "/stats?format=json&filter=serin_";
+pub(crate) const ADMIN_PATH: &str = "/stats?format=json&filter=serin_";
 /// Envoy's admin, its port 15090 in Istio, and the agent's port 15020 have this page.
-const PAGE_PATH: &str = "/stats/prometheus";
+pub(crate) const PAGE_PATH: &str = "/stats/prometheus";
 const QUERY_PATH: &str = "/api/v1/query";
+/// Asks a Prometheus for all of Serin's metrics.
 const QUERY: &str = "{__name__=~\"serin_.+\"}";
 /// Labels that Serin gives to metrics.
 pub const LABELS: [&str; 12] = [
@@ -94,10 +95,9 @@ impl Source {
     /// When it is no `http://` URL.
     pub fn prometheus(url: &str) -> Result<Self> {
         split(url)?;
-        let base = url.split(QUERY_PATH).next().unwrap_or(url);
         Ok(Self {
             url: url.to_owned(),
-            asked: vec![(Kind::Prometheus, query(base))],
+            asked: vec![(Kind::Prometheus, query(base(url)))],
         })
     }
 
@@ -175,8 +175,13 @@ impl Source {
     }
 }
 
+/// A Prometheus' own address, of the URL of its API or without it.
+pub(crate) fn base(url: &str) -> &str {
+    url.split(QUERY_PATH).next().unwrap_or(url)
+}
+
 /// The URL that asks a Prometheus for all of Serin's metrics.
-fn query(base: &str) -> String {
+pub(crate) fn query(base: &str) -> String {
     query_url(base, QUERY)
 }
 

@@ -9,34 +9,19 @@
 )]
 
 use serde_json::{Value, json};
+use serin_cli::status::source::LABELS;
 use serin_filter::metrics::name;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
-/// Labels that a bootstrap extracts when it is as it has to be.
-pub(crate) const TAGS: [&str; 12] = [
-    "destination",
-    "route",
-    "version",
-    "category",
-    "signal",
-    "odds_ratio",
-    "reason",
-    "table",
-    "role",
-    "arm",
-    "measure",
-    "cause",
-];
-
 /// An Envoy with Serin in it.
 #[derive(Clone)]
 pub(crate) struct FakeEnvoy {
     /// Names as the filter defines them, with their values.
     metrics: Vec<(String, u64)>,
-    /// What the bootstrap extracts.
+    /// What the bootstrap extracts: all labels when it is as it has to be.
     pub(crate) tags: Vec<&'static str>,
     /// Numbers of Envoy's own.
     pub(crate) own: Vec<(String, u64)>,
@@ -58,7 +43,7 @@ impl FakeEnvoy {
     pub(crate) fn empty() -> Self {
         Self {
             metrics: Vec::new(),
-            tags: TAGS.to_vec(),
+            tags: LABELS.to_vec(),
             own: vec![("wasm.wasm_vm_count".to_owned(), 3)],
             ahead: 0,
             more: String::new(),
@@ -135,6 +120,7 @@ impl FakeEnvoy {
             ("category", category),
         ];
         self.set("serin_evidence_for", &labels, value);
+        self.set("serin_evidence_against", &labels, 0);
     }
 
     pub(crate) fn remove(&mut self, metric: &str) {
@@ -288,8 +274,13 @@ pub(crate) fn serve_prometheus(series: Vec<Value>) -> String {
             .collect();
         let body = json!({"status": "success",
             "data": {"resultType": "vector", "result": matching}});
-        FakeEnvoy::empty().ok(&body.to_string())
+        ok(&body.to_string())
     })
+}
+
+/// An answer with this body.
+pub(crate) fn ok(body: &str) -> String {
+    FakeEnvoy::empty().ok(body)
 }
 
 pub(crate) fn status(status: &str) -> String {

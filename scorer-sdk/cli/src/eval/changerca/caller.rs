@@ -7,10 +7,8 @@
 //! and 1. It is taken where the candidate has pods that are ready, no row of its own on the edge in
 //! that minute, and the callers as well as the stable pods have one.
 
-use super::rows::{Edge, Release, Row};
+use super::rows::{Edge, Minutes, Release, Row};
 use std::collections::BTreeMap;
-
-const MINUTE_S: i64 = 60;
 
 /// Rates of several pods in a minute.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,17 +39,9 @@ struct Seen {
 /// The candidate's calls as its callers saw them, an edge for each caller.
 #[must_use]
 pub fn edges(release: &Release) -> Vec<Edge> {
-    // The rows of a case are written at about the same second of the minute.
-    let Some(base_s) = release
-        .edges
-        .iter()
-        .filter_map(|edge| edge.rows.first())
-        .map(|row| row.end_s)
-        .min()
-    else {
+    let Some(of_case) = Minutes::of(release.edges.iter()) else {
         return Vec::new();
     };
-    let minute = |end_s: i64| (end_s - base_s + MINUTE_S / 2).div_euclid(MINUTE_S);
     let mut sources: BTreeMap<&str, BTreeMap<i64, Seen>> = BTreeMap::new();
     let own = release.edges.iter().map(|edge| (edge, false));
     let theirs = release.callers.iter().map(|edge| (edge, true));
@@ -64,7 +54,7 @@ pub fn edges(release: &Release) -> Vec<Edge> {
             let Some(success) = row.success else {
                 continue;
             };
-            let seen = minutes.entry(minute(row.end_s)).or_default();
+            let seen = minutes.entry(of_case.number(row.end_s)).or_default();
             if caller {
                 seen.callers.add(success);
                 seen.end_s = row.end_s;
@@ -79,11 +69,10 @@ pub fn edges(release: &Release) -> Vec<Edge> {
     for (source, minutes) in sources {
         let mut rows = Vec::new();
         for (now, seen) in minutes {
-            // From the first whole minute on.
             let ready = release
                 .released
                 .values()
-                .filter(|ready_s| (**ready_s - base_s).div_euclid(MINUTE_S) + 2 <= now)
+                .filter(|ready_s| of_case.first_whole(**ready_s) <= now)
                 .count() as f64;
             let (Some(callers), Some(stable)) = (seen.callers.mean(), seen.stable.mean()) else {
                 continue;

@@ -12,7 +12,7 @@
 //! Each edge has a generator of its own, seeded with its name: what is drawn for one canary does
 //! not hang on which others are there.
 
-use super::rows::{Edge, Release};
+use super::rows::{Edge, MINUTE_S, Release};
 use crate::eval::minute::{Arm, Minute};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -20,7 +20,6 @@ use rand_distr::{Distribution, Poisson};
 use std::collections::BTreeSet;
 
 const MINUTE_US: u64 = 60_000_000;
-const MINUTE_S: i64 = 60;
 /// Most minutes of a rollout: a week.
 const MAX_MINUTES: usize = 7 * 24 * 60;
 

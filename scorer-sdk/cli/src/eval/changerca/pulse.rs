@@ -8,11 +8,9 @@
 //! silent when some edge is in use and it had none on any of them. Single edges do not count: callers
 //! keep their connections, and a new pod may wait long for its share of a quiet edge.
 
-use super::rows::Release;
+use super::rows::{Minutes, Release};
 use crate::eval::minute::Arm;
 use std::collections::{BTreeMap, BTreeSet};
-
-const MINUTE_S: i64 = 60;
 
 /// Whether a pod was called in a minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,15 +43,10 @@ pub fn pulses(release: &Release) -> Vec<Pulse> {
             .iter()
             .filter(|edge| edge.destination == release.service)
     };
-    // The rows of all pods are written at about the same second of the minute.
-    let Some(base_s) = inbound()
-        .filter_map(|edge| edge.rows.first())
-        .map(|row| row.end_s)
-        .min()
-    else {
+    let Some(minutes) = Minutes::of(inbound()) else {
         return Vec::new();
     };
-    let minute = |end_s: i64| (end_s - base_s + MINUTE_S / 2).div_euclid(MINUTE_S);
+    let minute = |end_s: i64| minutes.number(end_s);
     let last = inbound()
         .filter_map(|edge| edge.rows.last())
         .map(|row| minute(row.end_s))
@@ -65,8 +58,7 @@ pub fn pulses(release: &Release) -> Vec<Pulse> {
             pod,
             Life {
                 arm: Arm::Candidate,
-                // The first whole minute.
-                from: (ready_s - base_s).div_euclid(MINUTE_S) + 2,
+                from: minutes.first_whole(*ready_s),
                 to: last,
                 called: BTreeMap::new(),
             },
@@ -118,7 +110,7 @@ pub fn pulses(release: &Release) -> Vec<Pulse> {
             .collect();
         for (pod, life) in &ready {
             pulses.push(Pulse {
-                end_s: base_s + now * MINUTE_S,
+                end_s: minutes.end_s(now),
                 arm: life.arm,
                 pod: (*pod).to_owned(),
                 silent: !in_use.is_empty() && in_use.iter().all(|source| !heard(life, source)),

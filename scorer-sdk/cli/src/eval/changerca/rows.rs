@@ -8,6 +8,12 @@ use std::collections::BTreeMap;
 
 /// Most rows of a file.
 const MAX_ROWS: usize = 10_000;
+/// Seconds of a minute.
+pub const MINUTE_S: i64 = 60;
+/// Longest time between a release and a row that is of it, in seconds: a week.
+const LONGEST_S: u64 = 7 * 86_400;
+/// The last second that a row may have, in the year 9999.
+const LATEST_S: i64 = 253_402_300_799;
 
 #[derive(Debug, Deserialize)]
 struct RawCase {
@@ -85,6 +91,42 @@ pub struct Row {
     pub latency_ms: Option<f64>,
 }
 
+/// The minutes of a case, numbered from the first row's: rows are written at about the same second
+/// of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Minutes {
+    base_s: i64,
+}
+
+impl Minutes {
+    /// The minutes of some edges; `None` where they have no row.
+    pub fn of<'a>(edges: impl Iterator<Item = &'a Edge>) -> Option<Self> {
+        let base_s = edges
+            .filter_map(|edge| edge.rows.first())
+            .map(|row| row.end_s)
+            .min()?;
+        Some(Self { base_s })
+    }
+
+    /// The minute of a row, by the seconds since the epoch at its end.
+    #[must_use]
+    pub fn number(self, end_s: i64) -> i64 {
+        (end_s - self.base_s + MINUTE_S / 2).div_euclid(MINUTE_S)
+    }
+
+    /// Seconds since the epoch at a minute's end.
+    #[must_use]
+    pub fn end_s(self, number: i64) -> i64 {
+        self.base_s + number * MINUTE_S
+    }
+
+    /// The first whole minute of a pod that was ready at `ready_s` seconds since the epoch.
+    #[must_use]
+    pub fn first_whole(self, ready_s: i64) -> i64 {
+        ready_s.saturating_sub(self.base_s).div_euclid(MINUTE_S) + 2
+    }
+}
+
 /// Rows that were read, and refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
@@ -139,12 +181,12 @@ pub fn releases(name: &str, case: &Case, counted: &mut Counted) -> Result<Vec<Re
                         candidate: false,
                         source: source.to_owned(),
                         destination: destination.to_owned(),
-                        rows: rows(text, &mut Counted::default()),
+                        rows: rows(text, ready_s, &mut Counted::default()),
                     });
                 }
                 continue;
             }
-            let mut rows = rows(text, counted);
+            let mut rows = rows(text, ready_s, counted);
             // A deleted pod's file goes on with the values of its replacement.
             if let Some(end_s) = deleted_s(pod) {
                 let before = rows.len();
@@ -178,11 +220,12 @@ fn edge_of(file: &str) -> Option<(&str, &str, &str)> {
     Some((parts.next()?, parts.next()?, parts.next()?))
 }
 
-/// The rows of a file, under its heading, in the order of time and each minute once.
-fn rows(text: &str, counted: &mut Counted) -> Vec<Row> {
+/// The rows of a file, under its heading, in the order of time and each minute once. Those that are
+/// more than a week from the release at `ready_s` are none of it.
+fn rows(text: &str, ready_s: i64, counted: &mut Counted) -> Vec<Row> {
     let mut rows = Vec::new();
     for line in text.lines().skip(1).filter(|line| !line.is_empty()) {
-        match row(line) {
+        match row(line).filter(|row| row.end_s.abs_diff(ready_s) <= LONGEST_S) {
             Some(row) if rows.len() < MAX_ROWS => {
                 counted.read += 1;
                 rows.push(row);
@@ -201,7 +244,8 @@ fn row(line: &str) -> Option<Row> {
     let end_s = fields.next()?.trim().parse().ok()?;
     let success: f64 = fields.next()?.trim().parse().ok()?;
     let latency_ms: f64 = fields.next()?.trim().parse().ok()?;
-    let plausible = success.is_nan() || (0.0..=100.0).contains(&success);
+    let plausible =
+        (0..=LATEST_S).contains(&end_s) && (success.is_nan() || (0.0..=100.0).contains(&success));
     let unmeasured = latency_ms.is_nan();
     (plausible && (unmeasured || (0.0..1e9).contains(&latency_ms))).then(|| Row {
         end_s,
@@ -237,7 +281,13 @@ mod tests {
                 ),
                 (
                     "ad-v2-b_frontend_ad.csv",
-                    table(&["t,240,25,4,1", "t,180,NaN,0,1", "broken", "t,300,120,1,1"]),
+                    table(&[
+                        "t,240,25,4,1",
+                        "t,180,NaN,0,1",
+                        "broken",
+                        "t,300,120,1,1",
+                        "t,9000000,100,1,1",
+                    ]),
                 ),
                 ("other-v1-a_frontend_other.csv", table(&["t,120,100,2.5,1"])),
             ]
@@ -270,6 +320,7 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!((rows[0].end_s, rows[0].success), (180, None));
         assert_eq!((rows[1].end_s, rows[1].success), (240, Some(0.25)));
-        assert_eq!(counted.refused, 2);
+        // No number, a rate above 1, and a row of three months later.
+        assert_eq!(counted.refused, 3);
     }
 }

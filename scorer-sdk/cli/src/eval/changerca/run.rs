@@ -122,8 +122,8 @@ fn judge(release: &Release, plan: &Arc<Plan>, options: &Options) -> Canary {
         .map(|row| row.end_s)
         .min();
     let has_rows = first_end_s.is_some();
-    let first_end_s = first_end_s.unwrap_or(release.ready_s + 60);
-    let begin = Duration::from_secs(u64::try_from(first_end_s - 60).unwrap_or(0));
+    let first_end_s = first_end_s.unwrap_or(release.ready_s.saturating_add(60));
+    let begin = Duration::from_secs(u64::try_from(first_end_s.saturating_sub(60)).unwrap_or(0));
     let own = draw::requests(release, options.requests_per_minute, options.seed, inbound);
     let mut with_callers = release.clone();
     with_callers.edges.extend(caller::edges(release));

@@ -1,0 +1,262 @@
+//! What stands below the help of each command: examples, and exit codes.
+
+pub(super) const AFTER_HELP: &str = "\
+Examples:
+  serin replay shop.jsonl                      judge a recorded rollout
+  serin snapshot stable.jsonl -o stable.json   freeze what stable does, for a guard
+  serin report shop.jsonl -o report.html       see the rollout in a browser
+  serin explain stable.json                    see what is in it
+  serin check-config plugin.yaml               check a config before it is applied
+  serin status http://127.0.0.1:9901           watch a live proxy's rollouts
+  serin doctor http://127.0.0.1:9901           check an installation
+
+Exit codes:
+  0   done; of replay and status: no candidate was found anomalous
+  1   an input or a config cannot be used, a file cannot be read or written, or a proxy not be
+      reached; of doctor: a check failed
+  2   wrong use of the command line
+  10  replay, status: a candidate was found anomalous
+
+What a recording is and how Envoy writes one: docs/recording.md.";
+
+pub(super) const REPLAY_HELP: &str = "\
+Examples:
+  serin replay shop.jsonl
+  serin replay --config serin.json gateway-1.log gateway-2.log
+  zcat access.log.gz | serin replay --format envoy --config serin.yaml -
+  serin replay --json shop.jsonl | jq '.decisions[] | {verdict, explanation}'
+  serin replay --every shop.jsonl | jq -c 'select(.evidence > 2)'
+  serin replay --surprise shop.jsonl
+
+Each file should be in the order in which its exchanges ended, as access logs are. Files of
+several proxies are merged. The baseline is the first version seen and the candidate the newest
+one, unless the config names them.
+
+Exit codes:
+  0   no candidate was found anomalous (learning, healthy or suspect)
+  1   there is no exchange in the input, a file cannot be read, a config is wrong, or with
+      --strict a line is bad
+  2   wrong use of the command line
+  10  a candidate was found anomalous";
+
+pub(super) const SNAPSHOT_HELP: &str = "\
+Examples:
+  serin snapshot stable.jsonl -o stable.json
+  serin snapshot rollout.jsonl --destination shop --version v1 > v1.json
+  jq '{mode: \"reject\", reject: {reference: .}}' stable.json > guard.json
+
+Exit codes:
+  0   the snapshot is made
+  1   there is no exchange of that version, several versions and no choice, a file cannot be read
+      or written, or with --strict a line is bad
+  2   wrong use of the command line";
+
+pub(super) const EXPLAIN_HELP: &str = "\
+Examples:
+  serin explain stable.json
+  serin explain --json stable.json | jq '.routes[] | {route, latency_ms}'
+
+Exit codes:
+  0   explained
+  1   the file cannot be read or is no snapshot
+  2   wrong use of the command line";
+
+pub(super) const REPORT_HELP: &str = "\
+Examples:
+  serin report shop.jsonl -o report.html
+  serin report --config serin.yaml gateway-1.log gateway-2.log -o report.html
+  serin eval rates --json > rates.json && serin report rates.json -o report.html
+  serin report --scrape http://127.0.0.1:9901 --for 5m -o report.html
+
+One self-contained HTML file: it holds no script and fetches nothing, so it can be opened, sent and
+kept. Files are recordings, or what serin eval --json wrote; both kinds may go into one page. Of a
+recording the page shows, per destination, the verdict and its reasons, the evidence over time, what
+differs, and how both versions went.
+
+--scrape looks at the metrics of a live proxy each second: at Envoy's admin address, such as
+http://127.0.0.1:9901 or, for a sidecar, http://127.0.0.1:15000 behind kubectl port-forward; or at a
+page in Prometheus' format, by its whole URL. What the proxy saw before is in its counters, not in
+the page.
+
+Exit codes:
+  0   the page is made, whatever the verdict
+  1   there is no exchange in the input, a file is neither a recording nor a document, the proxy
+      cannot be reached or has no filter, a file cannot be read or written, or with --strict a
+      line is bad
+  2   wrong use of the command line";
+
+pub(super) const STATUS_HELP: &str = "\
+Examples:
+  serin status http://127.0.0.1:9901
+  serin status http://10.0.0.1:15090 http://10.0.0.2:15090
+  serin status --prometheus http://127.0.0.1:9090 --watch 10s
+  serin status --once http://127.0.0.1:9901 || echo look at it
+  serin status --json http://127.0.0.1:9901 | jq '.rollouts[] | {candidate, verdict, pairs}'
+
+A URL is Envoy's admin address, a page in Prometheus' format (in Istio ports 15020 and 15090 have
+/stats/prometheus), or a Prometheus; which of them is found out. On a terminal the table is shown
+again and again until Ctrl-C; elsewhere, and with --once or --json, it is shown once, unless --watch
+says how often. Evidence is in nats, as `most of one proxy, of what is enough`. Of several proxies
+the column `together` has what they say as one: the evidence of each pair of route and category
+summed over proxies, then the mean over pairs, as the recording rules have it. share is the
+candidate's share of the requests, of the last 30 s while it is watched.
+
+Exit codes:
+  0   no candidate is anomalous
+  1   a proxy cannot be reached, or a URL is of no known kind
+  2   wrong use of the command line
+  10  a candidate is anomalous, at one proxy or by all of them together";
+
+pub(super) const DOCTOR_HELP: &str = "\
+Examples:
+  serin doctor http://127.0.0.1:9901
+  serin doctor http://127.0.0.1:15020/stats/prometheus
+  serin doctor --prometheus http://127.0.0.1:9090
+  serin doctor --json http://127.0.0.1:15000 | jq '.checks[] | select(.state != \"ok\")'
+
+Says of each check whether it is well, and the repair where it is not. Envoy's admin address knows
+most: for a sidecar or gateway, kubectl port-forward POD 15000. A page of metrics or a Prometheus is
+checked as far as it goes.
+
+Exit codes:
+  0   no check failed; some may warn
+  1   a check failed, or with --strict warns; or nothing that is known answers at the URL
+  2   wrong use of the command line";
+
+pub(super) const CHECK_CONFIG_HELP: &str = "\
+Examples:
+  serin check-config serin.json
+  serin check-config wasmplugin.yaml
+  kubectl get wasmplugin serin -o yaml | serin check-config -
+
+Exit codes:
+  0   the config can be used
+  1   it cannot: the path in the config and the repair are said; or the file cannot be read
+  2   wrong use of the command line";
+
+pub(super) const EVAL_HELP: &str = "\
+Examples:
+  serin eval changerca changerca/
+  serin eval judges --runs 50
+  serin eval rates --json > rates.json
+  serin eval judges --json > judges.json && serin report rates.json judges.json -o eval.html
+  serin eval nab nab/ --markdown
+
+Of changerca and judges, the judges are Kayenta's Mann-Whitney test, Flagger's checks, an analysis of Argo Rollouts and a
+z-test, each with its documented settings, once at the end and looked at every minute. The same
+seed gives the same table.
+
+Exit codes:
+  0   evaluated, whoever was right
+  1   the data or a config cannot be used
+  2   wrong use of the command line";
+
+pub(super) const NAB_HELP: &str = "\
+Examples:
+  serin eval nab nab/
+  serin eval nab nab/ --json | jq '.scores[] | select(.series == \"held out\")'
+
+The data set is numenta/NAB: DIR holds its folders data and labels, or an archive of both. Settings
+and threshold are chosen on a random half of the series, which the seed draws, and scored on the
+other. Takes about a minute.
+
+Exit codes:
+  0   evaluated
+  1   there are no series or no windows in DIR, or a file cannot be read
+  2   wrong use of the command line";
+
+pub(super) const API_TRAFFIC_HELP: &str = "\
+Examples:
+  serin eval api-traffic api-traffic/
+  serin eval api-traffic api-traffic/ --splits 20 --false-positives 0.01
+
+The data set is set 1 of the API security challenge of Cisco and Ariel University: DIR holds
+dataset_1_train.7z or the JSON that is in it. Half of the ordinary exchanges are learned, a quarter
+sets the threshold, and a quarter counts false positives. Attacks teach nothing.
+
+Exit codes:
+  0   evaluated
+  1   there is no data set in DIR, or it cannot be read
+  2   wrong use of the command line";
+
+pub(super) const TRACEANOMALY_HELP: &str = "\
+Examples:
+  serin eval traceanomaly traceanomaly/
+  serin eval traceanomaly traceanomaly/ --json | jq .
+
+The data set is NetManAIOps/TraceAnomaly: DIR holds test_normal and test_abnormal, zipped or not.
+The training file is missing upstream, so that half of the normal traces is learned.
+
+Exit codes:
+  0   evaluated
+  1   a file is missing or cannot be read
+  2   wrong use of the command line";
+
+pub(super) const RATES_HELP: &str = "\
+Examples:
+  serin eval rates --quick
+  serin eval rates --json > rates.json && serin report rates.json -o rates.html
+
+Without --quick it takes long: it runs thousands of rollouts on two threads.
+
+Exit codes:
+  0   measured
+  2   wrong use of the command line";
+
+pub(super) const JUDGES_HELP: &str = "\
+Examples:
+  serin eval judges
+  serin eval judges --runs 100 --seed 7
+  serin eval judges --json | jq '.judges[] | select(.judge == \"Serin\") | {kind, mode, caught, delay}'
+
+Each run is ten minutes of 100 requests a second with a tenth for the candidate. Twenty runs of each
+kind take about a minute.
+
+Exit codes:
+  0   evaluated, whoever was right
+  2   wrong use of the command line";
+
+pub(super) const CHANGERCA_HELP: &str = "\
+Examples:
+  serin eval changerca changerca/
+  serin eval changerca --seed 2 --requests-per-minute 60 2023-09-22/
+  serin eval changerca --each changerca/ | less
+  serin eval changerca --json changerca/ | jq '.judges[] | select(.mode == \"every minute\")'
+
+The data set is IntelligentDDS/ChangeRCA: success rates and latencies of each pod and edge, a row a
+minute. It has no counts, so that the requests are drawn from the rates; what else is done with the
+data is told in docs/evaluation.md.
+
+Exit codes:
+  0   evaluated, whoever was right
+  1   there is no case in DIR, a file cannot be read, or the config cannot be used
+  2   wrong use of the command line";
+
+pub(super) const SERVE_VERDICT_HELP: &str = "\
+Examples:
+  serin serve-verdict --prometheus http://prometheus:9090
+  curl 'http://127.0.0.1:8095/verdict?destination=shop&candidate=v2'
+
+What can be asked; destination and candidate are the labels of serin_verdict:
+  GET  /verdict?destination=…[&candidate=…]   JSON: decision (promote, wait, abort), verdict, reason,
+                                              evidence, and more; for Argo Rollouts' web provider
+                                              with jsonPath {$.decision}
+  POST /flagger/rollback   200 if it is to be rolled back, 409 if not
+  POST /flagger/gate       200 if it may go on or be promoted, 409 if that is not sure yet
+  POST /flagger/increase   as gate, and 200 while the candidate has had no traffic yet
+  POST /flagger/check      409 if there is evidence against it, 200 if not
+                           each with Flagger's payload, its metadata: {destination, candidate}
+  GET  /healthz            200 as long as it serves
+
+Abort: a proxy found the candidate anomalous, or all of them together did. Promote: a proxy found it
+healthy and none otherwise, that proxy still judges, the baseline works, and the candidate has had
+traffic within --window. Wait: all else, so that no traffic is neither. Without candidate, the
+version that is being compared is meant, if it is one.
+
+400 is a question that cannot be understood, 502 a Prometheus that does not answer: no promotion and
+no rollback. Nothing is kept between two questions. Payloads: docs/delivery-tools.md.
+
+Exit codes:
+  0   stopped by SIGTERM or SIGINT
+  1   the port or the address of Prometheus cannot be used
+  2   wrong use of the command line";

@@ -1,0 +1,55 @@
+//! What is wrong with a proxy, as far as its metrics tell.
+
+use super::samples::total;
+use super::source::Proxy;
+
+/// A proxy whose last fold is longer ago has stopped to judge, in seconds.
+pub const STALE: f64 = 60.0;
+/// The same behind a Prometheus, which looks only so often.
+pub const STALE_IN_PROMETHEUS: f64 = 150.0;
+
+/// What is wrong with a proxy, in sentences that begin with its name; `stale` is the age in seconds
+/// at which a heartbeat is too old.
+pub(super) fn problems(proxy: &Proxy, stale: f64) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut say = |text: String| problems.push(format!("{}: {text}", proxy.name));
+    if proxy.samples.is_empty() {
+        say("shows no metric of Serin; serin doctor says why".to_owned());
+        return problems;
+    }
+    let of = |metric: &'static str| {
+        proxy
+            .samples
+            .iter()
+            .filter(move |sample| sample.metric == metric)
+    };
+    if of("serin_config_broken").any(|sample| sample.value > 0.0) {
+        say("the last config was refused; Envoy's log names the field".to_owned());
+    }
+    let beats = of("serin_heartbeat_seconds").map(|sample| sample.value);
+    match beats.reduce(f64::min) {
+        None => say("nobody judges yet, or labels are missing; serin doctor says which".to_owned()),
+        Some(beat) if proxy.at - beat > stale => {
+            say(format!("nobody has judged for {:.0} s", proxy.at - beat));
+        }
+        Some(_) => {}
+    }
+    let tables: Vec<&str> = of("serin_overflow_total")
+        .filter(|sample| sample.value > 0.0)
+        .map(|sample| sample.label("table"))
+        .collect();
+    if !tables.is_empty() {
+        say(format!(
+            "tables were full: {}; serin doctor says what to do",
+            tables.join(", ")
+        ));
+    }
+    let unknown = total(&proxy.samples, "serin_unattributed_total");
+    let known = total(&proxy.samples, "serin_exchanges_total");
+    if unknown > 0 && unknown.saturating_mul(20) >= known {
+        say(format!(
+            "{unknown} requests of no known version, beside {known} of known ones"
+        ));
+    }
+    problems
+}

@@ -1,0 +1,182 @@
+//! One rollout, as each proxy sees it and as all do together.
+
+use super::notes::notes;
+use super::pairs::{Pair, log_mean, pairs, routes};
+use super::samples::{about, is_guard};
+use super::source::Proxy;
+use crate::report::scrape::{value, verdict};
+use scorer_sdk::Verdict;
+use std::collections::BTreeMap;
+
+/// Pairs that are kept of one rollout.
+const MAX_PAIRS: usize = 100;
+
+/// What one proxy says of a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opinion {
+    /// The proxy.
+    pub proxy: String,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Its evidence in nats; 0 when it speaks for the candidate.
+    pub evidence: f64,
+    /// The evidence that is enough, in nats.
+    pub threshold: f64,
+}
+
+/// One candidate of one destination.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rollout {
+    /// The service.
+    pub destination: String,
+    /// The new version.
+    pub candidate: String,
+    /// The other versions that had exchanges.
+    pub others: Vec<String>,
+    /// What the proxies say, the worst verdict first, and of equal ones that with most evidence.
+    pub opinions: Vec<Opinion>,
+    /// Log evidence of all proxies together in nats; `None` where there is but one.
+    pub together: Option<f64>,
+    /// Exchanges that ended, by version.
+    pub exchanges: BTreeMap<String, u64>,
+    /// The candidate's exchanges that were judged.
+    pub judged: u64,
+    /// Further candidate exchanges until a rise of the odds to so many times is found, at the proxy
+    /// that needs fewest.
+    pub needed: Vec<(String, u64)>,
+    /// Pairs, those with most evidence against the candidate first.
+    pub pairs: Vec<Pair>,
+    /// What is to be said beside the verdict, in sentences.
+    pub notes: Vec<String>,
+    /// Whether a verdict is held back by the placebo somewhere.
+    pub held: bool,
+}
+
+impl Rollout {
+    /// The worst of the proxies' verdicts, and anomalous where all of them together have evidence
+    /// enough and none of them is held back.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let alone = self.opinions.iter().map(|opinion| opinion.verdict).max();
+        if self.anomalous_together() {
+            Verdict::Anomalous
+        } else {
+            alone.unwrap_or_default()
+        }
+    }
+
+    /// Whether the proxies together have evidence enough.
+    #[must_use]
+    pub fn anomalous_together(&self) -> bool {
+        let threshold = self.threshold();
+        !self.held && threshold > 0.0 && self.together.is_some_and(|evidence| evidence >= threshold)
+    }
+
+    /// The evidence that is enough, in nats: the most that any proxy asks for.
+    #[must_use]
+    pub fn threshold(&self) -> f64 {
+        self.opinions
+            .iter()
+            .map(|opinion| opinion.threshold)
+            .fold(0.0, f64::max)
+    }
+
+    /// The most evidence that one proxy has, in nats.
+    #[must_use]
+    pub fn evidence(&self) -> f64 {
+        self.opinions
+            .iter()
+            .map(|opinion| opinion.evidence)
+            .fold(0.0, f64::max)
+    }
+
+    /// The candidate's share of `exchanges`; `None` when there are none.
+    #[must_use]
+    pub fn share(&self, exchanges: &BTreeMap<String, u64>) -> Option<f64> {
+        let all: f64 = exchanges.values().map(|count| *count as f64).sum();
+        let own = exchanges.get(&self.candidate).copied().unwrap_or(0);
+        (all > 0.0).then(|| own as f64 / all)
+    }
+}
+
+pub(super) fn rollout(
+    destination: &str,
+    candidate: &str,
+    proxies: &[&Proxy],
+    exchanges: BTreeMap<String, u64>,
+) -> Rollout {
+    let gauge = |proxy: &Proxy, metric| value(&proxy.samples, metric, destination, candidate);
+    let mut opinions: Vec<Opinion> = proxies
+        .iter()
+        .map(|proxy| Opinion {
+            proxy: if is_guard(proxy) {
+                format!("{} (guard)", proxy.name)
+            } else {
+                proxy.name.clone()
+            },
+            verdict: verdict(gauge(proxy, "serin_verdict")),
+            evidence: gauge(proxy, "serin_rollout_evidence") / 1e3,
+            threshold: gauge(proxy, "serin_rollout_threshold") / 1e3,
+        })
+        .collect();
+    opinions.sort_by(|one, other| {
+        (other.verdict, other.evidence)
+            .partial_cmp(&(one.verdict, one.evidence))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let mut counted: Vec<&Proxy> = proxies
+        .iter()
+        .filter(|proxy| !is_guard(proxy))
+        .copied()
+        .collect();
+    if counted.is_empty() {
+        counted = proxies.to_vec();
+    }
+    let counted = counted.as_slice();
+    let mut pairs = pairs(destination, candidate, counted);
+    let together = (counted.len() > 1).then(|| log_mean(&pairs, routes(destination, counted)));
+    pairs.truncate(MAX_PAIRS);
+    let judged = counted
+        .iter()
+        .map(|proxy| gauge(proxy, "serin_judged_exchanges").max(0.0) as u64)
+        .fold(0, u64::saturating_add);
+    let others = exchanges
+        .keys()
+        .filter(|version| *version != candidate)
+        .cloned()
+        .collect();
+    Rollout {
+        destination: destination.to_owned(),
+        candidate: candidate.to_owned(),
+        others,
+        opinions,
+        together,
+        exchanges,
+        judged,
+        needed: needed(destination, candidate, proxies),
+        pairs,
+        notes: notes(destination, candidate, proxies),
+        held: proxies
+            .iter()
+            .any(|proxy| gauge(proxy, "serin_held_by_placebo") > 0.0),
+    }
+}
+
+fn needed(destination: &str, candidate: &str, proxies: &[&Proxy]) -> Vec<(String, u64)> {
+    let mut least: BTreeMap<&str, u64> = BTreeMap::new();
+    for sample in about(proxies, destination) {
+        if sample.metric == "serin_requests_needed"
+            && sample.label("version") == candidate
+            && sample.value > 0.0
+        {
+            let known = least.entry(sample.label("odds_ratio")).or_insert(u64::MAX);
+            *known = (*known).min(sample.value as u64);
+        }
+    }
+    let mut needed: Vec<(String, u64)> = least
+        .into_iter()
+        .map(|(size, requests)| (size.to_owned(), requests))
+        .collect();
+    needed.sort_by_key(|(_, requests)| std::cmp::Reverse(*requests));
+    needed
+}
