@@ -6,6 +6,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use crate::render::{manifests, object, render};
+
 /// The instructions of a Containerfile, continued lines joined.
 pub(crate) fn instructions(path: &str) -> Result<Vec<String>> {
     let text = fs::read_to_string(workspace().join(path))?.replace("\\\n", " ");
@@ -106,20 +108,19 @@ fn pushing_writes_the_digest_that_the_registry_gave_into_the_manifests() -> Resu
     Ok(())
 }
 
-#[test]
-fn the_shops_image_builds_programs_that_there_are_from_files_that_it_gets() -> Result<()> {
-    let lines = instructions("compose/Containerfile")?;
+/// What follows each `name` in the line that builds.
+fn built<'a>(lines: &'a [String], name: &str) -> Result<Vec<&'a str>> {
     let build = lines
         .iter()
-        .find(|line| line.starts_with("RUN cargo build"));
-    let build = build.context("a build")?;
-    let words: Vec<&str> = build.split(' ').collect();
-    let programs: Vec<&str> = words
-        .windows(2)
-        .filter(|pair| pair[0] == "--bin")
-        .map(|pair| pair[1])
-        .collect();
-    ensure!(programs == ["serin-shop", "serin-load"], "{programs:?}");
+        .find(|line| line.starts_with("RUN cargo build --locked --release "));
+    let words: Vec<&str> = build.context("a build")?.split(' ').collect();
+    let pairs = words.windows(2).filter(|pair| pair[0] == name);
+    Ok(pairs.map(|pair| pair[1]).collect())
+}
+
+/// The build gets all sources, and its toolchain is the pinned one.
+fn can_be_built(lines: &[String]) -> Result<()> {
+    ensure!(lines.iter().any(|line| line == "COPY . ."), "{lines:?}");
     let kept = context()?;
     let manifest = fs::read_to_string(workspace().join("Cargo.toml"))?;
     let (_, members) = manifest.split_once("\nmembers = [").context("members")?;
@@ -139,13 +140,60 @@ fn the_shops_image_builds_programs_that_there_are_from_files_that_it_gets() -> R
             "there is no {name}"
         );
     }
-    // The toolchain is the pinned one.
     let toolchain = fs::read_to_string(workspace().join("rust-toolchain.toml"))?;
     let pinned = lines[0].split_once("rust:").context("a rust image")?.1;
     let pinned = pinned.split('-').next().context("a version")?;
     ensure!(
         toolchain.contains(&format!("channel = \"{pinned}\"")),
         "{pinned}"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_shops_image_builds_programs_that_there_are_from_files_that_it_gets() -> Result<()> {
+    let lines = instructions("compose/Containerfile")?;
+    let programs = built(&lines, "--bin")?;
+    ensure!(programs == ["serin-shop", "serin-load"], "{programs:?}");
+    can_be_built(&lines)
+}
+
+#[test]
+fn the_commands_image_is_what_serve_verdict_runs() -> Result<()> {
+    let lines = instructions("envoyfilter-manifests/serve-verdict/Containerfile")?;
+    can_be_built(&lines)?;
+    let manifest = fs::read_to_string(workspace().join("scorer-sdk/cli/Cargo.toml"))?;
+    for (option, section) in [("--package", "[package]"), ("--bin", "[[bin]]")] {
+        let [name] = built(&lines, option)?[..] else {
+            anyhow::bail!("{option} is not there once: {lines:?}");
+        };
+        let named = format!("{section}\nname = \"{name}\"\n");
+        ensure!(manifest.contains(&named), "no {named}");
+    }
+    let program = built(&lines, "--bin")?[0];
+    let copied = format!("COPY --from=build /serin/target/release/{program} /usr/local/bin/");
+    ensure!(
+        lines.iter().any(|line| line.starts_with(&copied)),
+        "{lines:?}"
+    );
+    ensure!(lines.last() == Some(&format!("ENTRYPOINT [\"{program}\"]")));
+    // The pod asks for a user that is not root, by number: the image's own.
+    let Some(objects) = render(&manifests().join("serve-verdict"))? else {
+        return Ok(());
+    };
+    let pod = &object(&objects, "Deployment", "serin-serve-verdict")?["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let user = &container["securityContext"]["runAsUser"];
+    ensure!(lines.contains(&format!("USER {user}:{user}")), "{user}");
+    ensure!(container["command"].is_null(), "the image says what runs");
+    ensure!(container["args"][0] == "serve-verdict");
+    // The document sets the image that the manifest has.
+    let image = container["image"].as_str().context("an image")?;
+    let name = image.rsplit_once(':').context("a tag")?.0;
+    let said = fs::read_to_string(workspace().join("docs/delivery-tools.md"))?;
+    ensure!(
+        said.contains(&format!("kustomize edit set image {name}=")),
+        "{name}"
     );
     Ok(())
 }

@@ -25,14 +25,12 @@ mod tools;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serin_integration::envoy::{run_dir, workspace};
+use serin_integration::wait_until;
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::sleep;
-
-/// Longest wait for anything; each wait ends as soon as its condition holds.
-const PATIENCE: Duration = Duration::from_secs(240);
 
 #[test]
 fn promtool_accepts_the_rules_and_their_tests_pass() -> Result<()> {
@@ -155,13 +153,16 @@ fn rules_and_dashboards_ask_only_for_metrics_that_there_are() -> Result<()> {
 
 /// Waits until a check holds: a scrape that a busy machine missed makes series vanish for a moment.
 async fn eventually(check: impl AsyncFn() -> Result<()>) -> Result<()> {
-    let begun = Instant::now();
-    loop {
-        match check().await {
-            Err(_) if begun.elapsed() < PATIENCE => sleep(Duration::from_millis(500)).await,
-            done => return done,
+    let mut wrong = None;
+    let held = wait_until("success", async || {
+        wrong = check().await.err();
+        if wrong.is_some() {
+            // A scrape may be what is missing.
+            sleep(Duration::from_millis(400)).await;
         }
-    }
+        Ok(wrong.is_none())
+    });
+    held.await.map_err(|late| wrong.unwrap_or(late))
 }
 
 /// One scene for all of it: a good canary, a bad one behind two proxies, and none.

@@ -6,7 +6,7 @@
 //! | `good` | one | v2 is like v1 |
 //! | `idle` | one | none; one of the two hosts of v1 is slow |
 
-use crate::common::{config, filter, with};
+use crate::common::{UNHURRIED, config, filter, with};
 use crate::manifests::hurried_rule_groups;
 use crate::server::Prometheus;
 use anyhow::{Context as _, Result};
@@ -30,7 +30,10 @@ impl Scene {
         bad.v2.set_regression(Regression::Latency);
         let good = Shops::start(72).await?;
         let slow = Shop::start("v1", 73).await?;
-        slow.set_slowdown(4.0);
+        for shops in [&bad, &good] {
+            shops.set_slowdown(UNHURRIED);
+        }
+        slow.set_slowdown(4.0 * UNHURRIED);
         let mut proxies = Vec::new();
         for (name, destination, mode, shops) in [
             ("bad-observed", "bad", "observe", &bad),

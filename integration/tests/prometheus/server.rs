@@ -4,17 +4,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
 use serin_integration::envoy::{free_port, run_dir, workspace};
-use serin_integration::http;
+use serin_integration::{http, wait_until};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-use tokio::time::sleep;
-
-use crate::PATIENCE;
 
 /// Time between two scrapes and two evaluations in seconds. A page that took longer would be lost.
 pub(crate) const STEP: u64 = 2;
@@ -113,18 +109,14 @@ impl Prometheus {
             address,
             log,
         };
-        let begun = Instant::now();
-        while !prometheus.ready().await {
+        wait_until("ready Prometheus", async || {
             if let Some(status) = prometheus.child.try_wait()? {
-                bail!("Prometheus ended with {status}: {}", prometheus.log());
+                bail!("Prometheus ended with {status}");
             }
-            ensure!(
-                begun.elapsed() < PATIENCE,
-                "Prometheus is not ready: {}",
-                prometheus.log()
-            );
-            sleep(Duration::from_millis(100)).await;
-        }
+            Ok(prometheus.ready().await)
+        })
+        .await
+        .with_context(|| prometheus.log())?;
         Ok(prometheus)
     }
 
@@ -218,23 +210,19 @@ impl Prometheus {
 
     /// Waits until an expression has a sample.
     pub(crate) async fn wait_for(&self, expression: &str) -> Result<Vec<Sample>> {
-        let begun = Instant::now();
-        loop {
-            let found = self.query(expression).await?;
-            if !found.is_empty() {
-                return Ok(found);
-            }
-            if begun.elapsed() > PATIENCE {
-                let verdicts = self
-                    .query("{__name__=~\"serin_(verdict|rollout_evidence|judged_exchanges)\"}")
-                    .await?;
-                bail!(
-                    "no sample of {expression} within {PATIENCE:?}; {verdicts:?}; {}",
-                    self.log()
-                );
-            }
-            sleep(Duration::from_millis(250)).await;
+        let mut found = Vec::new();
+        let what = format!("sample of {expression}");
+        let waited = wait_until(&what, async || {
+            found = self.query(expression).await?;
+            Ok(!found.is_empty())
+        });
+        if let Err(error) = waited.await {
+            let verdicts = self
+                .query("{__name__=~\"serin_(verdict|rollout_evidence|judged_exchanges)\"}")
+                .await?;
+            return Err(error.context(format!("{verdicts:?}; {}", self.log())));
         }
+        Ok(found)
     }
 }
 

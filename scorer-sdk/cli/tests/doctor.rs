@@ -61,7 +61,7 @@ fn a_sound_installation_passes_every_check() {
 type Break = fn(&mut FakeEnvoy);
 
 /// What is done to a sound proxy, the check that notices, a part of what it says, and of the repair.
-const CASES: [(&str, Break, &str, &str, &str); 19] = [
+const CASES: [(&str, Break, &str, &str, &str); 20] = [
     (
         "tags are missing",
         |envoy| envoy.tags.clear(),
@@ -100,7 +100,8 @@ const CASES: [(&str, Break, &str, &str, &str); 19] = [
             )
         },
         "fail heartbeat",
-        "for 5 min",
+        // Five minutes, and what passes until it is asked.
+        " for 5",
         "log",
     ),
     (
@@ -196,6 +197,24 @@ const CASES: [(&str, Break, &str, &str, &str); 19] = [
         "routes.templates",
     ),
     (
+        "the candidate's name is misspelt",
+        |envoy| {
+            for gauge in [
+                "serin_verdict",
+                "serin_rollout_evidence",
+                "serin_rollout_threshold",
+                "serin_judged_exchanges",
+            ] {
+                envoy.remove(gauge);
+            }
+            exchanges(envoy, "v1", 9_000);
+            exchanges(envoy, "v2", 1_000);
+        },
+        "warn judging",
+        "shop: no version is taken for the candidate",
+        "against the versions seen: v1, v2",
+    ),
+    (
         "the versions get other requests",
         |envoy| {
             envoy.rollout("serin_unbalanced", 1);
@@ -283,6 +302,29 @@ fn a_guard_need_not_see_both_versions() {
         .assert()
         .code(0)
         .stdout(contains("as guard").and(contains("arms").not()));
+}
+
+#[test]
+fn a_rollout_that_is_over_and_one_that_has_hardly_begun_lack_no_candidate() {
+    // What becomes of the gauges when the candidate is the new baseline; the counts stay.
+    let mut over = FakeEnvoy::healthy();
+    for gauge in [
+        "serin_verdict",
+        "serin_rollout_evidence",
+        "serin_rollout_threshold",
+        "serin_judged_exchanges",
+    ] {
+        over.rollout(gauge, 0);
+    }
+    exchanges(&mut over, "v1", 9_000);
+    exchanges(&mut over, "v2", 9_000);
+    let mut begun = FakeEnvoy::healthy();
+    begun.remove("serin_rollout_threshold");
+    exchanges(&mut begun, "v1", 9_000);
+    exchanges(&mut begun, "v2", 10);
+    for envoy in [over, begun] {
+        doctor(&[&envoy.serve(), "--strict"]).assert().code(0);
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Answers each request with the same body, and keeps what it was asked.
 struct FakePrometheus {
@@ -219,7 +219,7 @@ fn a_prometheus_that_is_gone_or_refuses_is_502_and_health_stays() {
         .local_addr()
         .unwrap();
     for (address, expected) in [(refusing.address, "no such function"), (gone, "cannot ask")] {
-        let served = Served::start(address, &["--timeout", "2s"]);
+        let served = Served::start(address, &["--timeout", "60s"]);
         let (status, answer) = served.get("/verdict?destination=shop");
         assert_eq!(status, 502);
         assert!(

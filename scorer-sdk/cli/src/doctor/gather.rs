@@ -2,7 +2,7 @@
 
 use crate::fetch::{Fetcher, split};
 use crate::metrics_text::{Sample, all};
-use crate::status::source::{self, EXPORTED, Kind, LABELS, Proxy, Source};
+use crate::status::source::{self, EXPORTED, Kind, LABELS, PAGE_PATH, Proxy, Source};
 use anyhow::Result;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,10 +12,8 @@ const WASM_PATH: &str = "/stats?format=json&filter=%5Ewasm%5C.";
 const CLUSTERS_PATH: &str =
     "/stats?format=json&usedonly&filter=%5Ecluster%5C..*%5C.upstream_rq_total%24";
 const TAGS_PATH: &str = "/config_dump?mask=bootstrap.stats_config";
-const PAGE_PATH: &str = "/stats/prometheus";
 /// Names in which labels were left, as Prometheus has to write them.
 const FOLDED_QUERY: &str = "count by (__name__) ({__name__=~\".+___serin_.+\"})";
-const QUERY: &str = "{__name__=~\"serin_.+\"}";
 /// Names of series that are kept for a message.
 const MAX_NAMES: usize = 10_000;
 
@@ -74,8 +72,7 @@ pub fn gather(url: &str, prometheus: bool, fetcher: &Fetcher) -> Result<Facts> {
             facts.ask_page(&format!("{base}{PAGE_PATH}"), fetcher)?;
         }
         Some(Kind::Prometheus) => {
-            let base = url.split("/api/v1/query").next().unwrap_or(url);
-            facts.ask_prometheus(base, fetcher)?;
+            facts.ask_prometheus(source::base(url), fetcher)?;
         }
         _ => {
             let path = if path.is_empty() { PAGE_PATH } else { path };
@@ -160,7 +157,7 @@ impl Facts {
             .filter_map(|(mut labels, _, _)| labels.remove("__name__"))
             .filter(|name| is_folded(name))
             .collect();
-        let page = fetcher.get(&source::query_url(base, QUERY))?;
+        let page = fetcher.get(&source::query(base))?;
         let mut instances: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (mut labels, _, value) in source::all_series(&page.body)? {
             for label in LABELS {

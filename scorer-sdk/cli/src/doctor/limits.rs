@@ -155,8 +155,8 @@ pub(super) fn judging(facts: &Facts) -> Vec<Finding> {
             .into_iter()
             .flatten()
             .filter(|(version, _)| *version != candidate)
-            .map(|(_, count)| count)
-            .sum();
+            .map(|(_, count)| *count)
+            .fold(0, u64::saturating_add);
         findings.push(if warming.contains(destination) {
             Finding::ok(
                 check,
@@ -184,6 +184,37 @@ pub(super) fn judging(facts: &Facts) -> Vec<Finding> {
             )
         });
     }
+    findings.extend(without_a_candidate(facts, &seen));
+    findings
+}
+
+/// Destinations with two versions of which none was ever taken for the candidate.
+fn without_a_candidate(facts: &Facts, seen: &Exchanges) -> Vec<Finding> {
+    // A rollout that is over leaves the gauge behind, at 0, and the counts of both its versions.
+    let compared: BTreeSet<&str> = of(facts, "serin_rollout_threshold")
+        .map(|sample| sample.label("destination"))
+        .collect();
+    let mut findings = Vec::new();
+    for (destination, versions) in seen {
+        let known: Vec<&str> = versions
+            .iter()
+            .filter(|(_, count)| **count >= SHOULD_BE_JUDGED)
+            .map(|(version, _)| version.as_str())
+            .collect();
+        // Guards without a snapshot only count, whatever runs behind them.
+        if known.len() < 2 || destination == "inbound" || compared.contains(destination.as_str()) {
+            continue;
+        }
+        findings.push(Finding::warn(
+            "judging",
+            format!("{destination}: no version is taken for the candidate"),
+            format!(
+                "check baseline and candidate in the config against the versions seen: {}",
+                known.join(", ")
+            ),
+        ));
+    }
+    findings.truncate(NAMED);
     findings
 }
 

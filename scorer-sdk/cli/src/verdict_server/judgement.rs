@@ -1,10 +1,10 @@
 //! One decision out of what all proxies say of a destination's candidate.
 //!
 //! The same as the recording rule `serin:decision`, without need of the rules: abort where one
-//! proxy is sure that the candidate is worse or all of them together are, promote where the verdict
-//! is healthy, its proxy still judges, the baseline works and the candidate has traffic, and wait
-//! for all else. The formula of the fleet's evidence is explained beside that rule, in
-//! `envoyfilter-manifests/alerts/recording.yaml`.
+//! proxy is sure that the candidate is worse, or all of them together are and none holds its verdict
+//! back for the sake of the placebo; promote where the verdict is healthy, its proxy still judges,
+//! the baseline works and the candidate has traffic; wait for all else. The formula of the fleet's
+//! evidence is explained beside that rule, in `envoyfilter-manifests/alerts/recording.yaml`.
 
 use super::prometheus::{Sample, quoted};
 use scorer_sdk::Verdict;
@@ -275,8 +275,11 @@ impl Judgement {
                 format!("{name} is worse than the baseline{}", self.places()),
             );
         }
+        let limited = |name: &str| self.limits.iter().any(|limit| limit == name);
+        let held = limited("held_by_placebo");
         let enough = self.evidence.enough;
-        if enough > 0.0 && self.evidence.fleet.is_some_and(|nats| nats >= enough) {
+        let together = enough > 0.0 && self.evidence.fleet.is_some_and(|nats| nats >= enough);
+        if together && !held {
             return (
                 Action::Abort,
                 format!(
@@ -285,9 +288,8 @@ impl Judgement {
                 ),
             );
         }
-        let failing = self.limits.iter().any(|limit| limit == "baseline_failing");
         let reason = match (verdict, fresh) {
-            (Verdict::Suspect, _) if self.limits.iter().any(|limit| limit == "held_by_placebo") => {
+            (Verdict::Suspect, _) if held => {
                 format!(
                     "{name} is worse, but the baseline's own hosts differ as much: look at them first"
                 )
@@ -304,7 +306,7 @@ impl Judgement {
                 self.judged_exchanges,
                 self.needed()
             ),
-            _ if failing => {
+            _ if limited("baseline_failing") => {
                 "the baseline fails most of its requests: there is nothing sound to compare with"
                     .to_owned()
             }
@@ -504,6 +506,26 @@ mod tests {
         samples.retain(|sample| sample.label(ASKED) != "fleet");
         samples.push(sample("fleet", &[("version", "v2")], 4.5));
         assert_eq!(action(&samples), Action::Promote);
+    }
+
+    #[test]
+    fn while_the_placebo_holds_a_verdict_back_all_proxies_together_do_not_abort() {
+        let mut samples = version("v2", 2.0);
+        samples.push(sample("fleet", &[("version", "v2")], 9.0));
+        assert_eq!(action(&samples), Action::Abort);
+        let labels = [("version", "v2"), ("__name__", "serin_held_by_placebo")];
+        samples.push(sample("limit", &labels, 1.0));
+        let judgement = judge(&samples, "shop", Some("v2"), WINDOW);
+        assert_eq!(judgement.decision, Action::Wait);
+        assert!(
+            judgement.reason.contains("own hosts differ as much"),
+            "{}",
+            judgement.reason
+        );
+        // One proxy that is sure without the hold is enough, as before.
+        let mut sure = without(without(samples, "verdict"), "fresh");
+        sure.push(sample("verdict", &[("version", "v2")], 3.0));
+        assert_eq!(action(&sure), Action::Abort);
     }
 
     #[test]
