@@ -5,9 +5,13 @@
 
 use crate::host::Host;
 use crate::response::Response;
+use core::time::Duration;
 use scorer_sdk::config::BodyPlan;
 use scorer_sdk::shape::{Format, Shape, ShapeFacts};
 use std::sync::Arc;
+
+/// A stream of messages that takes longer is not judged by their number.
+const LONGEST_STREAM: Duration = Duration::from_secs(60);
 
 /// Chooses the bodies that are looked at.
 #[derive(Debug, Default)]
@@ -59,8 +63,13 @@ pub fn look(host: &impl Host, plan: &BodyPlan, watch: &mut Shape, size: usize) {
     }
 }
 
-/// What is known of a body that has passed to its end.
+/// What is known of a body that has passed to its end in `duration`.
+///
+/// Of a version that is new only short streams have ended: those that take longer than the judge
+/// waits for after a change of shares say nothing about either version.
 #[must_use]
-pub fn facts(watch: Option<Shape>, complete: bool) -> Option<ShapeFacts> {
-    watch.filter(|_| complete).map(Shape::finish)
+pub fn facts(watch: Option<Shape>, complete: bool, duration: Duration) -> Option<ShapeFacts> {
+    watch
+        .filter(|watch| complete && !(watch.counts_messages() && duration > LONGEST_STREAM))
+        .map(Shape::finish)
 }

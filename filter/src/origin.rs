@@ -121,10 +121,9 @@ impl Thinning {
     }
 
     fn tick(&mut self, period: Duration) {
-        let seconds = period.as_secs().max(1);
-        self.one_in = core::mem::take(&mut self.came)
-            .div_ceil(ASKED_PER_SECOND * seconds)
-            .max(1);
+        let milliseconds = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        let most = ASKED_PER_SECOND.saturating_mul(milliseconds) / 1_000;
+        self.one_in = core::mem::take(&mut self.came).div_ceil(most.max(1)).max(1);
     }
 }
 
@@ -182,6 +181,10 @@ mod tests {
         assert!((800..1_200).contains(&even), "{even}");
         tick(100);
         assert_eq!(tick(100).0, 100);
+        // A tenth of a second has a tenth of them.
+        thinning.came = 800;
+        thinning.tick(Duration::from_millis(100));
+        assert_eq!(thinning.one_in, 4);
     }
 
     #[test]

@@ -52,6 +52,17 @@ impl Response {
         response
     }
 
+    /// Drops the values that nobody asks for later: a response may take hours.
+    pub fn forget_values(&mut self) {
+        let asked = [self.content_type, self.content_encoding];
+        for (place, header) in self.headers.iter_mut().enumerate() {
+            if !asked.contains(&Some(place)) {
+                header.1 = Vec::new();
+            }
+        }
+        self.own = Vec::new();
+    }
+
     /// Whether a header of Serin's own was there when the headers were read.
     #[must_use]
     pub fn has_own(&self, name: &str) -> bool {

@@ -99,6 +99,14 @@ impl Stream {
         self.is_whole |= end_of_stream;
     }
 
+    /// Keeps what the log needs of the response, for an exchange that will be counted.
+    fn keep(&mut self, mut response: Response) {
+        if !matches!(self.flight, Flight::Unwatched) {
+            response.forget_values();
+            self.response = Some(response);
+        }
+    }
+
     /// Whether the response's body is looked at.
     #[must_use]
     pub fn has_watched_body(&self) -> bool {

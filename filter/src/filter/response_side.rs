@@ -15,10 +15,12 @@ use scorer_sdk::recording::Record;
 const VERDICT_HEADER: &str = "x-serin-verdict";
 /// The response headers that only Serin may set.
 const RESPONSE_HEADERS: [&str; 4] = [REJECT_HEADER, VERDICT_HEADER, REPORT_HEADER, SCORE_HEADER];
-/// Envoy's response flags: the upstream reset or closed the stream, or the proxy reset it.
-const FLAGS_RESET: u64 = 0x8 | 0x10 | 0x40;
-/// Envoy's response flag: the client closed the connection.
-const FLAG_CLIENT_GONE: u64 = 0x4000;
+/// Envoy's response flags: the proxy reset the stream (LR), the upstream did (UR) or closed it (UC)
+/// or broke the protocol (UPE), or it took too long (SI, UMSDR).
+const FLAGS_RESET: u64 = 0x8 | 0x10 | 0x40 | 0x80_0000 | 0x1_0000 | 0x8_0000;
+/// Envoy's response flags: the client closed the connection (DC), broke the protocol (DPE) or reset
+/// the stream (DR), as HTTP/2 clients do who change their mind.
+const FLAGS_CLIENT_GONE: u64 = 0x4000 | 0x4_0000 | 0x1000_0000;
 /// When an exchange is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -61,7 +63,7 @@ impl<H: Host> Filter<H> {
         }
         if self.guarding && self.guard.is_armed() {
             let refused = self.refuse_response(stream, &response);
-            stream.response = Some(response);
+            stream.keep(response);
             return !refused;
         }
         if let Some(plan) = &self.plan.body
@@ -70,7 +72,7 @@ impl<H: Host> Filter<H> {
         {
             stream.body = self.bodies.choose(plan, &response);
         }
-        stream.response = Some(response);
+        stream.keep(response);
         true
     }
 
@@ -203,7 +205,7 @@ impl<H: Host> Filter<H> {
         } else {
             self.host.number(&["response", "flags"]).unwrap_or(0)
         };
-        let ending = if flags & FLAG_CLIENT_GONE != 0 {
+        let ending = if flags & FLAGS_CLIENT_GONE != 0 {
             Ending::ClientGone
         } else if flags & FLAGS_RESET != 0 && response.status.is_none_or(|status| status < 500) {
             Ending::Reset
@@ -211,7 +213,8 @@ impl<H: Host> Filter<H> {
             Ending::Complete
         };
         let grpc_status = match response.grpc_status {
-            None if response.grpc => self
+            // Where no trailers came the proxy makes one up.
+            None if response.grpc && phase == Phase::Log && ending == Ending::Complete => self
                 .host
                 .number(&["response", "grpc_status"])
                 .and_then(|code| code.try_into().ok()),
@@ -231,7 +234,7 @@ impl<H: Host> Filter<H> {
             flight.session,
         );
         let names = stream.request.names.as_deref();
-        let body = body::facts(stream.body.take(), ending == Ending::Complete);
+        let body = body::facts(stream.body.take(), ending == Ending::Complete, duration);
         let exchange = Exchange {
             destination: &served.destination,
             route_name: &served.route_name,

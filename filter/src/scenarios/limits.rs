@@ -186,6 +186,67 @@ fn the_proxy_is_asked_how_a_response_ended_only_where_its_end_was_not_seen() {
         proxy.workers[0].on_log(&mut stream);
         assert_eq!(flags(&proxy), expected, "{chunks} {is_whole}");
     }
-    // The chunks that passed are its length, where the headers announced none.
-    assert_eq!(asked(&proxy, "response.size"), 0);
+}
+
+fn recording() -> Proxy {
+    let mut proxy = Proxy::new("observe", 0);
+    proxy.config = proxy.config.replacen('{', r#"{"record": true,"#, 1);
+    proxy.add_worker();
+    proxy
+}
+
+/// The last exchange, as the access log has it.
+fn recorded(proxy: &Proxy) -> serde_json::Value {
+    let world = proxy.host.0.borrow();
+    serde_json::from_slice(&world.properties["serin.exchange"]).unwrap()
+}
+
+#[test]
+fn the_length_of_a_response_is_what_has_passed_where_its_headers_announce_none() {
+    let mut proxy = recording();
+    let length = |proxy: &mut Proxy, chunks: usize, responds: bool| {
+        proxy.request(&[]);
+        proxy.respond(GOOD[0]);
+        let mut stream = Stream::new(1);
+        assert!(proxy.workers[0].on_request(&mut stream));
+        if responds {
+            assert!(proxy.workers[0].on_response(&mut stream));
+        }
+        for chunk in 0..chunks {
+            stream.passed(1_000, chunk + 1 == chunks);
+        }
+        proxy.workers[0].on_log(&mut stream);
+        recorded(&proxy)["response_bytes"].clone()
+    };
+    assert_eq!(length(&mut proxy, 3, true), 3_000);
+    assert_eq!(length(&mut proxy, 0, true), 0);
+    assert!(length(&mut proxy, 0, false).is_null());
+}
+
+#[test]
+fn a_stream_that_broke_off_or_whose_client_left_is_no_complete_answer() {
+    let ending = |flag: u64| {
+        let mut proxy = recording();
+        proxy.request(&[]);
+        proxy.respond(GOOD[0]);
+        let mut stream = Stream::new(1);
+        assert!(proxy.workers[0].on_request(&mut stream));
+        assert!(proxy.workers[0].on_response(&mut stream));
+        {
+            let properties = &mut proxy.host.0.borrow_mut().properties;
+            properties.insert("response.flags".into(), flag.to_le_bytes().to_vec());
+        }
+        proxy.workers[0].on_log(&mut stream);
+        let record = recorded(&proxy);
+        record["ending"].as_str().unwrap_or("complete").to_owned()
+    };
+    assert_eq!(ending(0), "complete");
+    // LR, UR, UC, SI, UMSDR, UPE, as an access log writes them.
+    for flag in [0x8, 0x10, 0x40, 0x1_0000, 0x8_0000, 0x80_0000] {
+        assert_eq!(ending(flag), "reset", "{flag:#x}");
+    }
+    // DC, DPE, DR.
+    for flag in [0x4000, 0x4_0000, 0x1000_0000] {
+        assert_eq!(ending(flag), "client_gone", "{flag:#x}");
+    }
 }

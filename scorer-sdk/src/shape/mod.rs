@@ -110,6 +110,12 @@ impl Shape {
         }
     }
 
+    /// Whether it is a body of gRPC messages.
+    #[must_use]
+    pub fn counts_messages(&self) -> bool {
+        matches!(self.source, Source::Messages(_))
+    }
+
     /// Whether further chunks would be looked at: fetching them from the proxy costs, too.
     #[must_use]
     pub fn wants_more(&self) -> bool {
