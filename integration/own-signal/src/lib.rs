@@ -31,7 +31,7 @@ impl Signal for Validator {
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
-        if exchange.status? >= 400 {
+        if exchange.is_error() {
             return None;
         }
         let mut found = WITHOUT;

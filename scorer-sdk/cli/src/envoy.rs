@@ -192,9 +192,12 @@ pub fn parse(line: &str, plan: &Plan) -> Result<Entry, String> {
     let status = if code == 0.0 { None } else { Some(code as u16) };
     let flags = owned(raw.response_flags);
     let content_type = owned(raw.content_type);
-    // Envoy makes up a gRPC status for plain HTTP, too.
+    let ending = ending(&flags, status);
+    // Envoy makes up a gRPC status for plain HTTP, and where no trailers came.
+    let has_grpc_status =
+        ending == RecordEnding::Complete && content_type.starts_with("application/grpc");
     let grpc_status = match text(raw.grpc_status) {
-        Some(value) if content_type.starts_with("application/grpc") => Some(grpc_status(&value)?),
+        Some(value) if has_grpc_status => Some(grpc_status(&value)?),
         _ => None,
     };
     let (response_bytes, request_bytes) = (
@@ -220,7 +223,7 @@ pub fn parse(line: &str, plan: &Plan) -> Result<Entry, String> {
         version: version.to_owned(),
         status,
         grpc_status,
-        ending: ending(&flags, status),
+        ending,
         duration_ms,
         response_bytes,
         content_type,
@@ -382,6 +385,18 @@ mod tests {
                 ("content_type", "application/grpc+proto".into()),
             ]);
             assert_eq!(found.grpc_status, Some(number));
+        }
+    }
+
+    #[test]
+    fn a_grpc_status_does_not_count_where_the_answer_did_not_end() {
+        for (flags, number) in [("UC", None), ("DC", None), ("-", Some(2))] {
+            let found = record(&[
+                ("response_flags", flags.into()),
+                ("grpc_status", 2.into()),
+                ("content_type", "application/grpc".into()),
+            ]);
+            assert_eq!(found.grpc_status, number, "{flags}");
         }
     }
 

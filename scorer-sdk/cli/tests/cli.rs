@@ -689,6 +689,12 @@ fn every_field_of_a_config_is_said_by_check_config() {
     }
     assert!(!said.contains("header_names"), "{said}");
 
+    let mut all_types = config.clone();
+    all_types["body"]["content_types"] = serde_json::json!([]);
+    let said = check(&all_types);
+    let words = "of the types JSON, what is built on it, and gRPC; ";
+    assert!(said.contains(words), "{said}");
+
     // A new field has to come into this test: serde lists all where one is unknown.
     config["no_such_field"] = Value::Null;
     let said = check(&config);

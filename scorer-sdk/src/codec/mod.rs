@@ -179,6 +179,21 @@ impl<'a> Reader<'a> {
         Ok(f64::from_le_bytes(self.take()?))
     }
 
+    /// Takes a double-precision float that is finite; `what` names it in the error.
+    ///
+    /// # Errors
+    /// As [`Reader::u8`], and [`CodecError::Unknown`] with the float's bits.
+    pub fn finite(&mut self, what: &'static str) -> Result<f64, CodecError> {
+        let value = self.f64()?;
+        if value.is_finite() {
+            return Ok(value);
+        }
+        Err(CodecError::Unknown {
+            what,
+            value: value.to_bits(),
+        })
+    }
+
     /// Takes a number of items, at most `limit`, each of at least one byte.
     ///
     /// # Errors
@@ -248,6 +263,24 @@ mod tests {
         assert_eq!(reader.f64(), Ok(1.5));
         assert_eq!(reader.text(2), Ok("ü"));
         assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_float_that_is_not_finite_is_refused_with_its_name_and_bits() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let unknown = CodecError::Unknown {
+                what: "sum",
+                value: value.to_bits(),
+            };
+            let bytes = value.to_le_bytes();
+            assert_eq!(Reader::new(&bytes).finite("sum"), Err(unknown));
+        }
+        let bytes = (-1.5_f64).to_le_bytes();
+        assert_eq!(Reader::new(&bytes).finite("sum"), Ok(-1.5));
+        assert_eq!(
+            Reader::new(&bytes[..7]).finite("sum"),
+            Err(CodecError::Truncated)
+        );
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub struct Reject {
 /// Which response bodies are looked at, and how far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BodyPlan {
-    /// Media types in lower case; JSON and what is built on it when empty.
+    /// Media types in lower case; JSON, what is built on it, and gRPC when empty.
     pub content_types: Vec<String>,
     /// Share of the answers that are looked at.
     pub sample: f64,

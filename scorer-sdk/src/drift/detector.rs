@@ -176,13 +176,5 @@ fn log_bets<const BETS: usize>() -> f64 {
 
 /// Takes a finite number.
 pub(super) fn finite(reader: &mut Reader<'_>) -> Result<f64, CodecError> {
-    let value = reader.f64()?;
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(CodecError::Unknown {
-            what: "drift state",
-            value: value.to_bits(),
-        })
-    }
+    reader.finite("drift state")
 }

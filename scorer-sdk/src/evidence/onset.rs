@@ -128,20 +128,12 @@ impl Onset {
     /// [`CodecError::Truncated`], and [`CodecError::Unknown`] for what is not a finite number.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Self {
-            log_mass: finite(reader, "onset mass")?,
+            log_mass: reader.finite("onset mass")?,
         })
     }
 }
 
 /// Takes a finite number.
 pub(super) fn finite(reader: &mut Reader<'_>, what: &'static str) -> Result<f64, CodecError> {
-    let value = reader.f64()?;
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(CodecError::Unknown {
-            what,
-            value: value.to_bits(),
-        })
-    }
+    reader.finite(what)
 }

@@ -10,6 +10,8 @@ const KEEP: f64 = 0.8;
 const CHANGED_ODDS: f64 = 1.5;
 /// Standard deviations that chance does not explain.
 const CHANGED_DEVIATIONS: f64 = 4.0;
+/// What an error calls the counts.
+const COUNT: &str = "decayed count";
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rollout {
@@ -109,21 +111,10 @@ impl Rollout {
             exchanges: [reader.u64()?, reader.u64()?],
             exchanges_at_verdict: reader.u64()?,
             verdicts: reader.u32()?,
-            share: [finite(reader)?, finite(reader)?],
-            baseline_failures: [finite(reader)?, finite(reader)?],
+            share: [reader.finite(COUNT)?, reader.finite(COUNT)?],
+            baseline_failures: [reader.finite(COUNT)?, reader.finite(COUNT)?],
             hold_ticks: reader.u32()?,
             warm: reader.u8()? == 1,
         })
     }
-}
-
-fn finite(reader: &mut Reader<'_>) -> Result<f64, CodecError> {
-    let value = reader.f64()?;
-    if value.is_finite() {
-        return Ok(value);
-    }
-    Err(CodecError::Unknown {
-        what: "decayed count",
-        value: value.to_bits(),
-    })
 }

@@ -353,7 +353,7 @@ fn bodies(plan: &Plan) -> String {
         "looks at {}% of the answers, {} bytes of each at most, of the types {}; {}",
         percent(body.sample),
         body.limits.max_bytes,
-        listed(&body.content_types, "JSON, and what is built on it"),
+        listed(&body.content_types, "JSON, what is built on it, and gRPC"),
         "keeps key names and types, no values"
     )
 }

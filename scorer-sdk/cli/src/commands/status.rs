@@ -4,7 +4,7 @@ use super::Exit;
 use crate::args;
 use crate::fetch::Fetcher;
 use crate::output;
-use crate::status::fleet::{Fleet, STALE, STALE_IN_PROMETHEUS};
+use crate::status::fleet::{Fleet, STALE, STALE_IN_PROMETHEUS, saturating_sum};
 use crate::status::show::{Around, json, text};
 use crate::status::source::{Kind, Proxy, Source, now};
 use anyhow::{Result, bail};
@@ -136,7 +136,7 @@ fn recent(past: &mut VecDeque<(Instant, Exchanges)>, fleet: &Fleet) -> Exchanges
                     (version.clone(), count.saturating_sub(then.unwrap_or(0)))
                 })
                 .collect();
-            if growth.values().copied().fold(0, u64::saturating_add) >= ENOUGH {
+            if saturating_sum(growth.values().copied()) >= ENOUGH {
                 grown.insert(destination.clone(), growth);
             }
         }

@@ -5,7 +5,7 @@ use super::checks::of;
 use super::gather::Facts;
 use crate::output::grouped;
 use crate::report::number::short;
-use crate::status::fleet::exchanges;
+use crate::status::fleet::{exchanges, saturating_sum};
 use crate::status::source::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,12 +151,9 @@ pub(super) fn judging(facts: &Facts) -> Vec<Finding> {
         let versions = seen.get(destination);
         let own = versions.and_then(|versions| versions.get(candidate));
         let own = own.copied().unwrap_or(0);
-        let others: u64 = versions
-            .into_iter()
-            .flatten()
-            .filter(|(version, _)| *version != candidate)
-            .map(|(_, count)| *count)
-            .fold(0, u64::saturating_add);
+        let others = versions.into_iter().flatten();
+        let others = others.filter(|(version, _)| *version != candidate);
+        let others = saturating_sum(others.map(|(_, count)| *count));
         findings.push(if warming.contains(destination) {
             Finding::ok(
                 check,

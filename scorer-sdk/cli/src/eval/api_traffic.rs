@@ -5,6 +5,7 @@
 //! the request's texts that the filter takes beside them ([`RequestTexts`]), within the filter's own
 //! bounds.
 
+use super::bounded::read_bounded;
 pub use super::strange::Options;
 use super::strange::{Caught, Sample, Split, mean_and_range, split};
 use crate::document::{Document, Table};
@@ -22,7 +23,6 @@ use serde_json::json;
 use sevenz_rust2::{ArchiveReader, Password};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Most bytes of the data set, unpacked; the known one has 25 MB.
@@ -261,20 +261,11 @@ fn read(folder: &Path) -> Result<Vec<Pair>> {
     let bytes = if file.extension().is_some_and(|ending| ending == "7z") {
         unpack(file)
     } else {
-        read_bounded(&mut fs::File::open(file)?)
+        read_bounded(fs::File::open(file)?, MAX_BYTES)
     }
     .with_context(|| format!("cannot read {}", file.display()))?;
     serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is not a list of exchanges", file.display()))
-}
-
-fn read_bounded(reader: &mut dyn Read) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        bail!("it has more than {MAX_BYTES} bytes");
-    }
-    Ok(bytes)
 }
 
 /// The first JSON file in an archive.
@@ -287,7 +278,7 @@ fn unpack(file: &Path) -> Result<Vec<u8>> {
         if entry.is_directory() || !entry.name().ends_with(".json") {
             return Ok(true);
         }
-        found = Some(read_bounded(reader));
+        found = Some(read_bounded(reader, MAX_BYTES));
         Ok(false)
     })?;
     found.unwrap_or_else(|| bail!("there is no JSON file in the archive"))

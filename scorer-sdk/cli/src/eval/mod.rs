@@ -5,6 +5,7 @@
 //! that others made. Time and seeds are arguments: the same command gives the same table.
 
 pub mod api_traffic;
+mod bounded;
 pub mod changerca;
 pub mod judges;
 pub mod minute;

@@ -5,6 +5,7 @@
 //! fan-out, and the latency of each call a value in a bucket of a power of two. The training file is
 //! missing upstream, so that half of the normal file teaches.
 
+use super::bounded::read_bounded;
 pub use super::strange::Options;
 use super::strange::{Sample, Split, mean_and_range, split};
 use crate::document::{Document, Table};
@@ -17,7 +18,6 @@ use scorer_sdk::surprise::{Limits, Settings, Value};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
 /// Most bytes of one file, packed or unpacked; the largest known has 56 MB.
@@ -270,16 +270,7 @@ fn read(folder: &Path, name: &str) -> Result<Vec<Trace>> {
 }
 
 fn read_file(file: &Path) -> Result<Vec<u8>> {
-    read_bounded(fs::File::open(file)?)
-}
-
-fn read_bounded(reader: impl Read) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        bail!("it has more than {MAX_BYTES} bytes");
-    }
-    Ok(bytes)
+    read_bounded(fs::File::open(file)?, MAX_BYTES)
 }
 
 /// The only file in a zip archive.
@@ -290,10 +281,11 @@ fn unpack(bytes: &[u8]) -> Result<Vec<u8>> {
     let method = entry.compression_method();
     let local = archive.get_entry(entry.wayfinder())?;
     if method == CompressionMethod::DEFLATE {
-        return read_bounded(local.verifying_reader(DeflateDecoder::new(local.data())));
+        let unpacked = DeflateDecoder::new(local.data());
+        return read_bounded(local.verifying_reader(unpacked), MAX_BYTES);
     }
     if method == CompressionMethod::STORE {
-        return read_bounded(local.verifying_reader(local.data()));
+        return read_bounded(local.verifying_reader(local.data()), MAX_BYTES);
     }
     bail!("the archive is neither stored nor deflated; unpack it by hand")
 }

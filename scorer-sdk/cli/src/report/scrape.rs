@@ -3,6 +3,7 @@
 use super::timeline::Timeline;
 use crate::fetch::{Fetcher, split};
 use crate::metrics_text::{self, Sample};
+use crate::status::fleet::pair_evidence;
 use crate::status::source::ADMIN_PATH;
 use anyhow::{Result, anyhow, bail};
 use scorer_sdk::Verdict;
@@ -124,10 +125,11 @@ impl Seen {
                     value("serin_rollout_threshold") / 1e3,
                     verdict(value("serin_verdict")),
                 );
-            }
-            for ((destination, route, category), evidence) in pair_evidence(&samples) {
-                self.timeline
-                    .add_pair(destination, route, category, evidence);
+                for ((route, category), evidence) in pair_evidence(&samples, destination, candidate)
+                {
+                    self.timeline
+                        .add_pair(destination, route, category, evidence);
+                }
             }
         }
         for (key, count) in counts(&samples) {
@@ -189,25 +191,6 @@ pub fn verdict(number: f64) -> Verdict {
     Verdict::from_number(number as u8).unwrap_or_default()
 }
 
-/// Evidence in nats by destination, route and category, of the candidates of now.
-fn pair_evidence(samples: &[Sample]) -> BTreeMap<(&str, &str, &str), f64> {
-    let now = candidates(samples);
-    let mut pairs = BTreeMap::new();
-    for sample in samples {
-        let sign = match sample.metric.as_str() {
-            "serin_evidence_for" => 1.0,
-            "serin_evidence_against" => -1.0,
-            _ => continue,
-        };
-        let destination = sample.label("destination");
-        if now.contains(&(destination, sample.label("version"))) {
-            let key = (destination, sample.label("route"), sample.label("category"));
-            *pairs.entry(key).or_insert(0.0) += sign * sample.value / 1e3;
-        }
-    }
-    pairs
-}
-
 /// Counts by destination, version and category, over all routes.
 fn counts(samples: &[Sample]) -> BTreeMap<Key, f64> {
     let mut counts = BTreeMap::new();
@@ -257,6 +240,34 @@ mod tests {
         assert_eq!((look.evidence, look.threshold), (2.5, 4.605));
         assert_eq!(look.verdict, Verdict::Suspect);
         assert_eq!(track.loudest()[0].points, [[10.0, 3.0]]);
+    }
+
+    #[test]
+    fn a_pair_with_only_one_of_its_two_gauges_is_left_out() {
+        let labels = |category| {
+            format!("destination=\"shop\",route=\"GET /\",version=\"v2\",category=\"{category}\"")
+        };
+        let more = metrics_text::parse(&format!(
+            "serin_evidence_for{{{}}} 8000\nserin_evidence_against{{{}}} 9000\n\
+             serin_evidence_for{{{}}} -4000\nserin_evidence_against{{{}}} 1000\n",
+            labels("slow"),
+            labels("size"),
+            labels("refused"),
+            labels("refused"),
+        ))
+        .unwrap();
+        let mut samples = page(4_605.0, 10.0);
+        samples.extend(more);
+        let found: Vec<_> = pair_evidence(&samples, "shop", "v2").into_iter().collect();
+        assert_eq!(
+            found,
+            [(("GET /", "error"), 3.0), (("GET /", "refused"), -1.0)]
+        );
+        let mut seen = Seen::default();
+        seen.add(10.0, samples);
+        let followed = seen.timeline.track("shop").unwrap().loudest();
+        let followed: Vec<_> = followed.iter().map(|pair| pair.category.as_str()).collect();
+        assert_eq!(followed, ["error"]);
     }
 
     #[test]

@@ -9,10 +9,10 @@
 //! that what is said together can be less than what one proxy says by itself.
 
 pub use super::notes::NOTES;
-pub use super::pairs::{PAIRS_PER_ROUTE, Pair};
+pub use super::pairs::{PAIRS_PER_ROUTE, Pair, pair_evidence};
 pub use super::problems::{STALE, STALE_IN_PROMETHEUS};
 pub use super::rollout::{Opinion, Rollout};
-pub use super::samples::exchanges;
+pub use super::samples::{exchanges, saturating_sum};
 
 use super::problems::problems;
 use super::rollout::rollout;

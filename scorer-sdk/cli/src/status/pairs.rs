@@ -2,6 +2,7 @@
 
 use super::samples::{about, count};
 use super::source::Proxy;
+use crate::metrics_text::Sample;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pairs among which the evidence of several proxies is shared, for each route: 16 categories, and
@@ -25,40 +26,56 @@ pub struct Pair {
     pub spoken: bool,
 }
 
+/// Log evidence in nats that the candidate is worse, by route and category, from the samples of one
+/// proxy; negative when it speaks for the candidate. A pair counts only with both its gauges: where
+/// a full table kept one of the two out, what is left says too much.
+pub fn pair_evidence<'a>(
+    samples: &'a [Sample],
+    destination: &str,
+    candidate: &str,
+) -> BTreeMap<(&'a str, &'a str), f64> {
+    // For and against the candidate being worse, in thousandths of a nat.
+    let mut gauges: BTreeMap<(&str, &str), [Option<f64>; 2]> = BTreeMap::new();
+    for sample in samples {
+        let place = match sample.metric.as_str() {
+            "serin_evidence_for" => 0,
+            "serin_evidence_against" => 1,
+            _ => continue,
+        };
+        if sample.label("destination") == destination && sample.label("version") == candidate {
+            let key = (sample.label("route"), sample.label("category"));
+            if let Some(gauge) = gauges.entry(key).or_default().get_mut(place) {
+                *gauge = Some(sample.value.max(0.0));
+            }
+        }
+    }
+    gauges
+        .into_iter()
+        .filter_map(|(key, [worse, better])| Some((key, (worse? - better?) / 1e3)))
+        .collect()
+}
+
 /// The pairs with their evidence over all proxies, the loudest first.
 pub(super) fn pairs(destination: &str, candidate: &str, proxies: &[&Proxy]) -> Vec<Pair> {
     let mut found: BTreeMap<(&str, &str), Pair> = BTreeMap::new();
     for proxy in proxies {
-        // What one proxy has for and against the candidate being worse, in thousandths of a nat.
-        let mut own: BTreeMap<(&str, &str), [Option<f64>; 2]> = BTreeMap::new();
-        let samples = proxy.samples.iter();
-        for sample in samples.filter(|sample| sample.label("destination") == destination) {
+        let samples = proxy.samples.iter().filter(|sample| {
+            sample.metric == "serin_category_total" && sample.label("destination") == destination
+        });
+        for sample in samples {
             let key = (sample.label("route"), sample.label("category"));
-            let of_candidate = sample.label("version") == candidate;
-            match (sample.metric.as_str(), of_candidate) {
-                ("serin_evidence_for", true) => own.entry(key).or_default()[0] = Some(sample.value),
-                ("serin_evidence_against", true) => {
-                    own.entry(key).or_default()[1] = Some(sample.value);
-                }
-                ("serin_category_total", _) => {
-                    let pair = found.entry(key).or_insert_with(|| Pair::new(key));
-                    let sum = if of_candidate {
-                        &mut pair.candidate
-                    } else {
-                        &mut pair.others
-                    };
-                    *sum = sum.saturating_add(count(sample));
-                }
-                _ => {}
-            }
+            let pair = found.entry(key).or_insert_with(|| Pair::new(key));
+            let sum = if sample.label("version") == candidate {
+                &mut pair.candidate
+            } else {
+                &mut pair.others
+            };
+            *sum = sum.saturating_add(count(sample));
         }
-        for (key, evidence) in own {
-            // Where a full table kept one of the two out, what is left says too much.
-            if let [Some(worse), Some(better)] = evidence {
-                let pair = found.entry(key).or_insert_with(|| Pair::new(key));
-                pair.evidence += (worse.max(0.0) - better.max(0.0)) / 1e3;
-                pair.spoken = true;
-            }
+        for (key, evidence) in pair_evidence(&proxy.samples, destination, candidate) {
+            let pair = found.entry(key).or_insert_with(|| Pair::new(key));
+            pair.evidence += evidence;
+            pair.spoken = true;
         }
     }
     let mut pairs: Vec<Pair> = found.into_values().collect();

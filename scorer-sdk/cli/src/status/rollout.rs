@@ -2,7 +2,7 @@
 
 use super::notes::notes;
 use super::pairs::{Pair, log_mean, pairs, routes};
-use super::samples::{about, is_guard};
+use super::samples::{about, is_guard, saturating_sum};
 use super::source::Proxy;
 use crate::report::scrape::{value, verdict};
 use scorer_sdk::Verdict;
@@ -136,10 +136,8 @@ pub(super) fn rollout(
     let mut pairs = pairs(destination, candidate, counted);
     let together = (counted.len() > 1).then(|| log_mean(&pairs, routes(destination, counted)));
     pairs.truncate(MAX_PAIRS);
-    let judged = counted
-        .iter()
-        .map(|proxy| gauge(proxy, "serin_judged_exchanges").max(0.0) as u64)
-        .fold(0, u64::saturating_add);
+    let judged = |proxy: &&Proxy| gauge(proxy, "serin_judged_exchanges").max(0.0) as u64;
+    let judged = saturating_sum(counted.iter().map(judged));
     let others = exchanges
         .keys()
         .filter(|version| *version != candidate)

@@ -36,11 +36,14 @@ pub(super) fn about<'a>(
 
 /// The sum of a counter over its labels.
 pub(super) fn total<'a>(samples: impl IntoIterator<Item = &'a Sample>, metric: &str) -> u64 {
-    samples
-        .into_iter()
-        .filter(|sample| sample.metric == metric)
-        .map(count)
-        .fold(0, u64::saturating_add)
+    let samples = samples.into_iter();
+    saturating_sum(samples.filter(|sample| sample.metric == metric).map(count))
+}
+
+/// The sum of counts, at most the largest number: what a page says is not bounded.
+#[must_use]
+pub fn saturating_sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
 }
 
 /// The value of a counter. What a page says is not bounded, so that sums have to be.

@@ -50,8 +50,8 @@ impl Model {
         model.all = Behaviour::decode(reader)?;
         for sum in &mut model.sums {
             *sum = Sum {
-                bits: finite(reader)?,
-                counted: finite(reader)?,
+                bits: reader.finite("sum of surprise")?,
+                counted: reader.finite("sum of surprise")?,
             };
         }
         model.overflow = reader.u64()?;
@@ -63,15 +63,4 @@ impl Model {
         model.count_tokens();
         Ok(model)
     }
-}
-
-fn finite(reader: &mut Reader<'_>) -> Result<f64, CodecError> {
-    let sum = reader.f64()?;
-    if sum.is_finite() {
-        return Ok(sum);
-    }
-    Err(CodecError::Unknown {
-        what: "sum of surprise",
-        value: sum.to_bits(),
-    })
 }
