@@ -28,6 +28,7 @@ use crate::upstream::Upstreams;
 use hashbrown::HashMap;
 use scorer_sdk::Plan;
 use scorer_sdk::config::{Mode, Role};
+use scorer_sdk::facts::Exchange;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::shape::Shape;
 use scorer_sdk::signal::NameHasher;
@@ -119,6 +120,20 @@ struct Served {
     destination: Rc<str>,
     version: Rc<str>,
     route_name: String,
+}
+
+impl Served {
+    /// What is known of an exchange from where it went and from its request.
+    fn exchange<'a>(&'a self, flight: &'a InFlight) -> Exchange<'a> {
+        Exchange {
+            destination: &self.destination,
+            route_name: &self.route_name,
+            method: &flight.method,
+            path: &flight.path,
+            version: &self.version,
+            ..Exchange::default()
+        }
+    }
 }
 
 /// Where the current stream went: for a guard, to itself.

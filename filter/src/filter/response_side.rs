@@ -236,11 +236,6 @@ impl<H: Host> Filter<H> {
         let names = stream.request.names.as_deref();
         let body = body::facts(stream.body.take(), ending == Ending::Complete, duration);
         let exchange = Exchange {
-            destination: &served.destination,
-            route_name: &served.route_name,
-            method: &flight.method,
-            path: &flight.path,
-            version: &served.version,
             status: response.status,
             grpc_status,
             ending,
@@ -254,7 +249,7 @@ impl<H: Host> Filter<H> {
             request_header_names: names.map(|names| names as _),
             body: body.as_ref(),
             fan_out: stream.report.as_deref(),
-            ..Exchange::default()
+            ..served.exchange(&flight)
         };
         if self.surprise.is_none() {
             self.tally.record(&exchange);

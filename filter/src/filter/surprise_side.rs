@@ -41,11 +41,6 @@ impl<H: Host> Filter<H> {
         let route = self.tally.key(place)?;
         let names = stream.request.names.as_deref();
         let exchange = Exchange {
-            destination: &served.destination,
-            route_name: &served.route_name,
-            method: &flight.method,
-            path: &flight.path,
-            version: &served.version,
             status: response.status,
             grpc_status: response.grpc_status,
             response_bytes: response.content_length,
@@ -55,7 +50,7 @@ impl<H: Host> Filter<H> {
             request_bytes: stream.request.bytes,
             request_header_names: names.map(|names| names as _),
             fan_out: stream.report.as_deref(),
-            ..Exchange::default()
+            ..served.exchange(&flight)
         };
         let surprise = self.surprise.as_mut()?;
         let label = self.tally.label(place)?;

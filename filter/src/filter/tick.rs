@@ -178,21 +178,11 @@ impl<H: Host> Filter<H> {
                 flight.session,
             );
             let exchange = Exchange {
-                destination: &served.destination,
-                route_name: &served.route_name,
-                method: &flight.method,
-                path: &flight.path,
-                version: &served.version,
-                status: None,
-                grpc_status: None,
                 ending: Ending::InFlight,
                 duration_us: Some(elapsed),
-                response_bytes: None,
-                content_type: "",
-                header_names: None,
                 upstream_host: &origin.host,
                 session: origin.session,
-                ..Exchange::default()
+                ..served.exchange(flight)
             };
             tally.record_at(place, &exchange);
             flight.counted = true;

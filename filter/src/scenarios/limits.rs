@@ -216,7 +216,7 @@ fn the_length_of_a_response_is_what_has_passed_where_its_headers_announce_none()
             stream.passed(1_000, chunk + 1 == chunks);
         }
         proxy.workers[0].on_log(&mut stream);
-        recorded(&proxy)["response_bytes"].clone()
+        recorded(proxy)["response_bytes"].clone()
     };
     assert_eq!(length(&mut proxy, 3, true), 3_000);
     assert_eq!(length(&mut proxy, 0, true), 0);
