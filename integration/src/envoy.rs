@@ -8,13 +8,13 @@
 mod launch;
 mod stats;
 
+pub(crate) use launch::DRAIN_TIME;
 pub use launch::{Launch, binary, free_port, run_dir, workspace};
 pub use stats::Stats;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
@@ -23,15 +23,10 @@ use serde_json::{Value, json};
 
 use crate::http;
 use crate::metrics::Metrics;
+use crate::wait::{wait_for_metrics, wait_until};
 
 /// Lines of the log that go into error messages and are printed when a test panics.
 const TAIL: usize = 30;
-/// Pause between two looks at the numbers.
-const POLL: Duration = Duration::from_millis(25);
-/// Longest wait for Envoy to take a config. Compiling a wasm module counts.
-const CONFIG_TIMEOUT: Duration = Duration::from_secs(180);
-/// Longest wait for Envoy's end.
-const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running Envoy; it is killed when dropped.
 #[derive(Debug)]
@@ -138,54 +133,31 @@ impl Envoy {
     /// Waits until the numbers fulfil `predicate`, and gives them back.
     ///
     /// # Errors
-    /// When that has not come true after `timeout`: with `what`, and the end of the log.
-    pub async fn wait_for(
-        &self,
-        what: &str,
-        timeout: Duration,
-        predicate: impl Fn(&Stats) -> bool,
-    ) -> Result<Stats> {
-        let start = Instant::now();
-        loop {
-            let stats = self.stats().await?;
-            if predicate(&stats) {
-                return Ok(stats);
-            }
-            self.check_time(what, start, timeout)?;
-            tokio::time::sleep(POLL).await;
-        }
+    /// When that does not come true: with `what`, and the end of the log.
+    pub async fn wait_for(&self, what: &str, predicate: impl Fn(&Stats) -> bool) -> Result<Stats> {
+        let mut stats = Stats::default();
+        wait_until(what, async || {
+            stats = self.stats().await?;
+            Ok(predicate(&stats))
+        })
+        .await
+        .with_context(|| self.failure("does not do what was waited for"))?;
+        Ok(stats)
     }
 
-    /// As [`wait_for`](Self::wait_for), on the labelled metrics.
+    /// As [`wait_for`](Self::wait_for), on the labelled metrics. What is published as one is on the
+    /// page as one: what was being published when the predicate held first is complete.
     ///
     /// # Errors
     /// As [`wait_for`](Self::wait_for).
     pub async fn wait_for_metrics(
         &self,
         what: &str,
-        timeout: Duration,
         predicate: impl Fn(&Metrics) -> bool,
     ) -> Result<Metrics> {
-        let start = Instant::now();
-        loop {
-            let metrics = self.metrics().await?;
-            if predicate(&metrics) {
-                return Ok(metrics);
-            }
-            self.check_time(what, start, timeout)?;
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    fn check_time(&self, what: &str, start: Instant, timeout: Duration) -> Result<()> {
-        ensure!(
-            start.elapsed() < timeout,
-            "envoy {}: no {what} within {timeout:?}; end of {}:\n{}",
-            self.name,
-            self.log_path().display(),
-            self.log_tail()
-        );
-        Ok(())
+        wait_for_metrics(what, async || self.metrics().await, predicate)
+            .await
+            .with_context(|| self.failure("does not do what was waited for"))
     }
 
     /// Where the log is.
@@ -216,10 +188,8 @@ impl Envoy {
         self.replace(launch::LISTENERS, listeners, "listener_manager.lds")
             .await?;
         let warming = "listener_manager.total_listeners_warming";
-        self.wait_for("warm listeners", CONFIG_TIMEOUT, |stats| {
-            stats.get(warming) == Some(0)
-        })
-        .await?;
+        self.wait_for("warm listeners", |stats| stats.get(warming) == Some(0))
+            .await?;
         Ok(())
     }
 
@@ -239,14 +209,10 @@ impl Envoy {
         self.version += 1;
         launch::write_resources(&self.dir, file, self.version, resources)?;
         let after = self
-            .wait_for(
-                &format!("answer to the new {file}"),
-                CONFIG_TIMEOUT,
-                |now| {
-                    now.get(&success) > before.get(&success)
-                        || now.get(&rejected) > before.get(&rejected)
-                },
-            )
+            .wait_for(&format!("answer to the new {file}"), |now| {
+                now.get(&success) > before.get(&success)
+                    || now.get(&rejected) > before.get(&rejected)
+            })
             .await?;
         if after.get(&rejected) > before.get(&rejected) {
             bail!("envoy {} rejected {file}:\n{}", self.name, self.log_tail());
@@ -257,15 +223,13 @@ impl Envoy {
     /// Asks Envoy to leave, so that access logs are complete on disk, and waits for its end.
     ///
     /// # Errors
-    /// When it does not end within 60 s; it is killed then.
+    /// When it does not end; it is killed then.
     pub async fn stop(mut self) -> Result<()> {
-        self.admin_post("/quitquitquit").await?;
-        let start = Instant::now();
-        while self.is_running() {
-            self.check_time("end", start, STOP_TIMEOUT)?;
-            tokio::time::sleep(POLL).await;
-        }
-        Ok(())
+        // It may have left before its answer is out.
+        let answer = self.admin_post("/quitquitquit").await;
+        wait_until("end", async || Ok(!self.is_running()))
+            .await
+            .with_context(|| self.failure(&format!("does not leave ({answer:?})")))
     }
 }
 

@@ -47,5 +47,7 @@ pub mod shop;
 pub mod topology;
 
 mod turn;
+mod wait;
 
 pub use turn::one_at_a_time;
+pub use wait::{LONGEST, wait_until};

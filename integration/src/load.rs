@@ -8,6 +8,7 @@ mod journey;
 mod mix;
 mod session;
 mod tally;
+mod wait;
 
 pub use finished::Finished;
 pub use mix::Mix;

@@ -1,6 +1,7 @@
 //! Reads the Prometheus text format, as far as Envoy writes it.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// All samples of one `/stats/prometheus` page.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +69,18 @@ impl Metrics {
         self.select(name, labels)
             .map(|sample| sample.value)
             .reduce(|sum, value| sum + value)
+    }
+
+    /// Whether every judge that is on the page began to publish after `time`; true where there is
+    /// none. A publication begins with the heartbeat, in whole seconds.
+    #[must_use]
+    pub fn is_published_after(&self, time: SystemTime) -> bool {
+        let second = time
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        self.select("serin_heartbeat_seconds", &[])
+            .all(|beat| beat.value > second as f64)
     }
 
     /// All samples whose name begins with `prefix`: for messages of failed tests.

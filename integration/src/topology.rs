@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::envoy::{Envoy, Launch, free_port};
+use crate::envoy::{DRAIN_TIME, Envoy, Launch, free_port};
 use crate::shop::Shops;
 use config::{Cluster, Front, Inbound};
 
@@ -97,7 +97,7 @@ impl Topology {
             concurrency: 2,
             log_level: "warning".to_owned(),
             component_log_level: "wasm:info".to_owned(),
-            drain_time: Duration::from_secs(1),
+            drain_time: DRAIN_TIME,
         }
     }
 

@@ -4,8 +4,7 @@ mod common;
 
 use anyhow::Result;
 use common::{
-    ENOUGH, config, filter, load, wait_for_anomalous, wait_for_judged, wait_for_silence,
-    why_anomalous, with,
+    ENOUGH, config, filter, load, wait_for_anomalous, wait_for_judged, why_anomalous, with,
 };
 use serde_json::json;
 use serin_integration::one_at_a_time;
@@ -25,13 +24,11 @@ async fn caught(regression: &str, words: &[&str]) -> Result<()> {
     wait_for_judged(&topology.front, ENOUGH).await?;
     shops.v2.set_regression(regression.parse()?);
     wait_for_anomalous(&topology).await?;
-    let why = why_anomalous(&topology).await?;
+    let why = why_anomalous(&topology.front).await?;
     for word in words {
         assert!(why.contains(word), "{regression} was explained with: {why}");
     }
-    wait_for_silence(&shops.v2).await?;
-    let tally = load.stop().await;
-    assert!(tally.sent > 0);
+    load.wait_until_left_alone(&shops.v2).await?;
     println!("{regression}: {why}");
     Ok(())
 }

@@ -3,14 +3,12 @@
 mod common;
 
 use anyhow::Result;
-use common::{LONGEST, config, filter, load, with};
+use common::{config, filter, load, with};
 use serde_json::json;
 use serin_integration::metrics::Metrics;
 use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
-use std::time::Duration;
-use tokio::time::sleep;
 
 fn sum(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> u64 {
     metrics
@@ -31,18 +29,18 @@ async fn the_books_balance_over_both_workers_and_over_reloads_under_load() -> Re
         .await?;
     let load = load(&topology, 500.0, 6)?;
     for healthy_after in [201, 202, 203] {
-        sleep(Duration::from_secs(4)).await;
+        load.wait_for_answers(2_000).await?;
         // Another config: a new root context, while the old one's requests are still on their way.
         let changed = with(config("observe"), json!({"healthy_after": healthy_after}));
         topology.set_filters(vec![filter(&changed)]).await?;
     }
-    sleep(Duration::from_secs(4)).await;
+    load.wait_for_answers(2_000).await?;
     let tally = load.stop().await;
     assert_eq!(tally.lost() - tally.errors(), 0, "{tally:?}");
     // Workers hand over what they counted at their ticks.
     let metrics = topology
         .front
-        .wait_for_metrics("complete books", LONGEST, |metrics| {
+        .wait_for_metrics("complete books", |metrics| {
             ["serin_exchanges_total", "serin_folded_exchanges"]
                 .iter()
                 .all(|name| sum(metrics, name, &[]) >= tally.sent)

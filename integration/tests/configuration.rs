@@ -10,8 +10,6 @@ use serde_json::json;
 use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
-use std::time::Duration;
-use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_config_on_start_lets_traffic_pass() -> Result<()> {
@@ -23,7 +21,7 @@ async fn a_bad_config_on_start_lets_traffic_pass() -> Result<()> {
         .start()
         .await?;
     let load = load(&topology, 200.0, 8)?;
-    sleep(Duration::from_secs(3)).await;
+    load.wait_for_answers(600).await?;
     let tally = load.stop().await;
     assert_eq!((tally.failed, tally.answered), (0, tally.sent), "{tally:?}");
     let complaint = "serin: config latency.margn: unknown field `margn`";

@@ -3,15 +3,13 @@
 mod common;
 
 use anyhow::{Context as _, Result};
-use common::{ANOMALOUS, LONGEST, config, filter, load, verdict, wait_for_line, with};
+use common::{ANOMALOUS, UNHURRIED, config, filter, verdict, wait_for_line, with};
 use serde_json::json;
-use serin_integration::load::{Load, Mix};
+use serin_integration::load::{Load, LoadOptions, Mix};
 use serin_integration::metrics::Metrics;
 use serin_integration::one_at_a_time;
 use serin_integration::shop::{Regression, Route, Shops};
 use serin_integration::topology::Topology;
-use std::time::Duration;
-use tokio::time::sleep;
 
 /// A shop in which both versions have taken traffic for so long that they have a past.
 struct Rollout {
@@ -24,13 +22,15 @@ struct Rollout {
 impl Rollout {
     async fn start(name: &'static str, seed: u64) -> Result<Self> {
         let shops = Shops::start(seed).await?;
+        shops.set_slowdown(UNHURRIED);
         let drift = json!({"tick": "250ms", "drift": {"window": "500ms"}});
         let topology = Topology::builder(name, &shops)
             .weights(60, 40)
             .filter(filter(&with(config("observe"), drift)))
             .start()
             .await?;
-        let load = load(&topology, 100.0, seed)?;
+        let options = LoadOptions::new(topology.address(), 100.0).mix(Mix::buying());
+        let load = Load::start(options.seed(seed))?;
         Ok(Self {
             name,
             shops,
@@ -42,19 +42,30 @@ impl Rollout {
     async fn wait(&self, what: &str, until: impl Fn(&Metrics) -> bool) -> Result<Metrics> {
         self.topology
             .front
-            .wait_for_metrics(what, LONGEST, until)
+            .wait_for_metrics(what, until)
             .await
-            .with_context(|| format!("{}: {}", self.name, self.topology.front.log_tail()))
+            .context(self.name)
     }
 
     async fn has_a_past(&self) -> Result<()> {
-        self.wait("a past of both versions", |metrics| {
+        self.wait("past of both versions", |metrics| {
             ["baseline", "candidate"].iter().all(|arm| {
                 ["errors", "latency"].iter().all(|measure| {
                     let labels = [("arm", *arm), ("measure", *measure)];
                     metrics.value("serin_drift_evidence", &labels).is_some()
                 })
             })
+        })
+        .await?;
+        // A little more than what is just enough.
+        self.load.wait_for_answers(500).await
+    }
+
+    /// Waits until nothing drifts: what others did on the machine is over, if it was ever noticed.
+    async fn is_quiet(&self) -> Result<()> {
+        let labels = [("cause", "nothing")];
+        self.wait("quiet", |metrics| {
+            metrics.value("serin_cause", &labels) == Some(1.0)
         })
         .await?;
         Ok(())
@@ -86,8 +97,9 @@ async fn usage_weather_and_versions_are_told_apart() -> Result<()> {
     for rollout in [&usage, &shared, &version, &both] {
         rollout.has_a_past().await?;
     }
-    // A little more than what is just enough.
-    sleep(Duration::from_secs(5)).await;
+    for rollout in [&usage, &shared, &version, &both] {
+        rollout.is_quiet().await?;
+    }
 
     let sale = Mix::empty()
         .with(Route::Home, 5)
@@ -95,7 +107,7 @@ async fn usage_weather_and_versions_are_told_apart() -> Result<()> {
         .with(Route::Cart, 40)
         .with(Route::Checkout, 40);
     usage.load.set_mix(sale.clone());
-    shared.shops.set_slowdown(4.0);
+    shared.shops.set_slowdown(4.0 * UNHURRIED);
     version.shops.v2.set_regression(Regression::Errors);
     both.load.set_mix(sale);
     both.shops.v2.set_regression(Regression::Errors);

@@ -3,13 +3,11 @@
 mod common;
 
 use anyhow::Result;
-use common::{ENOUGH, LONGEST, config, filter, load, wait_for_judged, wait_until};
+use common::{ENOUGH, config, filter, load, wait_for_judged};
 use serin_integration::load::{Load, LoadOptions};
-use serin_integration::one_at_a_time;
 use serin_integration::shop::{Route, Shops};
 use serin_integration::topology::Topology;
-use std::time::Duration;
-use tokio::time::sleep;
+use serin_integration::{http, one_at_a_time, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_sends_serins_headers_itself_changes_nothing() -> Result<()> {
@@ -26,7 +24,7 @@ async fn a_client_that_sends_serins_headers_itself_changes_nothing() -> Result<(
         .header("x-serin-steer", "v1")
         .header("x-serin-reject", "all;of it");
     let load = Load::start(options)?;
-    wait_until("800 requests", || load.snapshot().answered >= 800).await?;
+    load.wait_for_answers(800).await?;
     let tally = load.stop().await;
     assert_eq!(tally.failed, 0);
     // Had the header counted, v1 would have got everything.
@@ -50,26 +48,25 @@ async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<
         .await?;
     let load = load(&topology, 200.0, 14)?;
     wait_for_judged(&topology.front, ENOUGH).await?;
-    // The other worker hears of it at its next tick.
-    sleep(Duration::from_secs(3)).await;
-    let answer = serin_integration::http::get(topology.address(), "/api/products").await?;
-    let header = |name: &str| -> String {
-        let value = answer
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok());
-        value.unwrap_or_default().to_owned()
-    };
-    let annotation = header("x-serin-verdict");
+    let (mut annotation, mut version) = (String::new(), String::new());
+    // A worker hears of the candidate at its next tick.
+    wait_until("annotation with a candidate", async || {
+        let answer = http::get(topology.address(), "/api/products").await?;
+        let header = |name: &str| -> String {
+            let value = answer.headers().get(name);
+            let value = value.and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        (annotation, version) = (header("x-serin-verdict"), header("x-shop-version"));
+        Ok(annotation.contains("candidate=v2"))
+    })
+    .await?;
     let (verdict, rest) = annotation.split_once(';').unwrap_or_default();
     assert!(
         ["learning", "healthy", "suspect"].contains(&verdict),
         "{annotation}"
     );
-    assert_eq!(
-        rest,
-        format!("candidate=v2;version={}", header("x-shop-version"))
-    );
+    assert_eq!(rest, format!("candidate=v2;version={version}"));
     load.stop().await;
     let labels = [
         ("destination", "shop"),
@@ -79,7 +76,7 @@ async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<
     let received = shops.v2.books()[&Route::Product].received as f64;
     let metrics = topology
         .front
-        .wait_for_metrics("all exchanges of a route", LONGEST, |metrics| {
+        .wait_for_metrics("all exchanges of a route", |metrics| {
             metrics.value("serin_exchanges_total", &labels) >= Some(received)
         })
         .await?;

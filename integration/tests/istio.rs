@@ -9,16 +9,14 @@ mod mesh;
 
 use anyhow::{Context as _, Result};
 use common::ANOMALOUS;
-use mesh::{assert_undisturbed, counted, destination, load, overlay};
+use mesh::{answered_by_both, assert_undisturbed, counted, destination, load, overlay};
 use serde_json::json;
 use serin_integration::istio::manifests::rendered;
 use serin_integration::istio::mesh::{HOST, PORT, weights};
-use serin_integration::istio::{Mesh, Proxy, wait_until};
+use serin_integration::istio::{Mesh, Proxy};
 use serin_integration::load::{Load, LoadOptions, Tally};
-use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
-use std::time::Duration;
-use tokio::time::sleep;
+use serin_integration::{one_at_a_time, wait_until};
 
 /// The numbers of the plugin come to what clients saw, version by version.
 async fn assert_every_exchange_is_counted(proxy: &Proxy, tally: &Tally) -> Result<()> {
@@ -53,14 +51,8 @@ async fn the_plugin_arrives_and_versions_are_told_apart_by_subset() -> Result<()
     mesh.gateway
         .wait_for_log(&["serin ", "observe as comparer"])
         .await?;
-    let load = load(&mesh, 150.0, 61)?;
-    sleep(Duration::from_secs(5)).await;
-    let tally = load.stop().await;
+    let tally = answered_by_both(load(&mesh, 150.0, 61)?, 200).await?;
     assert_undisturbed(&tally);
-    assert!(
-        tally.version("v1").answered > 200 && tally.version("v2").answered > 200,
-        "{tally:?}"
-    );
     assert_every_exchange_is_counted(&mesh.gateway, &tally).await
 }
 
@@ -76,14 +68,8 @@ async fn versions_are_told_apart_by_workload_where_a_route_has_no_subsets() -> R
     *route = json!([{"destination": {"host": HOST, "port": {"number": PORT}}}]);
     manifests.push(service);
     let mesh = Mesh::start("istio-workload", &shops, manifests).await?;
-    let load = load(&mesh, 150.0, 63)?;
-    sleep(Duration::from_secs(5)).await;
-    let tally = load.stop().await;
+    let tally = answered_by_both(load(&mesh, 150.0, 63)?, 100).await?;
     assert_undisturbed(&tally);
-    assert!(
-        tally.version("v1").answered > 100 && tally.version("v2").answered > 100,
-        "{tally:?}"
-    );
     assert_every_exchange_is_counted(&mesh.gateway, &tally).await
 }
 
@@ -99,14 +85,8 @@ async fn the_sidecar_of_a_caller_tells_the_versions_apart() -> Result<()> {
         .wait_for_log(&["serin", "observe as comparer"])
         .await?;
     let options = LoadOptions::new(address, 150.0).header("host", HOST);
-    let load = Load::start(options.seed(59))?;
-    sleep(Duration::from_secs(5)).await;
-    let tally = load.stop().await;
+    let tally = answered_by_both(Load::start(options.seed(59))?, 200).await?;
     assert_undisturbed(&tally);
-    assert!(
-        tally.version("v1").answered > 200 && tally.version("v2").answered > 200,
-        "{tally:?}"
-    );
     assert_every_exchange_is_counted(&sidecar, &tally).await
 }
 
@@ -160,11 +140,7 @@ async fn removing_the_plugin_leaves_traffic_untouched() -> Result<()> {
         Ok(!dump.contains("istio-system.serin"))
     })
     .await?;
-    let answered = load.snapshot().answered;
-    wait_until("more traffic", async || {
-        Ok(load.snapshot().answered > answered + 300)
-    })
-    .await?;
+    load.wait_for_answers(300).await?;
     assert_undisturbed(&load.stop().await);
     Ok(())
 }
@@ -189,25 +165,7 @@ async fn a_canary_that_is_worse_is_steered_away_from() -> Result<()> {
             metrics.value("serin_verdict", &labels) == Some(ANOMALOUS)
         })
         .await?;
-    // All workers know within a tick or two; then nothing reaches the canary any more.
-    let mut received = shops.v2.received();
-    wait_until("the canary left alone", async || {
-        sleep(Duration::from_secs(2)).await;
-        let before = std::mem::replace(&mut received, shops.v2.received());
-        Ok(before == received)
-    })
-    .await?;
-    let before = (load.snapshot().answered, shops.v2.received());
-    wait_until("300 answers more", async || {
-        Ok(load.snapshot().answered > before.0 + 300)
-    })
-    .await?;
-    assert_eq!(
-        shops.v2.received(),
-        before.1,
-        "the canary still gets requests"
-    );
-    let tally = load.stop().await;
-    assert_undisturbed(&tally);
+    load.wait_until_left_alone(&shops.v2).await?;
+    assert_undisturbed(&load.stop().await);
     Ok(())
 }

@@ -16,10 +16,9 @@ use mesh::{assert_undisturbed, counted, load, overlay};
 use serde_json::{Value, json};
 use serin_integration::istio::manifests::{of_kind, rendered};
 use serin_integration::istio::mesh::weights;
-use serin_integration::istio::{Mesh, Modules, wait_until};
-use serin_integration::load::Load;
-use serin_integration::one_at_a_time;
+use serin_integration::istio::{Mesh, Modules};
 use serin_integration::shop::Shops;
+use serin_integration::{one_at_a_time, wait_until};
 
 /// The overlay with another place or sum of the module.
 fn module_from(url: &str, sha256: &str) -> Result<Vec<Value>> {
@@ -29,15 +28,6 @@ fn module_from(url: &str, sha256: &str) -> Result<Vec<Value>> {
         plugin["spec"]["sha256"] = json!(sha256);
     }
     Ok(manifests)
-}
-
-/// As many answers more.
-async fn answers(load: &Load, more: u64) -> Result<()> {
-    let before = load.snapshot().answered;
-    wait_until("more answers", async || {
-        Ok(load.snapshot().answered >= before + more)
-    })
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +55,7 @@ async fn a_module_that_cannot_be_fetched_or_has_another_sum_leaves_traffic_untou
         ])
         .await?;
     println!("cannot be fetched: {line}");
-    answers(&load, 200).await?;
+    load.wait_for_answers(200).await?;
 
     let wrong = "0".repeat(64);
     mesh.apply(module_from(&mesh.modules.url(), &wrong)?)?;
@@ -74,11 +64,11 @@ async fn a_module_that_cannot_be_fetched_or_has_another_sum_leaves_traffic_untou
         .wait_for_log(&["error in converting the wasm config", &wrong, INSTEAD])
         .await?;
     println!("another sum: {line}");
-    answers(&load, 200).await?;
+    load.wait_for_answers(200).await?;
     // Nobody counts meanwhile.
     let mut before = f64::NAN;
     wait_until("an end of the counting", async || {
-        answers(&load, 100).await?;
+        load.wait_for_answers(100).await?;
         let now = counted(&mesh.gateway.metrics().await?, "v1");
         Ok(std::mem::replace(&mut before, now) == now)
     })
@@ -144,8 +134,13 @@ async fn a_baseline_that_does_not_exist_is_said_and_nothing_is_judged() -> Resul
         .wait_for_log(&["nothing to compare", "no exchange of v9"])
         .await?;
     println!("unknown version: {line}");
-    answers(&load, 300).await?;
-    let metrics = mesh.gateway.metrics().await?;
+    load.wait_for_answers(300).await?;
+    let metrics = mesh
+        .gateway
+        .wait_for_metrics("candidate", |metrics| {
+            metrics.value("serin_judged_exchanges", &[]).is_some()
+        })
+        .await?;
     assert_eq!(metrics.value("serin_judged_exchanges", &[]), Some(0.0));
     assert!(
         metrics
@@ -176,7 +171,7 @@ async fn a_subset_that_does_not_exist_costs_its_own_share_and_shows_as_unattribu
     })
     .await?;
     let load = load(&mesh, 100.0, 77)?;
-    answers(&load, 500).await?;
+    load.wait_for_answers(500).await?;
     let tally = load.stop().await;
     // Istio sends that share nowhere: Envoy itself answers 503, whether Serin is there or not.
     let nowhere = tally.version("");

@@ -4,7 +4,7 @@
 mod common;
 
 use anyhow::{Context as _, Result, ensure};
-use common::{LONGEST, config, filter};
+use common::{config, filter};
 use scorer_sdk::Verdict;
 use serin_cli::doctor::{Finding, State, checks, gather};
 use serin_cli::fetch::Fetcher;
@@ -15,12 +15,11 @@ use serin_integration::envoy::{Envoy, Launch, free_port, run_dir, workspace};
 use serin_integration::metrics::Metrics;
 use serin_integration::shop::{Regression, Shops};
 use serin_integration::topology::{Topology, WasmFilter};
-use serin_integration::{http, one_at_a_time};
+use serin_integration::{http, one_at_a_time, wait_until};
 use std::fs;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::SystemTime;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
 fn url(envoy: &Envoy) -> String {
     format!("http://{}", envoy.admin_address())
@@ -48,20 +47,27 @@ async fn doctor(envoy: &Envoy) -> Result<Vec<Finding>> {
     .await?
 }
 
-/// Looks until what is seen fulfils `come`.
+/// Looks until what is seen fulfils `come`, and goes on doing so: what was being published at the
+/// first look is complete.
 async fn until(envoy: &Envoy, what: &str, come: impl Fn(&Fleet) -> bool) -> Result<Fleet> {
-    let start = Instant::now();
-    loop {
-        let fleet = status(&[url(envoy)]).await?;
-        if come(&fleet) {
-            return Ok(fleet);
+    let urls = [url(envoy)];
+    let mut seen = None;
+    let mut held_since = None;
+    wait_until(what, async || {
+        let metrics = envoy.metrics().await?;
+        let fleet = status(&urls).await?;
+        let good = come(&fleet);
+        seen = Some(fleet);
+        if !good {
+            held_since = None;
+            return Ok(false);
         }
-        ensure!(
-            start.elapsed() < LONGEST,
-            "no {what} within {LONGEST:?}: {fleet:?}"
-        );
-        sleep(Duration::from_millis(250)).await;
-    }
+        let time = *held_since.get_or_insert_with(SystemTime::now);
+        Ok(metrics.is_published_after(time))
+    })
+    .await
+    .with_context(|| format!("{seen:?}"))?;
+    seen.context("nothing was seen")
 }
 
 fn verdict(fleet: &Fleet) -> Option<Verdict> {
@@ -153,24 +159,18 @@ async fn a_new_build_of_the_module_goes_on_with_the_state_and_its_removal_leaves
     };
     let before = topology
         .front
-        .wait_for_metrics("folded exchanges", LONGEST, |metrics| {
-            folded(metrics) > 500.0
-        })
+        .wait_for_metrics("folded exchanges", |metrics| folded(metrics) > 500.0)
         .await?;
     let before = folded(&before);
     let next = WasmFilter::new(another_build()?, &config("observe"));
     topology.set_filters(vec![next]).await?;
-    let received = shops.v1.received();
-    common::wait_until("requests with the new module", || {
-        shops.v1.received() > received + 300
-    })
-    .await?;
+    load.wait_for_answers(400).await?;
     let tally = load.stop().await;
     ensure!(tally.answered as f64 > before + 300.0, "{tally:?}");
     // Had the state been lost, the judge would have begun at 0 and never come so far.
     topology
         .front
-        .wait_for_metrics("exchange of before and after", LONGEST, |metrics| {
+        .wait_for_metrics("exchange of before and after", |metrics| {
             folded(metrics) >= tally.answered as f64
         })
         .await?;
@@ -178,11 +178,7 @@ async fn a_new_build_of_the_module_goes_on_with_the_state_and_its_removal_leaves
 
     topology.set_filters(vec![]).await?;
     let load = common::load(&topology, 200.0, 67)?;
-    let received = shops.v1.received();
-    common::wait_until("requests without the filter", || {
-        shops.v1.received() > received + 100
-    })
-    .await?;
+    load.wait_for_answers(150).await?;
     let tally = load.stop().await;
     // A healthy version fails 0.3% of the time.
     ensure!(20 * tally.lost() < tally.sent, "{tally:?}");
@@ -233,22 +229,18 @@ async fn doctor_names_the_repair_where_labels_stay_in_the_names() -> Result<()> 
         .start()
         .await?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let start = Instant::now();
-    let findings = loop {
+    let mut findings = Vec::new();
+    wait_until("heartbeat and traffic", async || {
         http::get(address, "/api/products").await?;
-        let findings = doctor(&envoy).await?;
-        let judged = findings
+        findings = doctor(&envoy).await?;
+        let mut good = findings
             .iter()
-            .any(|finding| finding.check == "heartbeat" && finding.state == State::Ok);
-        let counted = findings
-            .iter()
-            .any(|finding| finding.check == "traffic" && finding.state == State::Ok);
-        if judged && counted {
-            break findings;
-        }
-        ensure!(start.elapsed() < LONGEST, "{findings:#?}");
-        sleep(Duration::from_millis(250)).await;
-    };
+            .filter(|finding| finding.state == State::Ok)
+            .map(|finding| finding.check);
+        Ok(good.clone().any(|check| check == "heartbeat") && good.any(|check| check == "traffic"))
+    })
+    .await
+    .with_context(|| format!("{findings:#?}"))?;
     let failed: Vec<&Finding> = findings
         .iter()
         .filter(|finding| finding.state == State::Fail)

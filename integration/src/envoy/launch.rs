@@ -9,18 +9,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use super::{Envoy, discovery_response};
 use crate::http;
+use crate::wait::wait_until;
 
 pub(super) const LOG: &str = "envoy.log";
 pub(super) const LISTENERS: &str = "listeners.json";
 pub(super) const ROUTES: &str = "routes.json";
 const ADMIN_ADDRESS: &str = "admin.address";
-
-/// From the start of the process to `LIVE`. Compiling a module for every VM takes most of it.
-const START_TIMEOUT: Duration = Duration::from_secs(180);
-const POLL: Duration = Duration::from_millis(20);
+/// Longer than a busy machine stands still: what is under way when a listener is replaced ends before
+/// its connection does.
+pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// What Envoy is started with.
 ///
@@ -35,6 +36,7 @@ pub struct Launch {
     log_level: String,
     component_log_level: String,
     drain_time: Duration,
+    under: Vec<String>,
 }
 
 impl Launch {
@@ -50,7 +52,8 @@ impl Launch {
             concurrency: 2,
             log_level: "warning".to_owned(),
             component_log_level: "wasm:info".to_owned(),
-            drain_time: Duration::from_secs(1),
+            drain_time: DRAIN_TIME,
+            under: Vec::new(),
         }
     }
 
@@ -97,7 +100,7 @@ impl Launch {
         self
     }
 
-    /// How long old connections may stay after a change of listeners; whole seconds, 1 s unless
+    /// How long old connections may stay after a change of listeners; whole seconds, 5 s unless
     /// said otherwise.
     #[must_use]
     pub fn drain_time(mut self, time: Duration) -> Self {
@@ -105,11 +108,18 @@ impl Launch {
         self
     }
 
+    /// Runs it under another program, such as `valgrind --tool=callgrind`.
+    #[must_use]
+    pub fn under(mut self, command: Vec<String>) -> Self {
+        self.under = command;
+        self
+    }
+
     /// Starts it and waits until it serves all its listeners.
     ///
     /// # Errors
     /// When there is no Envoy binary (with the repair), when it ends or rejects its config (with
-    /// the end of its log), or is not ready after 180 s.
+    /// the end of its log), or does not get ready.
     pub async fn start(self) -> Result<Envoy> {
         let binary = binary()?;
         let dir = run_dir(&self.name);
@@ -127,11 +137,9 @@ impl Launch {
             child,
             version: 1,
         };
-        let listeners = self.listeners.len() as u64;
-        match tokio::time::timeout(START_TIMEOUT, wait_until_ready(&mut envoy, listeners)).await {
-            Ok(Ok(())) => Ok(envoy),
-            Ok(Err(error)) => Err(error.context(envoy.failure("did not start"))),
-            Err(_) => bail!(envoy.failure(&format!("not ready after {START_TIMEOUT:?}"))),
+        match wait_until_ready(&mut envoy, &self.listeners).await {
+            Ok(()) => Ok(envoy),
+            Err(error) => Err(error.context(envoy.failure("did not start"))),
         }
     }
 
@@ -155,7 +163,15 @@ impl Launch {
             let source = file_source(&dir.join(LISTENERS));
             json!({"admin": admin, "dynamic_resources": {"lds_config": source}})
         };
-        Command::new(binary)
+        let mut command = match self.under.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary);
+                command
+            }
+            None => Command::new(binary),
+        };
+        command
             .arg("-c")
             .arg(&bootstrap)
             .args(["--config-yaml", &overlay.to_string()])
@@ -182,7 +198,7 @@ impl Launch {
 }
 
 impl Envoy {
-    fn failure(&self, what: &str) -> String {
+    pub(super) fn failure(&self, what: &str) -> String {
         format!(
             "envoy {} {what}; config and log are in {}; end of the log:\n{}",
             self.name,
@@ -192,35 +208,52 @@ impl Envoy {
     }
 }
 
-async fn wait_until_ready(envoy: &mut Envoy, listeners: u64) -> Result<()> {
+async fn wait_until_ready(envoy: &mut Envoy, listeners: &[Value]) -> Result<()> {
     let address = envoy.dir.join(ADMIN_ADDRESS);
-    loop {
+    // Compiling a module for every VM takes most of the time.
+    wait_until("answer that it is ready", async || {
         if let Some(status) = envoy.child.try_wait().context("look at the process")? {
             bail!("ended with {status}");
         }
         // The file may be there before its content.
-        if let Some(admin) = fs::read_to_string(&address)
-            .ok()
-            .and_then(|text| text.parse().ok())
-        {
-            envoy.admin = admin;
-            if http::get(admin, "/ready")
-                .await
-                .is_ok_and(|answer| answer.status().is_success())
-            {
-                break;
-            }
-        }
-        tokio::time::sleep(POLL).await;
-    }
+        let text = fs::read_to_string(&address).ok();
+        let Some(admin) = text.and_then(|text| text.parse().ok()) else {
+            return Ok(false);
+        };
+        envoy.admin = admin;
+        let answer = http::get(admin, "/ready").await;
+        Ok(answer.is_ok_and(|answer| answer.status().is_success()))
+    })
+    .await?;
+    // The workers begin a little later.
+    let stats = envoy
+        .wait_for("workers", |stats| {
+            stats.get("listener_manager.workers_started") == Some(1)
+        })
+        .await?;
     // A rejected listener does not keep Envoy from saying that it is ready.
-    let stats = envoy.stats().await?;
     let active = stats.get("listener_manager.total_listeners_active");
     ensure!(
-        active >= Some(listeners),
-        "{active:?} of {listeners} listeners are active"
+        active >= Some(listeners.len() as u64),
+        "{active:?} of {} listeners are active",
+        listeners.len()
     );
+    // Each worker opens its sockets when its own thread comes to it.
+    for address in listeners.iter().filter_map(listens_at) {
+        wait_until("open listener", async || {
+            Ok(TcpStream::connect(address).await.is_ok())
+        })
+        .await?;
+    }
     Ok(())
+}
+
+/// Where a listener listens, if it is at an address of its own.
+fn listens_at(listener: &Value) -> Option<SocketAddr> {
+    let socket = listener.get("address")?.get("socket_address")?;
+    let port = u16::try_from(socket.get("port_value")?.as_u64()?).ok()?;
+    let ip = socket.get("address")?.as_str()?.parse().ok()?;
+    (port != 0).then_some(SocketAddr::new(ip, port))
 }
 
 /// The Envoy binary: `$ENVOY`, else `.cache/envoy/envoy` in the workspace.

@@ -1,7 +1,7 @@
 //! The `/stats` page.
 
 /// A snapshot of Envoy's counters and gauges under their full names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Stats {
     text: String,
 }

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 
 use super::process::Process;
-use super::{Kubernetes, local, wait_until};
+use super::{Kubernetes, local};
 use crate::envoy::free_port;
 use crate::http;
+use crate::wait::wait_until;
 
 /// Mesh config: everything from the stand-in; no mutual TLS, for nobody issues certificates; and
 /// where a WasmPlugin has `record: true`, the recording in the proxy's folder. The second line of an

@@ -32,36 +32,14 @@ pub use modules::Modules;
 pub use proxy::{Proxy, Workload};
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, ensure};
 
 /// The version that is tested unless `ISTIO` says otherwise.
 const VERSION: &str = "1.31";
-/// Longest wait for anything: ample for a slow machine, and over as soon as the thing is there.
-const PATIENCE: Duration = Duration::from_secs(180);
-const POLL: Duration = Duration::from_millis(100);
 
 /// The version of Istio that is tested: `ISTIO`, else the newest.
 #[must_use]
 pub fn version() -> String {
     std::env::var("ISTIO").unwrap_or_else(|_| VERSION.to_owned())
-}
-
-/// Waits until `condition` holds.
-///
-/// # Errors
-/// What `condition` fails with, or after three minutes: with `what`.
-pub async fn wait_until(
-    what: &str,
-    mut condition: impl AsyncFnMut() -> Result<bool>,
-) -> Result<()> {
-    let start = Instant::now();
-    while !condition().await? {
-        ensure!(start.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}");
-        tokio::time::sleep(POLL).await;
-    }
-    Ok(())
 }
 
 fn local(port: u16) -> SocketAddr {

@@ -9,10 +9,11 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::process::{self, Process};
-use super::{Istiod, local, wait_until};
+use super::{Istiod, local};
 use crate::envoy::{self, free_port};
 use crate::http;
 use crate::metrics::Metrics;
+use crate::wait::{wait_for_metrics, wait_until};
 
 /// A workload: whom the agent says that it stands beside.
 #[derive(Debug, Clone)]
@@ -137,7 +138,8 @@ impl Proxy {
         self.process.dir()
     }
 
-    /// Waits until its metrics fulfil `predicate`, and gives them back.
+    /// Waits until its metrics fulfil `predicate`, and gives them back: as
+    /// [`Envoy::wait_for_metrics`](envoy::Envoy::wait_for_metrics) does it.
     ///
     /// # Errors
     /// When that does not come true: with `what` and the end of the log.
@@ -146,14 +148,9 @@ impl Proxy {
         what: &str,
         predicate: impl Fn(&Metrics) -> bool,
     ) -> Result<Metrics> {
-        let mut found = Metrics::default();
-        wait_until(what, async || {
-            found = self.metrics().await?;
-            Ok(predicate(&found))
-        })
-        .await
-        .with_context(|| self.process.tail())?;
-        Ok(found)
+        wait_for_metrics(what, async || self.metrics().await, predicate)
+            .await
+            .with_context(|| self.process.tail())
     }
 
     /// Waits until the log of agent and Envoy has a line with all of `words`, and gives it back.

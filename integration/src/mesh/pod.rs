@@ -14,7 +14,7 @@ use crate::topology::config::{Cluster, bootstrap, host, inbound_listener, static
 use crate::topology::{WasmFilter, local};
 
 /// What every answer takes at least: more than nine calls take, also where the machine is busy.
-const PACE: Duration = Duration::from_millis(120);
+const PACE: Duration = Duration::from_millis(300);
 
 /// A version of the shop behind its inbound listener, its own calls going through the outbound one.
 #[derive(Debug)]

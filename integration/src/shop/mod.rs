@@ -63,10 +63,13 @@ impl Shops {
         })
     }
 
-    /// Weather: multiplies every latency of both versions, 1.0 is normal.
+    /// Weather: multiplies every latency of both versions, 1.0 is normal. No request falls between:
+    /// else one version alone would be slow where the machine stands still just then.
     pub fn set_slowdown(&self, factor: f64) {
-        self.v1.set_slowdown(factor);
-        self.v2.set_slowdown(factor);
+        let (v1, v2) = (&self.v1.state.behaviour, &self.v2.state.behaviour);
+        v1.change(|one| {
+            v2.change(|other| (one.slowdown, other.slowdown) = (factor, factor));
+        });
     }
 }
 

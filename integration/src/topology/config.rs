@@ -15,7 +15,8 @@ use crate::load::BETA_HEADER;
 
 /// Prefix of the counters of the front's route subscription.
 pub(super) const ROUTES_STAT: &str = "http.front.rds.shop";
-const CONNECT_TIMEOUT: &str = "1s";
+/// Longer than a busy machine stands still.
+const CONNECT_TIMEOUT: &str = "10s";
 
 /// The front listener and its routes.
 #[derive(Debug, Clone)]

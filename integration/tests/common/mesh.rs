@@ -9,6 +9,7 @@ use serin_integration::istio::manifests::{configure, rendered};
 use serin_integration::istio::mesh::{DOMAIN, HOST, PORT};
 use serin_integration::load::{Load, LoadOptions, Tally};
 use serin_integration::metrics::Metrics;
+use serin_integration::wait_until;
 
 pub(crate) fn load(mesh: &Mesh, rate: f64, seed: u64) -> Result<Load> {
     Load::start(
@@ -21,6 +22,16 @@ pub(crate) fn load(mesh: &Mesh, rate: f64, seed: u64) -> Result<Load> {
 /// Service and port, as the filter names a destination.
 pub(crate) fn destination() -> String {
     format!("{HOST}:{PORT}")
+}
+
+/// So many answers of each version, and everything that went out has come back.
+pub(crate) async fn answered_by_both(load: Load, answers: u64) -> Result<Tally> {
+    let enough = |version: &str| load.snapshot().version(version).answered > answers;
+    wait_until("answers of both versions", async || {
+        Ok(enough("v1") && enough("v2"))
+    })
+    .await?;
+    Ok(load.stop().await)
 }
 
 /// Exchanges of a version of the shop.

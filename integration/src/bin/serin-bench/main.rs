@@ -8,6 +8,7 @@
 
 mod cpu;
 mod generator;
+mod instructions;
 mod report;
 mod signals;
 mod statistics;
@@ -50,6 +51,10 @@ struct Options {
     /// Measure what each signal adds to the outcome alone; answers have a list of 4 KiB.
     #[arg(long)]
     signals: bool,
+    /// Count machine instructions with valgrind: slow, and the same on any machine and in any
+    /// company.
+    #[arg(long, conflicts_with_all = ["signals", "quick", "rounds"])]
+    instructions: bool,
     /// Another module to measure under Serin's config; may be given several times.
     #[arg(long = "module", value_name = "NAME=PATH", value_parser = module)]
     modules: Vec<(String, PathBuf)>,
@@ -59,7 +64,8 @@ struct Options {
     /// What the engine's benchmark left, to go into the same report.
     #[arg(long, default_value = "target/engine.json")]
     engine: PathBuf,
-    /// Where the report goes: target/bench.json, or target/bench-signals.json with --signals.
+    /// Where the report goes: target/bench.json; target/bench-signals.json with --signals;
+    /// target/bench-instructions.json with --instructions.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Seed of the order of variants.
@@ -93,7 +99,12 @@ async fn main() -> Result<()> {
         let body = signals::body();
         (signals::variants(), body, "target/bench-signals.json")
     } else {
-        let all = variants::variants(&options.modules);
+        let tick = if options.instructions {
+            instructions::TICK
+        } else {
+            "1s"
+        };
+        let all = variants::variants(&options.modules, tick);
         (all, variants::body(), "target/bench.json")
     };
     let variants: Vec<Variant> = all
@@ -101,6 +112,10 @@ async fn main() -> Result<()> {
         .filter(|variant| !options.without.contains(&variant.name))
         .collect();
     let (upstream, address) = variants::start_upstream(&body).await?;
+    if options.instructions {
+        let out = options.out.as_deref();
+        return instructions::run(&variants, address, options.requests, out).await;
+    }
     let mut subjects = Vec::new();
     for variant in variants {
         eprintln!("starting {}", variant.name);

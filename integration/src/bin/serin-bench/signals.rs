@@ -54,7 +54,7 @@ pub(crate) fn variants() -> Vec<Variant> {
         if !on.is_empty() {
             signals.insert(on.to_owned(), json!(true));
         }
-        let mut config = serin_config();
+        let mut config = serin_config("1s");
         if let Some(config) = config.as_object_mut() {
             config.insert("signals".to_owned(), Value::Object(signals));
             config.insert("placebo".to_owned(), json!(false));

@@ -79,15 +79,19 @@ pub(crate) struct Variant {
     pub(crate) filters: Vec<Value>,
 }
 
-/// The variants in the order of the table; `extra` are further modules under Serin's config.
-pub(crate) fn variants(extra: &[(String, PathBuf)]) -> Vec<Variant> {
+/// The variants in the order of the table; `extra` are further modules under Serin's config, in
+/// which a tick takes `tick`.
+pub(crate) fn variants(extra: &[(String, PathBuf)], tick: &str) -> Vec<Variant> {
     let variant = |name: &str, about: &str, filters: Vec<Value>| Variant {
         name: name.to_owned(),
         about: about.to_owned(),
         filters,
     };
     let noop = || vec![WasmFilter::new("target/noop.wasm", &json!({})).to_json()];
-    let serin = |module: &Path| vec![WasmFilter::new(module, &serin_config()).to_json()];
+    let serin = |module: &Path| {
+        let config = serin_config(tick);
+        vec![WasmFilter::new(module, &config).to_json()]
+    };
     let mut all = vec![
         variant("none", "no filter", Vec::new()),
         variant("noop", "a proxy-wasm filter that does nothing", noop()),
@@ -116,10 +120,11 @@ pub(crate) fn variants(extra: &[(String, PathBuf)]) -> Vec<Variant> {
     all
 }
 
-/// Serin's config: observe, two versions, all signals that are on by default.
-pub(crate) fn serin_config() -> Value {
+/// Serin's config: observe, two versions, a tick in every `tick`, all signals that are on by default.
+pub(crate) fn serin_config(tick: &str) -> Value {
     json!({
         "mode": "observe",
+        "tick": tick,
         "baseline": "v1",
         "candidate": "v2",
         "versions": {
@@ -145,6 +150,18 @@ impl Variant {
     /// # Errors
     /// As [`Launch::start`].
     pub(crate) async fn start(&self, upstream: SocketAddr) -> Result<(Envoy, SocketAddr)> {
+        self.start_under(&[], upstream).await
+    }
+
+    /// As [`start`](Self::start), under another program.
+    ///
+    /// # Errors
+    /// As [`Launch::start`].
+    pub(crate) async fn start_under(
+        &self,
+        program: &[String],
+        upstream: SocketAddr,
+    ) -> Result<(Envoy, SocketAddr)> {
         let split = json!({
             "name": "shop",
             "match": {"prefix": "/"},
@@ -155,7 +172,7 @@ impl Variant {
             ]}}
         });
         let clusters = vec![cluster("shop-v1", upstream), cluster("shop-v2", upstream)];
-        start(&self.name, clusters, self.filters.clone(), &split).await
+        start(program, &self.name, clusters, self.filters.clone(), &split).await
     }
 }
 
@@ -179,10 +196,11 @@ pub(crate) async fn start_upstream(body: &str) -> Result<(Envoy, SocketAddr)> {
         "direct_response": {"status": 200, "body": {"inline_string": body}},
         "response_headers_to_add": headers
     });
-    start("upstream", Vec::new(), Vec::new(), &answer).await
+    start(&[], "upstream", Vec::new(), Vec::new(), &answer).await
 }
 
 async fn start(
+    program: &[String],
     name: &str,
     clusters: Vec<Value>,
     mut filters: Vec<Value>,
@@ -222,6 +240,7 @@ async fn start(
     let envoy = Launch::new(&format!("bench/{name}"), bootstrap.to_string())
         .listeners(vec![listener])
         .concurrency(1)
+        .under(program.to_vec())
         .start()
         .await?;
     Ok((envoy, address))
