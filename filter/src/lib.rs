@@ -16,6 +16,7 @@ pub mod leader;
 pub mod metrics;
 pub mod name_sets;
 pub mod origin;
+pub mod owner;
 pub mod proxy_host;
 pub mod publication;
 pub mod request;

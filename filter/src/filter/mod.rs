@@ -19,6 +19,7 @@ use crate::in_flight::{InFlight, Table};
 use crate::leader::Leader;
 use crate::metrics::Metrics;
 use crate::origin::Origins;
+use crate::owner;
 use crate::publication::Directive;
 use crate::request::{Reader, Request};
 use crate::response::Response;
@@ -229,8 +230,7 @@ impl<H: Host> Filter<H> {
     #[must_use]
     pub fn new(host: H, plan: Arc<Plan>, plugin: &str, root_id: u32) -> Self {
         let now = host.now();
-        // Unlike any other worker's: two VMs are not made in the same nanosecond.
-        let owner = (now.as_nanos() as u64).rotate_left(17) ^ u64::from(root_id);
+        let owner = owner::of_worker(&host, now, root_id);
         let guarding = match plan.role {
             Role::Guard => true,
             Role::Comparer => false,
