@@ -36,7 +36,7 @@ help: ## List the targets
 	@echo
 	@echo 'ENVOY=/path takes another Envoy than the pinned one.'
 	@echo 'REGRESSION=name chooses what the demo breaks: errors latency hang size headers content-type'
-	@echo '  lost-field type-change redirect-loop n-plus-one skipped-auth; or nothing in v2: weather none'
+	@echo '  lost-field type-change redirect-loop n-plus-one skipped-auth; or nothing in v2: shared-change none'
 
 setup: require $(ENVOY) ## Check the tools, add the wasm target, fetch Envoy and Prometheus (nothing twice)
 	@test -f '$(ENVOY)' -a -x '$(ENVOY)' || { echo 'ENVOY=$(ENVOY) is not an executable file' >&2; exit 1; }
@@ -137,8 +137,8 @@ bench: setup wasm noop-wasm ## Measure what Serin costs beside no filter, a no-o
 
 # What there is data for: DATA=folder holds the sets that others made, each in its own folder.
 eval: require ## Serin's error rates, and today's judges beside it: target/eval (DATA=folder adds recordings)
-	cargo build $(LOCKED) --release -p serin-cli
-	@scripts/eval.sh $(or $(CARGO_TARGET_DIR),target)/release/serin target/eval '$(DATA)'
+	cargo build $(LOCKED) --release -p serin-cli -p serin-eval
+	@scripts/eval.sh $(or $(CARGO_TARGET_DIR),target)/release target/eval '$(DATA)'
 
 wasm-size: wasm noop-wasm ## Sizes of both modules, plain and compressed
 	@for module in serin noop; do \

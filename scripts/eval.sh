@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs the evaluations and makes one page of them: scripts/eval.sh SERIN OUTPUT [DATA]
+# Runs the evaluations and makes one page of them: scripts/eval.sh FOLDER OUTPUT [DATA], FOLDER that of the built commands
 # QUICK=1 takes fewer simulated runs.
 set -eu
 
-serin=$1
+commands=$1
 output=$2
 data=${3:-}
 mkdir -p "$output"
@@ -13,8 +13,8 @@ found=
 evaluate() {
     name=$1
     shift
-    echo "serin eval $*"
-    "$serin" eval "$@" --json > "$output/$name.json.part"
+    echo "serin-eval $*"
+    "$commands/serin-eval" "$@" --json > "$output/$name.json.part"
     mv "$output/$name.json.part" "$output/$name.json"
     found="$found $output/$name.json"
 }
@@ -41,5 +41,5 @@ fi
 
 # The names are this script's own and have no blanks.
 # shellcheck disable=SC2086
-"$serin" report $found -o "$output/report.html"
+"$commands/serin" report $found -o "$output/report.html"
 echo "the page is $output/report.html"

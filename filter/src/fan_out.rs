@@ -9,10 +9,10 @@
 
 use crate::host::{Header, Host};
 use core::time::Duration;
-use scorer_sdk::codec::{CodecError, Reader, Writer};
 use scorer_sdk::config::Plan;
+use scorer_sdk::count::halves::identity;
 use scorer_sdk::signal::fan_out::describe;
-use scorer_sdk::split::identity;
+use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
 
 /// Slots of one proxy. More than requests that are served at one time.
 const SLOTS: u64 = 4_096;

@@ -2,11 +2,11 @@
 
 use crate::request::Request;
 use scorer_sdk::config::{Plan, RejectPhase};
-use scorer_sdk::facts::Exchange;
-use scorer_sdk::reference::Reference;
+use scorer_sdk::exchange::Exchange;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::signal::{Asked, NameHasher, Token};
 use scorer_sdk::sketch::NameTable;
+use scorer_sdk::wire::reference::Reference;
 
 /// Credit that may be saved up: how many refusals may come in a row when there were none before.
 const MOST_CREDIT: f64 = 10.0;
@@ -103,8 +103,8 @@ impl Guard {
             condemned
                 .question
                 .as_ref()
-                .is_some_and(|(place, asked, names)| {
-                    is_bad(plan, *place, asked, names, exchange, hasher)
+                .is_some_and(|(index, asked, names)| {
+                    is_bad(plan, *index, asked, names, exchange, hasher)
                 })
         })?;
         let reason = reason(route, &found.category);
@@ -158,11 +158,11 @@ fn question(
     route: &RouteKey,
     category: &str,
 ) -> Option<(usize, Asked, NameTable)> {
-    let (place, question) = plan
+    let (index, question) = plan
         .questions
         .iter()
         .find(|(_, question)| question.name == category)?;
-    let signal = plan.signals.get(*place)?;
+    let signal = plan.signals.get(*index)?;
     // How long it took is not known at the headers, and asking again would make it longer.
     if signal.name() == "latency" {
         return None;
@@ -171,18 +171,18 @@ fn question(
     let mut names = NameTable::default();
     let past = found.past(signal.as_ref(), &mut names);
     let asked = Asked::freeze(question, signal.as_ref(), &past, &names)?;
-    Some((*place, asked, names))
+    Some((*index, asked, names))
 }
 
 fn is_bad(
     plan: &Plan,
-    place: usize,
+    index: usize,
     asked: &Asked,
     names: &NameTable,
     exchange: &Exchange<'_>,
     hasher: &NameHasher,
 ) -> bool {
-    let Some(signal) = plan.signals.get(place) else {
+    let Some(signal) = plan.signals.get(index) else {
         return false;
     };
     match signal.read(exchange, hasher) {
@@ -199,7 +199,7 @@ fn is_bad(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scorer_sdk::facts::Ending;
+    use scorer_sdk::exchange::Ending;
 
     const CONFIG: &str = r#"{"mode": "reject", "reject": {"share": 0.5, "phase": "PHASE",
         "reference": {"serin_snapshot": 1, "destination": "shop", "version": "v1",

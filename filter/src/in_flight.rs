@@ -37,11 +37,11 @@ impl Table {
     /// # Errors
     /// The exchange itself, when there is no place.
     pub fn add(&mut self, exchange: InFlight) -> Result<u32, InFlight> {
-        if let Some(place) = self.free.pop() {
-            if let Some(slot) = self.slots.get_mut(place as usize) {
+        if let Some(index) = self.free.pop() {
+            if let Some(slot) = self.slots.get_mut(index as usize) {
                 *slot = Some(exchange);
             }
-            return Ok(place);
+            return Ok(index);
         }
         if self.slots.len() >= MAX_IN_FLIGHT {
             return Err(exchange);
@@ -52,14 +52,14 @@ impl Table {
 
     /// The exchange at a place.
     #[must_use]
-    pub fn get(&self, place: u32) -> Option<&InFlight> {
-        self.slots.get(place as usize)?.as_ref()
+    pub fn get(&self, index: u32) -> Option<&InFlight> {
+        self.slots.get(index as usize)?.as_ref()
     }
 
     /// Takes an exchange out.
-    pub fn remove(&mut self, place: u32) -> Option<InFlight> {
-        let taken = self.slots.get_mut(place as usize)?.take()?;
-        self.free.push(place);
+    pub fn remove(&mut self, index: u32) -> Option<InFlight> {
+        let taken = self.slots.get_mut(index as usize)?.take()?;
+        self.free.push(index);
         Some(taken)
     }
 
@@ -85,13 +85,13 @@ mod tests {
             session: None,
         };
         let mut table = Table::default();
-        let places: Vec<u32> = (0..MAX_IN_FLIGHT as u32)
+        let indices: Vec<u32> = (0..MAX_IN_FLIGHT as u32)
             .map(|id| table.add(exchange(id)).unwrap())
             .collect();
         assert!(table.add(exchange(0)).is_err());
-        assert_eq!(table.remove(places[7]).unwrap().context_id, 7);
-        assert!(table.remove(places[7]).is_none());
-        assert_eq!(table.add(exchange(1)).unwrap(), places[7]);
+        assert_eq!(table.remove(indices[7]).unwrap().context_id, 7);
+        assert!(table.remove(indices[7]).is_none());
+        assert_eq!(table.add(exchange(1)).unwrap(), indices[7]);
         assert_eq!(table.iter_mut().count(), MAX_IN_FLIGHT);
     }
 }

@@ -1,21 +1,21 @@
-//! The leader: whoever holds the lease folds all deltas into the state and publishes the verdict.
+//! The leader: whoever holds the lease merges all deltas into the state and publishes the verdict.
 //!
 //! The state is swapped as one, together with the numbers of the deltas that are in it: two that
 //! both believe to lead cannot count anything twice, and one that is lost in the middle has changed
 //! nothing.
 
-use crate::board::{
+use crate::host::{Host, Level};
+use crate::mailbox::{
     Acknowledged, Collected, Keys, collect, decode_acknowledged, encode_acknowledged,
 };
-use crate::host::{Host, Level};
 use crate::metrics::{Metrics, Overview};
 use crate::publication::{Directive, Publication};
 use core::time::Duration;
 use scorer_sdk::Plan;
-use scorer_sdk::codec::{Reader, Writer};
 use scorer_sdk::drift::Cause;
 use scorer_sdk::judge::Judge;
-use scorer_sdk::verdict::{Decision, Verdict};
+use scorer_sdk::judge::verdict::{Decision, Verdict};
+use scorer_sdk::wire::codec::{Reader, Writer};
 use std::sync::Arc;
 
 /// A lease is good for this many ticks.
@@ -50,7 +50,7 @@ impl Lease {
     }
 }
 
-/// The judge with what it has folded, as it stands in shared data.
+/// The judge with what it has merged, as it stands in shared data.
 struct Held {
     judge: Judge,
     acknowledged: Acknowledged,
@@ -85,7 +85,7 @@ impl Told {
     }
 }
 
-/// Folds, when it holds the lease.
+/// Merges, when it holds the lease.
 pub struct Leader {
     plan: Arc<Plan>,
     keys: Keys,
@@ -125,13 +125,13 @@ impl Leader {
         }
     }
 
-    /// Folds if it holds the lease, and tries to get it otherwise. A new holder folds from its
+    /// Merges if it holds the lease, and tries to get it otherwise. A new holder merges from its
     /// second tick on: the first value of a key cannot be swapped in, only written, and workers
     /// tick in the same millisecond, so that two may write the first lease. `busy` says that this worker answers requests: it leaves a
     /// free lease to an idle one (Envoy's main thread) for a tick.
     pub fn tick(&mut self, host: &impl Host, now: Duration, busy: bool) {
         if self.hold_lease(host, now, busy) {
-            self.fold(host, now);
+            self.merge(host, now);
         } else {
             self.held = None;
             self.metrics.forget_values();
@@ -169,7 +169,7 @@ impl Leader {
         host.swap_shared(&self.keys.lease(), &mine.write(), shared.swap) && held
     }
 
-    fn fold(&mut self, host: &impl Host, now: Duration) {
+    fn merge(&mut self, host: &impl Host, now: Duration) {
         let shared = host.shared(&self.keys.state());
         let mut held = self.current(host, &shared.bytes);
         let collected = collect(host, &self.keys, &held.acknowledged, now);
@@ -179,7 +179,7 @@ impl Leader {
         held.number += 1;
         let bytes = write_state(&held);
         if !host.swap_shared(&self.keys.state(), &bytes, shared.swap) {
-            // Another has folded meanwhile: what it wrote stands.
+            // Another has merged meanwhile: what it wrote stands.
             return;
         }
         collected.free_gone(host, &self.keys);
@@ -230,12 +230,12 @@ impl Leader {
             acknowledged: held.acknowledged.clone(),
             directives: decisions.iter().map(Directive::new).collect(),
             cuts: held.judge.slow_cuts(),
-            splits: held.judge.splits(),
+            halves: held.judge.halves(),
         };
         host.swap_shared(&self.keys.verdict(), &publication.encode(), None);
         self.tell_placebo(host, &decisions);
         self.tell(host, &decisions);
-        self.tell_weather(host, &decisions);
+        self.tell_shared_change(host, &decisions);
         self.metrics.publish(
             host,
             &held.judge,
@@ -270,14 +270,17 @@ impl Leader {
     }
 
     /// Says in the log when something drifts, whose doing it is, and when it is over.
-    fn tell_weather(&mut self, host: &impl Host, decisions: &[Decision]) {
+    fn tell_shared_change(&mut self, host: &impl Host, decisions: &[Decision]) {
         let told = core::mem::take(&mut self.causes);
         for decision in decisions {
-            let (name, weather) = (&decision.destination, &decision.weather);
+            let (name, shared_change) = (&decision.destination, &decision.shared_change);
             // A verdict without any drift has a line of its own.
-            let drifts = weather.series.iter().any(|series| series.drift.is_some());
+            let drifts = shared_change
+                .series
+                .iter()
+                .any(|series| series.drift.is_some());
             let cause = if drifts {
-                weather.cause
+                shared_change.cause
             } else {
                 Cause::Nothing
             };
@@ -288,7 +291,7 @@ impl Leader {
             if cause != before {
                 let (level, text) = match cause {
                     Cause::Nothing => (Level::Info, "nothing drifts any more"),
-                    _ => (Level::Warn, weather.sentence.as_str()),
+                    _ => (Level::Warn, shared_change.sentence.as_str()),
                 };
                 host.log(level, &format!("serin: {name}: drift: {text}"));
             }

@@ -5,7 +5,6 @@
 //! file that touches hostcalls.
 
 pub mod adapter;
-pub mod board;
 pub mod body;
 pub mod fan_out;
 pub mod filter;
@@ -13,6 +12,7 @@ pub mod guard;
 pub mod host;
 pub mod in_flight;
 pub mod leader;
+pub mod mailbox;
 pub mod metrics;
 pub mod name_sets;
 pub mod origin;

@@ -8,10 +8,10 @@
 use crate::host::{Host, Kind};
 use core::time::Duration;
 use hashbrown::HashMap;
-use scorer_sdk::delta::Overflow;
+use scorer_sdk::count::delta::Overflow;
 use scorer_sdk::drift::Cause;
 use scorer_sdk::judge::Judge;
-use scorer_sdk::verdict::Decision;
+use scorer_sdk::judge::verdict::Decision;
 
 /// Longest value of a label in bytes.
 const MAX_LABEL_BYTES: usize = 128;
@@ -223,14 +223,14 @@ impl Metrics {
         self.set(
             host,
             Room::Kept,
-            "serin_folded_exchanges",
+            "serin_merged_exchanges",
             &role,
-            judge.folded(),
+            judge.merged(),
         );
         self.round += 1;
         self.publish_evidence(host, judge);
         self.publish_limits(host, judge, decisions);
-        self.publish_weather(host, decisions);
+        self.publish_shared_change(host, decisions);
         self.silence(host);
         // Last, so that who sees an alarm finds what it is about.
         self.publish_decisions(host, decisions);
@@ -337,16 +337,16 @@ impl Metrics {
     }
 
     /// Both versions against their own past, and whose doing it is.
-    fn publish_weather(&mut self, host: &impl Host, decisions: &[Decision]) {
+    fn publish_shared_change(&mut self, host: &impl Host, decisions: &[Decision]) {
         for decision in decisions {
             let destination = ("destination", label(&decision.destination));
-            let weather = &decision.weather;
-            if weather.series.is_empty() && weather.cause == Cause::Nothing {
+            let shared_change = &decision.shared_change;
+            if shared_change.series.is_empty() && shared_change.cause == Cause::Nothing {
                 continue;
             }
-            let labels = [destination, ("cause", weather.cause.name())];
+            let labels = [destination, ("cause", shared_change.cause.name())];
             self.find(host, Room::Kept, "serin_cause", &labels, 1);
-            for series in &weather.series {
+            for series in &shared_change.series {
                 let labels = [
                     destination,
                     ("arm", series.whose.name()),

@@ -6,9 +6,9 @@
 use crate::host::{Header, Host};
 use core::time::Duration;
 use scorer_sdk::config::{Plan, SessionSource};
+use scorer_sdk::count::halves::mix;
+use scorer_sdk::count::tally::{Needs, Tally};
 use scorer_sdk::signal::NameHasher;
-use scorer_sdk::split::mix;
-use scorer_sdk::tally::{Needs, Tally};
 
 /// Where halves are sessions, one exchange in so many is asked for its host: often enough to see
 /// that a second host has come.

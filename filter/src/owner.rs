@@ -1,9 +1,9 @@
-//! What a worker is called on the board: no two workers of a process may have one name, or one's
+//! What a worker is called on the mailbox: no two workers of a process may have one name, or one's
 //! counts pass for the other's and are lost.
 
 use crate::host::Host;
 use core::time::Duration;
-use scorer_sdk::split::mix;
+use scorer_sdk::count::halves::mix;
 
 /// How many workers this process has had, in shared data.
 const KEY: &str = "serin/workers";

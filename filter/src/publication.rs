@@ -1,12 +1,12 @@
-//! What whoever folds tells everybody: who was folded how far, what to do with each destination,
+//! What whoever merges tells everybody: who was merged how far, what to do with each destination,
 //! from when on a request in flight is slow, and how baselines are split in halves.
 
-use crate::board::{Acknowledged, decode_acknowledged, encode_acknowledged};
-use scorer_sdk::codec::{CodecError, Reader, Writer};
-use scorer_sdk::delta::MAX_VERSION_BYTES;
+use crate::mailbox::{Acknowledged, decode_acknowledged, encode_acknowledged};
+use scorer_sdk::count::delta::MAX_VERSION_BYTES;
+use scorer_sdk::count::halves::Halves;
+use scorer_sdk::judge::verdict::{Decision, Verdict};
 use scorer_sdk::route::RouteKey;
-use scorer_sdk::split::Split;
-use scorer_sdk::verdict::{Decision, Verdict};
+use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
 
 const MAX_DESTINATIONS: usize = 256;
 const MAX_VERSIONS: usize = 16;
@@ -33,19 +33,19 @@ pub struct Directive {
     pub condemned: Vec<(RouteKey, String)>,
 }
 
-/// What whoever folds tells everybody.
+/// What whoever merges tells everybody.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Publication {
     /// Grows with every one.
     pub number: u64,
-    /// How far each worker was folded.
+    /// How far each worker was merged.
     pub acknowledged: Acknowledged,
     /// What to do with each destination.
     pub directives: Vec<Directive>,
     /// Per route, the microseconds in flight from which on an exchange is slow.
     pub cuts: Vec<(RouteKey, u64)>,
     /// How baselines are split for the placebo.
-    pub splits: Vec<Split>,
+    pub halves: Vec<Halves>,
 }
 
 impl Directive {
@@ -128,10 +128,10 @@ impl Publication {
             route.encode(&mut writer);
             writer.u64(*cut);
         }
-        writer.length(self.splits.len());
-        self.splits
+        writer.length(self.halves.len());
+        self.halves
             .iter()
-            .for_each(|split| split.encode(&mut writer));
+            .for_each(|halves| halves.encode(&mut writer));
         writer.into_bytes()
     }
 
@@ -160,7 +160,7 @@ impl Publication {
             publication.cuts.push((route, reader.u64()?));
         }
         for _ in 0..reader.length(MAX_DESTINATIONS)? {
-            publication.splits.push(Split::decode(&mut reader)?);
+            publication.halves.push(Halves::decode(&mut reader)?);
         }
         reader.finish()?;
         Ok(publication)

@@ -2,7 +2,7 @@
 
 use crate::host::{Header, Headers};
 use crate::request::{OWN_PREFIX, is_grpc};
-use scorer_sdk::facts::HeaderNames;
+use scorer_sdk::exchange::HeaderNames;
 use std::borrow::Cow;
 
 /// A response.
@@ -35,16 +35,16 @@ impl Response {
             own,
             ..Self::default()
         };
-        for (place, (name, value)) in headers.iter().enumerate() {
+        for (index, (name, value)) in headers.iter().enumerate() {
             match name.as_str() {
                 ":status" => response.status = number(value),
                 "content-length" => response.content_length = number(value),
                 "grpc-status" => response.grpc_status = number(value),
                 "content-type" => {
                     response.grpc = is_grpc(value);
-                    response.content_type = Some(place);
+                    response.content_type = Some(index);
                 }
-                "content-encoding" => response.content_encoding = Some(place),
+                "content-encoding" => response.content_encoding = Some(index),
                 _ => {}
             }
         }
@@ -55,8 +55,8 @@ impl Response {
     /// Drops the values that nobody asks for later: a response may take hours.
     pub fn forget_values(&mut self) {
         let asked = [self.content_type, self.content_encoding];
-        for (place, header) in self.headers.iter_mut().enumerate() {
-            if !asked.contains(&Some(place)) {
+        for (index, header) in self.headers.iter_mut().enumerate() {
+            if !asked.contains(&Some(index)) {
                 header.1 = Vec::new();
             }
         }
@@ -71,8 +71,8 @@ impl Response {
 
     /// Takes the value of a header of Serin's own.
     pub fn take_own(&mut self, name: &str) -> Option<Vec<u8>> {
-        let place = self.own.iter().position(|header| header.0 == name)?;
-        Some(self.own.swap_remove(place).1)
+        let index = self.own.iter().position(|header| header.0 == name)?;
+        Some(self.own.swap_remove(index).1)
     }
 
     /// Media type with its parameters; empty where there is none.
@@ -87,9 +87,9 @@ impl Response {
         self.text(self.content_encoding)
     }
 
-    fn text(&self, place: Option<usize>) -> Cow<'_, str> {
-        place
-            .and_then(|place| self.headers.get(place))
+    fn text(&self, index: Option<usize>) -> Cow<'_, str> {
+        index
+            .and_then(|index| self.headers.get(index))
             .map(|header| String::from_utf8_lossy(&header.1))
             .unwrap_or_default()
     }

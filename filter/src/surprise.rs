@@ -229,7 +229,7 @@ impl Surprise {
         }
     }
 
-    /// The loudest terms, such as `outcome is 500 12.1, route 9.3`. No value of a header or path is
+    /// The strongest terms, such as `outcome is 500 12.1, route 9.3`. No value of a header or path is
     /// in it.
     #[must_use]
     pub fn terms(&self, score: &Score, exchange: &Exchange<'_>) -> String {
@@ -256,8 +256,8 @@ impl Surprise {
                 None => name,
             };
         }
-        let place = self.features.place(term.feature);
-        let Some(signal) = place.and_then(|place| self.plan.signals.get(place)) else {
+        let index = self.features.index(term.feature);
+        let Some(signal) = index.and_then(|index| self.plan.signals.get(index)) else {
             return "a feature".to_owned();
         };
         match signal.read(exchange, &self.hasher) {

@@ -421,11 +421,11 @@ fn the_table_of_categories_says_what_the_default_plan_does() -> Result<()> {
     let readme = readme()?;
     let mut written = readme.table("Signals and categories")?;
     let plan = Plan::from_json("")?;
-    for (place, question) in &plan.questions {
+    for (index, question) in &plan.questions {
         let row = written
             .remove(question.name)
             .with_context(|| format!("category {} is missing", question.name))?;
-        let signal = plan.signals.get(*place).map_or("", |signal| signal.name());
+        let signal = plan.signals.get(*index).map_or("", |signal| signal.name());
         let needs = format!("{}", question.needs);
         let expected = [signal, &question.tolerance.to_string(), &needs];
         let cells: Vec<&str> = row.iter().map(String::as_str).collect();

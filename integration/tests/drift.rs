@@ -1,4 +1,4 @@
-//! Usage, weather, or the version: each called what it is, by a live filter.
+//! Usage, shared change, or the version: each called what it is, by a live filter.
 
 mod common;
 
@@ -88,7 +88,7 @@ impl Rollout {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn usage_weather_and_versions_are_told_apart() -> Result<()> {
+async fn usage_shared_change_and_versions_are_told_apart() -> Result<()> {
     let _turn = one_at_a_time().await;
     let usage = Rollout::start("drift-usage", 1).await?;
     let shared = Rollout::start("drift-shared", 2).await?;

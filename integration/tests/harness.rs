@@ -83,18 +83,18 @@ async fn traffic_splits_by_weight_and_the_books_of_shop_load_and_envoy_agree() -
 
     for shop in [&shops.v1, &shops.v2] {
         let seen = tally.version(shop.version());
-        let books = shop.books();
+        let served = shop.served();
         for route in Route::ALL {
             let answered = seen.by_route.get(&route).copied().unwrap_or(0);
             assert_eq!(
-                books[&route].received,
+                served[&route].received,
                 answered,
                 "{} {route}",
                 shop.version()
             );
         }
         assert_eq!(
-            books.values().map(|book| book.errors).sum::<u64>(),
+            served.values().map(|counts| counts.errors).sum::<u64>(),
             seen.errors
         );
         assert!(shop.last_request(Route::Product).is_some());
@@ -216,7 +216,7 @@ async fn steer_header_sends_a_request_to_v1_whatever_the_weights() -> Result<()>
     assert_eq!(version(&[]).await?, "v2");
     assert_eq!(version(&[("x-serin-steer", "v1")]).await?, "v1");
     assert_eq!(version(&[("x-serin-steer", "v2")]).await?, "v2");
-    let steered = |shop: &serin_integration::shop::Shop| shop.books()[&Route::Health].steered;
+    let steered = |shop: &serin_integration::shop::Shop| shop.served()[&Route::Health].steered;
     assert_eq!((steered(&shops.v1), steered(&shops.v2)), (1, 1));
     Ok(())
 }
@@ -322,7 +322,7 @@ async fn refusals_are_answered_by_v1(name: &str, process: SidecarProcess) -> Res
     assert!(tally.sent > 300, "{tally:?}");
     assert_eq!(tally.class(2), tally.sent, "{tally:?}");
     assert_eq!(tally.version("v1").answered, tally.sent, "{tally:?}");
-    let refused = shops.v2.books()[&Route::Health].errors;
+    let refused = shops.v2.served()[&Route::Health].errors;
     let share = refused as f64 / tally.sent as f64;
     assert!(
         (0.35..0.65).contains(&share),

@@ -31,7 +31,7 @@ async fn a_client_that_sends_serins_headers_itself_changes_nothing() -> Result<(
     let share = shops.v2.received() as f64 / tally.sent as f64;
     assert!((0.4..0.6).contains(&share), "v2 got {share}");
     for shop in [&shops.v1, &shops.v2] {
-        assert!(shop.books().values().all(|route| route.steered == 0));
+        assert!(shop.served().values().all(|route| route.steered == 0));
     }
     Ok(())
 }
@@ -73,7 +73,7 @@ async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<
         ("route", "GET /api/products/{int}"),
         ("version", "v2"),
     ];
-    let received = shops.v2.books()[&Route::Product].received as f64;
+    let received = shops.v2.served()[&Route::Product].received as f64;
     let metrics = topology
         .front
         .wait_for_metrics("all exchanges of a route", |metrics| {

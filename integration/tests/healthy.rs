@@ -1,4 +1,4 @@
-//! Usage and weather are not blamed on the version.
+//! Usage and shared change are not blamed on the version.
 
 mod common;
 
@@ -17,7 +17,8 @@ async fn stays_healthy(topology: &Topology, load: &Load, answers: u64) -> Result
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_healthy_canary_is_left_alone_while_load_mix_share_and_weather_change() -> Result<()> {
+async fn a_healthy_canary_is_left_alone_while_load_mix_share_and_shared_change_change() -> Result<()>
+{
     let _turn = one_at_a_time().await;
     let shops = Shops::start(3).await?;
     let mut topology = Topology::builder("healthy", &shops)

@@ -14,7 +14,7 @@ mod mesh;
 use anyhow::{Context as _, Result};
 use mesh::{assert_undisturbed, counted, destination, overlay};
 use scorer_sdk::Plan;
-use scorer_sdk::recording::Record;
+use scorer_sdk::wire::recording::Record;
 use serde_json::{Value, json};
 use serin_cli::snapshot::Snapshot;
 use serin_integration::istio::Mesh;
@@ -68,7 +68,7 @@ async fn reference(mesh: &Mesh, settings: &Value) -> Result<Value> {
 fn rescue(reference: &Value) -> Result<Vec<Value>> {
     let mut manifests = rendered("rescue")?;
     configure(&mut manifests, "serin", &json!({"warm_up": "3s"}));
-    // A guard has no defence against weather, and others may work on the machine.
+    // A guard has no defence against shared change, and others may work on the machine.
     let guard = json!({"warm_up": "1s", "signals": {"latency": false}});
     configure(&mut manifests, "serin-guard", &guard);
     for plugin in of_kind(&mut manifests, "WasmPlugin") {

@@ -1,4 +1,4 @@
-//! What limits a comparison, in a real Envoy: requests that are not dealt by chance, hosts that
+//! What limits a comparison, in a real Envoy: requests that are not assigned by chance, hosts that
 //! differ, changes that were declared, and a candidate's first seconds.
 
 mod common;
@@ -41,7 +41,7 @@ async fn users_who_are_chosen_by_a_header_make_the_balance_speak_and_chance_does
         .await?;
     let options = LoadOptions::new(topology.address(), 400.0).beta_share(0.3);
     let load = Load::start(options.seed(42))?;
-    // The same users, dealt by chance.
+    // The same users, assigned by chance.
     let unbalanced = |metrics: &Metrics| of_candidate(metrics, "serin_unbalanced") > 0.0;
     let judged = wait_for_judged(&topology.front, 3.0 * ENOUGH);
     watch(&topology.front, judged, unbalanced).await?;
@@ -67,7 +67,7 @@ fn placebo_speaks(metrics: &Metrics) -> bool {
 }
 
 /// Three hosts of v1, the last of which is slow, before one of v2 that is between: worse than v1 as
-/// a whole, but by less than v1's hosts differ, however they are dealt into halves.
+/// a whole, but by less than v1's hosts differ, however they are assigned into halves.
 async fn slow_hosts(name: &str, placebo: bool) -> Result<(Topology, Load, Vec<Shop>)> {
     let shops = Shops::start(43).await?;
     let (second, slow) = (Shop::start("v1", 44).await?, Shop::start("v1", 45).await?);

@@ -111,16 +111,16 @@ async fn status_shows_a_good_canary_and_names_what_is_wrong_with_a_bad_one() -> 
 
     shops.v2.set_regression(Regression::Errors);
     let bad = until(&topology.front, "anomalous candidate", Fleet::is_anomalous).await?;
-    let loudest = bad
+    let strongest = bad
         .rollouts
         .first()
         .and_then(|rollout| rollout.pairs.first());
-    let loudest = loudest.context("a pair")?;
+    let strongest = strongest.context("a pair")?;
     assert!(
-        ["error", "unusual_status"].contains(&&*loudest.category),
-        "{loudest:?}"
+        ["error", "unusual_status"].contains(&&*strongest.category),
+        "{strongest:?}"
     );
-    assert!(loudest.candidate > loudest.others, "{loudest:?}");
+    assert!(strongest.candidate > strongest.others, "{strongest:?}");
     let shown = text(&bad, &Around::default());
     assert!(shown.contains("shop: v2 is anomalous"), "{shown}");
     load.stop().await;
@@ -151,17 +151,17 @@ async fn a_new_build_of_the_module_goes_on_with_the_state_and_its_removal_leaves
         .start()
         .await?;
     let load = common::load(&topology, 200.0, 66)?;
-    let folded = |metrics: &Metrics| {
+    let merged = |metrics: &Metrics| {
         let of_comparer = [("role", "comparer")];
         metrics
-            .value("serin_folded_exchanges", &of_comparer)
+            .value("serin_merged_exchanges", &of_comparer)
             .unwrap_or(0.0)
     };
     let before = topology
         .front
-        .wait_for_metrics("folded exchanges", |metrics| folded(metrics) > 500.0)
+        .wait_for_metrics("merged exchanges", |metrics| merged(metrics) > 500.0)
         .await?;
-    let before = folded(&before);
+    let before = merged(&before);
     let next = WasmFilter::new(another_build()?, &config("observe"));
     topology.set_filters(vec![next]).await?;
     load.wait_for_answers(400).await?;
@@ -171,7 +171,7 @@ async fn a_new_build_of_the_module_goes_on_with_the_state_and_its_removal_leaves
     topology
         .front
         .wait_for_metrics("exchange of before and after", |metrics| {
-            folded(metrics) >= tally.answered as f64
+            merged(metrics) >= tally.answered as f64
         })
         .await?;
     assert!(!topology.front.log_text().contains("starts anew"));

@@ -7,7 +7,7 @@ use common::{
     ENOUGH, HEALTHY, filter, load, recording, said_anomalous, stop_and_read, verdict,
     wait_for_anomalous, wait_for_judged,
 };
-use scorer_sdk::verdict::Reason;
+use scorer_sdk::judge::verdict::Reason;
 use scorer_sdk::{Decision, Plan, Verdict};
 use serin_cli::replay::Replay;
 use serin_integration::one_at_a_time;
@@ -48,8 +48,8 @@ async fn record_and_replay(name: &str, regression: &str) -> Result<Live> {
     // Everything has reached the judge.
     let metrics = topology
         .front
-        .wait_for_metrics("complete books", |metrics| {
-            metrics.value("serin_folded_exchanges", &[]) >= Some(tally.sent as f64)
+        .wait_for_metrics("every exchange to be counted", |metrics| {
+            metrics.value("serin_merged_exchanges", &[]) >= Some(tally.sent as f64)
         })
         .await?;
     let healthy = verdict(&metrics) == Some(HEALTHY);

@@ -54,7 +54,7 @@ fn sum(metrics: &Metrics, name: &str) -> u64 {
 async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
     let _turn = one_at_a_time().await;
     let shops = Shops::start(30).await?;
-    // A guard has no defence against weather. Where others work on the machine the times of the
+    // A guard has no defence against shared change. Where others work on the machine the times of the
     // reference are not those of now: they are left out.
     let guard = json!({
         "mode": "reject",

@@ -4,10 +4,10 @@
 //! (the hot path, once per request), handing a tick's counts over, and judging them (once per tick,
 //! per route). `--json PATH` leaves the numbers as JSON.
 
-use scorer_sdk::codec::Writer;
-use scorer_sdk::facts::{Ending, Exchange};
+use scorer_sdk::count::tally::Tally;
+use scorer_sdk::exchange::{Ending, Exchange};
 use scorer_sdk::judge::Judge;
-use scorer_sdk::tally::Tally;
+use scorer_sdk::wire::codec::Writer;
 use scorer_sdk::{Engine, Plan};
 use serde_json::{Value, json};
 use std::error::Error;
@@ -167,7 +167,7 @@ fn check(plan: &Arc<Plan>, samples: &[Sample]) {
     }
     engine.advance(Duration::from_secs(1_700_000_000));
     assert_eq!(
-        engine.judge().folded(),
+        engine.judge().merged(),
         samples.len() as u64,
         "exchanges were lost"
     );
@@ -176,9 +176,9 @@ fn check(plan: &Arc<Plan>, samples: &[Sample]) {
 fn spread(mut readings: Vec<f64>) -> Value {
     readings.sort_by(f64::total_cmp);
     let at = |quarter: usize| {
-        let place = readings.len().saturating_sub(1) * quarter / 4;
+        let index = readings.len().saturating_sub(1) * quarter / 4;
         readings
-            .get(place)
+            .get(index)
             .map(|reading| (reading * 10.0).round() / 10.0)
     };
     json!({"median": at(2), "quartiles": [at(1), at(3)], "range": [at(0), at(4)]})

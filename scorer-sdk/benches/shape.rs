@@ -103,9 +103,9 @@ fn time(count: usize, mut work: impl FnMut()) -> Value {
         .collect();
     readings.sort_by(f64::total_cmp);
     let at = |quarter: usize| {
-        let place = (ROUNDS - 1) * quarter / 4;
+        let index = (ROUNDS - 1) * quarter / 4;
         readings
-            .get(place)
+            .get(index)
             .map(|reading| (reading * 100.0).round() / 100.0)
     };
     json!({"median": at(2), "quartiles": [at(1), at(3)], "range": [at(0), at(4)]})

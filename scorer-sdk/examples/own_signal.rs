@@ -5,7 +5,7 @@
 //! is a crate of a few lines (see `integration/own-signal`).
 
 use scorer_sdk::config::Plan;
-use scorer_sdk::facts::{Ending, Exchange};
+use scorer_sdk::exchange::{Ending, Exchange};
 use scorer_sdk::signal::{NameHasher, Question, Rule, Signal, Token};
 use scorer_sdk::sketch::buckets;
 use scorer_sdk::{Engine, Verdict};

@@ -5,10 +5,10 @@
 //! the same verdict.
 
 use crate::config::Plan;
-use crate::facts::Exchange;
+use crate::count::tally::Tally;
+use crate::exchange::Exchange;
 use crate::judge::Judge;
-use crate::tally::Tally;
-use crate::verdict::Decision;
+use crate::judge::verdict::Decision;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Engine {
     pub fn advance(&mut self, now: Duration) {
         let delta = self.tally.take();
         self.judge.tick(&[delta], now);
-        self.tally.set_splits(self.judge.splits());
+        self.tally.set_halves(self.judge.halves());
     }
 
     /// The tally.

@@ -1,6 +1,6 @@
 //! What the unit tests share.
 
-use crate::facts::{Ending, Exchange};
+use crate::exchange::{Ending, Exchange};
 
 /// A plain, healthy exchange.
 pub(crate) fn exchange() -> Exchange<'static> {

@@ -8,7 +8,7 @@
 )]
 
 use fastrand::Rng;
-use scorer_sdk::facts::Exchange;
+use scorer_sdk::exchange::Exchange;
 use scorer_sdk::signal::fan_out;
 use scorer_sdk::{Decision, Engine, Plan, Verdict};
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 mod evidence_random;
 
 use evidence_random::Random;
-use scorer_sdk::drift::{Cause, Known, RouteTokens, Split, TokenCounts, split};
+use scorer_sdk::drift::{Attribution, Cause, Known, RouteTokens, TokenCounts, attribute};
 
 const KNOWN: Known = Known {
     baseline_past: true,
@@ -33,10 +33,10 @@ const USUAL: World = World {
 
 fn draw(random: &mut Random, shares: &[f64]) -> usize {
     let mut left = random.unit();
-    for (place, share) in shares.iter().enumerate() {
+    for (index, share) in shares.iter().enumerate() {
         left -= share;
         if left <= 0.0 {
-            return place;
+            return index;
         }
     }
     0
@@ -51,7 +51,7 @@ fn sample(random: &mut Random, world: &World, exchanges: u64) -> [[f64; 4]; 3] {
     counts
 }
 
-fn split_of(now: &[[f64; 4]; 3], past: &[[f64; 4]; 3]) -> Split {
+fn attribution_of(now: &[[f64; 4]; 3], past: &[[f64; 4]; 3]) -> Attribution {
     let tokens: Vec<Vec<TokenCounts<'_>>> = (0..3)
         .map(|route| {
             (0..4)
@@ -68,31 +68,31 @@ fn split_of(now: &[[f64; 4]; 3], past: &[[f64; 4]; 3]) -> Split {
         .zip(&tokens)
         .map(|(route, tokens)| RouteTokens { route, tokens })
         .collect();
-    split(&routes)
+    attribute(&routes)
 }
 
 #[test]
-fn usage_and_behaviour_are_told_apart_and_the_loudest_term_is_named() {
+fn usage_and_behaviour_are_told_apart_and_the_strongest_term_is_named() {
     let mut random = Random::new(1);
     let past = sample(&mut random, &USUAL, 20_000);
     let usage = World {
         mix: [0.2, 0.3, 0.5],
         ..USUAL
     };
-    let split = split_of(&sample(&mut random, &usage, 3_000), &past);
-    assert_eq!(split.mostly(), Some("usage"), "{split:?}");
-    assert!(!split.behaviour.is_clear(), "{split:?}");
-    assert_eq!(split.terms[0].route, "POST /orders");
-    assert_eq!(split.terms[0].token, None);
+    let attribution = attribution_of(&sample(&mut random, &usage, 3_000), &past);
+    assert_eq!(attribution.mostly(), Some("usage"), "{attribution:?}");
+    assert!(!attribution.behaviour.is_clear(), "{attribution:?}");
+    assert_eq!(attribution.terms[0].route, "POST /orders");
+    assert_eq!(attribution.terms[0].token, None);
 
     let mut behaviour = USUAL;
     behaviour.tokens[1] = [0.8, 0.095, 0.005, 0.1];
-    let split = split_of(&sample(&mut random, &behaviour, 3_000), &past);
-    assert_eq!(split.mostly(), Some("behaviour"), "{split:?}");
-    assert!(!split.usage.is_clear(), "{split:?}");
-    assert_eq!(split.terms[0].route, "GET /items/{id}");
-    assert_eq!(split.terms[0].token.as_deref(), Some("503"));
-    assert!((split.terms[0].now - 0.1).abs() < 0.03 && split.terms[0].past == 0.0);
+    let attribution = attribution_of(&sample(&mut random, &behaviour, 3_000), &past);
+    assert_eq!(attribution.mostly(), Some("behaviour"), "{attribution:?}");
+    assert!(!attribution.usage.is_clear(), "{attribution:?}");
+    assert_eq!(attribution.terms[0].route, "GET /items/{id}");
+    assert_eq!(attribution.terms[0].token.as_deref(), Some("503"));
+    assert!((attribution.terms[0].now - 0.1).abs() < 0.03 && attribution.terms[0].past == 0.0);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn the_parts_sum_to_the_relative_entropy_of_route_and_token_together() {
     let mut other = USUAL;
     other.mix = [0.3, 0.4, 0.3];
     other.tokens[0] = [0.7, 0.2, 0.1, 0.0];
-    let split = split_of(&sample(&mut random, &other, 200_000), &past);
+    let attribution = attribution_of(&sample(&mut random, &other, 200_000), &past);
     let mut truth = 0.0;
     for route in 0..3 {
         for token in 0..4 {
@@ -113,7 +113,7 @@ fn the_parts_sum_to_the_relative_entropy_of_route_and_token_together() {
             }
         }
     }
-    let found = split.usage.nats + split.behaviour.nats;
+    let found = attribution.usage.nats + attribution.behaviour.nats;
     println!("{found} for {truth}");
     assert!((found / truth - 1.0).abs() < 0.02, "{found} for {truth}");
 }
@@ -129,10 +129,10 @@ fn few_counts_make_no_difference_of_their_own() {
         for _ in 0..runs {
             let past = sample(&mut random, &USUAL, 2_000);
             let now = sample(&mut random, &USUAL, exchanges);
-            let split = split_of(&now, &past);
-            usage += split.usage.nats;
-            behaviour += split.behaviour.nats;
-            clear += u64::from(split.mostly().is_some());
+            let attribution = attribution_of(&now, &past);
+            usage += attribution.usage.nats;
+            behaviour += attribution.behaviour.nats;
+            clear += u64::from(attribution.mostly().is_some());
             let total = exchanges as f64;
             for route in 0..3 {
                 for token in 0..4 {
@@ -157,11 +157,11 @@ fn without_now_or_past_there_is_no_difference() {
     let none = [[0.0; 4]; 3];
     let some = [[10.0, f64::NAN, -3.0, f64::INFINITY]; 3];
     for (now, past) in [(none, none), (some, none), (none, some)] {
-        let split = split_of(&now, &past);
-        assert_eq!(split.mostly(), None);
-        assert!(split.terms.is_empty());
+        let attribution = attribution_of(&now, &past);
+        assert_eq!(attribution.mostly(), None);
+        assert!(attribution.terms.is_empty());
     }
-    assert!(split_of(&some, &some).mostly().is_none());
+    assert!(attribution_of(&some, &some).mostly().is_none());
 }
 
 #[test]
@@ -169,9 +169,9 @@ fn a_new_route_is_usage() {
     let mut random = Random::new(8);
     let mut past = sample(&mut random, &USUAL, 5_000);
     past[2] = [0.0; 4];
-    let split = split_of(&sample(&mut random, &USUAL, 2_000), &past);
-    assert_eq!(split.mostly(), Some("usage"), "{split:?}");
-    assert_eq!(split.terms[0].route, "POST /orders");
+    let attribution = attribution_of(&sample(&mut random, &USUAL, 2_000), &past);
+    assert_eq!(attribution.mostly(), Some("usage"), "{attribution:?}");
+    assert_eq!(attribution.terms[0].route, "POST /orders");
 }
 
 #[test]
@@ -195,8 +195,9 @@ fn the_table_calls_each_case_what_it_is() {
     let past = sample(&mut random, &USUAL, 20_000);
     let mut slow = USUAL;
     slow.tokens[1] = [0.7, 0.095, 0.005, 0.2];
-    let split = split_of(&sample(&mut random, &slow, 3_000), &past);
-    let sentence = Cause::of(true, true, false).explain(KNOWN, split.mostly(), &split.terms);
+    let attribution = attribution_of(&sample(&mut random, &slow, 3_000), &past);
+    let sentence =
+        Cause::of(true, true, false).explain(KNOWN, attribution.mostly(), &attribution.terms);
     println!("{sentence}");
     assert!(sentence.starts_with("a shared dependency"), "{sentence}");
     assert!(sentence.contains("503 on GET /items/{id}"), "{sentence}");

@@ -7,8 +7,8 @@ mod evidence_random;
 
 use core::time::Duration;
 use evidence_random::{Random, at_odds, binomial_bound, median};
-use scorer_sdk::codec::{Reader, Writer};
 use scorer_sdk::drift::{Direction, Drift, RateDrift, Settings};
+use scorer_sdk::wire::codec::{Reader, Writer};
 
 /// Five minutes.
 const TICK_S: u64 = 300;

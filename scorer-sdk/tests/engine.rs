@@ -10,12 +10,12 @@
 
 use fastrand::Rng;
 use scorer_sdk::Plan;
-use scorer_sdk::codec::{Reader, Writer};
-use scorer_sdk::delta::Delta;
-use scorer_sdk::facts::{Ending, Exchange};
+use scorer_sdk::count::delta::Delta;
+use scorer_sdk::count::tally::Tally;
+use scorer_sdk::exchange::{Ending, Exchange};
 use scorer_sdk::judge::Judge;
-use scorer_sdk::tally::Tally;
-use scorer_sdk::verdict::{Decision, Reason, Verdict};
+use scorer_sdk::judge::verdict::{Decision, Reason, Verdict};
+use scorer_sdk::wire::codec::{Reader, Writer};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ struct Simulation {
     now: Duration,
     share: f64,
     requests: usize,
-    weather: f64,
+    shared_change: f64,
     harm: Harm,
 }
 
@@ -56,7 +56,7 @@ impl Simulation {
             now: Duration::from_secs(1_700_000_000),
             share: 0.2,
             requests: 200,
-            weather: 1.0,
+            shared_change: 1.0,
             harm: Harm::default(),
         }
     }
@@ -86,8 +86,8 @@ impl Simulation {
             ])
             .unwrap();
         let slower = if harm.slower > 0.0 { harm.slower } else { 1.0 };
-        let duration = (5_000.0 * (0.5 * self.normal()).exp() * slower * self.weather) as u64;
-        let error = self.random.f64() < 0.005 * self.weather + harm.error_rate;
+        let duration = (5_000.0 * (0.5 * self.normal()).exp() * slower * self.shared_change) as u64;
+        let error = self.random.f64() < 0.005 * self.shared_change + harm.error_rate;
         let hangs = self.random.f64() < harm.hang_rate;
         let headers: Vec<&str> = HEADERS
             .iter()
@@ -195,10 +195,10 @@ fn each_regression_is_caught_and_named() {
 }
 
 #[test]
-fn a_healthy_candidate_stays_healthy_through_weather_bursts_and_steps_of_its_share() {
+fn a_healthy_candidate_stays_healthy_through_shared_change_bursts_and_steps_of_its_share() {
     let mut simulation = Simulation::new(CONFIG, 5);
     for tick in 0..1_200 {
-        simulation.weather = 1.0 + 2.0 * f64::from(tick % 97) / 97.0;
+        simulation.shared_change = 1.0 + 2.0 * f64::from(tick % 97) / 97.0;
         simulation.share = [0.01, 0.05, 0.25, 0.5][(tick / 300) as usize];
         simulation.requests = if tick % 50 < 5 { 600 } else { 60 };
         let decision = simulation.tick();
@@ -495,7 +495,7 @@ fn a_judge_continues_from_its_bytes_as_if_nothing_had_happened() {
         other.judge = Judge::decode(Arc::clone(&other.plan), &mut reader).unwrap();
         reader.finish().unwrap();
     }
-    assert_eq!(one.judge.folded(), 6_000);
+    assert_eq!(one.judge.merged(), 6_000);
 }
 
 #[test]
@@ -516,8 +516,8 @@ fn damaged_state_is_refused_and_never_panics() {
     for _ in 0..2_000 {
         let mut damaged = bytes.clone();
         for _ in 0..3 {
-            let place = random.usize(..damaged.len());
-            damaged[place] = random.u8(..);
+            let index = random.usize(..damaged.len());
+            damaged[index] = random.u8(..);
         }
         if let Ok(mut judge) =
             Judge::decode(Arc::clone(&simulation.plan), &mut Reader::new(&damaged))
@@ -547,6 +547,6 @@ fn counts_of_several_workers_add_up_to_the_same_decision() {
         judge.tick(&deltas, one.now);
     }
     let decision = judge.decisions().remove(0);
-    assert_eq!(judge.folded(), 4_000);
+    assert_eq!(judge.merged(), 4_000);
     assert_eq!(decision.verdict, Verdict::Anomalous);
 }

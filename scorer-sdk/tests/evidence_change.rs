@@ -6,8 +6,8 @@
 mod evidence_random;
 
 use evidence_random::{Random, binomial_bound, median};
-use scorer_sdk::codec::{CodecError, Reader, Writer};
 use scorer_sdk::evidence::{ChangeTest, TokenBlock, TokenPast};
+use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
 
 const ALPHA: f64 = 0.01;
 /// Exchanges of both arms in one tick.

@@ -3,11 +3,11 @@
 mod evidence_random;
 
 use evidence_random::Random;
-use scorer_sdk::codec::{CodecError, Reader, Writer};
 use scorer_sdk::evidence::{
     BLOCK_GAIN_LIMIT, Block, HarmTest, Law, Onset, Schedule, WeightedEvidence, e_bh, log_add_exp,
     log_weighted_mean, route_weight,
 };
+use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
 
 fn pair(weight: f64, log_evidence: f64) -> WeightedEvidence {
     WeightedEvidence {

@@ -4,8 +4,8 @@
 mod evidence_random;
 
 use evidence_random::{Random, at_odds, binomial_bound};
-use scorer_sdk::codec::{CodecError, Reader, Writer};
 use scorer_sdk::evidence::{Block, Interval, Law, OddsRatioInterval};
+use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
 
 const ALPHA: f64 = 0.05;
 

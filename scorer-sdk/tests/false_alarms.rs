@@ -1,5 +1,5 @@
 //! Healthy rollouts are left alone: twelve routes, all signals, looked at in every tick for 20,000
-//! candidate requests. The counts are printed: run with `--nocapture` to see them; `serin eval
+//! candidate requests. The counts are printed: run with `--nocapture` to see them; `serin-eval
 //! rates` does more of the same.
 
 #![allow(
@@ -36,7 +36,7 @@ fn a_healthy_rollout_is_left_alone() {
 }
 
 #[test]
-fn weather_that_hits_both_versions_is_not_blamed_on_one() {
+fn shared_change_that_hits_both_versions_is_not_blamed_on_one() {
     left_alone("error rate and latency swing, and a shared outage");
 }
 

@@ -7,7 +7,7 @@
 )]
 
 use fastrand::Rng;
-use scorer_sdk::facts::{Exchange, HeaderNames};
+use scorer_sdk::exchange::{Exchange, HeaderNames};
 use scorer_sdk::{Decision, Engine, Plan, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,8 +120,8 @@ fn hosts_that_are_replaced_do_not_leave_one_half_empty() {
     world.run(20);
     world.behaviour = successors;
     world.run(90);
-    let split = world.engine.judge().splits().remove(0);
-    let half = |host: &str| split.half(scorer_sdk::split::identity(host.as_bytes()), None);
+    let split = world.engine.judge().halves().remove(0);
+    let half = |host: &str| split.half(scorer_sdk::count::halves::identity(host.as_bytes()), None);
     assert!(!split.by_session);
     assert_ne!(half(HOSTS[0]), half(HOSTS[2]));
 }
@@ -224,7 +224,7 @@ fn sticky(random: &mut Rng, candidate: bool, host: usize, client: u64) -> Exchan
 }
 
 /// Beta users go everywhere.
-fn dealt(random: &mut Rng, candidate: bool, host: usize, client: u64) -> Exchange<'static> {
+fn assigned(random: &mut Rng, candidate: bool, host: usize, client: u64) -> Exchange<'static> {
     Exchange {
         request_header_names: Some(if client < 80 {
             &BETA_NAMES
@@ -236,12 +236,12 @@ fn dealt(random: &mut Rng, candidate: bool, host: usize, client: u64) -> Exchang
 }
 
 #[test]
-fn requests_that_are_not_dealt_by_chance_make_the_balance_check_speak() {
+fn requests_that_are_not_assigned_by_chance_make_the_balance_check_speak() {
     let decision = World::new(CONFIG, 6, 3, sticky).rollout();
     assert_eq!(decision.balance[0].signal, "request_headers");
     assert_eq!(decision.verdict, Verdict::Healthy);
     assert!(decision.explanation().contains("same requests"));
-    assert_eq!(World::new(CONFIG, 6, 3, dealt).rollout().balance, []);
+    assert_eq!(World::new(CONFIG, 6, 3, assigned).rollout().balance, []);
 }
 
 /// The candidate gets hardly any searches.

@@ -1,6 +1,6 @@
 //! How many candidate requests pass until a bad candidate is found, in multiples of the fewest that
 //! any test needs which does not trust the past. The ratios are printed: run with `--nocapture` to
-//! see them; `serin eval rates` has the whole table.
+//! see them; `serin-eval rates` has the whole table.
 //!
 //! A median is held against what is allowed by the binomial law: were it at most that, more than
 //! half of the runs would take longer only by chance.

@@ -61,12 +61,12 @@ fn without_price() -> Vec<(u32, ShapeFacts)> {
 }
 
 fn record(random: &mut fastrand::Rng, answers: &[(u32, ShapeFacts)], to: &mut Presence) {
-    let mut place = random.u32(0..answers.iter().map(|answer| answer.0).sum());
+    let mut index = random.u32(0..answers.iter().map(|answer| answer.0).sum());
     for (often, facts) in answers {
-        if place < *often {
+        if index < *often {
             return to.record(facts);
         }
-        place -= often;
+        index -= often;
     }
 }
 
@@ -111,7 +111,7 @@ fn alarm(
                 continue;
             }
             let is_it = |pair: &Pair| (pair.path, pair.requirement) == (path, requirement);
-            let place = pairs.iter().position(is_it).unwrap_or_else(|| {
+            let index = pairs.iter().position(is_it).unwrap_or_else(|| {
                 let test = HarmTest::new(2.0);
                 pairs.push(Pair {
                     path,
@@ -120,10 +120,10 @@ fn alarm(
                 });
                 pairs.len() - 1
             });
-            if place < MAX_PAIRS {
+            if index < MAX_PAIRS {
                 let law = Law::new(&block);
                 let law = |odds_ratio| law.log_probability(odds_ratio);
-                pairs[place].test.update(law, block.candidate);
+                pairs[index].test.update(law, block.candidate);
             }
         }
         let weighted = pairs
@@ -134,11 +134,11 @@ fn alarm(
                 log_evidence: pair.test.log_evidence(),
             });
         if log_weighted_mean(weighted) >= (1.0 / ALPHA).ln() {
-            let loudest = pairs
+            let strongest = pairs
                 .iter()
                 .max_by(|a, b| a.test.log_evidence().total_cmp(&b.test.log_evidence()))?;
             let mut text = String::new();
-            past.describe(loudest.path, loudest.requirement, &mut text);
+            past.describe(strongest.path, strongest.requirement, &mut text);
             return Some((answers, text));
         }
         past.decay(0.999);

@@ -56,7 +56,7 @@ fn paths(facts: &ShapeFacts) -> Paths {
     let mut paths = Paths::new();
     for path in facts.paths() {
         let mut text = String::new();
-        facts.write_path(path.place, &mut text);
+        facts.write_path(path.index, &mut text);
         path.kinds.iter().for_each(|kind| {
             paths.insert((text.clone(), kind.name()));
         });
@@ -267,21 +267,21 @@ impl Writer {
 
 fn mutate(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
     for _ in 0..random.u32(1..4) {
-        let place = random.usize(..=bytes.len());
+        let index = random.usize(..=bytes.len());
         match random.u8(0..6) {
             0 => bytes.insert(
-                place,
+                index,
                 *random.choice(b"{}[]:,\"\\ ntf0-.eE1u\x01\xc3\x80").unwrap(),
             ),
-            1 if place < bytes.len() => bytes[place] = random.u8(..),
-            2 if place < bytes.len() => {
-                bytes.remove(place);
+            1 if index < bytes.len() => bytes[index] = random.u8(..),
+            2 if index < bytes.len() => {
+                bytes.remove(index);
             }
-            3 => bytes.truncate(place),
-            4 => bytes.extend_from_within(..place.min(9)),
+            3 => bytes.truncate(index),
+            4 => bytes.extend_from_within(..index.min(9)),
             _ => {
-                let end = (place + 5).min(bytes.len());
-                bytes.extend_from_within(place..end);
+                let end = (index + 5).min(bytes.len());
+                bytes.extend_from_within(index..end);
             }
         }
     }
@@ -424,15 +424,15 @@ fn documents_with_one_token_exchanged_are_judged_as_by_serde_json() {
         let text = String::from_utf8(Writer::document(seed % 5_000)).unwrap();
         let mut tokens = tokens(&text);
         tokens.truncate(60);
-        let place = random.usize(..tokens.len());
+        let index = random.usize(..tokens.len());
         let other = others[random.usize(..others.len())].to_owned();
         match random.u8(0..4) {
-            0 => tokens.insert(place, other),
-            1 => tokens[place] = tokens[random.usize(..tokens.len())].clone(),
+            0 => tokens.insert(index, other),
+            1 => tokens[index] = tokens[random.usize(..tokens.len())].clone(),
             2 => {
-                tokens.remove(place);
+                tokens.remove(index);
             }
-            _ => tokens[place] = other,
+            _ => tokens[index] = other,
         }
         let judged = check(&mut random, tokens.concat().as_bytes());
         *seen.entry(format!("{judged:?}")).or_insert(0) += 1;

@@ -24,7 +24,7 @@ fn paths(facts: &ShapeFacts) -> Vec<String> {
         .paths()
         .map(|path| {
             let mut text = String::new();
-            facts.write_path(path.place, &mut text);
+            facts.write_path(path.index, &mut text);
             let kinds: Vec<&str> = path.kinds.iter().map(|kind| kind.name()).collect();
             format!("{text} {}", kinds.join("|"))
         })
@@ -219,10 +219,10 @@ fn a_key_is_everywhere_if_every_object_at_its_place_has_it() {
         let facts = observe(limits, body);
         let mut names: Vec<String> = facts
             .paths()
-            .filter(|path| path.everywhere && path.parent != path.place)
+            .filter(|path| path.everywhere && path.parent != path.index)
             .map(|path| {
                 let mut text = String::new();
-                facts.write_path(path.place, &mut text);
+                facts.write_path(path.index, &mut text);
                 text
             })
             .collect();

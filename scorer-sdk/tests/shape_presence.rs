@@ -8,9 +8,9 @@
     reason = "clippy knows tests by their attribute, not the functions that they share"
 )]
 
-use scorer_sdk::codec::{CodecError, Reader, Writer};
 use scorer_sdk::shape::presence::{Held, MAX_COUNTED_PATHS, Presence, Requirement};
 use scorer_sdk::shape::{Kind, Limits, Shape, ShapeFacts};
+use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ fn with_items(change: impl Fn(usize, &mut Value)) -> Presence {
         items
             .iter_mut()
             .enumerate()
-            .for_each(|(place, item)| change(place, item));
+            .for_each(|(index, item)| change(index, item));
         page
     }))
 }
@@ -169,8 +169,8 @@ fn a_changed_type_null_and_a_loss_in_part_are_told_apart() {
     );
     let block = with_items(|_, item| item["price"] = Value::Null);
     assert_eq!(failures(&past, &block), ["$.items[].price is null"]);
-    let block = with_items(|place, item| {
-        if place > 0 {
+    let block = with_items(|index, item| {
+        if index > 0 {
             item.as_object_mut().unwrap().remove("price");
         }
     });
@@ -285,8 +285,8 @@ fn random_bytes_decode_to_an_error_or_to_something_that_encodes() {
     for _ in 0..20_000 {
         let mut bytes = valid.clone();
         for _ in 0..random.usize(1..4) {
-            let place = random.usize(..bytes.len());
-            bytes[place] = random.u8(..);
+            let index = random.usize(..bytes.len());
+            bytes[index] = random.u8(..);
         }
         if let Ok(decoded) = Presence::decode(&mut Reader::new(&bytes)) {
             let again = encoded(&decoded);

@@ -6,9 +6,9 @@
 )]
 
 use fastrand::Rng;
-use scorer_sdk::codec::{CodecError, Reader, Writer};
 use scorer_sdk::surprise::features::feature;
 use scorer_sdk::surprise::{Limits, MAX_TERM_BITS, Model, ROUTE, Score, Settings, Stage, Value};
+use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
 
 const EPOCHS: u32 = 12;
 const PER_EPOCH: u64 = 600;

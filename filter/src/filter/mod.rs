@@ -1,5 +1,5 @@
 //! What one worker does with the proxy's callbacks: requests and responses become facts in a
-//! tally; ticks carry them to the board and bring verdicts back.
+//! tally; ticks carry them to the mailbox and bring verdicts back.
 //!
 //! [`Filter`] and what starts and ends it are here; what it does with a request is in
 //! `request_side`, with its response in `response_side`, how strange it was in `surprise_side`,
@@ -10,13 +10,13 @@ mod response_side;
 mod surprise_side;
 mod tick;
 
-use crate::board::{Keys, Outbox};
 use crate::body::Sampler;
 use crate::fan_out;
 use crate::guard::Guard;
 use crate::host::{Host, Level};
 use crate::in_flight::{InFlight, Table};
 use crate::leader::Leader;
+use crate::mailbox::{Keys, Outbox};
 use crate::metrics::Metrics;
 use crate::origin::Origins;
 use crate::owner;
@@ -29,12 +29,12 @@ use crate::upstream::Upstreams;
 use hashbrown::HashMap;
 use scorer_sdk::Plan;
 use scorer_sdk::config::{Mode, Role};
-use scorer_sdk::facts::Exchange;
+use scorer_sdk::count::tally::{RouteIndex, Tally};
+use scorer_sdk::exchange::Exchange;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::shape::Shape;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::surprise::Score;
-use scorer_sdk::tally::{RoutePlace, Tally};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ pub struct Stream {
     /// The calls that were made for it, as the callee's sidecar reported them.
     report: Option<String>,
     /// The route that an early score has found.
-    place: Option<RoutePlace>,
+    index: Option<RouteIndex>,
     /// How strange it was when the response's headers came, where somebody wants to know so early.
     early: Option<Score>,
 }
@@ -339,7 +339,7 @@ impl<H: Host> Filter<H> {
         }
     }
 
-    /// The config is going: everything that was counted goes to the board at once.
+    /// The config is going: everything that was counted goes to the mailbox at once.
     pub fn close(&mut self) {
         self.closed = true;
         self.flush();
@@ -362,8 +362,8 @@ impl<H: Host> Filter<H> {
 
     fn guarded_route(&mut self, method: &str, path: &str) -> Option<RouteKey> {
         let destination = self.guarded_destination()?.to_owned();
-        let place = self.tally.route(&destination, "", method, path)?;
-        self.tally.key(place).cloned()
+        let index = self.tally.route(&destination, "", method, path)?;
+        self.tally.key(index).cloned()
     }
 
     fn refuse(&mut self, reason: &str, grpc: bool) {

@@ -43,7 +43,7 @@ impl<H: Host> Filter<H> {
         };
         stream.request = request;
         stream.flight = match self.in_flight.add(flight) {
-            Ok(place) => Flight::Listed(place),
+            Ok(index) => Flight::Listed(index),
             Err(flight) => {
                 self.overflowed_flights += 1;
                 Flight::Unlisted(flight)

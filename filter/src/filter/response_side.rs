@@ -8,8 +8,8 @@ use crate::in_flight::InFlight;
 use crate::request::Request;
 use crate::response::Response;
 use scorer_sdk::config::Mode;
-use scorer_sdk::facts::{Ending, Exchange};
-use scorer_sdk::recording::Record;
+use scorer_sdk::exchange::{Ending, Exchange};
+use scorer_sdk::wire::recording::Record;
 
 /// Tells what is thought of the version that answered.
 const VERDICT_HEADER: &str = "x-serin-verdict";
@@ -97,7 +97,7 @@ impl<H: Host> Filter<H> {
     pub(super) fn flight<'a>(&'a self, stream: &'a Stream) -> Option<&'a InFlight> {
         match &stream.flight {
             Flight::Unwatched => None,
-            Flight::Listed(place) => self.in_flight.get(*place),
+            Flight::Listed(index) => self.in_flight.get(*index),
             Flight::Unlisted(flight) => Some(flight),
         }
     }
@@ -188,7 +188,7 @@ impl<H: Host> Filter<H> {
     pub(super) fn count(&mut self, stream: &mut Stream, response: &Response, phase: Phase) {
         let flight = match core::mem::take(&mut stream.flight) {
             Flight::Unwatched => None,
-            Flight::Listed(place) => self.in_flight.remove(place),
+            Flight::Listed(index) => self.in_flight.remove(index),
             Flight::Unlisted(flight) => Some(flight),
         };
         let Some(flight) = flight else {

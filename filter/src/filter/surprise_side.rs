@@ -8,7 +8,7 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::surprise;
 use scorer_sdk::config::Mode;
-use scorer_sdk::facts::Exchange;
+use scorer_sdk::exchange::Exchange;
 
 /// Where the access log finds it: `%FILTER_STATE(wasm.serin.surprise:PLAIN)%`.
 const PROPERTY: &str = "serin.surprise";
@@ -31,14 +31,14 @@ impl<H: Host> Filter<H> {
             self.host.remove_response_header(SCORE_HEADER);
         }
         let served = served(&self.host, &self.plan, &mut self.upstreams, self.guarding)?;
-        let place = self.tally.route(
+        let index = self.tally.route(
             &served.destination,
             &served.route_name,
             &flight.method,
             &flight.path,
         )?;
-        stream.place = Some(place);
-        let route = self.tally.key(place)?;
+        stream.index = Some(index);
+        let route = self.tally.key(index)?;
         let names = stream.request.names.as_deref();
         let exchange = Exchange {
             status: response.status,
@@ -53,7 +53,7 @@ impl<H: Host> Filter<H> {
             ..served.exchange(&flight)
         };
         let surprise = self.surprise.as_mut()?;
-        let label = self.tally.label(place)?;
+        let label = self.tally.label(index)?;
         let score = surprise.score_early(label, &exchange, &stream.request.looks);
         if annotates {
             let text = surprise::text(&score);
@@ -89,9 +89,9 @@ impl<H: Host> Filter<H> {
     ) {
         // Looked up once: each look-up counts the path for the templates that are learned.
         let found = stream
-            .place
-            .filter(|place| self.tally.key(*place).is_some());
-        let place = found.or_else(|| {
+            .index
+            .filter(|index| self.tally.key(*index).is_some());
+        let index = found.or_else(|| {
             self.tally.route(
                 exchange.destination,
                 exchange.route_name,
@@ -99,11 +99,11 @@ impl<H: Host> Filter<H> {
                 exchange.path,
             )
         });
-        let (Some(place), Some(surprise)) = (place, &mut self.surprise) else {
+        let (Some(index), Some(surprise)) = (index, &mut self.surprise) else {
             return;
         };
-        self.tally.record_at(place, exchange);
-        let Some(label) = self.tally.label(place) else {
+        self.tally.record_at(index, exchange);
+        let Some(label) = self.tally.label(index) else {
             return;
         };
         let client = surprise.client(&self.host);

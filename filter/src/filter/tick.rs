@@ -1,4 +1,4 @@
-//! Between requests: counts go to the board, verdicts come back, and what hangs is counted.
+//! Between requests: counts go to the mailbox, verdicts come back, and what hangs is counted.
 
 use super::{Filter, served};
 use crate::host::Host;
@@ -6,24 +6,24 @@ use crate::publication::Publication;
 use crate::secret;
 use core::time::Duration;
 use scorer_sdk::config::{Mode, SessionSource};
-use scorer_sdk::delta::Delta;
-use scorer_sdk::facts::{Ending, Exchange};
-use scorer_sdk::verdict::Verdict;
+use scorer_sdk::count::delta::Delta;
+use scorer_sdk::exchange::{Ending, Exchange};
+use scorer_sdk::judge::verdict::Verdict;
 
 /// Exchanges in flight that are looked at in one tick.
-const MAX_OVERDUE_PER_TICK: usize = 512;
+const MAX_LONG_RUNNING_PER_TICK: usize = 512;
 /// Time in microseconds until an exchange in flight on a route without a cut is looked at again.
 const LOOK_AGAIN_US: u64 = 10_000_000;
 impl<H: Host> Filter<H> {
-    /// A tick: what hangs is counted, what was counted goes to the board, verdicts come back, and
-    /// whoever holds the lease folds.
+    /// A tick: what hangs is counted, what was counted goes to the mailbox, verdicts come back, and
+    /// whoever holds the lease merges.
     pub fn tick(&mut self) {
         let now = self.host.now();
         self.read_publication();
         if self.role_is_known {
             self.look_for_counterpart();
         }
-        self.count_overdue(now);
+        self.count_long_running(now);
         self.origins.tick(self.plan.tick);
         if self.plan.session != SessionSource::Connection {
             self.reader
@@ -115,13 +115,13 @@ impl<H: Host> Filter<H> {
                 .collect();
             self.guard.update(&self.plan, &condemned);
         }
-        self.tally.set_splits(publication.splits);
+        self.tally.set_halves(publication.halves);
         self.directives = publication.directives;
     }
 
     /// Counts as slow what has been in flight for longer than its route's cut: a candidate that
     /// hangs never completes anything.
-    fn count_overdue(&mut self, now: Duration) {
+    fn count_long_running(&mut self, now: Duration) {
         let Some(shortest) = self.cuts.values().min().copied() else {
             return;
         };
@@ -140,7 +140,9 @@ impl<H: Host> Filter<H> {
         } = self;
         for flight in in_flight.iter_mut().filter(|flight| !flight.counted) {
             let elapsed = now.saturating_sub(flight.started).as_micros() as u64;
-            if elapsed <= shortest.max(flight.not_before_us) || looked_at >= MAX_OVERDUE_PER_TICK {
+            if elapsed <= shortest.max(flight.not_before_us)
+                || looked_at >= MAX_LONG_RUNNING_PER_TICK
+            {
                 continue;
             }
             // Streams that last long by nature are not looked at in every tick.
@@ -153,7 +155,7 @@ impl<H: Host> Filter<H> {
             let Some(served) = served(host, plan, upstreams, *guarding) else {
                 continue;
             };
-            let Some(place) = tally.route(
+            let Some(index) = tally.route(
                 &served.destination,
                 &served.route_name,
                 &flight.method,
@@ -161,7 +163,7 @@ impl<H: Host> Filter<H> {
             ) else {
                 continue;
             };
-            let cut = tally.key(place).and_then(|key| cuts.get(key));
+            let cut = tally.key(index).and_then(|key| cuts.get(key));
             match cut {
                 Some(cut) if elapsed > *cut => {}
                 Some(cut) => {
@@ -184,7 +186,7 @@ impl<H: Host> Filter<H> {
                 session: origin.session,
                 ..served.exchange(flight)
             };
-            tally.record_at(place, &exchange);
+            tally.record_at(index, &exchange);
             flight.counted = true;
         }
         if entered {

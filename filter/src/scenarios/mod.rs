@@ -1,4 +1,4 @@
-//! Workers of a fake proxy together: the books, the lease, steering, refusing.
+//! Workers of a fake proxy together: exactly-once counting, the lease, steering, refusing.
 
 mod behaviour;
 mod limits;
@@ -130,9 +130,9 @@ impl Proxy {
         }
     }
 
-    fn folded(&self) -> u64 {
+    fn merged(&self) -> u64 {
         self.host
-            .metric_value("role=.=comparer;.;serin_folded_exchanges")
+            .metric_value("role=.=comparer;.;serin_merged_exchanges")
             .unwrap_or(0)
     }
 
@@ -143,18 +143,18 @@ impl Proxy {
 }
 
 #[test]
-fn every_exchange_is_folded_exactly_once_with_eight_workers() {
+fn every_exchange_is_merged_exactly_once_with_eight_workers() {
     let mut proxy = Proxy::new("observe", 8);
     proxy.traffic(20, 203, GOOD);
     (0..4).for_each(|_| proxy.tick());
-    assert_eq!(proxy.folded(), 20 * 203);
+    assert_eq!(proxy.merged(), 20 * 203);
     assert_eq!(proxy.host.metric_sum("serin_exchanges_total"), 20 * 203);
     assert_eq!(proxy.verdict(), Some(1));
 }
 
 #[test]
 fn workers_that_start_in_the_same_millisecond_do_not_overwrite_each_other() {
-    // All see an empty board at once: each one's first writes go over the others'.
+    // All see an empty mailbox at once: each one's first writes go over the others'.
     for workers in 2..6 {
         let mut proxy = Proxy::new("observe", workers);
         proxy.traffic(1, 100, GOOD);
@@ -164,7 +164,7 @@ fn workers_that_start_in_the_same_millisecond_do_not_overwrite_each_other() {
         proxy.host.0.borrow_mut().shared = empty;
         proxy.traffic(3, 100, GOOD);
         (0..6).for_each(|_| proxy.tick());
-        assert_eq!(proxy.folded(), 500, "{workers} workers");
+        assert_eq!(proxy.merged(), 500, "{workers} workers");
     }
 }
 
@@ -179,14 +179,14 @@ fn a_lost_worker_costs_only_what_it_had_not_published() {
     drop(proxy.workers.remove(3));
     proxy.traffic(6, 40, GOOD);
     (0..8).for_each(|_| proxy.tick());
-    assert_eq!(proxy.folded(), 12 * 40);
+    assert_eq!(proxy.merged(), 12 * 40);
 }
 
 #[test]
 fn another_takes_over_when_the_leader_is_lost() {
     let mut proxy = Proxy::new("observe", 3);
     proxy.traffic(6, 30, GOOD);
-    let before = proxy.folded();
+    let before = proxy.merged();
     assert!(before > 0);
     // Whoever leads is among them.
     let survivor = proxy.workers.pop().unwrap();
@@ -194,7 +194,7 @@ fn another_takes_over_when_the_leader_is_lost() {
     proxy.workers.push(survivor);
     proxy.traffic(12, 30, GOOD);
     (0..8).for_each(|_| proxy.tick());
-    assert_eq!(proxy.folded(), 18 * 30);
+    assert_eq!(proxy.merged(), 18 * 30);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_new_config_takes_over_and_the_old_one_hands_in_what_it_has() {
     drop(old);
     proxy.traffic(4, 50, GOOD);
     (0..6).for_each(|_| proxy.tick());
-    assert_eq!(proxy.folded(), 11 * 50 + 7 + 1);
+    assert_eq!(proxy.merged(), 11 * 50 + 7 + 1);
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn requests_that_never_end_are_counted_as_slow_once() {
 }
 
 #[test]
-fn bytes_on_the_board_that_nobody_understands_do_no_harm() {
+fn bytes_in_the_mailbox_that_nobody_understands_do_no_harm() {
     let mut proxy = Proxy::new("steer", 2);
     proxy.traffic(5, 100, GOOD);
     let keys: Vec<String> = proxy.host.0.borrow().shared.keys().cloned().collect();
@@ -331,7 +331,7 @@ fn bytes_on_the_board_that_nobody_understands_do_no_harm() {
 }
 
 #[test]
-fn what_a_short_lived_worker_hands_in_at_its_end_is_folded_once() {
+fn what_a_short_lived_worker_hands_in_at_its_end_is_merged_once() {
     let mut proxy = Proxy::new("observe", 2);
     proxy.traffic(5, 40, GOOD);
     // The config goes before the worker had a tick, and so before it had a slot.
@@ -350,7 +350,7 @@ fn what_a_short_lived_worker_hands_in_at_its_end_is_folded_once() {
     proxy.workers.pop();
     proxy.traffic(10, 40, GOOD);
     (0..8).for_each(|_| proxy.tick());
-    assert_eq!(proxy.folded(), 15 * 40 + 9 + 2);
+    assert_eq!(proxy.merged(), 15 * 40 + 9 + 2);
 }
 
 #[test]

@@ -63,14 +63,14 @@ impl Journeys {
     pub(super) fn next(&mut self) -> Option<Visit> {
         let start = self.rng.random_range(0..self.users.len());
         let (before, from) = self.users.split_at_mut(start);
-        let (place, user) = (start..)
+        let (index, user) = (start..)
             .zip(from)
             .chain((0..).zip(before))
             .find(|(_, user)| user.next.is_some())?;
         let (route, path) = user.next.take()?;
         let product = self.rng.random_range(1..=30);
         let body = user.session.body(route, product, 1);
-        Some(user.session.visit(route, path, body).of_user(place))
+        Some(user.session.visit(route, path, body).of_user(index))
     }
 
     /// Takes the answer to a user's last request; `None` when there was none.

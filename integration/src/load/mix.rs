@@ -41,8 +41,8 @@ impl Mix {
     /// Replaces one route's weight.
     #[must_use]
     pub fn with(mut self, route: Route, weight: u32) -> Self {
-        if let Some(place) = self.weights.get_mut(route.index()) {
-            *place = weight;
+        if let Some(index) = self.weights.get_mut(route.index()) {
+            *index = weight;
         }
         self
     }

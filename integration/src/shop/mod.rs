@@ -5,18 +5,18 @@
 //! 0.3 % of 5xx, 1 % of 404 where a request names something that may be missing.
 
 mod behaviour;
-mod books;
 mod calls;
 mod catalogue;
 mod regression;
 mod respond;
 mod route;
+mod served;
 
-pub use books::RouteBook;
 pub use calls::{Call, N_PLUS_ONE};
 pub use regression::{Regression, UnknownRegression};
 pub use respond::VERSION_HEADER;
 pub use route::Route;
+pub use served::RouteCounts;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,10 +34,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use behaviour::Behaviour;
-use books::Books;
 use calls::Outbound;
 use catalogue::Catalogue;
 use regression::Regressions;
+use served::Served;
 
 /// More than any request of the load generator; what is longer is answered with 413.
 const MAX_REQUEST_BODY: usize = 64 * 1024;
@@ -63,7 +63,7 @@ impl Shops {
         })
     }
 
-    /// Weather: multiplies every latency of both versions, 1.0 is normal. No request falls between:
+    /// Shared change: multiplies every latency of both versions, 1.0 is normal. No request falls between:
     /// else one version alone would be slow where the machine stands still just then.
     pub fn set_slowdown(&self, factor: f64) {
         let (v1, v2) = (&self.v1.state.behaviour, &self.v2.state.behaviour);
@@ -85,7 +85,7 @@ pub struct Shop {
 struct State {
     version: String,
     behaviour: Behaviour,
-    books: Books,
+    served: Served,
     catalogue: Catalogue,
     outbound: Option<Outbound>,
 }
@@ -137,7 +137,7 @@ impl Shop {
         let state = Arc::new(State {
             version: version.to_owned(),
             behaviour: Behaviour::new(seed),
-            books: Books::new(),
+            served: Served::new(),
             catalogue: Catalogue::new(),
             outbound,
         });
@@ -198,15 +198,15 @@ impl Shop {
 
     /// What came in so far, per route; requests outside all routes are not in it.
     #[must_use]
-    pub fn books(&self) -> BTreeMap<Route, RouteBook> {
-        self.state.books.snapshot()
+    pub fn served(&self) -> BTreeMap<Route, RouteCounts> {
+        self.state.served.snapshot()
     }
 
     /// Requests that came in so far, over all routes but `/health`.
     #[must_use]
     pub fn received(&self) -> u64 {
-        let books = self.books();
-        books
+        let served = self.served();
+        served
             .iter()
             .filter(|(route, _)| **route != Route::Health)
             .map(|(_, b)| b.received)
@@ -216,7 +216,7 @@ impl Shop {
     /// When the last request of a route came in.
     #[must_use]
     pub fn last_request(&self, route: Route) -> Option<Instant> {
-        self.books().get(&route).and_then(|book| book.last)
+        self.served().get(&route).and_then(|counts| counts.last)
     }
 }
 
@@ -257,7 +257,7 @@ async fn handle(state: &State, request: Request<Incoming>) -> Result<Response<Fu
         return respond::no_such_route(&state.version);
     };
     state
-        .books
+        .served
         .arrived(route, head.headers.contains_key("x-serin-steer"));
     // The body is read as an application would, even though only its JSON is checked.
     let Ok(body) = Limited::new(body, MAX_REQUEST_BODY).collect().await else {
@@ -283,6 +283,6 @@ async fn handle(state: &State, request: Request<Incoming>) -> Result<Response<Fu
         &body.to_bytes(),
         &plan,
     )?;
-    state.books.answered(route, response.status());
+    state.served.answered(route, response.status());
     Ok(response)
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use anyhow::{Context as _, Result};
-use scorer_sdk::recording::Record;
+use scorer_sdk::wire::recording::Record;
 use serde_json::{Value, json};
 use serin_integration::envoy::Envoy;
 use serin_integration::load::{Load, LoadOptions};

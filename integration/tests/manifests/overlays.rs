@@ -24,7 +24,7 @@ fn compile(objects: &[Value]) -> Result<usize> {
 }
 
 #[test]
-fn every_plugin_that_is_applied_compiles_fails_open_and_has_one_place() -> Result<()> {
+fn every_plugin_that_is_applied_compiles_fails_open_and_has_one_index() -> Result<()> {
     let mut compiled = 0;
     for folder in folders(&manifests())? {
         let Some(objects) = render(&folder)? else {
@@ -42,9 +42,9 @@ fn every_plugin_that_is_applied_compiles_fails_open_and_has_one_place() -> Resul
             ensure!(spec["phase"] == "STATS", "{name}: {spec}");
             ensure!(spec["match"].is_array(), "{name}: {spec}");
             // A rule of the definition in CEL, and without a place it would be in every proxy.
-            let places = [&spec["selector"], &spec["targetRefs"]];
-            let places = places.iter().filter(|place| !place.is_null()).count();
-            ensure!(places == usize::from(!base), "{name}: {spec}");
+            let indices = [&spec["selector"], &spec["targetRefs"]];
+            let indices = indices.iter().filter(|index| !index.is_null()).count();
+            ensure!(indices == usize::from(!base), "{name}: {spec}");
             ensure!(
                 base || plugin["metadata"]["namespace"].is_string(),
                 "{name}"

@@ -95,8 +95,8 @@ impl Hooks {
             println!("{destination}: {}", verdict["reason"]);
         }
         let (_, bad) = self.get("/verdict?destination=bad").await?;
-        let loudest = bad["loudest"][0]["category"].as_str().unwrap_or_default();
-        ensure!(loudest.starts_with("slow_p"), "{bad}");
+        let strongest = bad["strongest"][0]["category"].as_str().unwrap_or_default();
+        ensure!(strongest.starts_with("slow_p"), "{bad}");
         ensure!(bad["proxies"] == 2.0, "{bad}");
         let (fleet, rule) = (
             bad["evidence"]["fleet"].as_f64().context("fleet")?,

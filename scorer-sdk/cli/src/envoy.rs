@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use scorer_sdk::Plan;
-use scorer_sdk::recording::{Record, RecordEnding, json_problem, session_of};
+use scorer_sdk::wire::recording::{Record, RecordEnding, json_problem, session_of};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use std::borrow::Cow;
@@ -288,7 +288,7 @@ fn grpc_status(value: &str) -> Result<u16, String> {
     GRPC_NAMES
         .iter()
         .position(|name| *name == plain)
-        .map(|place| place as u16)
+        .map(|index| index as u16)
         .ok_or_else(|| format!("grpc_status `{value}` is not known"))
 }
 

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use memchr::memmem::Finder;
 use scorer_sdk::Plan;
-use scorer_sdk::recording::{MAX_LINE_BYTES, Record};
+use scorer_sdk::wire::recording::{MAX_LINE_BYTES, Record};
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::canonicalize;
 use std::io::BufRead;

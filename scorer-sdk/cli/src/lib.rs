@@ -10,7 +10,6 @@ pub mod config;
 pub mod doctor;
 pub mod document;
 pub mod envoy;
-pub mod eval;
 pub mod fetch;
 pub mod input;
 pub mod lines;

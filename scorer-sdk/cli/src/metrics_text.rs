@@ -134,9 +134,9 @@ fn from_prometheus(line: &str) -> Option<Sample> {
 fn unquoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut letters = text.char_indices();
-    while let Some((place, letter)) = letters.next() {
+    while let Some((index, letter)) = letters.next() {
         match letter {
-            '"' => return Some((value, text.get(place + 1..)?)),
+            '"' => return Some((value, text.get(index + 1..)?)),
             '\\' => match letters.next()?.1 {
                 'n' => value.push('\n'),
                 other => value.push(other),

@@ -4,7 +4,8 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 use scorer_sdk::Verdict;
 use std::borrow::Cow;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
 
 /// Headings.
 pub const BOLD: Style = Style::new().bold();
@@ -71,13 +72,35 @@ pub fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// The exit code of a command that ended like this. An error is printed to the standard error, except
+/// where the reader of the output went away.
+#[must_use]
+pub fn exit_code(ended: Result<u8>) -> ExitCode {
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let reader_gone = error.chain().any(|cause| {
+                cause
+                    .downcast_ref::<io::Error>()
+                    .is_some_and(|cause| cause.kind() == ErrorKind::BrokenPipe)
+            });
+            if !reader_gone {
+                let text = format!("{error:#}");
+                let lines: Vec<_> = text.lines().map(plain).collect();
+                note(&format!("{} {}", styled(BAD, "error:"), lines.join("\n")));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// A whole number with its digits in groups of three.
 #[must_use]
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

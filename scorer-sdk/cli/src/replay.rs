@@ -5,12 +5,12 @@
 //! longer than its route's slow cut counts as a latency then and as everything else at its end: the
 //! window lets the replay know of an exchange before it ends.
 
-use scorer_sdk::delta::Overflow;
-use scorer_sdk::facts::{Ending, Exchange};
+use scorer_sdk::count::delta::Overflow;
+use scorer_sdk::count::tally::RouteIndex;
+use scorer_sdk::exchange::{Ending, Exchange};
 use scorer_sdk::judge::Judge;
-use scorer_sdk::recording::Record;
 use scorer_sdk::route::RouteKey;
-use scorer_sdk::tally::RoutePlace;
+use scorer_sdk::wire::recording::Record;
 use scorer_sdk::{Decision, Engine, Plan, Verdict};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -41,7 +41,7 @@ struct Pending {
     record: Record,
     start_us: u64,
     bytes: usize,
-    place: Option<RoutePlace>,
+    index: Option<RouteIndex>,
     counted_in_flight: bool,
 }
 
@@ -162,7 +162,7 @@ impl<'a> Replay<'a> {
             record,
             start_us,
             bytes,
-            place: None,
+            index: None,
             counted_in_flight: false,
         };
         self.pending.insert(number, pending);
@@ -227,8 +227,8 @@ impl<'a> Replay<'a> {
             exchange.duration_us = None;
         }
         let tally = self.engine.tally();
-        match pending.place.filter(|place| tally.key(*place).is_some()) {
-            Some(place) => tally.record_at(place, &exchange),
+        match pending.index.filter(|index| tally.key(*index).is_some()) {
+            Some(index) => tally.record_at(index, &exchange),
             None => tally.record(&exchange),
         }
         // Within one tick, starts of what has ended pile up.
@@ -310,16 +310,16 @@ impl<'a> Replay<'a> {
             };
             let tally = self.engine.tally();
             let record = &found.record;
-            if found.place.is_none() {
-                found.place = tally.route(
+            if found.index.is_none() {
+                found.index = tally.route(
                     &record.destination,
                     &record.route,
                     &record.method,
                     &record.path,
                 );
             }
-            let Some(place) = found.place else { continue };
-            let cut = tally.key(place).and_then(|key| cuts.get(key));
+            let Some(index) = found.index else { continue };
+            let cut = tally.key(index).and_then(|key| cuts.get(key));
             let taken_us = now_us.saturating_sub(found.start_us);
             if cut.is_none_or(|cut| taken_us <= *cut) {
                 continue;
@@ -333,7 +333,7 @@ impl<'a> Replay<'a> {
                 header_names: None,
                 ..record.exchange()
             };
-            tally.record_at(place, &exchange);
+            tally.record_at(index, &exchange);
             found.counted_in_flight = true;
         }
     }
@@ -397,7 +397,7 @@ mod tests {
             replay.observe_next().unwrap();
         }
         replay.tick(1_000_000_100_000_000).unwrap();
-        assert_eq!(replay.engine.judge().folded(), 2_001);
+        assert_eq!(replay.engine.judge().merged(), 2_001);
         assert!(replay.pending.is_empty() && replay.in_flight.is_empty());
         assert!(replay.by_start.is_empty());
         assert_eq!(replay.bytes, 0);

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, bail};
 use scorer_sdk::Plan;
-use scorer_sdk::delta::{Delta, MAX_ROUTES};
-use scorer_sdk::recording::Record;
-use scorer_sdk::reference::{FORMAT, Reference, ReferenceRoute, TokenValue};
+use scorer_sdk::count::delta::{Delta, MAX_ROUTES};
+use scorer_sdk::count::tally::Tally;
 use scorer_sdk::sketch::{NameTable, names};
-use scorer_sdk::tally::Tally;
+use scorer_sdk::wire::recording::Record;
+use scorer_sdk::wire::reference::{FORMAT, Reference, ReferenceRoute, TokenValue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -7,11 +7,11 @@
 use crate::document::{Document, Table};
 use jiff::Timestamp;
 use scorer_sdk::config::SurprisePlan;
-use scorer_sdk::recording::Record;
 use scorer_sdk::route::PathTree;
 use scorer_sdk::signal::{NameHasher, Signal, Token};
 use scorer_sdk::surprise::features::Features;
 use scorer_sdk::surprise::{Model, ROUTE, Score, Settings, Term, Value};
+use scorer_sdk::wire::recording::Record;
 use scorer_sdk::{Exchange, Plan};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
@@ -182,8 +182,8 @@ impl Surprise {
             }
             let signal = self
                 .features
-                .place(value.feature)
-                .and_then(|place| plan.signals.get(place));
+                .index(value.feature)
+                .and_then(|index| plan.signals.get(index));
             if let Some(signal) = signal {
                 let name = name(signal.as_ref(), exchange, &self.hasher);
                 self.remember(value.feature, value.token, || name);
@@ -193,8 +193,8 @@ impl Surprise {
 
     fn keep(&mut self, record: &Record, (number, route): (u64, String), score: Score) {
         let kept = &mut self.found.strangest;
-        let place = kept.partition_point(|other| other.score.excess >= score.excess);
-        if place >= self.shown {
+        let index = kept.partition_point(|other| other.score.excess >= score.excess);
+        if index >= self.shown {
             return;
         }
         let model = self.models.get(&record.destination);
@@ -211,7 +211,7 @@ impl Surprise {
             })
             .collect();
         kept.insert(
-            place,
+            index,
             Strange {
                 record: record.clone(),
                 route,
@@ -257,8 +257,8 @@ fn reason(
         return format!("{} is asked for {rate}", name(term.token));
     }
     let signal = features
-        .place(term.feature)
-        .and_then(|place| plan.signals.get(place))
+        .index(term.feature)
+        .and_then(|index| plan.signals.get(index))
         .map_or("a feature", |signal| signal.name())
         .replace('_', " ");
     let here = name(term.token);

@@ -92,12 +92,12 @@ fn line(start: f64, duration_ms: f64) -> String {
 
 fn lines(number: u32) -> Vec<String> {
     (0..number)
-        .map(|place| line(1.77e9 + f64::from(place), 5.0))
+        .map(|index| line(1.77e9 + f64::from(index), 5.0))
         .collect()
 }
 
-fn reason(report: &Value, place: usize) -> &str {
-    report["first_refusals"][place]["reason"].as_str().unwrap()
+fn reason(report: &Value, index: usize) -> &str {
+    report["first_refusals"][index]["reason"].as_str().unwrap()
 }
 
 #[test]
@@ -210,8 +210,8 @@ fn an_hour_ahead_is_a_wrong_clock_and_does_not_spoil_the_rest() {
     let folder = Folder::new();
     let mut text = lines(300);
     // Also the very first, and two in a row.
-    for place in [0, 100, 101, 200] {
-        text[place] = line(4e9, 5.0);
+    for index in [0, 100, 101, 200] {
+        text[index] = line(4e9, 5.0);
     }
     let report = folder.report(text.join("\n"));
     assert_eq!(
@@ -225,8 +225,8 @@ fn an_hour_ahead_is_a_wrong_clock_and_does_not_spoil_the_rest() {
 
     // A real gap is none, nor few requests far from each other.
     let mut gap = lines(50);
-    gap.extend((0..50).map(|place| line(1.78e9 + f64::from(place), 5.0)));
-    gap.extend((0..50).map(|place| line(1.79e9 + f64::from(place) * 5_000.0, 5.0)));
+    gap.extend((0..50).map(|index| line(1.78e9 + f64::from(index), 5.0)));
+    gap.extend((0..50).map(|index| line(1.79e9 + f64::from(index) * 5_000.0, 5.0)));
     assert_eq!(count(&folder.report(gap.join("\n")), "read"), 150);
 }
 
@@ -234,7 +234,7 @@ fn an_hour_ahead_is_a_wrong_clock_and_does_not_spoil_the_rest() {
 fn days_in_the_wrong_order_are_counted_late_and_the_repair_is_said() {
     let folder = Folder::new();
     let mut text: Vec<String> = (0..200)
-        .map(|place| line(1.77e9 + 1_800.0 + f64::from(place), 5.0))
+        .map(|index| line(1.77e9 + 1_800.0 + f64::from(index), 5.0))
         .collect();
     text.extend(lines(200));
     let report = folder.report(text.join("\n"));

@@ -286,7 +286,7 @@ fn the_standard_input_and_several_files_are_read() {
         lines
             .lines()
             .enumerate()
-            .filter(|(place, _)| place % 2 == rest)
+            .filter(|(index, _)| index % 2 == rest)
             .map(|(_, line)| format!("{line}\n"))
             .collect()
     };

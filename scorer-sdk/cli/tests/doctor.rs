@@ -372,9 +372,9 @@ fn a_page_of_metrics_is_checked_as_far_as_it_goes() {
         .assert()
         .code(0)
         .stdout(contains("a page of metrics"));
-    let mut folded = FakeEnvoy::healthy();
-    folded.tags.clear();
-    let url = format!("{}/stats/prometheus", folded.serve_page());
+    let mut merged = FakeEnvoy::healthy();
+    merged.tags.clear();
+    let url = format!("{}/stats/prometheus", merged.serve_page());
     let (code, complaints) = complaints(&[&url]);
     assert_eq!(code, 1);
     assert_eq!(complaints[0].0, "fail labels");
@@ -401,9 +401,9 @@ fn a_prometheus_that_hides_labels_or_scrapes_twice_is_told() {
     let mut both = of(&[("instance", "10.0.0.1:15020"), ("pod", "a")]);
     both.extend(of(&[("instance", "10.0.0.1:15090"), ("pod", "a")]));
     let twice = serve_prometheus(both);
-    let mut folded = FakeEnvoy::healthy();
-    folded.tags.clear();
-    let folded = serve_prometheus(folded.series(&[("instance", "10.0.0.1:15020")]));
+    let mut merged = FakeEnvoy::healthy();
+    merged.tags.clear();
+    let merged = serve_prometheus(merged.series(&[("instance", "10.0.0.1:15020")]));
     for (url, check, text, repair) in [
         (
             hidden,
@@ -413,7 +413,7 @@ fn a_prometheus_that_hides_labels_or_scrapes_twice_is_told() {
         ),
         (twice, "fail scrape", "two ports: a", "keep one of the jobs"),
         (
-            folded,
+            merged,
             "fail labels",
             "role___comparer___serin_",
             "extraStatTags",

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const RATES: &str = r#"{"alpha": 0.01, "document": {
-    "title": "Error rates", "command": "serin eval rates", "paragraphs": ["Margins <are> binomial."],
+    "title": "Error rates", "command": "serin-eval rates", "paragraphs": ["Margins <are> binomial."],
     "tables": [{"title": "False alarms", "columns": ["judge", "share"],
         "rows": [["Serin", "0.1%"], ["another", "31%"]], "notes": ["Of 1,000 runs."]}],
     "plots": [{"title": "Power", "x_label": "odds ratio", "y_label": "requests",
@@ -266,7 +266,7 @@ fn documents_are_shown_alone_or_beside_a_recording() {
     folder.write("whole.json", format!("{:#}", inside["document"]));
     let parts = [
         "Error rates",
-        "serin eval rates",
+        "serin-eval rates",
         "Margins &lt;are&gt; binomial.",
         "False alarms",
         "<td class=\"number\">31%</td>",

@@ -54,8 +54,8 @@ pub(super) fn expected(
     raw.expected
         .iter()
         .enumerate()
-        .map(|(place, declared)| {
-            let at = |field: &str| format!("expected[{place}].{field}");
+        .map(|(index, declared)| {
+            let at = |field: &str| format!("expected[{index}].{field}");
             if let Some(route) = &declared.route
                 && (route.is_empty() || route.len() > 2 * MAX_PART_BYTES)
             {
@@ -88,7 +88,7 @@ pub(super) fn expected(
                 }
                 _ => {
                     return Err(ConfigError::new(
-                        &format!("expected[{place}]"),
+                        &format!("expected[{index}]"),
                         "needs either `category` or `signal`",
                         "write {\"route\": \"GET /api/search\", \"category\": \"size\"}",
                     ));

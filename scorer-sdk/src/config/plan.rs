@@ -6,10 +6,10 @@ use super::expected::{Expected, expected};
 use super::raw::{Body, Config, ProbationSection};
 use super::signals::signals;
 use super::surprise::SurprisePlan;
-use crate::delta::MAX_ROUTES;
-use crate::reference::Reference;
+use crate::count::delta::MAX_ROUTES;
 use crate::route::{Limits, PathConfig, RouteKey, TemplateSet};
 use crate::signal::{Question, Signal};
+use crate::wire::reference::Reference;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -358,7 +358,7 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
 
 fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError> {
     match value {
-        Some(name) if name.is_empty() || name.len() > crate::delta::MAX_VERSION_BYTES => {
+        Some(name) if name.is_empty() || name.len() > crate::count::delta::MAX_VERSION_BYTES => {
             Err(ConfigError::new(
                 path,
                 "a version needs a name of 1 to 128 bytes",
@@ -449,9 +449,9 @@ fn clusters(raw: &Config) -> Result<BTreeMap<String, (String, String)>, ConfigEr
     for (destination, versions) in &raw.versions.destinations {
         for (version, clusters) in versions {
             for cluster in clusters {
-                let place = (destination.clone(), version.clone());
+                let index = (destination.clone(), version.clone());
                 let path = format!("versions.destinations.{destination}.{version}");
-                if let Some((other, at)) = found.insert(cluster.clone(), place) {
+                if let Some((other, at)) = found.insert(cluster.clone(), index) {
                     return Err(ConfigError::new(
                         &path,
                         format!("cluster `{cluster}` is listed for {other} {at} too"),

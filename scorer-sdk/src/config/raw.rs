@@ -3,7 +3,7 @@
 //! Durations are texts such as `"1s"`, `"500ms"`, `"10m"`. Every field has a default; unknown
 //! fields are refused.
 
-use crate::reference::Reference;
+use crate::wire::reference::Reference;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@ use super::ConfigError;
 use super::check::{duration, number, unknown};
 use super::plan::MAX_LIST;
 use super::raw::Config;
-use crate::delta::MAX_SIGNALS;
+use crate::count::delta::MAX_SIGNALS;
 use crate::signal::body_shape::BodyShape;
 use crate::signal::content_type::ContentType;
 use crate::signal::fan_out::FanOut;
@@ -130,11 +130,11 @@ pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals
     }
     let mut questions: Vec<(usize, Question)> = (0..)
         .zip(&signals)
-        .flat_map(|(place, signal)| {
+        .flat_map(|(index, signal)| {
             signal
                 .questions()
                 .into_iter()
-                .map(move |question| (place, question))
+                .map(move |question| (index, question))
         })
         .collect();
     if questions.is_empty() {
@@ -162,8 +162,8 @@ pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals
             .position(|(_, question)| question.name == name)
         {
             None => return Err(unknown(&path, name, &names.join(", "))),
-            Some(place) => {
-                if let Some((_, question)) = questions.get_mut(place) {
+            Some(index) => {
+                if let Some((_, question)) = questions.get_mut(index) {
                     question.tolerance = tolerance;
                 }
             }

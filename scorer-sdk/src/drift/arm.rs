@@ -4,7 +4,7 @@ use super::detector::finite;
 use super::measure::Measure;
 use super::rate::RateDrift;
 use super::routes::RECENT;
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
 
 /// One version's part of a window.

@@ -1,6 +1,6 @@
-//! Usage, weather, or the version: what two drifts and a comparison mean together.
+//! Usage, shared change, or the version: what two drifts and a comparison mean together.
 
-use super::split::Term;
+use super::attribution::Term;
 
 /// The token of answers that neither fail nor are slow: more of them are no news.
 pub(super) const USUAL: &str = "usual answers";
@@ -84,7 +84,7 @@ impl Cause {
     }
 
     /// A sentence for people. `mostly` is `usage` or `behaviour` where it is known which of the two
-    /// changed, as [`super::Split::mostly`] has it; `terms` are the loudest parts of the change.
+    /// changed, as [`super::Attribution::mostly`] has it; `terms` are the strongest parts of the change.
     #[must_use]
     pub fn explain(self, known: Known, mostly: Option<&str>, terms: &[Term]) -> String {
         let text = match (self, mostly) {
@@ -131,11 +131,11 @@ impl Cause {
         };
         let mut sentence = text.to_owned();
         let usage = mostly == Some("usage");
-        let loudest = terms
+        let strongest = terms
             .iter()
             .filter(|term| term.token.is_none() == usage && term.token.as_deref() != Some(USUAL))
             .find(|term| mostly.is_some() && term.nats > 0.0 && self != Self::Nothing);
-        if let Some(term) = loudest {
+        if let Some(term) = strongest {
             let what = match &term.token {
                 Some(token) => format!("{token} on {}", term.route),
                 None => format!("requests to {}", term.route),

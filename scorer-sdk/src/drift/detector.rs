@@ -11,8 +11,8 @@
 //!
 //! Evidence that is reset or capped is smaller, so both keep the promise.
 
-use crate::codec::{CodecError, Reader, Writer};
 use crate::evidence::log_add_exp;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// What one bet alone may hold beyond what is enough, in nats.
 const MARGIN: f64 = 2.0;

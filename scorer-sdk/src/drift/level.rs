@@ -14,8 +14,8 @@
 use super::detector::{EDetector, finite};
 use super::report::{Direction, Drift, Settings};
 use super::season::{Scale, Season};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::sketch::{Counts, DecayedCounts};
+use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
 
 /// The calibrators: a small `κ` bets on a few extreme ranks, a large one on a slight shift.

@@ -12,7 +12,7 @@
 //! | [`split`] | `D(P‖Q) = D(route mix) + Σ π_r·D(within route r)`, each less its mean under no change | chain rule of relative entropy; bias: Miller 1955 |
 //! | [`Cause`] | which arms drift, whether the comparison fires | design |
 //! | [`Watch`] | these series for one destination, in windows | design |
-//! | [`Weather`] | what is said of them | design |
+//! | [`SharedChange`] | what is said of them | design |
 //!
 //! # What is promised
 //! The **average run length**: while a series only does what it has always done, the mean number
@@ -23,11 +23,12 @@
 //!
 //! It holds for a level whose innovations are exchangeable, and for a rate whose counts scatter as
 //! they did. Real series change in more ways: asked for 10,000 rows on the 58 of NAB, a report
-//! outside the labelled windows came every 800 (`serin eval nab`).
+//! outside the labelled windows came every 800 (`serin-eval nab`).
 //!
 //! Everything here is bounded: a [`LevelDrift`] holds at most 20 KiB, a [`RateDrift`] 4 KiB.
 
 mod arm;
+mod attribution;
 mod cause;
 mod detector;
 mod level;
@@ -36,10 +37,10 @@ mod rate;
 mod report;
 mod routes;
 mod season;
-mod split;
+mod shared_change;
 mod watch;
-mod weather;
 
+pub use attribution::{Attribution, Part, RouteTokens, Term, TokenCounts, attribute};
 pub use cause::{Cause, Known};
 pub use detector::{EDetector, Leader};
 pub use level::LevelDrift;
@@ -47,6 +48,5 @@ pub use measure::{Measure, Whose};
 pub use rate::RateDrift;
 pub use report::{Direction, Drift, Settings};
 pub use season::{Scale, Season};
-pub use split::{Part, RouteTokens, Split, Term, TokenCounts, split};
+pub use shared_change::{Series, SharedChange};
 pub use watch::{Tick, Watch};
-pub use weather::{Series, Weather};

@@ -13,8 +13,8 @@
 use super::detector::{EDetector, finite};
 use super::report::{Direction, Drift, Settings};
 use super::season::{Scale, Season};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::evidence::BLOCK_GAIN_LIMIT;
+use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
 
 /// The alternatives, as odds ratios beyond the tolerance.

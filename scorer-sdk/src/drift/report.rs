@@ -1,6 +1,6 @@
 //! What is said of a drift, and how much it takes.
 
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 use core::fmt;
 use core::time::Duration;
 
@@ -64,8 +64,8 @@ impl Direction {
 
     /// The direction of a bet, when each has `each` of them, in the order of the variants.
     pub(super) fn of_bet(bet: usize, each: usize) -> Self {
-        let place = bet.checked_div(each).unwrap_or_default();
-        Self::ALL.get(place).copied().unwrap_or(Self::Unsteady)
+        let index = bet.checked_div(each).unwrap_or_default();
+        Self::ALL.get(index).copied().unwrap_or(Self::Unsteady)
     }
 
     /// The name in metrics and files.

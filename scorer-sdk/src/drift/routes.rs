@@ -2,12 +2,12 @@
 //!
 //! Each has its sums three times: of the past, of the last windows, and of the window that is open.
 
+use super::attribution::{Attribution, RouteTokens, TokenCounts, attribute};
 use super::cause::USUAL;
 use super::detector::finite;
 use super::report::Settings;
-use super::split::{RouteTokens, Split, TokenCounts, split};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::route::RouteKey;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Routes that are told apart; the others count for traffic and errors.
 const MAX_ROUTES: usize = 64;
@@ -77,11 +77,11 @@ pub(super) struct Routes(Vec<RouteSums>);
 impl Routes {
     /// The route of this key, a new one if there is room.
     pub(super) fn find(&mut self, key: &RouteKey) -> Option<&mut RouteSums> {
-        let place = match self.0.iter().position(|route| route.key == *key) {
-            Some(place) => place,
+        let index = match self.0.iter().position(|route| route.key == *key) {
+            Some(index) => index,
             None => self.add(key)?,
         };
-        self.0.get_mut(place)
+        self.0.get_mut(index)
     }
 
     fn add(&mut self, key: &RouteKey) -> Option<usize> {
@@ -109,8 +109,8 @@ impl Routes {
     }
 
     /// The route whose part of the traffic has the series at `place`, if it has one of its own.
-    pub(super) fn of_mix(&self, place: usize) -> Option<&RouteSums> {
-        self.0.get(place).filter(|_| place < MIX_ROUTES)
+    pub(super) fn of_mix(&self, index: usize) -> Option<&RouteSums> {
+        self.0.get(index).filter(|_| index < MIX_ROUTES)
     }
 
     /// Takes the window over; into the past, too, if it `learns`.
@@ -132,7 +132,7 @@ impl Routes {
     }
 
     /// The last windows against the past, by route and by what became of the requests.
-    pub(super) fn split(&self) -> Split {
+    pub(super) fn attribution(&self) -> Attribution {
         let labels: Vec<String> = self.0.iter().map(|route| route.key.label()).collect();
         let tokens: Vec<[TokenCounts<'_>; 3]> = self
             .0
@@ -163,7 +163,7 @@ impl Routes {
             .zip(&tokens)
             .map(|(route, tokens)| RouteTokens { route, tokens })
             .collect();
-        split(&routes)
+        attribute(&routes)
     }
 
     /// Appends the state.

@@ -11,7 +11,7 @@
 //! Hours and days are those of UTC: a factor does not care for the name of its hour. Where clocks
 //! are moved, the past is an hour off until it has been seen again.
 
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Hours of a day.
 const HOURS: usize = 24;
@@ -81,12 +81,12 @@ impl Season {
     #[must_use]
     pub fn effect(&self, now_s: f64) -> f64 {
         // Between the middles of two hours the factor goes over from one to the other.
-        let place = (now_s / HOUR_S - 0.5).max(0.0);
-        let share = place.fract();
-        let hour = |place: f64| get(&self.hour_factors, remainder(place, HOURS));
+        let index = (now_s / HOUR_S - 0.5).max(0.0);
+        let share = index.fract();
+        let hour = |index: f64| get(&self.hour_factors, remainder(index, HOURS));
         let day = (now_s / DAY_S).max(0.0).floor();
-        (1.0 - share) * hour(place.floor())
-            + share * hour(place.floor() + 1.0)
+        (1.0 - share) * hour(index.floor())
+            + share * hour(index.floor() + 1.0)
             + get(&self.weekday_factors, remainder(day, DAYS))
     }
 
@@ -128,11 +128,11 @@ impl Season {
             Scale::Difference => differences(&cells, seen),
             Scale::LogOdds => log_odds(&cells),
         };
-        let place = self.today as usize;
+        let index = self.today as usize;
         for (days, deviation) in self.hours.iter_mut().zip(deviations) {
-            set(days, place % DAYS, deviation);
+            set(days, index % DAYS, deviation);
         }
-        set(&mut self.levels, place % LEVELS, level as f32);
+        set(&mut self.levels, index % LEVELS, level as f32);
         self.find_factors();
     }
 
@@ -143,9 +143,9 @@ impl Season {
         }
         // Day numbers modulo 28 and modulo 7 tell the same weekday.
         let mut weekdays = [[NONE; LEVELS / DAYS]; DAYS];
-        for (place, level) in self.levels.iter().enumerate() {
-            if let Some(weeks) = weekdays.get_mut(place % DAYS) {
-                set(weeks, place / DAYS, *level);
+        for (index, level) in self.levels.iter().enumerate() {
+            if let Some(weeks) = weekdays.get_mut(index % DAYS) {
+                set(weeks, index / DAYS, *level);
             }
         }
         self.weekday_factors = factors(&weekdays, 2);
@@ -229,7 +229,7 @@ fn factors<const ROWS: usize, const COLUMNS: usize>(
 ) -> [f64; ROWS] {
     let mut medians = [None; ROWS];
     let (mut noise, mut known) = (0.0, 0.0);
-    for (row, place) in rows.iter().zip(&mut medians) {
+    for (row, index) in rows.iter().zip(&mut medians) {
         let mut values: Vec<f64> = row
             .iter()
             .filter(|value| value.is_finite())
@@ -242,7 +242,7 @@ fn factors<const ROWS: usize, const COLUMNS: usize>(
         let mean = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         noise += MEDIAN_VARIANCE * squares / (count * (count - 1.0).max(1.0));
-        *place = Some(median(&mut values));
+        *index = Some(median(&mut values));
         known += 1.0;
     }
     if known < ROWS as f64 / 2.0 {
@@ -271,16 +271,16 @@ fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-fn remainder(place: f64, size: usize) -> usize {
-    place as usize % size
+fn remainder(index: f64, size: usize) -> usize {
+    index as usize % size
 }
 
-fn get(values: &[f64], place: usize) -> f64 {
-    values.get(place).copied().unwrap_or_default()
+fn get(values: &[f64], index: usize) -> f64 {
+    values.get(index).copied().unwrap_or_default()
 }
 
-fn set(values: &mut [f32], place: usize, value: f32) {
-    if let Some(old) = values.get_mut(place) {
+fn set(values: &mut [f32], index: usize, value: f32) {
+    if let Some(old) = values.get_mut(index) {
         *old = value;
     }
 }

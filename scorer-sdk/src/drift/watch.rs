@@ -16,8 +16,8 @@ use super::arm::{ArmSeries, Window};
 use super::measure::Measure;
 use super::rate::RateDrift;
 use super::routes::{MIX_ROUTES, Routes};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::route::RouteKey;
+use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
 
 /// Out of how many the requests of a window are counted: far more than there are.
@@ -141,10 +141,10 @@ impl Watch {
             &Measure::Traffic.settings(),
         );
         let mut others = requests;
-        for (place, series) in self.mix.iter_mut().enumerate() {
-            let count = match self.routes.of_mix(place) {
+        for (index, series) in self.mix.iter_mut().enumerate() {
+            let count = match self.routes.of_mix(index) {
                 Some(route) => route.window.requests as u64,
-                None if place == MIX_ROUTES => others,
+                None if index == MIX_ROUTES => others,
                 None => continue,
             };
             others = others.saturating_sub(count);

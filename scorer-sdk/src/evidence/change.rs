@@ -11,7 +11,7 @@
 
 use super::harm::BLOCK_GAIN_LIMIT;
 use super::onset::{Onset, Schedule};
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Exchanges that the candidate's past is given of the baseline's kind: the bet grows as the
 /// candidate's own past outweighs them. Measured from 2 to 100: the medians until the alarm are

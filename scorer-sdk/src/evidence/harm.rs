@@ -7,7 +7,7 @@
 
 use super::combine::log_add_exp;
 use super::onset::{Onset, Schedule};
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// The alternatives, as multiples of the tolerance: few, for each takes its part of the stake, and
 /// close enough that the best one is near any odds ratio from 1.3 to 30.

@@ -7,7 +7,7 @@
 
 use super::combine::log_add_exp;
 use super::onset::finite;
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Points of the grid.
 const POINTS: usize = 25;
@@ -44,8 +44,8 @@ impl OddsRatioInterval {
     /// [`HarmTest::update`](super::HarmTest::update) takes it. There is no cap: an estimate is
     /// wanted, not a stake.
     pub fn update(&mut self, log_probability: impl Fn(f64) -> f64) {
-        for (place, total) in places().zip(&mut self.log_likelihoods) {
-            let added = log_probability(odds_ratio(place));
+        for (index, total) in indices().zip(&mut self.log_likelihoods) {
+            let added = log_probability(odds_ratio(index));
             if added.is_finite() {
                 *total += added;
             }
@@ -64,12 +64,12 @@ impl OddsRatioInterval {
             .log_likelihoods
             .iter()
             .fold(f64::NEG_INFINITY, |sum, value| log_add_exp(sum, *value));
-        let threshold = log_sum - places().map(|_| 1.0).sum::<f64>().ln() + alpha.min(1.0).ln();
+        let threshold = log_sum - indices().map(|_| 1.0).sum::<f64>().ln() + alpha.min(1.0).ln();
         let rising = self.log_likelihoods.iter().copied();
-        let last = places().last().unwrap_or_default();
+        let last = indices().last().unwrap_or_default();
         Interval {
             lower: first_above(rising.clone(), threshold).map(odds_ratio),
-            upper: first_above(rising.rev(), threshold).map(|place| odds_ratio(last - place)),
+            upper: first_above(rising.rev(), threshold).map(|index| odds_ratio(last - index)),
         }
     }
 
@@ -78,17 +78,17 @@ impl OddsRatioInterval {
     #[must_use]
     pub fn estimate(&self) -> Option<f64> {
         let mut best: Option<(f64, f64)> = None;
-        for (place, value) in places().zip(self.log_likelihoods) {
+        for (index, value) in indices().zip(self.log_likelihoods) {
             if best.is_none_or(|(_, largest)| value > largest) {
-                best = Some((place, value));
+                best = Some((index, value));
             }
         }
-        let (place, largest) = best?;
+        let (index, largest) = best?;
         if self.log_likelihoods.iter().all(|value| *value == largest) {
             return None;
         }
-        let before = self.at(place - 1.0);
-        let after = self.at(place + 1.0);
+        let before = self.at(index - 1.0);
+        let after = self.at(index + 1.0);
         let shift = match (before, after) {
             (Some(before), Some(after)) => {
                 let bend = before - 2.0 * largest + after;
@@ -100,13 +100,13 @@ impl OddsRatioInterval {
             }
             _ => 0.0,
         };
-        Some(odds_ratio(place + shift))
+        Some(odds_ratio(index + shift))
     }
 
-    fn at(&self, place: f64) -> Option<f64> {
-        places()
+    fn at(&self, index: f64) -> Option<f64> {
+        indices()
             .zip(self.log_likelihoods)
-            .find(|(other, _)| *other == place)
+            .find(|(other, _)| *other == index)
             .map(|(_, value)| value)
     }
 
@@ -136,12 +136,12 @@ impl OddsRatioInterval {
 }
 
 /// The places of the grid points, in steps from the first.
-fn places() -> impl Iterator<Item = f64> {
+fn indices() -> impl Iterator<Item = f64> {
     (0..POINTS as u32).map(f64::from)
 }
 
-fn odds_ratio(place: f64) -> f64 {
-    ((place - UNITY) / UNITY * LOWEST_RECIPROCAL.ln()).exp()
+fn odds_ratio(index: f64) -> f64 {
+    ((index - UNITY) / UNITY * LOWEST_RECIPROCAL.ln()).exp()
 }
 
 /// Where a concave function, given at 0, 1, 2, …, may first reach `threshold`, at the earliest;
@@ -150,7 +150,7 @@ fn first_above(values: impl Iterator<Item = f64>, threshold: f64) -> Option<f64>
     let mut values = values.peekable();
     // The two values before the current one, the nearer one last.
     let (mut farther, mut nearer): (Option<f64>, Option<f64>) = (None, None);
-    let mut place = 0.0;
+    let mut index = 0.0;
     while let Some(value) = values.next() {
         if value >= threshold {
             let nearer = nearer?;
@@ -162,11 +162,11 @@ fn first_above(values: impl Iterator<Item = f64>, threshold: f64) -> Option<f64>
                 Some(next) if *next > value => 1.0 - (value - threshold) / (next - value),
                 _ => 0.0,
             };
-            return Some(place - 1.0 + from_left.max(from_right).clamp(0.0, 1.0));
+            return Some(index - 1.0 + from_left.max(from_right).clamp(0.0, 1.0));
         }
         farther = nearer;
         nearer = Some(value);
-        place += 1.0;
+        index += 1.0;
     }
     None
 }

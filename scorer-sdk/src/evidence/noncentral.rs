@@ -181,7 +181,7 @@ fn usable(odds_ratio: f64) -> f64 {
 /// `odds_ratio · p0/(1−p0)`.
 ///
 /// `baseline_rate` is `p0`; outside of the open interval (0, 1) nothing can be said and the answer
-/// is 0, so smooth a rate that was never seen. Unlike [`Law`] this trusts the past: weather that
+/// is 0, so smooth a rate that was never seen. Unlike [`Law`] this trusts the past: shared change that
 /// comes after the reference is charged to the candidate.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]

@@ -6,7 +6,7 @@
 //! the pocket, worth its weight; `M` and the pocket together begin at 1 and have mean at most 1.
 
 use super::combine::log_add_exp;
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Candidate exchanges from one start to the next.
 const STRIDE: u64 = 32;

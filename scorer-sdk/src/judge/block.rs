@@ -2,15 +2,15 @@
 //! answer says.
 
 use super::gathered::Gathered;
+use super::judged::Judged;
 use super::pair::JudgedBlock;
 use super::past::tokens;
 use super::route::{Arm, Route};
-use super::verified::Verified;
 use crate::config::Plan;
 use crate::evidence::{TokenBlock, TokenPast, reference_log_probability};
+use crate::judge::verdict::Rate;
 use crate::signal::Asked;
 use crate::sketch::{Counts, DecayedCounts};
-use crate::verdict::Rate;
 
 /// z of the one-sided 99% bound with which a reference's rates are taken.
 const REFERENCE_Z: f64 = 2.326;
@@ -18,7 +18,7 @@ const REFERENCE_Z: f64 = 2.326;
 impl Route {
     /// Judges the baseline's halves against each other. Their cuts may come from a past that has
     /// these exchanges in it already: it knows of both halves alike.
-    pub(super) fn judge_halves(&mut self, plan: &Plan, verified: &mut Verified) {
+    pub(super) fn judge_halves(&mut self, plan: &Plan, judged: &mut Judged) {
         if self.halves.is_empty() {
             return;
         }
@@ -36,10 +36,10 @@ impl Route {
                 let (Some(first), Some(second)) = (rate_of(0), rate_of(1)) else {
                     continue;
                 };
-                if let Some(laws) = verified.second_half.get_mut(number) {
+                if let Some(laws) = judged.second_half.get_mut(number) {
                     laws.push(JudgedBlock::new(second, first));
                 }
-                if let Some(laws) = verified.first_half.get_mut(number) {
+                if let Some(laws) = judged.first_half.get_mut(number) {
                     laws.push(JudgedBlock::new(first, second));
                 }
             }
@@ -54,22 +54,22 @@ impl Route {
             .iter()
             .enumerate()
             .filter(|(number, _)| !self.expected.get(*number).copied().unwrap_or(false))
-            .filter_map(|(number, (place, question))| {
-                let signal = plan.signals.get(*place)?;
+            .filter_map(|(number, (index, question))| {
+                let signal = plan.signals.get(*index)?;
                 let asked = Asked::freeze(
                     question,
                     signal.as_ref(),
-                    past.get(*place)?,
-                    self.names.get(*place)?,
+                    past.get(*index)?,
+                    self.names.get(*index)?,
                 )?;
                 Some((number, asked))
             })
             .collect()
     }
 
-    pub(super) fn judge(&mut self, plan: &Plan, verified: &mut Verified) {
+    pub(super) fn judge(&mut self, plan: &Plan, judged: &mut Judged) {
         for (number, asked) in self.questions(plan) {
-            let Some((place, _)) = plan.questions.get(number) else {
+            let Some((index, _)) = plan.questions.get(number) else {
                 continue;
             };
             let [past, _] = &self.past;
@@ -83,10 +83,10 @@ impl Route {
             ) = (
                 self.pairs.get_mut(number),
                 self.counted.get_mut(number),
-                verified.laws.get_mut(number),
-                past.get(*place),
-                self.gathered.side(Arm::Baseline as usize).get(*place),
-                self.gathered.side(Arm::Candidate as usize).get(*place),
+                judged.laws.get_mut(number),
+                past.get(*index),
+                self.gathered.side(Arm::Baseline as usize).get(*index),
+                self.gathered.side(Arm::Candidate as usize).get(*index),
             )
             else {
                 continue;
@@ -125,11 +125,11 @@ impl Route {
         if plan.reject.reference.is_some() {
             return;
         }
-        for (place, (signal, change)) in plan.signals.iter().zip(&mut self.changes).enumerate() {
+        for (index, (signal, change)) in plan.signals.iter().zip(&mut self.changes).enumerate() {
             let group = |code| signal.group(code);
             let [past_baseline, past_candidate] = &self.past;
             let (Some(past_candidate), Some(past_baseline)) =
-                (past_candidate.get(place), past_baseline.get(place))
+                (past_candidate.get(index), past_baseline.get(index))
             else {
                 continue;
             };
@@ -146,7 +146,7 @@ impl Route {
             let counts = |arm: Arm| {
                 self.gathered
                     .side(arm as usize)
-                    .get(place)
+                    .get(index)
                     .into_iter()
                     .flat_map(Counts::iter)
                     .map(|(code, count)| (group(code), f64::from(count)))

@@ -5,13 +5,13 @@
 //! its requirement first fails. Weights by the order of appearance sum to at most 1.
 
 use super::pair::{JudgedBlock, Pair};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
+use crate::judge::verdict::Rate;
 use crate::shape::Kind;
 use crate::shape::presence::{Held, Presence, Requirement};
 use crate::signal::body_shape::{HELD, NEEDS};
 use crate::signal::{Question, Rule};
-use crate::verdict::Rate;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Most pairs of one route.
 const MAX_PAIRS: usize = 32;
@@ -79,12 +79,12 @@ impl Bodies {
         for (path, requirement) in known.requirements(HELD, NEEDS) {
             let held = |block: &Presence| block.count_as_known_to(known, path, requirement);
             let (of_baseline, of_candidate) = (held(baseline), held(candidate));
-            let place = self
+            let index = self
                 .pairs
                 .iter()
                 .position(|pair| pair.path == path && pair.requirement == requirement);
-            let place = match place {
-                Some(place) => place,
+            let index = match index {
+                Some(index) => index,
                 None if of_baseline.failed() + of_candidate.failed() < 0.5 => continue,
                 None => {
                     let Some(pair) = PathPair::new(plan, known, &self.pairs, path, requirement)
@@ -96,7 +96,7 @@ impl Bodies {
                     self.pairs.len() - 1
                 }
             };
-            if let Some(found) = self.pairs.get_mut(place) {
+            if let Some(found) = self.pairs.get_mut(index) {
                 let block = JudgedBlock::new(rate(of_candidate), rate(of_baseline));
                 if let Some([baseline, candidate]) = counted.get_mut(found.question) {
                     *baseline += block.baseline.inside;

@@ -6,9 +6,9 @@ use super::phase::Phase;
 use super::shares::Shares;
 use crate::config::Plan;
 use crate::evidence::{WeightedEvidence, e_bh, log_weighted_mean};
+use crate::judge::verdict::{Decision, Difference, Reason, Verdict};
 use crate::route::RouteKey;
 use crate::signal::{Side, Signal};
-use crate::verdict::{Decision, Difference, Reason, Verdict};
 
 /// Most reasons and differences in a decision.
 const MAX_REASONS: usize = 10;
@@ -45,7 +45,7 @@ impl Destination {
                 baseline: self.baseline.clone(),
                 threshold,
                 placebo: self.placebo.findings(plan),
-                weather: self.weather(),
+                shared_change: self.shared_change(),
                 ..Decision::default()
             };
         };
@@ -86,7 +86,7 @@ impl Destination {
             balance: self.balance(plan, threshold),
             warming_up: !rollout.warm,
             needed: self.needed(plan, threshold),
-            weather: self.weather(),
+            shared_change: self.shared_change(),
         }
     }
 
@@ -94,8 +94,8 @@ impl Destination {
         if verdict < Verdict::Suspect {
             return Vec::new();
         }
-        let share = |place: &usize| {
-            shares.get(*place).map_or(f64::NEG_INFINITY, |(_, pair)| {
+        let share = |index: &usize| {
+            shares.get(*index).map_or(f64::NEG_INFINITY, |(_, pair)| {
                 pair.weight.ln() + pair.log_evidence
             })
         };
@@ -106,27 +106,27 @@ impl Destination {
             named
                 .extend((0..shares.len()).max_by(|one, other| share(one).total_cmp(&share(other))));
         }
-        // A route says more than all routes do: the loudest one goes along with them.
-        if let Some(pooled) = named.first().and_then(|place| shares.get(*place))
+        // A route says more than all routes do: the strongest one goes along with them.
+        if let Some(pooled) = named.first().and_then(|index| shares.get(*index))
             && pooled.0.route.is_none()
         {
-            let loudest = (0..shares.len())
-                .filter(|place| {
-                    shares.get(*place).is_some_and(|(at, pair)| {
+            let strongest = (0..shares.len())
+                .filter(|index| {
+                    shares.get(*index).is_some_and(|(at, pair)| {
                         at.route.is_some()
                             && at.question == pooled.0.question
                             && pair.log_evidence > 0.0
                     })
                 })
                 .max_by(|one, other| share(one).total_cmp(&share(other)));
-            named.extend(loudest.filter(|place| !named.contains(place)));
+            named.extend(strongest.filter(|index| !named.contains(index)));
         }
-        named.sort_by_key(|place| shares.get(*place).is_some_and(|(at, _)| at.route.is_none()));
+        named.sort_by_key(|index| shares.get(*index).is_some_and(|(at, _)| at.route.is_none()));
         named
             .into_iter()
             .take(MAX_REASONS)
-            .filter_map(|place| {
-                let (at, _) = shares.get(place)?;
+            .filter_map(|index| {
+                let (at, _) = shares.get(index)?;
                 let (_, question) = plan.questions.get(at.question)?;
                 let pair = self.pair(*at)?;
                 Some(Reason {
@@ -201,14 +201,14 @@ impl Destination {
         let mut found = Vec::new();
         for route in &self.routes {
             let weight = weight * route.part / signals;
-            for (place, (signal, change)) in plan
+            for (index, (signal, change)) in plan
                 .signals
                 .iter()
                 .zip(&route.changes)
                 .enumerate()
                 .filter(|(_, (signal, _))| of_side(signal.as_ref()))
             {
-                if plan.is_expected_to_differ(&route.key, place) {
+                if plan.is_expected_to_differ(&route.key, index) {
                     continue;
                 }
                 let log_evidence = change.log_evidence();
@@ -219,11 +219,11 @@ impl Destination {
                 if log_evidence + weight.ln() < threshold {
                     continue;
                 }
-                let distance = route.distance(place, signal.as_ref());
+                let distance = route.distance(index, signal.as_ref());
                 if distance >= signal.smallest_change() {
                     let detail = match signal.name() {
                         "body_shape" => route.bodies.gained(),
-                        _ => route.changed(place, signal.as_ref()),
+                        _ => route.changed(index, signal.as_ref()),
                     };
                     found.push(Difference {
                         route: route.key.clone(),

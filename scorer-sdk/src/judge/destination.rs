@@ -1,21 +1,21 @@
 //! One destination: its versions, its routes, and the rollout that is on; what becomes of a tick.
 
+use super::judged::Judged;
 use super::mix::Mix;
 use super::pair::Pair;
 use super::phase::Phase;
 use super::placebo::Placebo;
 use super::rollout::Rollout;
 use super::route::{Arm, Route};
-use super::verified::Verified;
 use super::versions::{MAX_VERSIONS, Version, volumes};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
-use crate::delta::{MAX_ROUTES, MAX_VERSION_BYTES, NewHost, Overflow, RouteDelta};
-use crate::drift::{Tick, Watch, Weather};
+use crate::count::delta::{MAX_ROUTES, MAX_VERSION_BYTES, NewHost, Overflow, RouteDelta};
+use crate::drift::{SharedChange, Tick, Watch};
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
 use crate::signal::outcome;
 use crate::sketch::{Counts, buckets};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Destination {
@@ -66,17 +66,16 @@ impl Destination {
         for delta in &inbox {
             self.gather(plan, delta, overflow);
         }
-        let mut verified = Verified::new(plan);
+        let mut judged = Judged::new(plan);
         for route in &mut self.routes {
-            route.tick(plan, judgement, &mut verified);
+            route.tick(plan, judgement, &mut judged);
         }
-        for (pair, laws) in self.pooled.iter_mut().zip(&verified.laws) {
+        for (pair, laws) in self.pooled.iter_mut().zip(&judged.laws) {
             pair.update_all(laws);
         }
-        self.placebo
-            .judge(&verified.second_half, &verified.first_half);
+        self.placebo.judge(&judged.second_half, &judged.first_half);
         if let Some(rollout) = &mut self.rollout {
-            rollout.judged += verified.candidate_exchanges;
+            rollout.judged += judged.candidate_exchanges;
             let (failures, exchanges) = failures(plan, &inbox, &self.baseline);
             rollout.note_baseline(failures as f64, exchanges as f64);
         }
@@ -140,14 +139,14 @@ impl Destination {
     }
 
     /// What drifts, and whose doing it is.
-    pub(super) fn weather(&self) -> Weather {
+    pub(super) fn shared_change(&self) -> SharedChange {
         let fires = self
             .rollout
             .as_ref()
             .is_some_and(|rollout| rollout.phase != Phase::Watching);
         self.watch
             .as_ref()
-            .map(|watch| watch.weather(fires, self.rollout.is_some()))
+            .map(|watch| watch.shared_change(fires, self.rollout.is_some()))
             .unwrap_or_default()
     }
 
@@ -163,10 +162,10 @@ impl Destination {
     }
 
     fn gather(&mut self, plan: &Plan, delta: &RouteDelta, overflow: &mut Overflow) {
-        let place = match self.routes.iter().position(|route| route.key == delta.key) {
-            Some(place) => place,
+        let index = match self.routes.iter().position(|route| route.key == delta.key) {
+            Some(index) => index,
             None => match self.add_route(plan, delta.key.clone()) {
-                Some(place) => place,
+                Some(index) => index,
                 None => {
                     overflow.routes += delta
                         .versions
@@ -186,7 +185,7 @@ impl Destination {
             } else {
                 continue;
             };
-            if let Some(route) = self.routes.get_mut(place) {
+            if let Some(route) = self.routes.get_mut(index) {
                 route.gather(arm, &delta.names, version);
             }
         }
@@ -295,14 +294,14 @@ impl Destination {
 
 /// Failures and exchanges of a version in this tick, by the outcome; none where that signal is off.
 fn failures(plan: &Plan, inbox: &[RouteDelta], version: &str) -> (u64, u64) {
-    let Some(place) = plan.signal("outcome") else {
+    let Some(index) = plan.signal("outcome") else {
         return (0, 0);
     };
     inbox
         .iter()
         .flat_map(|route| &route.versions)
         .filter(|known| known.version == version)
-        .filter_map(|known| known.counts.get(place))
+        .filter_map(|known| known.counts.get(index))
         .fold((0, 0), |(failures, exchanges), counts| {
             (
                 failures + counts.total_where(outcome::is_error),

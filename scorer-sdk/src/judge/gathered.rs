@@ -1,12 +1,12 @@
 //! A block that is being gathered: what two sides did since the last judgement.
 
-use crate::codec::{CodecError, Reader, Writer};
 use crate::sketch::Counts;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// A block may wait this many ticks for its other side.
 const LONG_BLOCK_TICKS: u32 = 300;
 /// And this many, while it is small: with a request a minute the other side may take an hour. A large
-/// block is not kept that long, for it would compare one side's fair weather with the other's foul.
+/// block is not kept that long, for it would compare one side's fair shared change with the other's foul.
 pub(super) const LONGEST_BLOCK_TICKS: u32 = 3_600;
 /// A block of fewer exchanges waits for more: what two of them say about the versions is little,
 /// since it is weighed given how many were bad.

@@ -5,15 +5,15 @@
 
 use super::Judge;
 use super::destination::Destination;
+use super::explain::token_name;
 use super::pair::Pair;
 use super::route::Route;
-use super::words::token_name;
 use crate::config::Plan;
 use crate::evidence::Interval;
+use crate::judge::verdict::Rate;
 use crate::route::RouteKey;
 use crate::signal::{Side, Signal};
 use crate::sketch::buckets;
-use crate::verdict::Rate;
 
 /// One destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,7 +151,7 @@ fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
         signals: signals
             .enumerate()
             .map(
-                |(place, (((signal, names), change), (baseline, candidate)))| {
+                |(index, (((signal, names), change), (baseline, candidate)))| {
                     let codes = baseline.iter().chain(candidate.iter());
                     let mut codes: Vec<u16> = codes.map(|(code, _)| code).collect();
                     codes.sort_unstable();
@@ -166,7 +166,7 @@ fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
                         signal: signal.name(),
                         side: signal.side(),
                         change_evidence: change.log_evidence(),
-                        distance: route.distance(place, signal.as_ref()),
+                        distance: route.distance(index, signal.as_ref()),
                         tokens: codes.into_iter().map(token).collect(),
                     }
                 },
@@ -180,10 +180,10 @@ fn pairs(plan: &Plan, pairs: &[Pair], detail: impl Fn(usize) -> String) -> Vec<I
         .iter()
         .zip(pairs)
         .enumerate()
-        .map(|(place, ((_, question), pair))| InspectedPair {
+        .map(|(index, ((_, question), pair))| InspectedPair {
             category: question.name,
             meaning: question.meaning,
-            detail: detail(place),
+            detail: detail(index),
             evidence: pair.harm.log_evidence(),
             tolerance: pair.harm.tolerance(),
             candidate: pair.candidate,
@@ -202,7 +202,7 @@ fn bounds(signal: &dyn Signal, code: u16) -> Option<[u64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Exchange;
+    use crate::exchange::Exchange;
     use crate::testing::exchange;
     use crate::{Engine, Plan};
     use core::time::Duration;

@@ -4,11 +4,11 @@
 use super::past::LEAST_FOR_DISTANCE;
 use super::phase::Judgement;
 use super::route::{Arm, Route};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
-use crate::delta::{RouteDelta, VersionDelta};
+use crate::count::delta::{RouteDelta, VersionDelta};
 use crate::evidence::{ChangeTest, TokenBlock, TokenPast};
 use crate::sketch::Counts;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// The change test over routes.
 #[derive(Debug, Clone, Default)]
@@ -40,8 +40,8 @@ impl Mix {
         };
         let mut block = vec![TokenBlock::default(); routes.len()];
         for delta in inbox {
-            let place = routes.iter().position(|route| route.key == delta.key);
-            if let Some(token) = place.and_then(|place| block.get_mut(place)) {
+            let index = routes.iter().position(|route| route.key == delta.key);
+            if let Some(token) = index.and_then(|index| block.get_mut(index)) {
                 token.candidate += asked(delta, candidate);
                 token.baseline += asked(delta, baseline);
             }
@@ -92,6 +92,6 @@ impl Mix {
 /// Requests of a version: by their latencies, of which each has one, also while it hangs.
 fn requests(version: &VersionDelta, latency: Option<usize>) -> u64 {
     latency
-        .and_then(|place| version.counts.get(place))
+        .and_then(|index| version.counts.get(index))
         .map_or(version.exchanges, Counts::total)
 }

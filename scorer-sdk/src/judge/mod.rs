@@ -1,4 +1,4 @@
-//! The judge: folds deltas into the state at each tick and decides.
+//! The judge: merges deltas into the state at each tick and decides.
 //!
 //! One judge is at work at a time, whoever holds the lease; its whole state goes through
 //! [`Judge::encode`], so that another can take over where it stopped.
@@ -7,8 +7,10 @@ mod block;
 mod body;
 mod decision;
 mod destination;
+mod explain;
 mod gathered;
 pub mod inspect;
+mod judged;
 mod mix;
 mod needed;
 mod pair;
@@ -18,18 +20,17 @@ mod placebo;
 mod rollout;
 mod route;
 mod shares;
-mod verified;
+pub mod verdict;
 mod versions;
 mod weights;
-mod words;
 
-use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
-use crate::delta::{Delta, Overflow};
+use crate::count::delta::{Delta, Overflow};
+use crate::count::halves::Halves;
+use crate::judge::verdict::Decision;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
-use crate::split::Split;
-use crate::verdict::Decision;
+use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
 use destination::Destination;
 use std::sync::Arc;
@@ -40,12 +41,12 @@ const MAX_DESTINATIONS: usize = 256;
 /// Destinations whose drift is watched, the first ones: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 
-/// Folds deltas and decides.
+/// Merges deltas and decides.
 pub struct Judge {
     plan: Arc<Plan>,
     destinations: Vec<Destination>,
     overflow: Overflow,
-    folded: u64,
+    merged: u64,
 }
 
 impl Judge {
@@ -56,7 +57,7 @@ impl Judge {
             plan,
             destinations: Vec::new(),
             overflow: Overflow::default(),
-            folded: 0,
+            merged: 0,
         }
     }
 
@@ -67,12 +68,12 @@ impl Judge {
         for delta in deltas {
             self.overflow.add(&delta.overflow);
             for route in &delta.routes {
-                let place = self
+                let index = self
                     .destinations
                     .iter()
                     .position(|known| known.name == route.key.destination);
-                let place = match place {
-                    Some(place) => place,
+                let index = match index {
+                    Some(index) => index,
                     None if self.destinations.len() < MAX_DESTINATIONS => {
                         let mut new = Destination::new(&route.key.destination);
                         // A guard sees one version's share alone: each step of a rollout would
@@ -93,12 +94,12 @@ impl Judge {
                         continue;
                     }
                 };
-                self.folded += route
+                self.merged += route
                     .versions
                     .iter()
                     .map(|version| version.exchanges)
                     .sum::<u64>();
-                if let Some(destination) = self.destinations.get_mut(place) {
+                if let Some(destination) = self.destinations.get_mut(index) {
                     destination.inbox.push(route.clone());
                 }
             }
@@ -143,12 +144,12 @@ impl Judge {
             .collect()
     }
 
-    /// How baselines are split for the placebo: what every [`crate::tally::Tally`] has to count by.
+    /// How baselines are split for the placebo: what every [`crate::count::tally::Tally`] has to count by.
     #[must_use]
-    pub fn splits(&self) -> Vec<Split> {
+    pub fn halves(&self) -> Vec<Halves> {
         self.destinations
             .iter()
-            .filter_map(|destination| destination.placebo.split().cloned())
+            .filter_map(|destination| destination.placebo.halves().cloned())
             .collect()
     }
 
@@ -180,10 +181,10 @@ impl Judge {
             .collect()
     }
 
-    /// Exchanges that were folded in, over all destinations and versions.
+    /// Exchanges that were merged in, over all destinations and versions.
     #[must_use]
-    pub fn folded(&self) -> u64 {
-        self.folded
+    pub fn merged(&self) -> u64 {
+        self.merged
     }
 
     /// What did not fit a bounded table so far.
@@ -196,7 +197,7 @@ impl Judge {
     pub fn encode(&self, writer: &mut Writer) {
         writer.u16(STATE_VERSION);
         writer.u64(fingerprint(&self.plan));
-        writer.u64(self.folded);
+        writer.u64(self.merged);
         self.overflow.encode(writer);
         writer.length(self.destinations.len());
         for destination in &self.destinations {
@@ -224,7 +225,7 @@ impl Judge {
             });
         }
         let mut judge = Self::new(Arc::clone(&plan));
-        judge.folded = reader.u64()?;
+        judge.merged = reader.u64()?;
         judge.overflow = Overflow::decode(reader)?;
         for _ in 0..reader.length(MAX_DESTINATIONS)? {
             judge.destinations.push(Destination::decode(&plan, reader)?);

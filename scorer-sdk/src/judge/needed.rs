@@ -8,7 +8,7 @@ use super::destination::Destination;
 use super::shares::POOLED_WEIGHT;
 use crate::config::Plan;
 use crate::evidence::ALTERNATIVES;
-use crate::verdict::Needed;
+use crate::judge::verdict::Needed;
 
 /// Sizes that are told.
 const ODDS_RATIOS: [f64; 5] = [2.0, 3.0, 5.0, 10.0, 25.0];

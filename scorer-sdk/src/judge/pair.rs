@@ -1,11 +1,11 @@
 //! A pair of route and category: the harm test, and what explains it.
 
-use crate::codec::{CodecError, Reader, Writer};
 use crate::evidence::{
     BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law, OddsRatioInterval,
 };
+use crate::judge::verdict::Rate;
 use crate::signal::Question;
-use crate::verdict::Rate;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Odds ratio, in multiples of the tolerance, by which the start of a difference is found.
 const ONSET_ALTERNATIVE: f64 = 3.0;

@@ -33,9 +33,9 @@ impl Route {
     }
 
     /// Total variation distance between the arms' pasts on a signal; 0 while too little is known.
-    pub(super) fn distance(&self, place: usize, signal: &dyn Signal) -> f64 {
+    pub(super) fn distance(&self, index: usize, signal: &dyn Signal) -> f64 {
         let [baseline, candidate] = &self.past;
-        let (Some(baseline), Some(candidate)) = (baseline.get(place), candidate.get(place)) else {
+        let (Some(baseline), Some(candidate)) = (baseline.get(index), candidate.get(index)) else {
             return 0.0;
         };
         let (b, c) = (baseline.total(), candidate.total());
@@ -83,10 +83,10 @@ impl Route {
         plan.questions
             .iter()
             .find(|(_, question)| question.name == "slow_p99")
-            .and_then(|(place, question)| {
-                let signal = plan.signals.get(*place)?;
-                let past = baseline.get(*place)?;
-                match Asked::freeze(question, signal.as_ref(), past, self.names.get(*place)?)? {
+            .and_then(|(index, question)| {
+                let signal = plan.signals.get(*index)?;
+                let past = baseline.get(*index)?;
+                match Asked::freeze(question, signal.as_ref(), past, self.names.get(*index)?)? {
                     Asked::Above(cut) => Some(cut),
                     _ => None,
                 }
@@ -95,10 +95,10 @@ impl Route {
 
     /// The code of the slowest exchanges of either arm that are remembered.
     pub(super) fn slowest(&self, plan: &Plan) -> Option<u16> {
-        let place = plan.signal("latency")?;
+        let index = plan.signal("latency")?;
         self.past
             .iter()
-            .filter_map(|arm| arm.get(place)?.iter().last())
+            .filter_map(|arm| arm.get(index)?.iter().last())
             .map(|(code, _)| code)
             .max()
     }
@@ -114,14 +114,14 @@ pub(super) fn tokens(
         .map(|token| (token, 0))
         .chain(baseline.map(|token| (token, 1)));
     for ((code, count), arm) in both {
-        let place = match known.iter().position(|token| token.0 == code) {
-            Some(place) => place,
+        let index = match known.iter().position(|token| token.0 == code) {
+            Some(index) => index,
             None => {
                 known.push((code, [0.0; 2]));
                 known.len() - 1
             }
         };
-        if let Some(sum) = known.get_mut(place).and_then(|token| token.1.get_mut(arm)) {
+        if let Some(sum) = known.get_mut(index).and_then(|token| token.1.get_mut(arm)) {
             *sum += count;
         }
     }

@@ -3,36 +3,36 @@
 //! It must stay quiet. Where it does not, the baseline's own hosts differ, and a candidate has to
 //! differ by more than they do.
 
+use super::judged::Laws;
 use super::pair::Pair;
-use super::verified::Laws;
-use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
+use crate::count::halves::{Half, Halves, MAX_HOSTS};
 use crate::evidence::log_add_exp;
-use crate::split::{Half, MAX_HOSTS, Split};
-use crate::verdict::PlaceboFinding;
+use crate::judge::verdict::PlaceboFinding;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// The halves of a destination's baseline, and the evidence between them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Placebo {
-    split: Split,
+    halves: Halves,
     /// Per question: the first half worse than the second, and the second worse than the first.
     pairs: Vec<[Pair; 2]>,
     /// Ticks in which one half alone had exchanges, since both had.
     lopsided_ticks: u32,
 }
 
-/// After so many ticks with exchanges of one half alone the hosts are dealt anew.
+/// After so many ticks with exchanges of one half alone the hosts are assigned anew.
 const LOPSIDED_TICKS: u32 = 60;
 
 impl Placebo {
     /// Begins anew when another version is the baseline, or when one half has been silent for long
     /// while the other was not: its hosts are gone. Whether it did.
     pub(super) fn follow(&mut self, plan: &Plan, destination: &str, baseline: &str) -> bool {
-        if self.split.version == baseline && self.lopsided_ticks < LOPSIDED_TICKS {
+        if self.halves.version == baseline && self.lopsided_ticks < LOPSIDED_TICKS {
             return false;
         }
         self.lopsided_ticks = 0;
-        self.split = Split {
+        self.halves = Halves {
             destination: destination.to_owned(),
             version: baseline.to_owned(),
             by_session: true,
@@ -62,27 +62,27 @@ impl Placebo {
     /// Gives a host the half with fewer hosts; enough are known when the table is full. Whether the
     /// halves are others than before.
     pub(super) fn add_host(&mut self, plan: &Plan, version: &str, host: u64) -> bool {
-        if version != self.split.version
-            || self.split.knows(host)
-            || self.split.hosts.len() >= MAX_HOSTS
+        if version != self.halves.version
+            || self.halves.knows(host)
+            || self.halves.hosts.len() >= MAX_HOSTS
         {
             return false;
         }
         let first = self
-            .split
+            .halves
             .hosts
             .iter()
             .filter(|known| known.1 == Half::First)
             .count();
-        let half = if 2 * first <= self.split.hosts.len() {
+        let half = if 2 * first <= self.halves.hosts.len() {
             Half::First
         } else {
             Half::Second
         };
-        let place = self.split.hosts.partition_point(|known| known.0 < host);
-        self.split.hosts.insert(place, (host, half));
-        if self.split.by_session && self.split.hosts.len() > 1 {
-            self.split.by_session = false;
+        let index = self.halves.hosts.partition_point(|known| known.0 < host);
+        self.halves.hosts.insert(index, (host, half));
+        if self.halves.by_session && self.halves.hosts.len() > 1 {
+            self.halves.by_session = false;
             self.restart(plan);
             return true;
         }
@@ -90,8 +90,8 @@ impl Placebo {
     }
 
     /// How the baseline is split; `None` while there is no baseline.
-    pub(super) fn split(&self) -> Option<&Split> {
-        (!self.split.version.is_empty()).then_some(&self.split)
+    pub(super) fn halves(&self) -> Option<&Halves> {
+        (!self.halves.version.is_empty()).then_some(&self.halves)
     }
 
     /// Judges the blocks of all routes together, per question: the first half is the laws'
@@ -110,7 +110,7 @@ impl Placebo {
         log_add_exp(first.harm.log_evidence(), second.harm.log_evidence()) - core::f64::consts::LN_2
     }
 
-    fn louder(pairs: &[Pair; 2]) -> &Pair {
+    fn stronger(pairs: &[Pair; 2]) -> &Pair {
         let [first, second] = pairs;
         if first.harm.log_evidence() >= second.harm.log_evidence() {
             first
@@ -127,7 +127,7 @@ impl Placebo {
         if Self::evidence(pairs) < -plan.false_alarm.ln() / 2.0 {
             return None;
         }
-        Self::louder(pairs)
+        Self::stronger(pairs)
             .interval
             .estimate()
             .filter(|ratio| *ratio > 1.0)
@@ -140,17 +140,17 @@ impl Placebo {
             .zip(&self.pairs)
             .filter_map(|((_, question), pairs)| {
                 let evidence = Self::evidence(pairs);
-                let louder = Self::louder(pairs);
+                let stronger = Self::stronger(pairs);
                 (evidence + question.weight.ln() >= -plan.false_alarm.ln()).then(|| {
                     PlaceboFinding {
                         category: question.name,
                         meaning: question.meaning,
                         evidence,
-                        first: louder.candidate,
-                        second: louder.baseline,
-                        odds_ratio: louder.interval.estimate(),
-                        interval: louder.interval.interval(plan.false_alarm),
-                        by_session: self.split.by_session,
+                        first: stronger.candidate,
+                        second: stronger.baseline,
+                        odds_ratio: stronger.interval.estimate(),
+                        interval: stronger.interval.interval(plan.false_alarm),
+                        by_session: self.halves.by_session,
                     }
                 })
             })
@@ -163,7 +163,7 @@ impl Placebo {
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
-        self.split.encode(writer);
+        self.halves.encode(writer);
         writer.u32(self.lopsided_ticks);
         writer.length(self.pairs.len());
         self.pairs
@@ -173,7 +173,7 @@ impl Placebo {
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let split = Split::decode(reader)?;
+        let halves = Halves::decode(reader)?;
         let lopsided_ticks = reader.u32()?;
         let mut pairs = Vec::new();
         let questions = reader.length(plan.questions.len())?;
@@ -184,7 +184,7 @@ impl Placebo {
             ]);
         }
         Ok(Self {
-            split,
+            halves,
             pairs,
             lopsided_ticks,
         })

@@ -1,8 +1,8 @@
 //! A rollout: one candidate of a destination, from its first exchange to its replacement.
 
 use super::phase::Phase;
-use crate::codec::{CodecError, Reader, Writer};
-use crate::delta::MAX_VERSION_BYTES;
+use crate::count::delta::MAX_VERSION_BYTES;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// What of the running share and of the baseline's failures is kept from tick to tick.
 const KEEP: f64 = 0.8;

@@ -5,16 +5,16 @@
 
 use super::body::Bodies;
 use super::gathered::{Gathered, LONGEST_BLOCK_TICKS};
+use super::judged::Judged;
 use super::pair::Pair;
 use super::phase::Judgement;
-use super::verified::Verified;
-use crate::codec::{CodecError, Reader, Writer};
 use crate::config::Plan;
-use crate::delta::{MAX_SIGNALS, VersionDelta};
+use crate::count::delta::{MAX_SIGNALS, VersionDelta};
 use crate::evidence::ChangeTest;
-use crate::reference::Reference;
 use crate::route::RouteKey;
 use crate::sketch::{Counts, DecayedCounts, NameTable};
+use crate::wire::codec::{CodecError, Reader, Writer};
+use crate::wire::reference::Reference;
 
 /// Which version served an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,11 +123,11 @@ impl Route {
 
     /// Gathers what a worker counted. `worker_names` are the names behind its codes.
     pub(super) fn gather(&mut self, arm: Arm, worker_names: &[NameTable], version: &VersionDelta) {
-        let places = self.gathered.side_mut(arm as usize).iter_mut();
+        let indices = self.gathered.side_mut(arm as usize).iter_mut();
         for (((counts, gathered), own), theirs) in version
             .counts
             .iter()
-            .zip(places)
+            .zip(indices)
             .zip(&mut self.names)
             .zip(worker_names)
         {
@@ -138,10 +138,10 @@ impl Route {
         }
         if arm == Arm::Baseline {
             for (half, counts) in version.halves.iter().enumerate() {
-                let places = self.halves.side_mut(half).iter_mut();
+                let indices = self.halves.side_mut(half).iter_mut();
                 for (((counts, gathered), own), theirs) in counts
                     .iter()
-                    .zip(places)
+                    .zip(indices)
                     .zip(&mut self.names)
                     .zip(worker_names)
                 {
@@ -153,9 +153,9 @@ impl Route {
     }
 
     /// Ends the tick: judges the gathered block if it may be, then learns from it.
-    pub(super) fn tick(&mut self, plan: &Plan, judgement: Judgement, verified: &mut Verified) {
+    pub(super) fn tick(&mut self, plan: &Plan, judgement: Judgement, judged: &mut Judged) {
         self.idle_ticks = self.idle_ticks.saturating_add(1);
-        self.judge_halves(plan, verified);
+        self.judge_halves(plan, judged);
         if self.gathered.is_empty() {
             return;
         }
@@ -172,8 +172,8 @@ impl Route {
             Judgement::Judge if !complete && self.gathered.may_wait() => return,
             Judgement::Judge if self.gathered.is_small() => return,
             Judgement::Judge if complete => {
-                verified.candidate_exchanges += self.gathered.exchanges(Arm::Candidate as usize);
-                self.judge(plan, verified);
+                judged.candidate_exchanges += self.gathered.exchanges(Arm::Candidate as usize);
+                self.judge(plan, judged);
                 self.bodies.judge(plan, &self.expected, &mut self.counted);
                 self.judge_change(plan);
             }
@@ -191,8 +191,8 @@ impl Route {
         let keep = |total: f64| keep.max((LEAST_REMEMBERED / total.max(1.0)).min(1.0) as f32);
         self.bodies.learn(keep);
         let guarded = plan.reject.reference.is_some();
-        for (place, (past, counts)) in self.past.iter_mut().zip(&block.counts).enumerate() {
-            if guarded && place == Arm::Baseline as usize {
+        for (index, (past, counts)) in self.past.iter_mut().zip(&block.counts).enumerate() {
+            if guarded && index == Arm::Baseline as usize {
                 continue;
             }
             for (past, counts) in past.iter_mut().zip(counts) {

@@ -38,7 +38,7 @@ impl Destination {
                     weight: weight * part,
                     log_evidence: pair.harm.log_evidence(),
                 };
-                let place = Place {
+                let index = Place {
                     route,
                     question,
                     path: None,
@@ -49,22 +49,22 @@ impl Destination {
                     .get(question)
                     .is_some_and(|(_, question)| is_path_question(question));
                 if !of_paths {
-                    shares.push((place, evidence));
+                    shares.push((index, evidence));
                 }
             }
         };
         add(None, pooling, &self.pooled);
-        for (place, route) in self.routes.iter().enumerate() {
+        for (index, route) in self.routes.iter().enumerate() {
             let weight = (1.0 - pooling) * route.part;
-            add(Some(place), weight, &route.pairs);
+            add(Some(index), weight, &route.pairs);
         }
-        for (route_place, route) in self.routes.iter().enumerate() {
+        for (route_index, route) in self.routes.iter().enumerate() {
             // Paths are not asked over all routes: the routes have the whole weight.
             let weight = route.part;
             for (path, found) in route.bodies.pairs.iter().enumerate() {
                 let part = self.weights.get(found.question).copied().unwrap_or(0.0);
-                let place = Place {
-                    route: Some(route_place),
+                let index = Place {
+                    route: Some(route_index),
                     question: found.question,
                     path: Some(path),
                 };
@@ -72,7 +72,7 @@ impl Destination {
                     weight: weight * part * found.weight(),
                     log_evidence: found.pair.harm.log_evidence(),
                 };
-                shares.push((place, evidence));
+                shares.push((index, evidence));
             }
         }
         shares
@@ -87,18 +87,18 @@ impl Destination {
             .collect();
         shares
             .iter()
-            .map(|(place, share)| {
+            .map(|(index, share)| {
                 let mut share = *share;
-                let seen = between_halves.get(place.question).copied().flatten();
+                let seen = between_halves.get(index.question).copied().flatten();
                 if let Some(seen) = seen
-                    && let Some(pair) = self.pair(*place)
+                    && let Some(pair) = self.pair(*index)
                 {
                     let lower = pair.interval.interval(plan.false_alarm).lower;
                     if lower.is_none_or(|lower| lower < pair.harm.tolerance() * seen) {
                         share.log_evidence = share.log_evidence.min(0.0);
                     }
                 }
-                (*place, share)
+                (*index, share)
             })
             .collect()
     }
@@ -112,19 +112,19 @@ impl Destination {
         log_weighted_mean(shares.iter().map(|share| share.1).chain([gone]))
     }
 
-    pub(super) fn pair(&self, place: Place) -> Option<&Pair> {
-        let Some(route) = place.route else {
-            return self.pooled.get(place.question);
+    pub(super) fn pair(&self, index: Place) -> Option<&Pair> {
+        let Some(route) = index.route else {
+            return self.pooled.get(index.question);
         };
         let route = self.routes.get(route)?;
-        match place.path {
+        match index.path {
             Some(path) => route.bodies.pairs.get(path).map(|found| &found.pair),
-            None => route.pairs.get(place.question),
+            None => route.pairs.get(index.question),
         }
     }
 
-    pub(super) fn key(&self, place: Place) -> Option<RouteKey> {
-        match place.route {
+    pub(super) fn key(&self, index: Place) -> Option<RouteKey> {
+        match index.route {
             None => Some(RouteKey::all(&self.name)),
             Some(route) => self.routes.get(route).map(|route| route.key.clone()),
         }
@@ -136,10 +136,10 @@ impl Destination {
         let shares = self.shares(plan);
         let mut found = Vec::new();
         let mut of_paths: Vec<(usize, usize, Vec<WeightedEvidence>)> = Vec::new();
-        for (place, share) in self.counting(plan, &shares) {
-            let Some(number) = place.route else { continue };
-            match place.path {
-                None => found.push((number, place.question, share.log_evidence)),
+        for (index, share) in self.counting(plan, &shares) {
+            let Some(number) = index.route else { continue };
+            match index.path {
+                None => found.push((number, index.question, share.log_evidence)),
                 Some(path) => {
                     let weight = self
                         .routes
@@ -149,10 +149,10 @@ impl Destination {
                     let evidence = WeightedEvidence { weight, ..share };
                     match of_paths
                         .iter_mut()
-                        .find(|known| (known.0, known.1) == (number, place.question))
+                        .find(|known| (known.0, known.1) == (number, index.question))
                     {
                         Some(known) => known.2.push(evidence),
-                        None => of_paths.push((number, place.question, vec![evidence])),
+                        None => of_paths.push((number, index.question, vec![evidence])),
                     }
                 }
             }

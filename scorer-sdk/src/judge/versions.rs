@@ -6,7 +6,7 @@ use super::phase::Phase;
 use super::rollout::Rollout;
 use super::route::Route;
 use crate::config::Plan;
-use crate::delta::{RouteDelta, VersionDelta};
+use crate::count::delta::{RouteDelta, VersionDelta};
 use crate::sketch::Counts;
 
 /// Versions of a destination that are remembered.
@@ -65,9 +65,9 @@ impl Destination {
                     .enumerate()
                     .filter(|(_, known)| known.name != baseline && known.name != candidate)
                     .min_by_key(|(_, known)| known.last_seen_ms)
-                    .map(|(place, _)| place);
-                if let Some(place) = oldest {
-                    self.versions.remove(place);
+                    .map(|(index, _)| index);
+                if let Some(index) = oldest {
+                    self.versions.remove(index);
                 }
             }
             self.versions.push(Version {

@@ -1,6 +1,6 @@
 //! The key of a route: what is compared with what.
 
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 use core::fmt;
 
 /// Longest part of a key in bytes.

@@ -98,7 +98,7 @@ impl PathConfig {
         }
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let mut text = String::new();
-        for (place, segment) in path
+        for (index, segment) in path
             .trim_start_matches('/')
             .split('/')
             .take(MAX_FIXED_SEGMENTS)
@@ -107,7 +107,7 @@ impl PathConfig {
             text.push('/');
             text.push_str(match classify(segment).placeholder() {
                 Some(class) => class,
-                None if place == 0 || segment.is_empty() => segment,
+                None if index == 0 || segment.is_empty() => segment,
                 None => "{x}",
             });
         }
@@ -135,13 +135,13 @@ impl TemplateId {
         self.0
     }
 
-    fn new(place: usize, generation: u16) -> Self {
+    fn new(index: usize, generation: u16) -> Self {
         // Places stay below 2^16: MAX_TEMPLATES + MOST_NODES + 3.
-        let place = u16::try_from(place).unwrap_or(0);
-        Self(u32::from(generation) << 16 | u32::from(place))
+        let index = u16::try_from(index).unwrap_or(0);
+        Self(u32::from(generation) << 16 | u32::from(index))
     }
 
-    fn place(self) -> usize {
+    fn index(self) -> usize {
         usize::from(self.0 as u16)
     }
 
@@ -268,11 +268,11 @@ impl PathTree {
     /// The text of a template, such as `/api/items/{int}`; [`OTHER_TEXT`] for an identifier whose
     /// template has fallen away in a collapse, or that this tree has not given out.
     pub fn text(&self, id: TemplateId) -> &str {
-        let Some(place) = id.place().checked_sub(1) else {
+        let Some(index) = id.index().checked_sub(1) else {
             return OTHER_TEXT;
         };
-        match place.checked_sub(self.templates.len()) {
-            None => self.templates.text(place),
+        match index.checked_sub(self.templates.len()) {
+            None => self.templates.text(index),
             Some(node) => self
                 .nodes
                 .get(node)
@@ -483,8 +483,8 @@ impl PathTree {
             let text = self.spell(id);
             self.node_mut(id)?.text = Some(text);
         }
-        let place = 1 + self.templates.len() + id as usize;
-        Some(TemplateId::new(place, self.node(id)?.generation))
+        let index = 1 + self.templates.len() + id as usize;
+        Some(TemplateId::new(index, self.node(id)?.generation))
     }
 
     fn spell(&self, id: NodeId) -> Box<str> {
@@ -498,8 +498,8 @@ impl PathTree {
             at = node.parent;
         }
         let mut text = String::new();
-        for (place, label) in labels.iter().rev().enumerate() {
-            if at == ROOT || place > 0 {
+        for (index, label) in labels.iter().rev().enumerate() {
+            if at == ROOT || index > 0 {
                 text.push('/');
             }
             text.push_str(label);

@@ -304,7 +304,7 @@ impl TemplateSet {
 
     /// Adds a template at the next place, or gives back the place of one that says the same.
     fn insert(&mut self, template: &Template) -> Option<usize> {
-        let place = self.templates.len();
+        let index = self.templates.len();
         if self.branches.is_empty() {
             self.branches.push(Branch::default());
         }
@@ -316,7 +316,7 @@ impl TemplateSet {
                 Piece::Rest => {
                     return match branch.rest {
                         None => {
-                            branch.rest = Some(place);
+                            branch.rest = Some(index);
                             None
                         }
                         taken => taken,
@@ -338,7 +338,7 @@ impl TemplateSet {
         let branch = self.branches.get_mut(at)?;
         match branch.end {
             None => {
-                branch.end = Some(place);
+                branch.end = Some(index);
                 None
             }
             taken => taken,

@@ -36,7 +36,7 @@ pub struct ShapeFacts {
 pub struct PathFact {
     /// Place of the path in its body's list, for [`ShapeFacts::write_path`]. A path comes after
     /// its parent.
-    pub place: u16,
+    pub index: u16,
     /// Place of the object or array around it; the root is its own.
     pub parent: u16,
     /// Stands for the path, without types: the same in every worker, on every platform.
@@ -110,8 +110,8 @@ impl ShapeFacts {
         (0..)
             .zip(self.paths.nodes())
             .filter(|(_, node)| !node.kinds.is_empty())
-            .map(move |(place, node)| PathFact {
-                place,
+            .map(move |(index, node)| PathFact {
+                index,
                 parent: node.parent,
                 hash: node.hash,
                 kinds: node.kinds,
@@ -125,14 +125,14 @@ impl ShapeFacts {
     }
 
     /// Step and key of a path.
-    pub(super) fn step(&self, place: u16) -> Option<(Step, &[u8])> {
-        let node = self.paths.nodes().get(usize::from(place))?;
+    pub(super) fn step(&self, index: u16) -> Option<(Step, &[u8])> {
+        let node = self.paths.nodes().get(usize::from(index))?;
         Some((node.step, self.paths.key_of(node)))
     }
 
     /// Appends a path as text: `$.items[].price`, `$.users{*}.name`, `$["a b"]`.
-    pub fn write_path(&self, place: u16, text: &mut String) {
-        let Some(node) = self.paths.nodes().get(usize::from(place)) else {
+    pub fn write_path(&self, index: u16, text: &mut String) {
+        let Some(node) = self.paths.nodes().get(usize::from(index)) else {
             return;
         };
         if node.step != Step::Root {
@@ -156,9 +156,9 @@ impl ShapeFacts {
         let mut keys: Vec<String> = (0..)
             .zip(nodes)
             .filter(|(_, node)| !node.kinds.is_empty() && is_top(node))
-            .map(|(place, _)| {
+            .map(|(index, _)| {
                 let mut path = String::new();
-                self.write_path(place, &mut path);
+                self.write_path(index, &mut path);
                 path.split_off(1)
             })
             .collect();

@@ -71,8 +71,8 @@ impl GrpcFrames {
                 return;
             };
             rest = tail;
-            if let Some(place) = self.prefix.get_mut(self.prefixed) {
-                *place = *byte;
+            if let Some(index) = self.prefix.get_mut(self.prefixed) {
+                *index = *byte;
                 self.prefixed += 1;
             }
             if self.prefixed == self.prefix.len() {
@@ -149,7 +149,7 @@ mod tests {
             let mut list = Vec::new();
             for fact in facts.paths() {
                 let mut path = String::new();
-                facts.write_path(fact.place, &mut path);
+                facts.write_path(fact.index, &mut path);
                 list.push(path);
             }
             list

@@ -119,32 +119,32 @@ impl Paths {
         self.full
     }
 
-    fn node(&self, place: u16) -> Option<&Node> {
-        self.nodes.get(usize::from(place))
+    fn node(&self, index: u16) -> Option<&Node> {
+        self.nodes.get(usize::from(index))
     }
 
-    fn node_mut(&mut self, place: u16) -> Option<&mut Node> {
-        self.nodes.get_mut(usize::from(place))
+    fn node_mut(&mut self, index: u16) -> Option<&mut Node> {
+        self.nodes.get_mut(usize::from(index))
     }
 
     fn find(&self, hash: u64) -> Option<u16> {
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
         loop {
-            let place = *self.slots.get(slot)?;
-            if self.node(place)?.hash == hash {
-                return Some(place);
+            let index = *self.slots.get(slot)?;
+            if self.node(index)?.hash == hash {
+                return Some(index);
             }
             slot = (slot + 1) & mask;
         }
     }
 
-    fn enter(&mut self, place: u16, hash: u64) {
+    fn enter(&mut self, index: u16, hash: u64) {
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
         while let Some(found) = self.slots.get_mut(slot) {
             if *found == NONE {
-                *found = place;
+                *found = index;
                 return;
             }
             slot = (slot + 1) & mask;
@@ -179,39 +179,39 @@ impl Paths {
     }
 
     fn push(&mut self, node: Node) -> u16 {
-        let (place, hash) = (self.nodes.len() as u16, node.hash);
+        let (index, hash) = (self.nodes.len() as u16, node.hash);
         self.nodes.push(node);
         if self.nodes.len() * 2 > self.slots.len() {
             self.slots = vec![NONE; self.slots.len() * 2];
-            for place in 0..self.nodes.len() as u16 {
-                let hash = self.node(place).map_or(0, |node| node.hash);
-                self.enter(place, hash);
+            for index in 0..self.nodes.len() as u16 {
+                let hash = self.node(index).map_or(0, |node| node.hash);
+                self.enter(index, hash);
             }
         } else {
-            self.enter(place, hash);
+            self.enter(index, hash);
         }
-        place
+        index
     }
 
     /// The child of `parent` by a step other than a key.
     fn child(&mut self, parent: u16, step: Step) -> u16 {
         let hash = step.hash(self.node(parent).map_or(0, |node| node.hash), b"");
         match self.find(hash) {
-            Some(place) => place,
+            Some(index) => index,
             None => self.insert(parent, step, b""),
         }
     }
 
     /// Makes `place` what the next value belongs to, and remembers what it came after.
-    fn go_to(&mut self, place: u16) {
+    fn go_to(&mut self, index: u16) {
         let Frame { around, at } = self.top;
-        self.top.at = place;
+        self.top.at = index;
         if at == BEFORE {
             if let Some(node) = self.node_mut(around) {
-                node.first = place;
+                node.first = index;
             }
         } else if let Some(node) = self.node_mut(at) {
-            node.next = place;
+            node.next = index;
         }
     }
 
@@ -220,8 +220,8 @@ impl Paths {
         if self.limits.masks.is_data(key, self.parent_key()) {
             return self.child(around, Step::AnyKey);
         }
-        let place = self.insert(around, Step::Key, key);
-        if place == NONE {
+        let index = self.insert(around, Step::Key, key);
+        if index == NONE {
             return NONE;
         }
         let limit = self.limits.max_keys;
@@ -233,15 +233,15 @@ impl Paths {
             self.collapse();
             return self.child(self.top.around, Step::AnyKey);
         }
-        place
+        index
     }
 
     /// The key under which the innermost object is found, directly or in an array.
     fn parent_key(&self) -> &[u8] {
-        let mut place = self.top.around;
-        while let Some(node) = self.node(place) {
+        let mut index = self.top.around;
+        while let Some(node) = self.node(index) {
             match node.step {
-                Step::Element => place = node.parent,
+                Step::Element => index = node.parent,
                 _ => return self.key_of(node),
             }
         }
@@ -284,8 +284,8 @@ impl Paths {
                 _ => step.hash(parent_hash, b""),
             };
             let known = self.find(hash);
-            let place = match known {
-                Some(place) => place,
+            let index = match known {
+                Some(index) => index,
                 None => self.push(Node {
                     hash,
                     parent,
@@ -307,9 +307,9 @@ impl Paths {
                     ..node.clone()
                 }),
             };
-            moved.push(place);
-            let had_nested = self.node(place).is_some_and(|node| node.kinds.has_nested());
-            if let Some(merged) = self.node_mut(place) {
+            moved.push(index);
+            let had_nested = self.node(index).is_some_and(|node| node.kinds.has_nested());
+            if let Some(merged) = self.node_mut(index) {
                 merged.kinds = merged.kinds.with(node.kinds);
                 merged.times = merged.times.saturating_add(node.times);
                 merged.objects = merged.objects.saturating_add(node.objects);
@@ -323,9 +323,9 @@ impl Paths {
                 }
             }
         }
-        let follow = |place: &mut u16| {
-            if let Some(to) = moved.get(usize::from(*place)) {
-                *place = *to;
+        let follow = |index: &mut u16| {
+            if let Some(to) = moved.get(usize::from(*index)) {
+                *index = *to;
             }
         };
         for frame in self.below.iter_mut().chain([&mut self.top]) {
@@ -391,21 +391,21 @@ impl Visitor for Paths {
         let Some(around) = self.node(self.top.around) else {
             return;
         };
-        let place = if around.map {
+        let index = if around.map {
             self.child(self.top.around, Step::AnyKey)
         } else {
             match self.find(Step::Key.hash(around.hash, key)) {
-                Some(place) => place,
+                Some(index) => index,
                 None => self.new_key(key),
             }
         };
-        self.go_to(place);
+        self.go_to(index);
     }
 
     fn long_key(&mut self) {
         if self.skipped == 0 {
-            let place = self.child(self.top.around, Step::AnyKey);
-            self.go_to(place);
+            let index = self.child(self.top.around, Step::AnyKey);
+            self.go_to(index);
         }
     }
 }
@@ -451,10 +451,10 @@ impl Paths {
         {
             return first;
         }
-        let place = self.child(array, Step::Element);
+        let index = self.child(array, Step::Element);
         if let Some(node) = self.node_mut(array) {
-            node.first = place;
+            node.first = index;
         }
-        place
+        index
     }
 }

@@ -16,7 +16,7 @@
 use super::facts::{ShapeFacts, write_step};
 use super::paths::Step;
 use super::{Kind, Kinds, MAX_KEY_BYTES};
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 use hashbrown::HashMap;
 
 /// Most paths that are counted for one route and arm.
@@ -135,7 +135,7 @@ pub struct Presence {
     answers: f32,
     /// A row comes after its parent's.
     rows: Vec<Row>,
-    places: HashMap<u64, u16, foldhash::fast::FixedState>,
+    indices: HashMap<u64, u16, foldhash::fast::FixedState>,
     /// Paths of answers that found no place.
     left_out: u64,
     /// The rows of the paths of the body that is being recorded.
@@ -163,7 +163,7 @@ impl Presence {
             let next = rows.last().copied().flatten().map_or(0, |last| last + 1);
             let row = match self.find(path.hash, next) {
                 Some(row) => Some(row),
-                None => facts.step(path.place).and_then(|(step, key)| {
+                None => facts.step(path.index).and_then(|(step, key)| {
                     let key = String::from_utf8_lossy(key);
                     self.add_row(path.hash, parent, step, &key)
                 }),
@@ -172,7 +172,7 @@ impl Presence {
                 Some(row) => row.counts.count(path.kinds, path.everywhere),
                 None => self.left_out += 1,
             }
-            rows.resize(usize::from(path.place), None);
+            rows.resize(usize::from(path.index), None);
             rows.push(row);
         }
         self.scratch = rows;
@@ -182,17 +182,17 @@ impl Presence {
     fn find(&self, hash: u64, guess: u16) -> Option<u16> {
         match self.rows.get(usize::from(guess)) {
             Some(row) if row.hash == hash => Some(guess),
-            _ => self.places.get(&hash).copied(),
+            _ => self.indices.get(&hash).copied(),
         }
     }
 
     fn add_row(&mut self, hash: u64, parent: Option<u16>, step: Step, key: &str) -> Option<u16> {
-        let place = self.rows.len();
+        let index = self.rows.len();
         let parent = match step {
             Step::Root => 0,
             _ => parent?,
         };
-        if place >= MAX_COUNTED_PATHS {
+        if index >= MAX_COUNTED_PATHS {
             return None;
         }
         self.rows.push(Row {
@@ -202,8 +202,8 @@ impl Presence {
             key: key.into(),
             counts: Counts::default(),
         });
-        self.places.insert(hash, place as u16);
-        Some(place as u16)
+        self.indices.insert(hash, index as u16);
+        Some(index as u16)
     }
 
     /// Answers that were counted.
@@ -234,22 +234,22 @@ impl Presence {
     pub fn merge(&mut self, other: &Self) {
         self.answers += other.answers;
         self.left_out = self.left_out.saturating_add(other.left_out);
-        let unknown = |row: &&Row| !self.places.contains_key(&row.hash);
+        let unknown = |row: &&Row| !self.indices.contains_key(&row.hash);
         if self.rows.len() + other.rows.iter().filter(unknown).count() > MAX_COUNTED_PATHS {
             self.forget(RARE * self.answers);
         }
         let mut moved: Vec<Option<u16>> = Vec::with_capacity(other.rows.len());
         for row in &other.rows {
             let parent = moved.get(usize::from(row.parent)).copied().flatten();
-            let place = match self.places.get(&row.hash) {
-                Some(place) => Some(*place),
+            let index = match self.indices.get(&row.hash) {
+                Some(index) => Some(*index),
                 None => self.add_row(row.hash, parent, row.step, &row.key),
             };
-            match place.and_then(|place| self.rows.get_mut(usize::from(place))) {
+            match index.and_then(|index| self.rows.get_mut(usize::from(index))) {
                 Some(known) => known.counts.add(row.counts),
                 None => self.left_out = self.left_out.saturating_add(row.counts.present as u64),
             }
-            moved.push(place);
+            moved.push(index);
         }
     }
 
@@ -267,25 +267,25 @@ impl Presence {
     /// Drops the paths that were there in fewer answers than `least`, and what is below them.
     fn forget(&mut self, least: f32) {
         let old = core::mem::take(&mut self.rows);
-        self.places.clear();
+        self.indices.clear();
         let mut moved: Vec<Option<u16>> = Vec::with_capacity(old.len());
         for row in old {
             let parent = moved.get(usize::from(row.parent)).copied().flatten();
-            let place = if row.counts.present < least {
+            let index = if row.counts.present < least {
                 None
             } else {
                 self.add_row(row.hash, parent, row.step, &row.key)
             };
-            if let Some(kept) = place.and_then(|place| self.rows.get_mut(usize::from(place))) {
+            if let Some(kept) = index.and_then(|index| self.rows.get_mut(usize::from(index))) {
                 kept.counts = row.counts;
             }
-            moved.push(place);
+            moved.push(index);
         }
     }
 
     fn row(&self, path: u64) -> Option<&Row> {
-        let place = self.places.get(&path)?;
-        self.rows.get(usize::from(*place))
+        let index = self.indices.get(&path)?;
+        self.rows.get(usize::from(*index))
     }
 
     /// In how many answers `requirement` could hold for the path with this hash, and in how many it
@@ -443,21 +443,21 @@ impl Presence {
             left_out: reader.u64()?,
             ..Self::default()
         };
-        for place in 0..reader.length(MAX_COUNTED_PATHS)? {
+        for index in 0..reader.length(MAX_COUNTED_PATHS)? {
             let parent = reader.u16()?;
             let tag = reader.u8()?;
             let step = [Step::Root, Step::Key, Step::Element, Step::AnyKey]
                 .into_iter()
                 .find(|step| *step as u8 == tag)
-                .filter(|step| (*step == Step::Root) == (place == 0))
+                .filter(|step| (*step == Step::Root) == (index == 0))
                 .ok_or_else(|| unknown("step of a path", tag.into()))?;
             let key = reader.text(MAX_KEY_BYTES)?;
             let around = presence.rows.get(usize::from(parent)).map(|row| row.hash);
-            if around.is_none() && place > 0 {
+            if around.is_none() && index > 0 {
                 return Err(unknown("parent of a path", parent.into()));
             }
             let hash = step.hash(around.unwrap_or_default(), key.as_bytes());
-            if presence.places.contains_key(&hash) {
+            if presence.indices.contains_key(&hash) {
                 return Err(unknown("path", hash));
             }
             let mut counts = Counts::default();

@@ -16,10 +16,10 @@ impl TextCheck {
                 return true;
             };
             rest = tail;
-            let Some(place) = self.begun.get_mut(self.length) else {
+            let Some(index) = self.begun.get_mut(self.length) else {
                 return false;
             };
-            *place = *byte;
+            *index = *byte;
             self.length += 1;
             match core::str::from_utf8(self.begun.get(..self.length).unwrap_or_default()) {
                 Ok(_) => self.length = 0,
@@ -65,8 +65,8 @@ mod tests {
         for _ in 0..20_000 {
             let mut bytes = text.as_bytes().to_vec();
             if random.bool() {
-                let place = random.usize(..bytes.len());
-                bytes[place] = random.u8(..);
+                let index = random.usize(..bytes.len());
+                bytes[index] = random.u8(..);
             }
             bytes.truncate(random.usize(..=bytes.len()));
             let whole = core::str::from_utf8(&bytes).is_ok();

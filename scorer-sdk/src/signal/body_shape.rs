@@ -4,7 +4,7 @@
 //! 2^n of them. Harm is asked for each path, of [`crate::shape::presence`].
 
 use super::{NameHasher, Question, Rule, Signal, Token};
-use crate::facts::Exchange;
+use crate::exchange::Exchange;
 
 /// The signal `body_shape`.
 #[derive(Debug, Clone, Copy, Default)]

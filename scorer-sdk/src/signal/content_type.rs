@@ -1,7 +1,7 @@
 //! Content type: the media type of the response, without its parameters.
 
 use super::{NameHasher, Question, Rule, Signal, Token};
-use crate::facts::Exchange;
+use crate::exchange::Exchange;
 
 /// The signal `content_type`.
 #[derive(Debug, Clone, Copy, Default)]

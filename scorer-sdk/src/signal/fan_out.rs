@@ -6,7 +6,7 @@
 //! queries turn `1` into `6+`.
 
 use super::{NameHasher, Question, Rule, Signal, Token};
-use crate::facts::Exchange;
+use crate::exchange::Exchange;
 
 /// Most distinct calls of a fan-out; further ones count as one.
 pub const MAX_CALLS: usize = 24;

@@ -1,7 +1,7 @@
 //! Response header names, as a set: which are there, not what they say.
 
 use super::{NameHasher, Question, Rule, Signal, Token};
-use crate::facts::{Exchange, HeaderNames};
+use crate::exchange::{Exchange, HeaderNames};
 
 /// Headers that the transport or a proxy sets, not the application.
 const IGNORED: [&str; 10] = [

@@ -1,7 +1,7 @@
 //! Latency: log buckets of microseconds.
 
 use super::{Direction, NameHasher, Question, Rule, Signal, Token};
-use crate::facts::Exchange;
+use crate::exchange::Exchange;
 use crate::sketch::buckets;
 
 /// The signal `latency`, with the margins below which a difference is nobody's concern: an odds

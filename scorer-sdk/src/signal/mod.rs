@@ -16,7 +16,7 @@ pub mod question;
 pub mod request;
 pub mod size;
 
-use crate::facts::Exchange;
+use crate::exchange::Exchange;
 use core::hash::BuildHasher;
 pub use question::{Asked, Question, Rule};
 

@@ -5,7 +5,7 @@
 //! its users do next is not what stable's users do.
 
 use super::{NameHasher, Question, Rule, Signal, Token};
-use crate::facts::Exchange;
+use crate::exchange::Exchange;
 
 /// What stands for the end of a session.
 pub const NO_CALL: &str = "(nothing)";

@@ -1,7 +1,7 @@
 //! Outcome: the status, the gRPC status where the content type is gRPC, or how it broke off.
 
 use super::{NameHasher, Question, Rule, Signal, Token};
-use crate::facts::{Ending, Exchange};
+use crate::exchange::{Ending, Exchange};
 
 /// No response came.
 pub const NO_RESPONSE: u16 = 0;

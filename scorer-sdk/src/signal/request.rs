@@ -1,12 +1,12 @@
 //! The request's side: what a version cannot be blamed for.
 //!
-//! Requests of one route are dealt to the versions by chance, so these tokens must not differ
+//! Requests of one route are assigned to the versions by chance, so these tokens must not differ
 //! between them. Where they do, the comparison is not of like with like: the balance check. None of
 //! them is ever harm.
 
 use super::header_names::HeaderNameSet;
 use super::{NameHasher, Question, Side, Signal, Token};
-use crate::facts::Exchange;
+use crate::exchange::Exchange;
 use crate::sketch::buckets;
 
 /// Headers that tell of the way to this proxy and not of the client.

@@ -1,7 +1,7 @@
 //! Size: log buckets of the response body's bytes.
 
 use super::{Direction, NameHasher, Question, Rule, Signal, Token};
-use crate::facts::{Ending, Exchange};
+use crate::exchange::{Ending, Exchange};
 use crate::sketch::buckets;
 
 /// The signal `size`.

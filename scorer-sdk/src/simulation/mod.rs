@@ -1,7 +1,7 @@
 //! Simulated rollouts, for error rates and speed of a judge, and of signals of one's own.
 //!
 //! A [`Scenario`] says what happens: a [`Service`] with its routes, two [`Deployment`]s with pods
-//! and faults, the candidate's share over time, [`Weather`] that hits both, and the [`Clients`].
+//! and faults, the candidate's share over time, [`SharedChange`] that hits both, and the [`Clients`].
 //! [`Traffic`] turns it into exchanges, tick by tick, for whoever wants to judge them; a
 //! [`Rollout`] hands them to an [`Engine`](crate::Engine) and gives its decisions. All randomness
 //! comes from a seed and time is counted, not read: the same seed gives the same run.
@@ -52,9 +52,9 @@ mod rollout;
 mod scenario;
 mod service;
 mod share;
+mod shared_change;
 pub mod study;
 mod traffic;
-mod weather;
 
 pub use clients::{Clients, Retries, Sessions};
 pub use deployment::{Deployment, PodFault};
@@ -63,5 +63,5 @@ pub use rollout::{End, Rollout, plan};
 pub use scenario::{Load, Scenario};
 pub use service::{Header, Latency, Route, Service};
 pub use share::Share;
+pub use shared_change::{Bursts, Outage, SharedChange, Swing};
 pub use traffic::{Record, Traffic};
-pub use weather::{Bursts, Outage, Swing, Weather};

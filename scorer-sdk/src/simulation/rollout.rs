@@ -4,7 +4,7 @@ use super::scenario::Scenario;
 use super::traffic::Traffic;
 use crate::config::{ConfigError, Plan};
 use crate::engine::Engine;
-use crate::verdict::{Decision, Verdict};
+use crate::judge::verdict::{Decision, Verdict};
 use std::sync::Arc;
 
 /// A plan for simulated rollouts: `config` (JSON), whose versions are `v1` and `v2` and whose

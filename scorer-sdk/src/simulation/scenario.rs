@@ -4,7 +4,7 @@ use super::clients::{Clients, Retries};
 use super::deployment::Deployment;
 use super::service::Service;
 use super::share::Share;
-use super::weather::{Swing, Weather};
+use super::shared_change::{SharedChange, Swing};
 use core::time::Duration;
 
 /// What happens in a simulated rollout. The default is a healthy one.
@@ -21,7 +21,7 @@ pub struct Scenario {
     /// How many requests there are.
     pub load: Load,
     /// What hits both versions.
-    pub weather: Weather,
+    pub shared_change: SharedChange,
     /// A request header that all of the candidate's requests carry and no other, as when a rule
     /// sends beta users to it.
     pub header_rule: Option<String>,
@@ -43,7 +43,7 @@ impl Default for Scenario {
             candidate: Deployment::new("v2", 4),
             share: Share::default(),
             load: Load::default(),
-            weather: Weather::default(),
+            shared_change: SharedChange::default(),
             header_rule: None,
             clients: Clients::default(),
             retries: Retries::default(),

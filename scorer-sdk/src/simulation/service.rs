@@ -15,11 +15,11 @@ impl Service {
     pub fn with_routes(routes: usize) -> Self {
         let names = ["products", "search", "cart", "account", "orders", "offers"];
         let routes = (0..routes)
-            .map(|place| Route {
-                method: if place % 3 == 2 { "POST" } else { "GET" }.to_owned(),
-                path: match names.get(place) {
+            .map(|index| Route {
+                method: if index % 3 == 2 { "POST" } else { "GET" }.to_owned(),
+                path: match names.get(index) {
                     Some(name) => format!("/api/{name}"),
-                    None => format!("/api/area{}/items", place - names.len()),
+                    None => format!("/api/area{}/items", index - names.len()),
                 },
                 ..Route::default()
             })

@@ -6,7 +6,7 @@ use super::harm::Harm;
 use super::random::{at_odds, normals, poisson};
 use super::scenario::Scenario;
 use super::service::Route;
-use crate::facts::Exchange;
+use crate::exchange::Exchange;
 use core::time::Duration;
 use fastrand::Rng;
 
@@ -93,7 +93,7 @@ impl Arm {
 pub struct Traffic {
     scenario: Scenario,
     random: Rng,
-    /// Where in its swings the weather begins, in periods.
+    /// Where in its swings the shared change begins, in periods.
     phase: f64,
     now: Duration,
     tick: u64,
@@ -227,13 +227,13 @@ impl Traffic {
             self.scenario.share.at(self.tick, candidate_requests)
         };
         self.stall(learning);
-        let weather = self.scenario.weather.factors(self.tick, self.phase);
+        let shared_change = self.scenario.shared_change.factors(self.tick, self.phase);
         for _ in 0..requests {
-            self.serve(share, weather);
+            self.serve(share, shared_change);
         }
         let step = self.scenario.load.tick.as_secs_f64() / (self.records.len() + 1) as f64;
-        for (place, record) in self.records.iter_mut().enumerate() {
-            record.at = self.now + Duration::from_secs_f64(step * (place + 1) as f64);
+        for (index, record) in self.records.iter_mut().enumerate() {
+            record.at = self.now + Duration::from_secs_f64(step * (index + 1) as f64);
         }
         self.now += self.scenario.load.tick;
         if !learning {
@@ -303,7 +303,11 @@ impl Traffic {
 
     /// Decides which pods stall in this tick.
     fn stall(&mut self, learning: bool) {
-        let chance = self.scenario.weather.bursts.map_or(0.0, |it| it.chance);
+        let chance = self
+            .scenario
+            .shared_change
+            .bursts
+            .map_or(0.0, |it| it.chance);
         let harms = [&self.scenario.baseline.harm, &self.scenario.candidate.harm];
         for (arm, harm) in self.arms.iter_mut().zip(harms) {
             for stalled in &mut arm.stalled {
@@ -314,12 +318,12 @@ impl Traffic {
     }
 
     /// One request with its retries.
-    fn serve(&mut self, share: f64, weather: (f64, f64)) {
+    fn serve(&mut self, share: f64, shared_change: (f64, f64)) {
         let request = self.request(share);
         let mut same_cause = false;
         for attempt in 0..=self.scenario.retries.most {
             let candidate = request.bound.unwrap_or_else(|| self.random.f64() < share);
-            let failed = self.answer(&request, candidate, attempt, same_cause, weather);
+            let failed = self.answer(&request, candidate, attempt, same_cause, shared_change);
             if !failed {
                 return;
             }
@@ -342,10 +346,10 @@ impl Traffic {
                 bound: None,
             };
         };
-        let place = self.random.usize(..self.sessions.len());
+        let index = self.random.usize(..self.sessions.len());
         let repeats = self.random.f64() < sessions.repeats;
         let fresh = Session::draw(sessions, share, &mut self.random);
-        let session = match self.sessions.get_mut(place) {
+        let session = match self.sessions.get_mut(index) {
             Some(session) => {
                 if session.left == 0 {
                     *session = fresh;
@@ -373,7 +377,7 @@ impl Traffic {
         candidate: bool,
         attempt: u32,
         same_cause: bool,
-        (error_weather, slow_weather): (f64, f64),
+        (error_shared_change, slow_shared_change): (f64, f64),
     ) -> bool {
         let Self {
             scenario,
@@ -397,9 +401,9 @@ impl Traffic {
             (arm.harmful && deployment.harm.concerns(request.route)).then_some(&deployment.harm);
         let pod = random.usize(..arm.hosts.len());
         let (mut error_odds, mut slower) = arm.faults.get(pod).copied().unwrap_or((1.0, 1.0));
-        error_odds *= error_weather * request.error_odds;
-        slower *= slow_weather * request.slower;
-        if let Some(bursts) = &scenario.weather.bursts
+        error_odds *= error_shared_change * request.error_odds;
+        slower *= slow_shared_change * request.slower;
+        if let Some(bursts) = &scenario.shared_change.bursts
             && arm.stalled.get(pod) == Some(&true)
             && random.f64() < bursts.share
         {

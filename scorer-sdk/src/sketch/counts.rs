@@ -1,6 +1,6 @@
 //! Sorted lists of codes with their counts.
 
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Most distinct codes that a list holds; every signal stays below it by construction (41 powers of
 /// two with 16 buckets each; statuses; tables of names).
@@ -16,12 +16,12 @@ impl Counts {
     /// Adds `count` to `code`. Above [`MAX_CODES`] distinct codes a new one is left out.
     pub fn add(&mut self, code: u16, count: u32) {
         match self.items.binary_search_by_key(&code, |item| item.0) {
-            Ok(place) => {
-                if let Some(item) = self.items.get_mut(place) {
+            Ok(index) => {
+                if let Some(item) = self.items.get_mut(index) {
                     item.1 = item.1.saturating_add(count);
                 }
             }
-            Err(place) if self.items.len() < MAX_CODES => self.items.insert(place, (code, count)),
+            Err(index) if self.items.len() < MAX_CODES => self.items.insert(index, (code, count)),
             Err(_) => {}
         }
     }
@@ -51,7 +51,7 @@ impl Counts {
         self.items
             .binary_search_by_key(&code, |item| item.0)
             .ok()
-            .and_then(|place| self.items.get(place))
+            .and_then(|index| self.items.get(index))
             .map_or(0, |item| item.1)
     }
 
@@ -113,12 +113,12 @@ impl DecayedCounts {
     /// Adds `count` to `code`.
     pub fn add(&mut self, code: u16, count: f32) {
         match self.items.binary_search_by_key(&code, |item| item.0) {
-            Ok(place) => {
-                if let Some(item) = self.items.get_mut(place) {
+            Ok(index) => {
+                if let Some(item) = self.items.get_mut(index) {
                     item.1 += count;
                 }
             }
-            Err(place) if self.items.len() < MAX_CODES => self.items.insert(place, (code, count)),
+            Err(index) if self.items.len() < MAX_CODES => self.items.insert(index, (code, count)),
             Err(_) => {}
         }
     }
@@ -140,7 +140,7 @@ impl DecayedCounts {
         self.items
             .binary_search_by_key(&code, |item| item.0)
             .ok()
-            .and_then(|place| self.items.get(place))
+            .and_then(|index| self.items.get(index))
             .map_or(0.0, |item| f64::from(item.1))
     }
 

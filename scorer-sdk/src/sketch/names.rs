@@ -1,7 +1,7 @@
 //! Bounded tables of names: a name's place in the table is its code; what comes after the table is
 //! full is [`OTHER`].
 
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Most names of one signal on one route.
 pub const MAX_NAMES: usize = 64;
@@ -21,8 +21,8 @@ impl NameTable {
     /// none.
     pub fn code(&mut self, name: &str) -> u16 {
         let name = cut(name);
-        if let Some(place) = self.names.iter().position(|known| known == name) {
-            return place as u16;
+        if let Some(index) = self.names.iter().position(|known| known == name) {
+            return index as u16;
         }
         if self.names.len() >= MAX_NAMES {
             return OTHER;

@@ -4,7 +4,7 @@ use super::past::Past;
 use super::settings::{Limits, MOST_FEATURES, MOST_TOKENS};
 use super::table::Table;
 use super::value::Stage;
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Features of one route, or of all routes of the destination, and the past of their surprise.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,24 +34,24 @@ impl Behaviour {
     }
 
     pub(super) fn table(&self, feature: u64) -> Option<&Table> {
-        let place = self
+        let index = self
             .features
             .binary_search_by_key(&feature, |item| item.0)
             .ok()?;
-        self.features.get(place).map(|item| &item.1)
+        self.features.get(index).map(|item| &item.1)
     }
 
     /// The table of a feature, made when there is room for one more.
     pub(super) fn table_mut(&mut self, feature: u64, limit: usize) -> Option<&mut Table> {
-        let place = match self.features.binary_search_by_key(&feature, |item| item.0) {
-            Ok(place) => place,
-            Err(place) if self.features.len() < limit => {
-                self.features.insert(place, (feature, Table::default()));
-                place
+        let index = match self.features.binary_search_by_key(&feature, |item| item.0) {
+            Ok(index) => index,
+            Err(index) if self.features.len() < limit => {
+                self.features.insert(index, (feature, Table::default()));
+                index
             }
             Err(_) => return None,
         };
-        self.features.get_mut(place).map(|item| &mut item.1)
+        self.features.get_mut(index).map(|item| &mut item.1)
     }
 
     pub(super) fn tokens(&self) -> usize {

@@ -3,7 +3,7 @@
 //! A client has one of a fixed number of places, by its hash. Two that share a place share what
 //! they may teach.
 
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Places for clients.
 const PLACES: usize = 256;
@@ -33,8 +33,8 @@ impl Default for Clients {
 impl Clients {
     /// Whether this exchange of a client may be counted.
     pub(super) fn admit(&mut self, client: u64) -> bool {
-        let place = (client % PLACES as u64) as usize;
-        let Some(count) = self.counted.get_mut(place) else {
+        let index = (client % PLACES as u64) as usize;
+        let Some(count) = self.counted.get_mut(index) else {
             return false;
         };
         if *count as f32 >= self.share {

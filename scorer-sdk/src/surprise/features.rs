@@ -1,7 +1,7 @@
 //! The values of an exchange: what the signals say of it.
 
 use super::Value;
-use crate::facts::Exchange;
+use crate::exchange::Exchange;
 use crate::signal::{NameHasher, Signal, Token};
 
 /// About how many tokens a signal's numbers could be.
@@ -60,7 +60,7 @@ impl Features {
 
     /// The place of a feature among the signals.
     #[must_use]
-    pub fn place(&self, feature: u64) -> Option<usize> {
+    pub fn index(&self, feature: u64) -> Option<usize> {
         self.features.iter().position(|known| *known == feature)
     }
 }

@@ -130,7 +130,7 @@ impl Model {
         };
         let limits = self.settings.limits;
         let mut left = limits.all_tokens.saturating_sub(self.tokens);
-        let place = match self.asked.count(route, witness, limits.routes, true) {
+        let index = match self.asked.count(route, witness, limits.routes, true) {
             Counted::Old => self.routes.binary_search_by_key(&route, |item| item.0).ok(),
             Counted::New => Some(self.add_route(route)),
             Counted::Replaced(old) => {
@@ -139,9 +139,9 @@ impl Model {
             }
             Counted::NoRoom => None,
         };
-        let mut lost = u64::from(place.is_none());
-        let own = place
-            .and_then(|place| self.routes.get_mut(place))
+        let mut lost = u64::from(index.is_none());
+        let own = index
+            .and_then(|index| self.routes.get_mut(index))
             .map(|item| &mut item.1);
         let with_past = self.epoch >= EPOCHS_WITHOUT_PAST;
         let of_all: fn(&Score) -> f64 = |score| score.excess;
@@ -210,12 +210,12 @@ impl Model {
             });
         self.all.merge(&other.all, epoch, needed, limits, &mut room);
         for (route, behaviour) in &other.routes {
-            let place = match self.routes.binary_search_by_key(route, |item| item.0) {
-                Ok(place) => place,
+            let index = match self.routes.binary_search_by_key(route, |item| item.0) {
+                Ok(index) => index,
                 Err(_) if self.asked.contains(*route) => self.add_route(*route),
                 Err(_) => continue,
             };
-            if let Some((_, mine)) = self.routes.get_mut(place) {
+            if let Some((_, mine)) = self.routes.get_mut(index) {
                 mine.merge(behaviour, epoch, needed, limits, &mut room);
             }
         }
@@ -291,27 +291,27 @@ impl Model {
     }
 
     fn route(&self, route: u64) -> Option<&Behaviour> {
-        let place = self
+        let index = self
             .routes
             .binary_search_by_key(&route, |item| item.0)
             .ok()?;
-        self.routes.get(place).map(|item| &item.1)
+        self.routes.get(index).map(|item| &item.1)
     }
 
     /// Makes room for a route's behaviour and says where.
     fn add_route(&mut self, route: u64) -> usize {
         match self.routes.binary_search_by_key(&route, |item| item.0) {
-            Ok(place) => place,
-            Err(place) => {
-                self.routes.insert(place, (route, Behaviour::default()));
-                place
+            Ok(index) => index,
+            Err(index) => {
+                self.routes.insert(index, (route, Behaviour::default()));
+                index
             }
         }
     }
 
     fn remove_route(&mut self, route: u64) {
-        if let Ok(place) = self.routes.binary_search_by_key(&route, |item| item.0) {
-            let (_, behaviour) = self.routes.remove(place);
+        if let Ok(index) = self.routes.binary_search_by_key(&route, |item| item.0) {
+            let (_, behaviour) = self.routes.remove(index);
             self.tokens = self.tokens.saturating_sub(behaviour.tokens());
         }
     }

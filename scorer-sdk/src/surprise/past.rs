@@ -5,8 +5,8 @@
 //! nothing, so that a flood of strange exchanges does not make them usual.
 
 use super::table::{Table, Witness};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::sketch::buckets;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Most levels: more than there are buckets up to [`MOST_BITS`].
 const LEVELS: usize = 256;

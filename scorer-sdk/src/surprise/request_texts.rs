@@ -143,8 +143,8 @@ impl RequestTexts {
         for (name, value) in headers {
             if name == ":path" {
                 self.read_target(value, values);
-            } else if let Ok(place) = HEADERS.binary_search(&name) {
-                if let Some(looked) = self.headers.get(place) {
+            } else if let Ok(index) = HEADERS.binary_search(&name) {
+                if let Some(looked) = self.headers.get(index) {
                     values.extend(looked.values(text::kinds(value), value.len()));
                 }
             } else if !name.starts_with(':') {

@@ -1,7 +1,7 @@
 //! Values with their decayed counts, of which some are known and some only seen.
 
 use super::value::Usual;
-use crate::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// The most that a value weighs before it is known.
 const SEEN_WEIGHT: f32 = 1.0 / 16.0;
@@ -67,8 +67,8 @@ impl Table {
         grow: bool,
     ) -> Counted {
         match self.find(token) {
-            Ok(place) => {
-                if let Some(entry) = self.entries.get_mut(place) {
+            Ok(index) => {
+                if let Some(entry) = self.entries.get_mut(index) {
                     let before = (entry.weight, entry.known);
                     entry.weight += 1.0;
                     entry.clients |= witness.client;
@@ -78,7 +78,7 @@ impl Table {
                 }
                 Counted::Old
             }
-            Err(place) => {
+            Err(index) => {
                 let entry = Entry {
                     token,
                     weight: SEEN_WEIGHT,
@@ -87,7 +87,7 @@ impl Table {
                     known: false,
                 };
                 if self.entries.len() < limit && grow {
-                    self.entries.insert(place, entry);
+                    self.entries.insert(index, entry);
                     self.total += f64::from(entry.weight);
                     return Counted::New;
                 }
@@ -126,7 +126,7 @@ impl Table {
     fn weight(&self, token: u64) -> f64 {
         self.find(token)
             .ok()
-            .and_then(|place| self.entries.get(place))
+            .and_then(|index| self.entries.get(index))
             .map_or(0.0, |entry| f64::from(entry.weight))
     }
 
@@ -192,8 +192,8 @@ impl Table {
     ) {
         for theirs in &other.entries {
             match self.find(theirs.token) {
-                Ok(place) => {
-                    if let Some(mine) = self.entries.get_mut(place) {
+                Ok(index) => {
+                    if let Some(mine) = self.entries.get_mut(index) {
                         mine.weight += theirs.weight;
                         mine.known |= theirs.known;
                         mine.first_epoch = mine.first_epoch.min(theirs.first_epoch);
@@ -205,9 +205,9 @@ impl Table {
                         });
                     }
                 }
-                Err(place) if self.entries.len() < limit && *room > 0 => {
+                Err(index) if self.entries.len() < limit && *room > 0 => {
                     *room -= 1;
-                    self.entries.insert(place, *theirs);
+                    self.entries.insert(index, *theirs);
                 }
                 Err(_) => {}
             }
@@ -254,7 +254,7 @@ impl Table {
                 },
             };
             match table.find(token) {
-                Err(place) => table.entries.insert(place, entry),
+                Err(index) => table.entries.insert(index, entry),
                 Ok(_) => {
                     return Err(CodecError::Unknown {
                         what: "token that comes twice",

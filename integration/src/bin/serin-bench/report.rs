@@ -213,7 +213,7 @@ fn write_table(text: &mut String, json: &Value) -> std::fmt::Result {
     for variant in list("variants") {
         let of = |key: &str| number(variant.get(key).and_then(|spread| spread.get("median")));
         let quartile =
-            |key: &str, place: usize| number(variant.pointer(&format!("/{key}/quartiles/{place}")));
+            |key: &str, index: usize| number(variant.pointer(&format!("/{key}/quartiles/{index}")));
         writeln!(
             text,
             "| {} | {:.2} | {:.2} to {:.2} | {:.3} | {:.3} | {:.3} to {:.3} | {:.0} |",

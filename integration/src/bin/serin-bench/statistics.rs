@@ -44,10 +44,10 @@ impl Spread {
 
 /// Linear between the two nearest readings.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * sorted.len().saturating_sub(1) as f64;
+    let index = share * sorted.len().saturating_sub(1) as f64;
     let at = |index: f64| sorted.get(index as usize).copied().unwrap_or_default();
-    let (below, above) = (at(place.floor()), at(place.ceil()));
-    below + (above - below) * place.fract()
+    let (below, above) = (at(index.floor()), at(index.ceil()));
+    below + (above - below) * index.fract()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ What happens:
   5. The verdict, why, and how many requests and seconds it took; the last line
      is JSON.
 
-With `none` nothing is broken: the load triples for a while. With `weather` both
+With `none` nothing is broken: the load triples for a while. With `shared_change` both
 versions get slow together. In both v2 has to end healthy.
 With `n-plus-one` and `skipped-auth` each version has a sidecar that reports what
 the version calls. With `redirect-loop` users follow the links of their pages,
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
 
-    /// Longest wait for the verdict, in seconds (default: 45); with `none` and `weather`, how long to
+    /// Longest wait for the verdict, in seconds (default: 45); with `none` and `shared change`, how long to
     /// look on (default: 30)
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(3..=600))]
     pub(crate) seconds: Option<u64>,
@@ -77,27 +77,27 @@ pub(crate) enum Story {
     /// The canary gets worse, or nothing does.
     Fault(Regression),
     /// Both versions get slow together.
-    Weather,
+    SharedChange,
 }
 
 impl Story {
     /// Every story.
     fn all() -> impl Iterator<Item = Self> {
         let faults = Regression::ALL.into_iter().map(Self::Fault);
-        faults.chain([Self::Weather])
+        faults.chain([Self::SharedChange])
     }
 
     /// The name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Fault(regression) => regression.name(),
-            Self::Weather => "weather",
+            Self::SharedChange => "shared-change",
         }
     }
 
     /// Whether the canary, and it alone, gets worse: the verdict has to be `anomalous`.
     pub(crate) fn is_of_canary(self) -> bool {
-        !matches!(self, Self::Weather | Self::Fault(Regression::None))
+        !matches!(self, Self::SharedChange | Self::Fault(Regression::None))
     }
 
     /// Whether each version needs a sidecar that reports its calls.
@@ -120,7 +120,7 @@ impl Story {
             (15, 40)
         } else if self.follows_users() {
             (18, 40)
-        } else if self == Self::Weather {
+        } else if self == Self::SharedChange {
             (20, 60)
         } else {
             (6, 12)
@@ -132,7 +132,7 @@ impl Story {
     pub(crate) fn change(self) -> String {
         match self {
             Self::Fault(regression) => format!("v2 {}", misbehaviour(regression)),
-            Self::Weather => "a shared dependency slows both versions threefold".to_owned(),
+            Self::SharedChange => "a shared dependency slows both versions threefold".to_owned(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the filter says: its metrics, and its lines in Envoy's log.
 
 use anyhow::{Context, Result};
-use scorer_sdk::verdict::{Decision, Verdict};
+use scorer_sdk::judge::verdict::{Decision, Verdict};
 use serin_integration::envoy::Envoy;
 use serin_integration::metrics::Metrics;
 

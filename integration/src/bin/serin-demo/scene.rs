@@ -86,11 +86,11 @@ impl Scene {
 
     /// Requests that came in so far, and those of them that the filter had sent to v1.
     pub(crate) fn received_and_steered(&self, opinion: &Opinion) -> (u64, u64) {
-        let (v1, v2) = (self.v1().books(), self.v2().books());
-        let books = || v1.values().chain(v2.values());
-        let received = books().map(|book| book.received).sum();
+        let (v1, v2) = (self.v1().served(), self.v2().served());
+        let served = || v1.values().chain(v2.values());
+        let received = served().map(|counts| counts.received).sum();
         let steered = match self {
-            Self::Plain { .. } => books().map(|book| book.steered).sum(),
+            Self::Plain { .. } => served().map(|counts| counts.steered).sum(),
             // The sidecar takes the mark of a steered request away.
             Self::Mesh(_) => opinion.steered,
         };
@@ -131,7 +131,7 @@ fn config(args: &Args) -> Value {
         json!({"signals": {"fan_out": true}})
     } else if args.story.follows_users() {
         json!({"tick": TICK_WITH_USERS, "session": {"from": "cookie", "name": "session"}})
-    } else if args.story == Story::Weather {
+    } else if args.story == Story::SharedChange {
         // A past of seconds instead of hours.
         json!({"tick": "250ms", "drift": {"window": "500ms"}})
     } else {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use console::{Style, Term, truncate_str};
-use scorer_sdk::verdict::Verdict;
+use scorer_sdk::judge::verdict::Verdict;
 use tokio::time::Instant;
 
 use crate::table::{self, View};

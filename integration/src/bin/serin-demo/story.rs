@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use console::Style;
-use scorer_sdk::verdict::Verdict;
+use scorer_sdk::judge::verdict::Verdict;
 use serin_integration::envoy::workspace;
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::shop::Regression;
@@ -24,7 +24,7 @@ const AFTERMATH: Duration = Duration::from_secs(6);
 const POLL: Duration = Duration::from_millis(100);
 /// Users do not wait longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The factor of bad weather.
+/// The factor of bad shared change.
 const SLOWDOWN: f64 = 3.0;
 /// Finished requests between two looks at them; some seconds at the highest rate.
 const CHANNEL: usize = 16_384;
@@ -112,7 +112,7 @@ impl<'a> Stage<'a> {
     async fn healthy_versions(&mut self) -> Result<()> {
         let (shortest, longest) = self.args.story.healthy_time();
         let phase = "two healthy versions: the filter learns";
-        let of_past = self.args.story == Story::Weather;
+        let of_past = self.args.story == Story::SharedChange;
         self.watch(phase, longest, |opinion, elapsed| {
             let learned = opinion.verdict == Verdict::Healthy && elapsed >= shortest;
             opinion.verdict == Verdict::Anomalous || learned && (opinion.knows_past || !of_past)
@@ -134,7 +134,7 @@ impl<'a> Stage<'a> {
                 let phase = "the regression is on: the evidence grows";
                 self.watch_for_verdict(phase, limit).await
             }
-            Story::Weather => {
+            Story::SharedChange => {
                 self.announce_change();
                 self.scene.v1().set_slowdown(SLOWDOWN);
                 self.scene.v2().set_slowdown(SLOWDOWN);
@@ -196,8 +196,8 @@ impl<'a> Stage<'a> {
     async fn end(mut self) -> Outcome {
         self.screen.clear();
         let log = self.scene.front().log_path();
-        let books = self.scene.v2().books();
-        let last = books.values().filter_map(|book| book.last).max();
+        let served = self.scene.v2().served();
+        let last = served.values().filter_map(|counts| counts.last).max();
         let received = self.scene.v2().received();
         let aftermath = self.sighting.as_ref().map(|sighting| Aftermath {
             canary_requests: received.saturating_sub(sighting.received),

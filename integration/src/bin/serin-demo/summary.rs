@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use console::Style;
-use scorer_sdk::verdict::Verdict;
+use scorer_sdk::judge::verdict::Verdict;
 use serde_json::{Value, json};
 
 use crate::args::{Args, Mode, Story};
@@ -68,8 +68,8 @@ impl Outcome {
                 let text = format!("v2 was no worse than v1, and the verdict is {verdict}; {log}");
                 return Some(text);
             }
-            let missed =
-                args.story == Story::Weather && self.opinion.cause.as_deref() != Some("shared");
+            let missed = args.story == Story::SharedChange
+                && self.opinion.cause.as_deref() != Some("shared");
             return missed
                 .then(|| format!("the filter did not say that the slowness is shared; {log}"));
         }

@@ -106,8 +106,8 @@ impl Window {
         let mut times: Vec<Duration> = answers.iter().map(|finished| finished.elapsed).collect();
         times.sort_unstable();
         let quantile = |part: f64| {
-            let place = (part * times.len() as f64) as usize;
-            times.get(place.min(times.len().saturating_sub(1))).copied()
+            let index = (part * times.len() as f64) as usize;
+            times.get(index.min(times.len().saturating_sub(1))).copied()
         };
         Row {
             rate: count / WINDOW.as_secs_f64(),

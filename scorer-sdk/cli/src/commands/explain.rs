@@ -6,12 +6,12 @@ use crate::config::read_file;
 use crate::output::{self, BOLD, grouped, plain, styled};
 use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table, presets};
-use scorer_sdk::reference::{Reference, ReferenceRoute, TokenValue};
 use scorer_sdk::signal::Signal;
 use scorer_sdk::signal::latency::Latency;
 use scorer_sdk::signal::outcome::Outcome;
 use scorer_sdk::signal::size::Size;
 use scorer_sdk::sketch::{NameTable, buckets};
+use scorer_sdk::wire::reference::{Reference, ReferenceRoute, TokenValue};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -181,8 +181,8 @@ fn report_text(reference: &Reference, rows: &[Row]) -> String {
             cell(&row.content_types),
         ]);
     }
-    for place in [1, 3, 4, 5, 6, 7] {
-        if let Some(column) = table.column_mut(place) {
+    for index in [1, 3, 4, 5, 6, 7] {
+        if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }

@@ -2,7 +2,6 @@
 
 pub mod check_config;
 pub mod doctor;
-pub mod eval;
 pub mod explain;
 pub mod replay;
 pub mod report;
@@ -52,7 +51,6 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::CheckConfig(args) => check_config::run(args),
         Command::Status(args) => status::run(args),
         Command::Doctor(args) => doctor::run(args),
-        Command::Eval(args) => eval::run(args),
         Command::ServeVerdict(args) => serve_verdict::run(args),
     }
 }

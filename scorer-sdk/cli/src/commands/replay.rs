@@ -10,7 +10,7 @@ use crate::replay::{Found, Replay, Watch, seconds_until_verdict};
 use crate::report::terminal::to_terminal;
 use crate::surprise::Surprise;
 use anyhow::{Context, Result};
-use scorer_sdk::verdict::{Difference, Rate, Reason};
+use scorer_sdk::judge::verdict::{Difference, Rate, Reason};
 use scorer_sdk::{Decision, Plan, Verdict};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -154,8 +154,8 @@ fn decision_json(decision: &Decision) -> Value {
         "exchanges_at_verdict": decision.exchanges_at_verdict,
         "seconds": seconds_until_verdict(decision),
         "explanation": decision.explanation(),
-        "cause": decision.weather.cause.name(),
-        "drift": decision.weather.sentence,
+        "cause": decision.shared_change.cause.name(),
+        "drift": decision.shared_change.sentence,
         "reasons": reasons,
         "differences": differences,
     })
@@ -214,8 +214,8 @@ fn decision_text(text: &mut String, decision: &Decision) {
         grouped(decision.judged_exchanges),
         grouped(decision.baseline_exchanges),
     );
-    if !decision.weather.sentence.is_empty() {
-        let _ = writeln!(text, "  drift: {}", plain(&decision.weather.sentence));
+    if !decision.shared_change.sentence.is_empty() {
+        let _ = writeln!(text, "  drift: {}", plain(&decision.shared_change.sentence));
     }
     if !decision.reasons.is_empty() {
         let _ = writeln!(text, "  reasons");

@@ -69,9 +69,9 @@ fn from_files(args: &args::Report) -> Result<Vec<Section>> {
         let mut input = Input::open(&recordings, &plan, args.format, args.strict)?;
         sections = recording::sections(&recording::read(&plan, &mut input)?);
     }
-    for (place, file) in documents.into_iter().enumerate() {
+    for (index, file) in documents.into_iter().enumerate() {
         let found = document::find(&read_file(file)?).with_context(|| file.clone())?;
-        let id = format!("document-{}", place + 1);
+        let id = format!("document-{}", index + 1);
         sections.push(Section {
             body: document::section(&found, &id),
             name: found.title,

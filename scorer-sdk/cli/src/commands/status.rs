@@ -65,7 +65,7 @@ pub fn run(args: &args::Status) -> Result<Exit> {
             // One line a look, so that a program can read them as they come.
             (true, _) if again => output::print(&format!("{}\n", json(&fleet, &around)))?,
             (true, _) => output::print_json(&json(&fleet, &around))?,
-            (false, true) => output::print(&in_place(&text(&fleet, &around), look == 0))?,
+            (false, true) => output::print(&in_index(&text(&fleet, &around), look == 0))?,
             (false, false) => output::print(&text(&fleet, &around))?,
         }
         if !again {
@@ -146,7 +146,7 @@ fn recent(past: &mut VecDeque<(Instant, Exchanges)>, fleet: &Fleet) -> Exchanges
 }
 
 /// The text over what the terminal shows, cut to its height.
-fn in_place(text: &str, first: bool) -> String {
+fn in_index(text: &str, first: bool) -> String {
     let (rows, columns) = console::Term::stdout().size();
     let room = usize::from(rows).saturating_sub(2).max(5);
     let lines: Vec<&str> = text.lines().collect();

@@ -86,7 +86,7 @@ fn module(facts: &Facts) -> Vec<Finding> {
         .map(|(_, count)| count)
         .sum();
     let mut findings = Vec::new();
-    if has_serin(facts) || !facts.folded.is_empty() {
+    if has_serin(facts) || !facts.merged.is_empty() {
         let mut roles: BTreeSet<&str> = of(facts, "serin_heartbeat_seconds")
             .map(|sample| sample.label("role"))
             .collect();
@@ -177,24 +177,24 @@ fn labels(facts: &Facts) -> Vec<Finding> {
             list = list.join(",")
         )
     };
-    let folded: BTreeSet<&str> = LABELS
+    let merged: BTreeSet<&str> = LABELS
         .into_iter()
         .filter(|label| {
             let (first, later) = (format!("{label}___"), format!("___{label}___"));
             facts
-                .folded
+                .merged
                 .iter()
                 .any(|name| name.starts_with(&first) || name.contains(&later))
         })
         .collect();
-    if let Some(name) = facts.folded.first().filter(|_| !folded.is_empty()) {
+    if let Some(name) = facts.merged.first().filter(|_| !merged.is_empty()) {
         // What the bootstrap lacks beyond that would show only later.
         let missing = match &facts.tags {
             Some(tags) => LABELS
                 .into_iter()
                 .filter(|label| !tags.contains(*label))
                 .collect(),
-            None => folded,
+            None => merged,
         };
         return vec![Finding::fail(
             check,
@@ -304,7 +304,7 @@ fn heartbeat(facts: &Facts) -> Vec<Finding> {
              the proxy is started anew",
         )];
     }
-    if !never.is_empty() && facts.folded.is_empty() {
+    if !never.is_empty() && facts.merged.is_empty() {
         return vec![Finding::warn(
             check,
             format!("nobody has judged yet in {}", never.join(", ")),
@@ -400,7 +400,7 @@ fn baseline(facts: &Facts) -> Vec<Finding> {
         .filter(|sample| sample.value > 0.0)
         .map(|sample| sample.label("destination"))
         .collect();
-    let folded: f64 = of(facts, "serin_folded_exchanges")
+    let merged: f64 = of(facts, "serin_merged_exchanges")
         .map(|sample| sample.value)
         .sum();
     if let Some(destination) = failing.first() {
@@ -410,12 +410,12 @@ fn baseline(facts: &Facts) -> Vec<Finding> {
             "repair stable first; the candidate is judged on",
         )];
     }
-    if folded > 0.0 {
+    if merged > 0.0 {
         return vec![Finding::ok(
             "state",
             format!(
                 "{} exchanges are in the judge's state",
-                grouped(folded as u64)
+                grouped(merged as u64)
             ),
         )];
     }

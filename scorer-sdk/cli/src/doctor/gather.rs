@@ -13,7 +13,7 @@ const CLUSTERS_PATH: &str =
     "/stats?format=json&usedonly&filter=%5Ecluster%5C..*%5C.upstream_rq_total%24";
 const TAGS_PATH: &str = "/config_dump?mask=bootstrap.stats_config";
 /// Names in which labels were left, as Prometheus has to write them.
-const FOLDED_QUERY: &str = "count by (__name__) ({__name__=~\".+___serin_.+\"})";
+const MERGED_QUERY: &str = "count by (__name__) ({__name__=~\".+___serin_.+\"})";
 /// Names of series that are kept for a message.
 const MAX_NAMES: usize = 10_000;
 
@@ -29,7 +29,7 @@ pub struct Facts {
     /// What Prometheus is or would be given: Serin's samples with their labels.
     pub labelled: Vec<Sample>,
     /// Names on the page for Prometheus that still hold labels.
-    pub folded: Vec<String>,
+    pub merged: Vec<String>,
     /// Labels that the bootstrap extracts; `None` where it cannot be asked.
     pub tags: Option<BTreeSet<String>>,
     /// Histograms of Serin's: name and labels, then upper bounds with cumulated counts.
@@ -140,8 +140,8 @@ impl Facts {
                 .metric
                 .strip_prefix("envoy_")
                 .unwrap_or(&sample.metric);
-            if is_folded(name) && self.folded.len() < MAX_NAMES {
-                self.folded.push(name.to_owned());
+            if is_merged(name) && self.merged.len() < MAX_NAMES {
+                self.merged.push(name.to_owned());
             } else if name.starts_with("serin_") {
                 self.labelled.push(sample);
             }
@@ -151,11 +151,11 @@ impl Facts {
     }
 
     fn ask_prometheus(&mut self, base: &str, fetcher: &Fetcher) -> Result<()> {
-        let page = fetcher.get(&source::query_url(base, FOLDED_QUERY))?;
-        self.folded = source::all_series(&page.body)?
+        let page = fetcher.get(&source::query_url(base, MERGED_QUERY))?;
+        self.merged = source::all_series(&page.body)?
             .into_iter()
             .filter_map(|(mut labels, _, _)| labels.remove("__name__"))
-            .filter(|name| is_folded(name))
+            .filter(|name| is_merged(name))
             .collect();
         let page = fetcher.get(&source::query(base))?;
         let mut instances: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -215,7 +215,7 @@ impl Facts {
 
 /// Whether a name still holds labels: `destination=.=shop;.;serin_verdict`, of which Prometheus
 /// gets every character that it does not take as an underscore.
-fn is_folded(name: &str) -> bool {
+fn is_merged(name: &str) -> bool {
     name.contains("___serin_")
         && LABELS
             .iter()
@@ -243,14 +243,14 @@ mod tests {
 
     #[test]
     fn a_name_with_labels_in_it_is_told_from_others() {
-        for (name, folded) in [
+        for (name, merged) in [
             ("destination___shop___version___v2___serin_verdict", true),
             ("role___comparer___serin_heartbeat_seconds", true),
             ("serin_verdict", false),
             ("my___serin_metric", false),
             ("wasm_serin_vm_reload", false),
         ] {
-            assert_eq!(is_folded(name), folded, "{name}");
+            assert_eq!(is_merged(name), merged, "{name}");
         }
     }
 

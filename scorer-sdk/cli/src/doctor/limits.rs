@@ -30,7 +30,7 @@ fn sum(facts: &Facts, metric: &str) -> f64 {
 pub(super) fn traffic(facts: &Facts) -> Vec<Finding> {
     let check = "traffic";
     // A page whose names still hold labels shows no counts that could be read.
-    let readable = facts.folded.is_empty() || facts.kind == Some(Kind::Admin);
+    let readable = facts.merged.is_empty() || facts.kind == Some(Kind::Admin);
     if !readable || !facts.proxies.iter().any(|proxy| !proxy.samples.is_empty()) {
         return Vec::new();
     }

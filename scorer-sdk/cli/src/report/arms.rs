@@ -5,7 +5,7 @@
 
 use super::clock::Clock;
 use crate::document::{Plot, Series};
-use scorer_sdk::facts::Exchange;
+use scorer_sdk::exchange::Exchange;
 use scorer_sdk::signal::outcome;
 use scorer_sdk::sketch::{Counts, buckets};
 use std::collections::BTreeMap;
@@ -69,21 +69,21 @@ impl Arms {
             return;
         }
         let origin = *self.origin.get_or_insert(end.floor());
-        let mut place = ((end - origin) / self.width()).max(0.0) as usize;
-        while place >= MAX_BINS {
+        let mut index = ((end - origin) / self.width()).max(0.0) as usize;
+        while index >= MAX_BINS {
             self.doublings += 1;
             self.versions.values_mut().for_each(join_pairs);
-            place = ((end - origin) / self.width()).max(0.0) as usize;
+            index = ((end - origin) / self.width()).max(0.0) as usize;
         }
         let key = (exchange.destination.to_owned(), exchange.version.to_owned());
         if !self.versions.contains_key(&key) && self.versions.len() >= MAX_VERSIONS {
             return;
         }
         let bins = self.versions.entry(key).or_default();
-        if bins.len() <= place {
-            bins.resize(place + 1, Bin::default());
+        if bins.len() <= index {
+            bins.resize(index + 1, Bin::default());
         }
-        let Some(bin) = bins.get_mut(place) else {
+        let Some(bin) = bins.get_mut(index) else {
             return;
         };
         bin.exchanges += 1;
@@ -111,7 +111,7 @@ impl Arms {
                     .bins(destination, version, span)
                     .into_iter()
                     .filter_map(|(at, width, bin)| {
-                        Some([clock.place(at + width / 2.0), value(&bin, width)?])
+                        Some([clock.index(at + width / 2.0), value(&bin, width)?])
                     })
                     .collect(),
             });
@@ -146,9 +146,9 @@ impl Arms {
         let (Some(bins), Some(origin)) = (self.versions.get(&key), self.origin) else {
             return Vec::new();
         };
-        let place = |at: f64| ((at - origin) / self.width()).max(0.0) as usize;
-        let first = place(span.0);
-        let last = place(span.1).max(first).min(first + MAX_BINS);
+        let index = |at: f64| ((at - origin) / self.width()).max(0.0) as usize;
+        let first = index(span.0);
+        let last = index(span.1).max(first).min(first + MAX_BINS);
         let together = (last - first + 1).div_ceil(MAX_POINTS).max(1);
         let mut joined = Vec::new();
         for start in (first..=last).step_by(together) {

@@ -31,7 +31,7 @@ impl Clock {
 
     /// The place of a time, seconds since the Unix epoch.
     #[must_use]
-    pub fn place(&self, at: f64) -> f64 {
+    pub fn index(&self, at: f64) -> f64 {
         (at - self.zero) / self.unit
     }
 }
@@ -53,7 +53,7 @@ mod tests {
     fn the_unit_fits_the_span() {
         let clock = Clock::new(1_000.0, 3_600.0, "v2 came");
         assert_eq!(clock.label, "minutes since v2 came");
-        assert_eq!(clock.place(940.0), -1.0);
+        assert_eq!(clock.index(940.0), -1.0);
         assert_eq!(Clock::new(0.0, 60.0, "x").label, "seconds since x");
     }
 

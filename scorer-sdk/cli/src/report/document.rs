@@ -23,7 +23,7 @@ pub fn find(text: &str) -> Result<Document> {
         bail!("is what serin replay printed: give the recording itself to serin report");
     }
     if !object.contains_key("tables") && !object.contains_key("plots") {
-        bail!("holds no document: serin eval --json writes one");
+        bail!("holds no document: serin-eval --json writes one");
     }
     serde_json::from_value(value).context("is no document")
 }

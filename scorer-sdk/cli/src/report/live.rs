@@ -23,8 +23,8 @@ pub fn sections(seen: &Seen, url: &str) -> Vec<Section> {
         .into_iter()
         .take(MAX_SECTIONS)
         .enumerate()
-        .map(|(place, (destination, candidate))| {
-            let id = format!("rollout-{}", place + 1);
+        .map(|(index, (destination, candidate))| {
+            let id = format!("rollout-{}", index + 1);
             let thought = verdict(value(&seen.last, "serin_verdict", destination, candidate));
             Section {
                 name: format!("{destination}: {}", thought.name()),
@@ -133,7 +133,7 @@ fn rates(seen: &Seen, destination: &str, versions: &[&str], clock: &Clock) -> Pl
             let start = *begin.get_or_insert(from);
             sum += grown;
             if to - start >= SMOOTHED {
-                points_of_line.push([clock.place((start + to) / 2.0), sum / (to - start)]);
+                points_of_line.push([clock.index((start + to) / 2.0), sum / (to - start)]);
                 (begin, sum) = (None, 0.0);
             }
         }

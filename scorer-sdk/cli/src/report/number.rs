@@ -39,7 +39,7 @@ pub fn seconds(seconds: f64) -> String {
 /// Three digits, without zeros at the end of a fraction.
 fn trimmed(value: f64) -> String {
     let size = value.abs();
-    let places = match size {
+    let decimals = match size {
         100.0.. => 0,
         10.0.. => 1,
         1.0.. => 2,
@@ -47,7 +47,7 @@ fn trimmed(value: f64) -> String {
         0.01.. => 4,
         _ => 5,
     };
-    let text = format!("{value:.places$}");
+    let text = format!("{value:.decimals$}");
     if !text.contains('.') {
         return text;
     }

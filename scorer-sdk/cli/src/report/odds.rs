@@ -5,7 +5,7 @@ use super::number::{percent, short};
 use crate::output::grouped;
 use maud::{Markup, html};
 use scorer_sdk::judge::inspect::InspectedPair;
-use scorer_sdk::verdict::Rate;
+use scorer_sdk::judge::verdict::Rate;
 
 /// Ends of the axis: about the estimate's own grid.
 const AXIS: (f64, f64) = (0.03, 300.0);
@@ -89,19 +89,19 @@ fn words(pair: &InspectedPair) -> String {
 }
 
 /// Place on the axis, in per cent from the left.
-fn place(odds_ratio: f64) -> f64 {
+fn index(odds_ratio: f64) -> f64 {
     let part = (odds_ratio / AXIS.0).ln() / (AXIS.1 / AXIS.0).ln();
     (100.0 * part).clamp(0.0, 100.0)
 }
 
 fn left(odds_ratio: f64) -> String {
-    format!("left:{:.1}%", place(odds_ratio))
+    format!("left:{:.1}%", index(odds_ratio))
 }
 
 fn whisker(pair: &InspectedPair) -> Markup {
     let (from, to) = (
-        place(pair.interval.lower.unwrap_or(AXIS.0)),
-        place(pair.interval.upper.unwrap_or(AXIS.1)),
+        index(pair.interval.lower.unwrap_or(AXIS.0)),
+        index(pair.interval.upper.unwrap_or(AXIS.1)),
     );
     let known = pair.interval.lower.is_some() || pair.interval.upper.is_some();
     html! {

@@ -45,8 +45,8 @@ pub fn figure(plot: &Plot) -> Markup {
             figcaption { (plot.title) }
             @if shown.len() > 1 || !plot.levels.is_empty() {
                 ul.legend {
-                    @for (place, series) in shown.iter().enumerate() {
-                        li { span class=(format!("key line-{}", place % LINE_COLOURS)) {} (series.name) }
+                    @for (index, series) in shown.iter().enumerate() {
+                        li { span class=(format!("key line-{}", index % LINE_COLOURS)) {} (series.name) }
                     }
                     @for level in &plot.levels {
                         li { span.key.level {} (level.name) " (" (short(level.y)) ")" }
@@ -112,7 +112,7 @@ fn drawing(plot: &Plot, shown: &[&Series]) -> Option<String> {
             points
                 .iter()
                 .enumerate()
-                .filter(|(place, _)| place.is_multiple_of(every) || *place == last)
+                .filter(|(index, _)| index.is_multiple_of(every) || *index == last)
                 .map(|(_, [x, y])| (x.clamp(-LARGEST, LARGEST), y.clamp(-LARGEST, LARGEST)))
                 .collect()
         })
@@ -174,8 +174,8 @@ fn draw(
             .draw_series(LineSeries::new(line, LEVEL.stroke_width(3)))
             .map_err(|error| fail(&error))?;
     }
-    for (place, line) in lines.iter().enumerate() {
-        let colour = RGBColor(2, 0, (place % LINE_COLOURS) as u8);
+    for (index, line) in lines.iter().enumerate() {
+        let colour = RGBColor(2, 0, (index % LINE_COLOURS) as u8);
         let series = LineSeries::new(line.iter().copied(), colour.stroke_width(4));
         chart.draw_series(series).map_err(|error| fail(&error))?;
     }
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn a_line_of_a_million_points_is_thinned_and_keeps_its_end() {
         let points = (0..1_000_000)
-            .map(|place| [f64::from(place), f64::from(place)])
+            .map(|index| [f64::from(index), f64::from(index)])
             .collect();
         let text = figure(&plot(points)).into_string();
         assert!(text.len() < 40_000, "{}", text.len());

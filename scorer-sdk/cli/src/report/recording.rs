@@ -102,8 +102,8 @@ pub fn sections(recording: &Recording) -> Vec<Section> {
     let mut sections: Vec<Section> = decisions
         .iter()
         .enumerate()
-        .map(|(place, decision)| {
-            let id = format!("rollout-{}", place + 1);
+        .map(|(index, decision)| {
+            let id = format!("rollout-{}", index + 1);
             let name = &decision.destination;
             let rollout = Rollout {
                 decision,

@@ -11,7 +11,7 @@ use crate::output::grouped;
 use crate::replay::seconds_until_verdict;
 use maud::{Markup, html};
 use scorer_sdk::judge::inspect::{Inspected, InspectedRoute, InspectedSignal};
-use scorer_sdk::verdict::PlaceboFinding;
+use scorer_sdk::judge::verdict::PlaceboFinding;
 use scorer_sdk::{Decision, Verdict};
 
 /// Rows of the table of odds ratios.
@@ -22,7 +22,7 @@ const FEW_ROWS: usize = 4;
 const WORTH_A_ROW: f64 = 0.1;
 /// Routes that are shown in detail.
 const MAX_ROUTES: usize = 3;
-/// Lines in the plot of the loudest pairs.
+/// Lines in the plot of the strongest pairs.
 const MAX_LINES: usize = 6;
 /// Signals that are shown even where the versions are alike.
 const ALWAYS_SHOWN: [&str; 2] = ["outcome", "latency"];
@@ -63,7 +63,7 @@ pub fn section(rollout: &Rollout<'_>, id: &str) -> Markup {
                 (reasons(decision))
                 @if let Some(inspected) = rollout.inspected { (differences(rollout, inspected)) }
                 (placebo_and_balance(decision))
-                (weather(decision))
+                (shared_change(decision))
                 h3 { "Both versions over time" }
                 p.note { "All routes together. What moves both lines is usage or something that both share; what moves one is the version." }
                 div.plots { @for shown in drift(rollout) { (plot::figure(&shown)) } }
@@ -140,7 +140,7 @@ fn warnings(decision: &Decision) -> Markup {
     }
 }
 
-/// The evidence over time: of the verdict, and of the loudest pairs.
+/// The evidence over time: of the verdict, and of the strongest pairs.
 fn evidence(rollout: &Rollout<'_>) -> Vec<Plot> {
     let Some(track) = rollout.track.filter(|track| !track.looks.is_empty()) else {
         return Vec::new();
@@ -157,7 +157,7 @@ pub fn evidence_plots(track: &Track, clock: &Clock) -> Vec<Plot> {
     let line = |name: String, points: &mut dyn Iterator<Item = [f64; 2]>| Series {
         name,
         points: points
-            .map(|[at, evidence]| [clock.place(at), evidence.max(lowest)])
+            .map(|[at, evidence]| [clock.index(at), evidence.max(lowest)])
             .collect(),
     };
     let all = Plot {
@@ -174,12 +174,12 @@ pub fn evidence_plots(track: &Track, clock: &Clock) -> Vec<Plot> {
         }],
         ..Plot::default()
     };
-    let loudest = track.loudest();
+    let strongest = track.strongest();
     let pairs = Plot {
         title: "Where it comes from".to_owned(),
         x_label: clock.label.clone(),
         y_label: "nats, of one route and category alone".to_owned(),
-        series: loudest
+        series: strongest
             .iter()
             .take(MAX_LINES)
             .map(|pair| {
@@ -326,15 +326,15 @@ fn differences(rollout: &Rollout<'_>, inspected: &Inspected) -> Markup {
         } @else {
             (odds::table(&rows, &baseline, &candidate))
             @if all > rows.len() {
-                p.note { "The loudest " (rows.len()) " of " (all) " routes and categories of which something is known." }
+                p.note { "The strongest " (rows.len()) " of " (all) " routes and categories of which something is known." }
             }
         }
         @if !routes.is_empty() {
             h3 { "What each version answers" }
             p.note {
                 "Of late, on the "
-                @if routes.len() > MAX_ROUTES { (MAX_ROUTES) " loudest of " (routes.len()) " routes." }
-                @else { "routes, the loudest first." }
+                @if routes.len() > MAX_ROUTES { (MAX_ROUTES) " strongest of " (routes.len()) " routes." }
+                @else { "routes, the strongest first." }
                 " Signals on which the versions are alike are left out."
             }
             @for route in routes.iter().take(MAX_ROUTES) {
@@ -365,7 +365,7 @@ fn placebo_and_balance(decision: &Decision) -> Markup {
         @if decision.balance.is_empty() {
             p { "Balance: nothing says that the versions get different requests." }
         } @else {
-            p { "Balance: the versions get different requests, so they are not dealt by chance." }
+            p { "Balance: the versions get different requests, so they are not assigned by chance." }
             ul {
                 @for unlike in &decision.balance {
                     li {
@@ -378,16 +378,16 @@ fn placebo_and_balance(decision: &Decision) -> Markup {
     }
 }
 
-fn weather(decision: &Decision) -> Markup {
-    let weather = &decision.weather;
+fn shared_change(decision: &Decision) -> Markup {
+    let shared_change = &decision.shared_change;
     html! {
-        @if !weather.series.is_empty() {
+        @if !shared_change.series.is_empty() {
             h3 { "Each version against its own past" }
             p {
-                @if weather.sentence.is_empty() {
+                @if shared_change.sentence.is_empty() {
                     "Nothing drifts: both versions do what they used to."
                 } @else {
-                    "At the end: " (weather.sentence) "."
+                    "At the end: " (shared_change.sentence) "."
                 }
             }
         }

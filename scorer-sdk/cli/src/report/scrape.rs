@@ -139,10 +139,10 @@ impl Seen {
             let points = self.counters.entry(key).or_default();
             if points.len() >= MAX_POINTS {
                 // Counters lose nothing when each second point goes.
-                let mut place = 0_usize;
+                let mut index = 0_usize;
                 points.retain(|_| {
-                    place += 1;
-                    !place.is_multiple_of(2)
+                    index += 1;
+                    !index.is_multiple_of(2)
                 });
             }
             points.push([at, count]);
@@ -239,7 +239,7 @@ mod tests {
         let look = track.looks[0];
         assert_eq!((look.evidence, look.threshold), (2.5, 4.605));
         assert_eq!(look.verdict, Verdict::Suspect);
-        assert_eq!(track.loudest()[0].points, [[10.0, 3.0]]);
+        assert_eq!(track.strongest()[0].points, [[10.0, 3.0]]);
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
         );
         let mut seen = Seen::default();
         seen.add(10.0, samples);
-        let followed = seen.timeline.track("shop").unwrap().loudest();
+        let followed = seen.timeline.track("shop").unwrap().strongest();
         let followed: Vec<_> = followed.iter().map(|pair| pair.category.as_str()).collect();
         assert_eq!(followed, ["error"]);
     }

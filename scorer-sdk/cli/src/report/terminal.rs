@@ -141,7 +141,7 @@ mod tests {
     fn document() -> Document {
         Document {
             title: "Rates".to_owned(),
-            command: "serin eval rates".to_owned(),
+            command: "serin-eval rates".to_owned(),
             paragraphs: vec!["How often.".to_owned()],
             tables: vec![Table {
                 title: "False alarms".to_owned(),
@@ -165,7 +165,7 @@ mod tests {
     fn markdown_has_each_row_and_numbers_stand_to_the_right() {
         assert_eq!(
             to_markdown(&document()),
-            "## Rates\n\nMade by `serin eval rates`.\n\nHow often.\n\n### False alarms\n\n\
+            "## Rates\n\nMade by `serin-eval rates`.\n\nHow often.\n\n### False alarms\n\n\
              | judge | runs | false |\n| --- | ---: | ---: |\n| Serin | 1,000 | 0.1% |\n\
              | a\\|b &lt;i>\u{fffd}[31m | 1,000 | – |\n\nBinomial margins.\n\n"
         );
@@ -180,7 +180,7 @@ mod tests {
             "Serin",
             "Binomial margins.",
             "Power",
-            "serin eval rates",
+            "serin-eval rates",
         ] {
             assert!(text.contains(part), "{part}");
         }

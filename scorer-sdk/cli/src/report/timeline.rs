@@ -130,7 +130,7 @@ impl Timeline {
     }
 
     /// Adds the evidence of a pair, in nats. Only those that ever spoke against the candidate are
-    /// followed, and when there are too many, the loudest.
+    /// followed, and when there are too many, the strongest.
     pub fn add_pair(&mut self, destination: &str, route: &str, category: &str, evidence: f64) {
         let Some(track) = self.tracks.get_mut(destination) else {
             return;
@@ -178,9 +178,9 @@ impl Timeline {
 }
 
 impl Track {
-    /// The pairs that were followed, the loudest first.
+    /// The pairs that were followed, the strongest first.
     #[must_use]
-    pub fn loudest(&self) -> Vec<&PairTrack> {
+    pub fn strongest(&self) -> Vec<&PairTrack> {
         let mut pairs: Vec<&PairTrack> = self.pairs.values().collect();
         pairs.sort_by(|one, other| {
             let names = (&one.route, &one.category).cmp(&(&other.route, &other.category));
@@ -192,10 +192,10 @@ impl Track {
 
 /// Drops each second item, never the first.
 fn halve<T>(items: &mut Vec<T>) {
-    let mut place = 0_usize;
+    let mut index = 0_usize;
     items.retain(|_| {
-        place += 1;
-        !place.is_multiple_of(2)
+        index += 1;
+        !index.is_multiple_of(2)
     });
 }
 
@@ -220,7 +220,7 @@ mod tests {
         look(&mut timeline, 99_999, "v2");
         let track = timeline.track("shop").unwrap();
         assert!((MAX_POINTS / 2 - 1..=MAX_POINTS).contains(&track.looks.len()));
-        assert!(track.loudest()[0].points.len() <= MAX_POINTS);
+        assert!(track.strongest()[0].points.len() <= MAX_POINTS);
         assert_eq!(track.looks[0].at, 0.0);
         assert_eq!(track.looks.last().unwrap().at, 99_999.0);
         assert!(track.looks.is_sorted_by(|one, other| one.at < other.at));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_pairs_the_loudest_are_followed() {
+    fn of_many_pairs_the_strongest_are_followed() {
         let mut timeline = Timeline::default();
         timeline.begin(1.0);
         look(&mut timeline, 1, "v2");
@@ -251,8 +251,8 @@ mod tests {
             );
         }
         let track = timeline.track("shop").unwrap();
-        let loudest = track.loudest();
-        assert_eq!(loudest.len(), MAX_PAIRS);
-        assert_eq!(loudest[0].route, "GET /999");
+        let strongest = track.strongest();
+        assert_eq!(strongest.len(), MAX_PAIRS);
+        assert_eq!(strongest[0].route, "GET /999");
     }
 }

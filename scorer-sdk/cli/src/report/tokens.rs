@@ -184,27 +184,27 @@ struct Step {
 /// Steps of equal width on the logarithmic axis, from the smallest value to the largest.
 fn steps(signal: &InspectedSignal) -> Vec<Step> {
     let middle = |[low, high]: [u64; 2]| (low.max(1) as f64 * (high.max(1) as f64 + 1.0)).sqrt();
-    let place = |value: f64| (value.ln() / BUCKETS_TOGETHER.ln()).floor() as i32;
+    let index = |value: f64| (value.ln() / BUCKETS_TOGETHER.ln()).floor() as i32;
     let values = || {
         signal
             .tokens
             .iter()
             .filter_map(|token| Some((middle(token.bounds?), token)))
     };
-    let places = || values().map(|(value, _)| place(value));
-    let (Some(first), Some(last)) = (places().min(), places().max()) else {
+    let indices = || values().map(|(value, _)| index(value));
+    let (Some(first), Some(last)) = (indices().min(), indices().max()) else {
         return Vec::new();
     };
     let mut steps: Vec<Step> = (first - 1..=last + 1)
-        .map(|place| Step {
-            low: BUCKETS_TOGETHER.powi(place),
-            high: BUCKETS_TOGETHER.powi(place + 1),
+        .map(|index| Step {
+            low: BUCKETS_TOGETHER.powi(index),
+            high: BUCKETS_TOGETHER.powi(index + 1),
             baseline: 0.0,
             candidate: 0.0,
         })
         .collect();
     for (value, token) in values() {
-        if let Some(step) = steps.get_mut((place(value) - first + 1).max(0) as usize) {
+        if let Some(step) = steps.get_mut((index(value) - first + 1).max(0) as usize) {
             step.baseline += token.baseline;
             step.candidate += token.candidate;
         }

@@ -37,14 +37,14 @@ pub fn pair_evidence<'a>(
     // For and against the candidate being worse, in thousandths of a nat.
     let mut gauges: BTreeMap<(&str, &str), [Option<f64>; 2]> = BTreeMap::new();
     for sample in samples {
-        let place = match sample.metric.as_str() {
+        let index = match sample.metric.as_str() {
             "serin_evidence_for" => 0,
             "serin_evidence_against" => 1,
             _ => continue,
         };
         if sample.label("destination") == destination && sample.label("version") == candidate {
             let key = (sample.label("route"), sample.label("category"));
-            if let Some(gauge) = gauges.entry(key).or_default().get_mut(place) {
+            if let Some(gauge) = gauges.entry(key).or_default().get_mut(index) {
                 *gauge = Some(sample.value.max(0.0));
             }
         }
@@ -55,7 +55,7 @@ pub fn pair_evidence<'a>(
         .collect()
 }
 
-/// The pairs with their evidence over all proxies, the loudest first.
+/// The pairs with their evidence over all proxies, the strongest first.
 pub(super) fn pairs(destination: &str, candidate: &str, proxies: &[&Proxy]) -> Vec<Pair> {
     let mut found: BTreeMap<(&str, &str), Pair> = BTreeMap::new();
     for proxy in proxies {

@@ -3,7 +3,7 @@
 use super::samples::total;
 use super::source::Proxy;
 
-/// A proxy whose last fold is longer ago has stopped to judge, in seconds.
+/// A proxy whose last merge is longer ago has stopped to judge, in seconds.
 pub const STALE: f64 = 60.0;
 /// The same behind a Prometheus, which looks only so often.
 pub const STALE_IN_PROMETHEUS: f64 = 150.0;

@@ -166,9 +166,9 @@ impl Source {
         if !looks_like_metrics && !page.body.trim_start().starts_with('{') {
             bail!("shows no metrics");
         }
-        let (_, place) = self.url.split_once("://").unwrap_or(("", &self.url));
+        let (_, index) = self.url.split_once("://").unwrap_or(("", &self.url));
         Ok(vec![Proxy {
-            name: place.split('/').next().unwrap_or(place).to_owned(),
+            name: index.split('/').next().unwrap_or(index).to_owned(),
             samples,
             at: time(&page.date).unwrap_or_else(now),
         }])

@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A proxy whose last fold is older does not judge any more, in seconds.
+/// A proxy whose last merge is older does not judge any more, in seconds.
 const OLDEST_HEARTBEAT: u64 = 60;
 /// Most reasons that are told.
 const REASONS: usize = 10;
@@ -53,7 +53,7 @@ impl Action {
 
 /// A pair that speaks against the candidate, over all proxies.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Loudest {
+pub struct Strongest {
     /// The route as in the metrics.
     pub route: String,
     /// The category.
@@ -89,7 +89,7 @@ pub struct Judgement {
     /// Why, in one sentence.
     pub reason: String,
     /// Where the candidate is worse, the strongest first.
-    pub loudest: Vec<Loudest>,
+    pub strongest: Vec<Strongest>,
     /// How sure it is.
     pub evidence: Evidence,
     /// Candidate exchanges that were compared, over all proxies.
@@ -251,7 +251,7 @@ pub fn judge(
         .part("needed")
         .map(|sample| (sample.label("odds_ratio").to_owned(), sample.value))
         .collect();
-    judgement.loudest = loudest(&known);
+    judgement.strongest = strongest(&known);
     let fresh = known.value("fresh").and_then(verdict_of);
     let (action, reason) = judgement.decide(verdict, fresh, window);
     judgement.decision = action;
@@ -272,7 +272,7 @@ impl Judgement {
         if verdict == Verdict::Anomalous {
             return (
                 Action::Abort,
-                format!("{name} is worse than the baseline{}", self.places()),
+                format!("{name} is worse than the baseline{}", self.indices()),
             );
         }
         let limited = |name: &str| self.limits.iter().any(|limit| limit == name);
@@ -284,7 +284,7 @@ impl Judgement {
                 Action::Abort,
                 format!(
                     "{name} is worse than the baseline by what all proxies saw together{}",
-                    self.places()
+                    self.indices()
                 ),
             );
         }
@@ -296,7 +296,7 @@ impl Judgement {
             }
             (Verdict::Suspect, _) => format!(
                 "{name} may be worse than the baseline; more traffic will tell{}",
-                self.places()
+                self.indices()
             ),
             (_, None) => {
                 "no proxy has judged within the last minute: is Serin still running?".to_owned()
@@ -328,17 +328,17 @@ impl Judgement {
     }
 
     /// Where it is worse, to end a sentence.
-    fn places(&self) -> String {
-        let places: Vec<String> = self
-            .loudest
+    fn indices(&self) -> String {
+        let indices: Vec<String> = self
+            .strongest
             .iter()
             .take(3)
             .map(|pair| format!("{} {} ({:.1} nats)", pair.route, pair.category, pair.nats))
             .collect();
-        if places.is_empty() {
+        if indices.is_empty() {
             String::new()
         } else {
-            format!(": {}", places.join(", "))
+            format!(": {}", indices.join(", "))
         }
     }
 
@@ -383,7 +383,7 @@ fn undecided(destination: &str, candidate: &str, reason: String) -> Judgement {
         decision_number: Action::Wait.number(),
         verdict: "none",
         reason,
-        loudest: Vec::new(),
+        strongest: Vec::new(),
         evidence: Evidence::default(),
         judged_exchanges: 0.0,
         recent_exchanges: 0.0,
@@ -393,18 +393,18 @@ fn undecided(destination: &str, candidate: &str, reason: String) -> Judgement {
     }
 }
 
-fn loudest(known: &Known) -> Vec<Loudest> {
-    let mut loudest: Vec<Loudest> = known
+fn strongest(known: &Known) -> Vec<Strongest> {
+    let mut strongest: Vec<Strongest> = known
         .part("pair")
-        .map(|sample| Loudest {
+        .map(|sample| Strongest {
             route: sample.label("route").to_owned(),
             category: sample.label("category").to_owned(),
             nats: sample.value,
         })
         .collect();
-    loudest.sort_by(|one, other| other.nats.total_cmp(&one.nats));
-    loudest.truncate(REASONS);
-    loudest
+    strongest.sort_by(|one, other| other.nats.total_cmp(&one.nats));
+    strongest.truncate(REASONS);
+    strongest
 }
 
 fn verdict_of(number: f64) -> Option<Verdict> {

@@ -1,6 +1,6 @@
 //! A recorded rollout, made from a seed.
 
-use scorer_sdk::recording::{Record, RecordEnding};
+use scorer_sdk::wire::recording::{Record, RecordEnding};
 use std::fmt::Write as _;
 
 /// A rollout of `shop` from v1 to v2 that takes `seconds`.

@@ -56,7 +56,7 @@ impl FakeEnvoy {
         envoy.set("serin_config_broken", &[], 0);
         let role = [("role", "comparer")];
         envoy.set("serin_heartbeat_seconds", &role, now());
-        envoy.set("serin_folded_exchanges", &role, 1_000);
+        envoy.set("serin_merged_exchanges", &role, 1_000);
         envoy.rollout("serin_verdict", 1);
         envoy.rollout("serin_rollout_evidence", 200);
         envoy.rollout("serin_rollout_threshold", 4_605);
@@ -264,12 +264,12 @@ pub(crate) fn serve_prometheus(series: Vec<Value>) -> String {
         if !line.contains("/api/v1/query?query=") {
             return status("404 Not Found");
         }
-        let folded = line.contains("count%20by");
+        let merged = line.contains("count%20by");
         let matching: Vec<&Value> = series
             .iter()
             .filter(|series| {
                 let name = series["metric"]["__name__"].as_str().unwrap();
-                name.starts_with("serin_") != folded
+                name.starts_with("serin_") != merged
             })
             .collect();
         let body = json!({"status": "success",

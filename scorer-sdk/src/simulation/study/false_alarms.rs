@@ -7,14 +7,14 @@ use super::Runs;
 use crate::config::Plan;
 use crate::simulation::law::binomial_bound;
 use crate::simulation::{
-    Bursts, Harm, Latency, Outage, Rollout, Scenario, Service, Share, Swing, Weather,
+    Bursts, Harm, Latency, Outage, Rollout, Scenario, Service, Share, SharedChange, Swing,
 };
 use std::sync::Arc;
 
 /// Candidate requests in a rollout.
 pub const CANDIDATE_REQUESTS: u64 = 20_000;
 
-/// A healthy rollout under some weather.
+/// A healthy rollout under some shared change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Healthy {
     /// What it is about, for people.
@@ -27,18 +27,18 @@ pub struct Healthy {
 #[must_use]
 pub fn twelve_routes() -> Service {
     let mut service = Service::with_routes(12);
-    for (place, route) in (0_i32..).zip(&mut service.routes) {
-        route.traffic = 0.8_f64.powi(place);
-        route.error_rate = match place % 3 {
+    for (index, route) in (0_i32..).zip(&mut service.routes) {
+        route.traffic = 0.8_f64.powi(index);
+        route.error_rate = match index % 3 {
             0 => 0.01,
             1 => 0.001,
             _ => 0.03,
         };
         route.latency = Latency {
-            median_us: 5_000.0 * f64::from(1 + place),
-            sigma: if place % 2 == 0 { 0.4 } else { 0.8 },
+            median_us: 5_000.0 * f64::from(1 + index),
+            sigma: if index % 2 == 0 { 0.4 } else { 0.8 },
         };
-        route.response_bytes = 300.0 * f64::from(1 + place);
+        route.response_bytes = 300.0 * f64::from(1 + index);
     }
     service
 }
@@ -55,7 +55,7 @@ pub fn healthy(plan: &Plan) -> Vec<Healthy> {
         ..Scenario::default()
     };
     plain.load.requests = 500.0;
-    let swinging = Weather {
+    let swinging = SharedChange {
         errors: Some(Swing {
             factor: 4.0,
             period: 90.0,
@@ -69,16 +69,16 @@ pub fn healthy(plan: &Plan) -> Vec<Healthy> {
             error_odds: 20.0,
             slower: 3.0,
         }],
-        ..Weather::default()
+        ..SharedChange::default()
     };
-    let bursts = Weather {
+    let bursts = SharedChange {
         bursts: Some(Bursts {
             chance: 0.01,
             share: 0.5,
             slower: 10.0,
             error_odds: 1.0,
         }),
-        ..Weather::default()
+        ..SharedChange::default()
     };
     let harmed = |harm: Harm| {
         let mut scenario = plain.clone();
@@ -99,14 +99,14 @@ pub fn healthy(plan: &Plan) -> Vec<Healthy> {
         Healthy {
             name: "error rate and latency swing, and a shared outage",
             scenario: Scenario {
-                weather: swinging,
+                shared_change: swinging,
                 ..plain.clone()
             },
         },
         Healthy {
             name: "pods stall, one tick of a hundred each",
             scenario: Scenario {
-                weather: bursts,
+                shared_change: bursts,
                 ..plain.clone()
             },
         },

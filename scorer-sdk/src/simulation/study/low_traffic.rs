@@ -2,9 +2,9 @@
 
 use super::Runs;
 use crate::config::Plan;
+use crate::judge::verdict::Verdict;
 use crate::simulation::law::median;
 use crate::simulation::{Harm, Load, Rollout, Scenario, Service, Share};
-use crate::verdict::Verdict;
 use std::sync::Arc;
 
 /// Odds ratios whose need of requests is read off the decision.
@@ -65,10 +65,10 @@ pub fn said(plan: &Arc<Plan>, harm: &Harm, hours: &[u64], runs: Runs) -> Vec<Sai
     hours
         .iter()
         .enumerate()
-        .map(|(place, hours)| {
+        .map(|(index, hours)| {
             let moments: Vec<&Moment> = rollouts
                 .iter()
-                .filter_map(|rollout| rollout.get(place))
+                .filter_map(|rollout| rollout.get(index))
                 .collect();
             summary(*hours, &moments)
         })
@@ -121,10 +121,10 @@ fn summary(hours: u64, moments: &[&Moment]) -> Said {
     let mut evidence: Vec<f64> = moments.iter().map(|it| it.evidence).collect();
     evidence.sort_by(f64::total_cmp);
     said.evidence = evidence.get(evidence.len() / 2).copied().unwrap_or(0.0);
-    for (place, needed) in said.needed.iter_mut().enumerate() {
+    for (index, needed) in said.needed.iter_mut().enumerate() {
         let told: Vec<u64> = moments
             .iter()
-            .filter_map(|it| it.needed.get(place).copied().flatten())
+            .filter_map(|it| it.needed.get(index).copied().flatten())
             .collect();
         *needed = (!told.is_empty()).then(|| median(told));
     }

@@ -165,7 +165,7 @@ pub fn compare(share: f64, odds_ratio: f64, runs: Runs) -> Comparison {
 #[must_use]
 pub fn risk(share: f64, factor: f64, runs: Runs) -> Risk {
     let mut scenario = scenario(share);
-    scenario.weather.outages.push(Outage {
+    scenario.shared_change.outages.push(Outage {
         ticks: 40..100,
         error_odds: factor,
         slower: 1.0,

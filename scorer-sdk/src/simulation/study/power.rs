@@ -79,9 +79,9 @@ pub fn limit(plan: &Plan, scenario: &Scenario) -> f64 {
     let (harm, share) = (&scenario.candidate.harm, constant_share(scenario));
     let routes = scenario.service.routes.iter().enumerate();
     let (mut all, mut concerned, mut example) = (0.0, 0.0, None);
-    for (place, route) in routes {
+    for (index, route) in routes {
         all += route.traffic;
-        if harm.concerns(place) {
+        if harm.concerns(index) {
             concerned += route.traffic;
             example = Some(route);
         }

@@ -1,12 +1,12 @@
 //! A model as bytes, and back.
 
 use super::{Model, Sum};
-use crate::codec::{CodecError, Reader, Writer};
 use crate::surprise::Settings;
 use crate::surprise::behaviour::{Behaviour, ascending};
 use crate::surprise::clients::Clients;
 use crate::surprise::settings::MOST_ROUTES;
 use crate::surprise::table::Table;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Layout of the bytes.
 const LAYOUT: u8 = 2;

@@ -1,0 +1,13 @@
+//! ChangeRCA (IntelligentDDS/ChangeRCA): canary releases of Online Boutique with injected defects,
+//! beside harmless releases in the same hours.
+//!
+//! [`source`] finds the files in day folders or archives, [`rows`] reads them, [`draw`] makes
+//! requests of the minutes' rates, [`liveness`] tells which pods were left out and [`caller`] what
+//! their callers saw, [`run`] puts every judge before every canary.
+
+pub mod caller;
+pub mod draw;
+pub mod liveness;
+pub mod rows;
+pub mod run;
+pub mod source;

@@ -1,0 +1,149 @@
+//! The subcommands of `serin-eval`: Serin beside today's judges, and on data with known answers.
+
+use crate::args::{
+    Eval, EvalChangerca, EvalCommand, EvalJudges, EvalNab, EvalRates, EvalStrange, Printed,
+};
+use crate::changerca::run::{Options, run as run_changerca};
+use crate::progress::Bar;
+use crate::score::Score;
+use crate::{api_traffic, judges as suite, nab as drift, rates as studies, traceanomaly as traces};
+use anyhow::Result;
+use scorer_sdk::Plan;
+use serde_json::{Value, json};
+use serin_cli::config;
+use serin_cli::document::Document;
+use serin_cli::output::{print, print_json};
+use serin_cli::report::terminal::{to_markdown, to_terminal};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The config under which Serin is evaluated on recordings: the defaults, but for a memory that
+/// outlasts a rollout, since there is little traffic, and for the names of the versions.
+pub const CONFIG: &str = r#"{"memory": "4h", "baseline": "v1", "candidate": "v2"}"#;
+
+/// Runs the command.
+///
+/// # Errors
+/// When data or a config cannot be used, or the output cannot be written.
+pub fn run(args: &Eval) -> Result<()> {
+    match &args.command {
+        EvalCommand::Changerca(args) => changerca(args),
+        EvalCommand::Judges(args) => judges(args),
+        EvalCommand::Rates(args) => rates(args),
+        EvalCommand::Nab(args) => nab(args),
+        EvalCommand::ApiTraffic(args) => api(args),
+        EvalCommand::TraceAnomaly(args) => trace(args),
+    }
+}
+
+fn changerca(args: &EvalChangerca) -> Result<()> {
+    let plan = match &args.config {
+        Some(file) => config::plan(Some(file))?,
+        None => Plan::from_json(CONFIG)?,
+    };
+    let options = Options {
+        requests_per_minute: args.requests_per_minute,
+        seed: args.seed,
+        each: args.each,
+    };
+    let mut bar = Bar::begin("canaries");
+    let found = run_changerca(
+        Path::new(&args.dir),
+        &Arc::new(plan),
+        &options,
+        &mut |done, all| bar.show(done, all),
+    );
+    bar.end();
+    let found = found?;
+    show(args.printed, &found.document, || {
+        vec![
+            ("judges", list(&found.with_rows)),
+            ("judges_without_calls", list(&found.without_rows)),
+            ("judges_all", list(&found.all)),
+        ]
+    })?;
+    Ok(())
+}
+
+fn judges(args: &EvalJudges) -> Result<()> {
+    let plan = scorer_sdk::simulation::plan("{}")?;
+    let mut bar = Bar::begin("rollouts");
+    let found = suite::run(&plan, args.runs, args.seed, &mut |done, all| {
+        bar.show(done, all)
+    });
+    bar.end();
+    show(args.printed, &found.document, || {
+        vec![("judges", found.judges.into())]
+    })?;
+    Ok(())
+}
+
+fn rates(args: &EvalRates) -> Result<()> {
+    let options = studies::Options {
+        runs: args.runs,
+        seed: args.seed,
+        quick: args.quick,
+        threads: args.threads,
+    };
+    let mut bar = Bar::begin("studies");
+    let document = studies::rates(&options, &mut |done, all| bar.show(done, all));
+    bar.end();
+    show(args.printed, &document?, Vec::new)?;
+    Ok(())
+}
+
+fn nab(args: &EvalNab) -> Result<()> {
+    let (scores, document) = drift::nab(Path::new(&args.dir), args.seed)?;
+    show(args.printed, &document, || {
+        let scores = scores.iter().map(drift::Score::json).collect();
+        vec![("scores", scores)]
+    })?;
+    Ok(())
+}
+
+fn api(args: &EvalStrange) -> Result<()> {
+    let options = api_traffic::Options {
+        seed: args.seed,
+        splits: args.splits,
+        false_positives: args.false_positives,
+    };
+    let (looks, document) = api_traffic::run(Path::new(&args.dir), &options)?;
+    show(args.printed, &document, || vec![("looks", looks)])?;
+    Ok(())
+}
+
+fn trace(args: &EvalStrange) -> Result<()> {
+    let options = traces::Options {
+        seed: args.seed,
+        splits: args.splits,
+        false_positives: args.false_positives,
+    };
+    let (found, document) = traces::run(Path::new(&args.dir), &options)?;
+    show(args.printed, &document, || vec![("found", found)])?;
+    Ok(())
+}
+
+fn list(scores: &[Score]) -> Value {
+    scores.iter().map(Score::json).collect()
+}
+
+/// Prints a document for people, or with further fields for programs.
+fn show(
+    printed: Printed,
+    document: &Document,
+    fields: impl FnOnce() -> Vec<(&'static str, Value)>,
+) -> Result<()> {
+    if printed.markdown {
+        return print(&to_markdown(document));
+    }
+    if !printed.json {
+        return print(&to_terminal(document));
+    }
+    let mut value = json!({ "document": document });
+    if let Some(object) = value.as_object_mut() {
+        for (name, field) in fields() {
+            object.insert(name.to_owned(), field);
+        }
+    }
+    print_json(&value)
+}

@@ -1,0 +1,663 @@
+//! The tally: what one worker counts between two ticks.
+//!
+//! The hot path: one look-up of the route and one count per signal. No evidence is computed here
+//! and nothing is shared; at each tick [`Tally::take`] hands over a [`Delta`].
+
+use crate::config::Plan;
+use crate::count::delta::{Delta, NewHost, Overflow, RouteDelta, VersionDelta};
+use crate::count::halves::{Half, Halves, MAX_HOSTS, identity};
+use crate::count::sessions::{LastCall, Sessions};
+use crate::exchange::{Ending, Exchange};
+use crate::route::{PathTree, RouteKey, TemplateId};
+use crate::shape::presence::Presence;
+use crate::signal::{NameHasher, Side, Token, next_call};
+use crate::sketch::{Counts, NameTable, names};
+use hashbrown::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Most versions of one destination that are counted apart.
+pub const MAX_VERSIONS: usize = 4;
+/// Ticks without an exchange after which a route gives up its place when the table is full.
+const IDLE_TICKS: u32 = 600;
+
+/// A bounded set of texts that get small numbers.
+#[derive(Debug, Default)]
+struct Interner {
+    numbers: HashMap<String, u16, foldhash::fast::FixedState>,
+    limit: u16,
+}
+
+impl Interner {
+    fn new(seed: u64, limit: u16) -> Self {
+        let state = foldhash::fast::FixedState::with_seed(seed);
+        Self {
+            numbers: HashMap::with_hasher(state),
+            limit,
+        }
+    }
+
+    /// The number of `text`; `None` when it is new and the set is full or the text too long.
+    fn number(&mut self, text: &str) -> Option<u16> {
+        if let Some(number) = self.numbers.get(text) {
+            return Some(*number);
+        }
+        let number = u16::try_from(self.numbers.len()).ok()?;
+        if number >= self.limit || text.len() > crate::route::key::MAX_PART_BYTES {
+            return None;
+        }
+        self.numbers.insert(text.to_owned(), number);
+        Some(number)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Identity {
+    destination: u16,
+    route_name: u16,
+    method: u16,
+    template: TemplateId,
+}
+
+/// A route's place in this worker's table. Should the route have given up its place meanwhile, the
+/// place is known to be stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteIndex {
+    slot: u32,
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct RouteTally {
+    identity: Option<Identity>,
+    key: RouteKey,
+    /// What a call to it is called as somebody's next one.
+    label: Rc<str>,
+    /// Per signal, the names seen, with the hashes that stand for them.
+    names: Vec<NameTable>,
+    hashes: Vec<Vec<u64>>,
+    versions: Vec<VersionTally>,
+    idle_ticks: u32,
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct VersionTally {
+    version: Rc<str>,
+    exchanges: u64,
+    counts: Vec<Counts>,
+    /// The two halves' counts; empty where the version is not split.
+    halves: [Vec<Counts>; 2],
+    /// Index of its entry in [`Tally::halves`].
+    halves_index: Option<usize>,
+    bodies: Presence,
+}
+
+impl VersionTally {
+    fn new(destination: &str, version: &str, signals: usize, halves: &[Halves]) -> Self {
+        let mut tally = Self {
+            version: version.into(),
+            exchanges: 0,
+            counts: vec![Counts::default(); signals],
+            halves: [Vec::new(), Vec::new()],
+            halves_index: None,
+            bodies: Presence::default(),
+        };
+        tally.find_halves(destination, halves);
+        tally
+    }
+
+    /// Finds its split anew and drops what was counted under another.
+    fn find_halves(&mut self, destination: &str, halves: &[Halves]) {
+        self.halves_index = halves_of(halves, destination, &self.version);
+        let signals = if self.halves_index.is_some() {
+            self.counts.len()
+        } else {
+            0
+        };
+        self.halves = [
+            vec![Counts::default(); signals],
+            vec![Counts::default(); signals],
+        ];
+    }
+}
+
+/// The place of a version's split.
+fn halves_of(halves: &[Halves], destination: &str, version: &str) -> Option<usize> {
+    halves
+        .iter()
+        .position(|halves| halves.destination == destination && halves.version == version)
+}
+
+/// What the placebo needs to know of a version's exchanges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// The upstream host.
+    Host,
+    /// The session, and the upstream host to see whether there are several.
+    HostAndSession,
+}
+
+/// The half of an exchange. A host that has none is noted, so that it gets one.
+fn half(halves: &Halves, exchange: &Exchange<'_>, new_hosts: &mut Vec<NewHost>) -> Option<Half> {
+    let host = identity(exchange.upstream_host.as_bytes());
+    if !exchange.upstream_host.is_empty() && !halves.knows(host) && new_hosts.len() < MAX_HOSTS {
+        let new = NewHost {
+            destination: halves.destination.clone(),
+            version: halves.version.clone(),
+            host,
+        };
+        if !new_hosts.contains(&new) {
+            new_hosts.push(new);
+        }
+    }
+    halves.half(host, exchange.session)
+}
+
+/// What one worker counts between two ticks.
+pub struct Tally {
+    plan: Arc<Plan>,
+    hasher: NameHasher,
+    paths: PathTree,
+    destinations: Interner,
+    route_names: Interner,
+    methods: Interner,
+    indices: HashMap<Identity, u32, foldhash::fast::FixedState>,
+    routes: Vec<RouteTally>,
+    free: Vec<u32>,
+    other: HashMap<u16, u32, foldhash::fast::FixedState>,
+    overflow: Overflow,
+    paths_overflowed: u64,
+    scratch: String,
+    halves: Vec<Halves>,
+    new_hosts: Vec<NewHost>,
+    /// The sessions, where the next call is looked at.
+    sessions: Option<Sessions>,
+    looks_at_bodies: bool,
+}
+
+impl Tally {
+    /// An empty tally. `seed` keys its hash tables: where requests choose the keys, it should
+    /// differ from process to process.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
+        let state = || foldhash::fast::FixedState::with_seed(seed);
+        Self {
+            hasher: NameHasher::new(seed),
+            paths: PathTree::new(plan.paths.clone(), seed),
+            destinations: Interner::new(seed, 256),
+            route_names: Interner::new(seed, 256),
+            methods: Interner::new(seed, 16),
+            indices: HashMap::with_hasher(state()),
+            routes: Vec::new(),
+            free: Vec::new(),
+            other: HashMap::with_hasher(state()),
+            overflow: Overflow::default(),
+            paths_overflowed: 0,
+            scratch: String::new(),
+            halves: Vec::new(),
+            new_hosts: Vec::new(),
+            looks_at_bodies: plan.signal("body_shape").is_some(),
+            sessions: plan.signal("next_call").map(|_| Sessions::new(seed)),
+            plan,
+        }
+    }
+
+    /// The route of a request, known before its response is. `None` when there are more destinations
+    /// than the tally holds; that is counted.
+    pub fn route(
+        &mut self,
+        destination: &str,
+        route_name: &str,
+        method: &str,
+        path: &str,
+    ) -> Option<RouteIndex> {
+        let method = known_method(method);
+        let route_name = if self.plan.routes_by_name {
+            route_name
+        } else {
+            ""
+        };
+        let Some(number) = self.destinations.number(destination) else {
+            self.overflow.destinations += 1;
+            return None;
+        };
+        let identity = match (
+            self.route_names.number(route_name),
+            self.methods.number(method),
+        ) {
+            (Some(route_name), Some(method)) => Some(Identity {
+                destination: number,
+                route_name,
+                method,
+                template: self.paths.resolve(path),
+            }),
+            _ => None,
+        };
+        if let Some(index) = identity.and_then(|identity| self.indices.get(&identity)) {
+            return self.index(*index);
+        }
+        match identity {
+            Some(identity) if self.indices.len() < self.plan.max_routes => {
+                let key = RouteKey {
+                    destination: destination.to_owned(),
+                    route_name: route_name.to_owned(),
+                    method: method.to_owned(),
+                    path: self.paths.text(identity.template).to_owned(),
+                };
+                let index = self.add_route(Some(identity), key);
+                self.indices.insert(identity, index);
+                self.index(index)
+            }
+            _ => {
+                self.overflow.routes += 1;
+                if let Some(index) = self.other.get(&number) {
+                    return self.index(*index);
+                }
+                let index = self.add_route(None, RouteKey::other(destination));
+                self.other.insert(number, index);
+                self.index(index)
+            }
+        }
+    }
+
+    fn add_route(&mut self, identity: Option<Identity>, key: RouteKey) -> u32 {
+        let signals = self.plan.signals.len();
+        let mut route = RouteTally {
+            identity,
+            label: key.label().into(),
+            key,
+            names: vec![NameTable::default(); signals],
+            hashes: vec![Vec::new(); signals],
+            versions: Vec::new(),
+            idle_ticks: 0,
+            generation: 0,
+        };
+        if let Some(slot) = self.free.pop()
+            && let Some(old) = self.routes.get_mut(slot as usize)
+        {
+            route.generation = old.generation.wrapping_add(1);
+            *old = route;
+            return slot;
+        }
+        self.routes.push(route);
+        (self.routes.len() - 1) as u32
+    }
+
+    fn index(&self, slot: u32) -> Option<RouteIndex> {
+        let generation = self.routes.get(slot as usize)?.generation;
+        Some(RouteIndex { slot, generation })
+    }
+
+    /// The key behind a place; `None` when it is stale.
+    #[must_use]
+    pub fn key(&self, index: RouteIndex) -> Option<&RouteKey> {
+        self.routes
+            .get(index.slot as usize)
+            .filter(|route| route.generation == index.generation)
+            .map(|route| &route.key)
+    }
+
+    /// Method and path template behind a place, as [`RouteKey::label`] writes them; `None` when it
+    /// is stale.
+    #[must_use]
+    pub fn label(&self, index: RouteIndex) -> Option<&str> {
+        self.routes
+            .get(index.slot as usize)
+            .filter(|route| route.generation == index.generation)
+            .map(|route| &*route.label)
+    }
+
+    /// Counts an exchange on its route. An exchange that is still in flight counts as a latency
+    /// alone; when it ends, [`Exchange::duration_us`] is `None` and the rest is counted.
+    pub fn record(&mut self, exchange: &Exchange<'_>) {
+        if let Some(index) = self.route(
+            exchange.destination,
+            exchange.route_name,
+            exchange.method,
+            exchange.path,
+        ) {
+            self.record_at(index, exchange);
+        }
+    }
+
+    /// Counts an exchange whose route is known already.
+    pub fn record_at(&mut self, index: RouteIndex, exchange: &Exchange<'_>) {
+        let version = self.count(index, exchange);
+        let (Some(version), Some(session), Some(sessions)) =
+            (version, exchange.session, &mut self.sessions)
+        else {
+            return;
+        };
+        if exchange.ending == Ending::InFlight {
+            return;
+        }
+        if let Some(route) = self.routes.get(index.slot as usize) {
+            sessions.follow(
+                session,
+                index,
+                &version,
+                &route.label,
+                &mut self.overflow.sessions,
+            );
+        }
+    }
+
+    /// Charges a call, or the end of the session, to whatever served the one before.
+    fn count_next_call(&mut self, last: &LastCall, next: &str) {
+        if self.key(last.route).is_none() {
+            // The route before has given up its place meanwhile.
+            return;
+        }
+        let exchange = Exchange {
+            version: &last.version,
+            ending: Ending::InFlight,
+            next_call: Some(next),
+            ..Exchange::default()
+        };
+        self.count(last.route, &exchange);
+    }
+
+    /// Counts the tokens of an exchange and gives its version, if it is one that is counted.
+    fn count(&mut self, index: RouteIndex, exchange: &Exchange<'_>) -> Option<Rc<str>> {
+        let Some(route) = self
+            .routes
+            .get_mut(index.slot as usize)
+            .filter(|route| route.generation == index.generation)
+        else {
+            self.overflow.routes += 1;
+            return None;
+        };
+        let signals = self.plan.signals.as_slice();
+        let known = route
+            .versions
+            .iter()
+            .position(|known| *known.version == *exchange.version);
+        if known.is_none() && route.versions.len() < MAX_VERSIONS {
+            route.versions.push(VersionTally::new(
+                &route.key.destination,
+                exchange.version,
+                signals.len(),
+                &self.halves,
+            ));
+        }
+        let index = known.unwrap_or(route.versions.len().saturating_sub(1));
+        let Some(tally) = route
+            .versions
+            .get_mut(index)
+            .filter(|tally| *tally.version == *exchange.version)
+        else {
+            self.overflow.versions += 1;
+            return None;
+        };
+        if exchange.ending != Ending::InFlight {
+            tally.exchanges += 1;
+        }
+        if let Some(facts) = exchange.body
+            && self.looks_at_bodies
+            && !exchange.is_error()
+        {
+            tally.bodies.record(facts);
+        }
+        let half = tally
+            .halves_index
+            .and_then(|index| self.halves.get(index))
+            .and_then(|halves| half(halves, exchange, &mut self.new_hosts));
+        let tables = route.names.iter_mut().zip(route.hashes.iter_mut());
+        for (index, (signal, (table, hashes))) in signals.iter().zip(tables).enumerate() {
+            let code = match signal.read(exchange, &self.hasher) {
+                None => continue,
+                Some(Token::Number(code)) => code,
+                Some(Token::Name(hash)) => {
+                    let code = match hashes.iter().position(|known| *known == hash) {
+                        Some(index) => index as u16,
+                        None => {
+                            self.scratch.clear();
+                            signal.describe(exchange, &mut self.scratch);
+                            let code = table.code(&self.scratch);
+                            if usize::from(code) == hashes.len() && code != names::OTHER {
+                                hashes.push(hash);
+                            }
+                            code
+                        }
+                    };
+                    self.overflow.names += u64::from(code == names::OTHER);
+                    code
+                }
+            };
+            if let Some(counts) = tally.counts.get_mut(index) {
+                counts.add(code, 1);
+            }
+            let halved = half.and_then(|half| tally.halves.get_mut(half as usize));
+            if signal.side() == Side::Response
+                && let Some(counts) = halved.and_then(|half| half.get_mut(index))
+            {
+                counts.add(code, 1);
+            }
+        }
+        Some(Rc::clone(&tally.version))
+    }
+
+    /// Whether the placebo needs to know the upstream host of this version's exchanges, or the
+    /// session; neither where the version is not split.
+    #[must_use]
+    pub fn needs(&self, destination: &str, version: &str) -> Needs {
+        match self
+            .halves
+            .iter()
+            .find(|halves| halves.destination == destination && halves.version == version)
+        {
+            None => Needs::Nothing,
+            Some(halves) if halves.by_session => Needs::HostAndSession,
+            Some(_) => Needs::Host,
+        }
+    }
+
+    /// Takes how baselines are split from now on, as [`crate::judge::Judge::halves`] says.
+    pub fn set_halves(&mut self, halves: Vec<Halves>) {
+        if halves == self.halves {
+            return;
+        }
+        let before = core::mem::replace(&mut self.halves, halves);
+        for route in &mut self.routes {
+            for version in &mut route.versions {
+                let old = version.halves_index.and_then(|index| before.get(index));
+                let new = halves_of(&self.halves, &route.key.destination, &version.version);
+                if old == new.and_then(|index| self.halves.get(index)) {
+                    // Counts go on; only the place in the list may be another.
+                    version.halves_index = new;
+                } else {
+                    version.find_halves(&route.key.destination, &self.halves);
+                }
+            }
+        }
+    }
+
+    /// Counts a request that could not be given to a version: answered by the proxy itself, or by
+    /// an upstream that belongs to no version.
+    pub fn record_unattributed(&mut self) {
+        self.overflow.unattributed += 1;
+    }
+
+    /// Hands over what was counted since the last call.
+    pub fn take(&mut self) -> Delta {
+        let over = self.sessions.as_mut().map(Sessions::expire);
+        for (last, next) in over.into_iter().flatten() {
+            self.count_next_call(&last, next.as_deref().unwrap_or(next_call::NO_CALL));
+        }
+        let mut delta = Delta {
+            overflow: self.overflow,
+            new_hosts: core::mem::take(&mut self.new_hosts),
+            ..Delta::default()
+        };
+        let overflowed = self.paths.overflowed();
+        delta.overflow.paths = overflowed - self.paths_overflowed;
+        self.paths_overflowed = overflowed;
+        self.overflow = Overflow::default();
+        for route in &mut self.routes {
+            let versions: Vec<VersionDelta> = route
+                .versions
+                .iter_mut()
+                .filter(|tally| {
+                    tally.exchanges > 0 || tally.counts.iter().any(|counts| !counts.is_empty())
+                })
+                .map(|tally| VersionDelta {
+                    version: tally.version.as_ref().to_owned(),
+                    exchanges: core::mem::take(&mut tally.exchanges),
+                    counts: tally.counts.iter_mut().map(core::mem::take).collect(),
+                    halves: tally
+                        .halves
+                        .each_mut()
+                        .map(|half| half.iter_mut().map(core::mem::take).collect()),
+                    bodies: core::mem::take(&mut tally.bodies),
+                })
+                .collect();
+            if route.versions.len() >= MAX_VERSIONS {
+                // Versions come and go for weeks: one that is silent gives up its place.
+                route
+                    .versions
+                    .retain(|tally| versions.iter().any(|seen| *seen.version == *tally.version));
+            }
+            if versions.is_empty() {
+                route.idle_ticks = route.idle_ticks.saturating_add(1);
+            } else {
+                route.idle_ticks = 0;
+                let (key, names) = (route.key.clone(), route.names.clone());
+                delta.routes.push(RouteDelta {
+                    key,
+                    names,
+                    versions,
+                });
+            }
+        }
+        if self.indices.len() >= self.plan.max_routes {
+            self.evict();
+        }
+        delta
+    }
+
+    /// Drops the routes that have been idle for long, so that new ones find a place.
+    fn evict(&mut self) {
+        for (slot, route) in (0..).zip(&mut self.routes) {
+            if route.idle_ticks < IDLE_TICKS {
+                continue;
+            }
+            if let Some(identity) = route.identity.take() {
+                self.indices.remove(&identity);
+                route.generation = route.generation.wrapping_add(1);
+                self.free.push(slot);
+            }
+        }
+    }
+}
+
+/// Invented methods share one name, so that they cannot fill the table.
+fn known_method(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "TRACE" => method,
+        _ => "*",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::exchange;
+    use crate::wire::codec::{Reader, Writer};
+
+    fn tally(config: &str) -> Tally {
+        Tally::new(Arc::new(Plan::from_json(config).unwrap()), 7)
+    }
+
+    #[test]
+    fn every_exchange_is_in_exactly_one_delta() {
+        let mut tally = tally("{}");
+        for number in 0..10 {
+            tally.record(&Exchange {
+                path: &format!("/api/products/{number}"),
+                ..exchange()
+            });
+        }
+        assert_eq!(tally.take().exchanges(), 10);
+        assert!(tally.take().is_empty());
+    }
+
+    #[test]
+    fn an_exchange_in_flight_counts_as_a_latency_and_later_as_the_rest() {
+        let mut tally = tally("{}");
+        tally.record(&Exchange {
+            ending: Ending::InFlight,
+            status: None,
+            ..exchange()
+        });
+        let delta = tally.take();
+        assert_eq!(delta.exchanges(), 0);
+        let counted: Vec<u64> = delta.routes[0].versions[0]
+            .counts
+            .iter()
+            .map(Counts::total)
+            .collect();
+        assert_eq!(counted.iter().sum::<u64>(), 1);
+        tally.record(&Exchange {
+            duration_us: None,
+            ..exchange()
+        });
+        let delta = tally.take();
+        assert_eq!(delta.exchanges(), 1);
+        let now: Vec<u64> = delta.routes[0].versions[0]
+            .counts
+            .iter()
+            .map(Counts::total)
+            .collect();
+        assert!(
+            counted
+                .iter()
+                .zip(&now)
+                .all(|(before, after)| before * after == 0)
+        );
+    }
+
+    #[test]
+    fn routes_beyond_the_limit_share_one_and_are_counted() {
+        let mut tally = tally(r#"{"routes": {"max": 2}}"#);
+        for name in ["a", "b", "c", "d"] {
+            tally.record(&Exchange {
+                path: &format!("/{name}"),
+                ..exchange()
+            });
+        }
+        let delta = tally.take();
+        assert_eq!((delta.exchanges(), delta.overflow.routes), (4, 2));
+        assert_eq!(delta.routes.len(), 3);
+        assert_eq!(delta.routes[2].key, RouteKey::other("shop"));
+    }
+
+    #[test]
+    fn an_idle_route_makes_room_and_its_old_place_is_stale() {
+        let mut tally = tally(r#"{"routes": {"max": 1}}"#);
+        let old = tally.route("shop", "", "GET", "/a").unwrap();
+        for _ in 0..=IDLE_TICKS {
+            tally.take();
+        }
+        let new = tally.route("shop", "", "GET", "/b").unwrap();
+        assert_eq!(tally.key(new).unwrap().path, "/b");
+        assert_eq!(tally.key(old), None);
+    }
+
+    #[test]
+    fn a_delta_survives_the_codec_and_a_damaged_one_is_refused() {
+        let mut tally = tally("{}");
+        tally.record(&exchange());
+        tally.record_unattributed();
+        let delta = tally.take();
+        let mut writer = Writer::new();
+        delta.encode(&mut writer);
+        let bytes = writer.into_bytes();
+        assert_eq!(Delta::decode(&mut Reader::new(&bytes)), Ok(delta));
+        for end in 0..bytes.len() {
+            assert!(Delta::decode(&mut Reader::new(&bytes[..end])).is_err());
+        }
+    }
+}

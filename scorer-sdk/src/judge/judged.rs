@@ -1,0 +1,35 @@
+//! What was judged in one tick, over all routes of a destination.
+
+use super::pair::JudgedBlock;
+use crate::config::Plan;
+
+/// Judged blocks, per question.
+pub(super) type Laws = Vec<Vec<JudgedBlock>>;
+
+fn no_laws(plan: &Plan) -> Laws {
+    plan.questions.iter().map(|_| Vec::new()).collect()
+}
+
+/// What the routes of a destination judged in one tick.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// Candidate exchanges in the judged blocks.
+    pub(super) candidate_exchanges: u64,
+    /// The blocks of candidate and baseline.
+    pub(super) laws: Laws,
+    /// Those of the baseline's second half against its first.
+    pub(super) second_half: Laws,
+    /// Those of its first half against its second.
+    pub(super) first_half: Laws,
+}
+
+impl Judged {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            candidate_exchanges: 0,
+            laws: no_laws(plan),
+            second_half: no_laws(plan),
+            first_half: no_laws(plan),
+        }
+    }
+}

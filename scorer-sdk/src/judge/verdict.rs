@@ -1,0 +1,395 @@
+//! Verdicts and what carries them.
+
+use crate::drift::SharedChange;
+use crate::evidence::Interval;
+use crate::route::RouteKey;
+use core::fmt;
+
+/// What is to be thought of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Verdict {
+    /// Too little was judged to say anything.
+    #[default]
+    Learning,
+    /// Enough was judged, and nothing speaks against it.
+    Healthy,
+    /// Evidence is gathering: half of what is needed, in logs.
+    Suspect,
+    /// The candidate is worse than tolerated; wrong with at most the configured chance.
+    Anomalous,
+}
+
+impl Verdict {
+    /// All verdicts, the worst last.
+    pub const ALL: [Self; 4] = [
+        Self::Learning,
+        Self::Healthy,
+        Self::Suspect,
+        Self::Anomalous,
+    ];
+
+    /// The name in metrics, headers and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Learning => "learning",
+            Self::Healthy => "healthy",
+            Self::Suspect => "suspect",
+            Self::Anomalous => "anomalous",
+        }
+    }
+
+    /// The number in metrics and bytes: 0 learning to 3 anomalous.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The verdict with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How often exchanges of one arm were in a category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rate {
+    /// Exchanges in the category.
+    pub inside: u64,
+    /// All exchanges that the question was put to.
+    pub total: u64,
+}
+
+impl Rate {
+    /// Exchanges in the category per hundred.
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        100.0 * self.inside as f64 / self.total.max(1) as f64
+    }
+}
+
+impl core::ops::Add for Rate {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            inside: self.inside.saturating_add(other.inside),
+            total: self.total.saturating_add(other.total),
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.inside, self.total)
+    }
+}
+
+/// A route and a category in which the candidate is worse.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reason {
+    /// The route.
+    pub route: RouteKey,
+    /// Name of the category.
+    pub category: &'static str,
+    /// What an exchange in the category does, for people.
+    pub meaning: &'static str,
+    /// Further words on what differs, such as the names of lost headers.
+    pub detail: String,
+    /// Evidence of this pair alone, in nats.
+    pub evidence: f64,
+    /// The candidate, since the difference began.
+    pub candidate: Rate,
+    /// The baseline, over the same blocks; for a guard, what the reference says.
+    pub baseline: Rate,
+    /// Most likely odds ratio.
+    pub odds_ratio: Option<f64>,
+    /// Odds ratios that are not ruled out, at confidence one minus the configured false alarm.
+    pub interval: Interval,
+}
+
+impl Reason {
+    /// One sentence. `candidate` and `baseline` are the names of the versions.
+    #[must_use]
+    pub fn sentence(&self, candidate: &str, baseline: &str) -> String {
+        let detail = match self.detail.as_str() {
+            "" => String::new(),
+            detail => format!(" [{detail}]"),
+        };
+        let mut text = format!(
+            "{}: {:.1}% of {candidate}'s requests ({}) {}{detail}, against {:.1}% of {baseline}'s ({})",
+            self.route,
+            self.candidate.percent(),
+            self.candidate,
+            self.meaning,
+            self.baseline.percent(),
+            self.baseline,
+        );
+        text.push_str(&self.odds());
+        text
+    }
+
+    /// The odds ratio with what is not ruled out, behind a semicolon; empty where nothing is known.
+    fn odds(&self) -> String {
+        match (self.odds_ratio, self.interval.lower, self.interval.upper) {
+            (Some(ratio), Some(lower), Some(upper)) => {
+                format!("; odds ratio {ratio:.1} ({lower:.1} to {upper:.1})")
+            }
+            (_, Some(lower), None) => format!("; odds ratio above {lower:.1}"),
+            (Some(ratio), None, Some(upper)) => {
+                format!("; odds ratio {ratio:.1} (below {upper:.1})")
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Whether it speaks of all routes together.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.route == RouteKey::all(&self.route.destination)
+    }
+}
+
+/// A route and a signal on which the versions behave differently, for better or worse.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// The route.
+    pub route: RouteKey,
+    /// Name of the signal.
+    pub signal: &'static str,
+    /// Evidence of this pair alone, in nats.
+    pub evidence: f64,
+    /// Total variation distance between the two versions' tokens, 0 to 1.
+    pub distance: f64,
+    /// Further words on what differs, such as the names of new paths.
+    pub detail: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.route, self.signal)?;
+        if !self.detail.is_empty() {
+            write!(f, " [{}]", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+/// A category in which two halves of the baseline differ, although they run the same version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlaceboFinding {
+    /// Name of the category.
+    pub category: &'static str,
+    /// What an exchange in the category does, for people.
+    pub meaning: &'static str,
+    /// Evidence that the halves differ, in nats.
+    pub evidence: f64,
+    /// The worse half, since the difference began.
+    pub first: Rate,
+    /// The better half.
+    pub second: Rate,
+    /// Most likely odds ratio between them.
+    pub odds_ratio: Option<f64>,
+    /// Odds ratios that are not ruled out.
+    pub interval: Interval,
+    /// Whether the halves are sessions; hosts otherwise.
+    pub by_session: bool,
+}
+
+impl PlaceboFinding {
+    /// One sentence. `baseline` is the name of the version.
+    #[must_use]
+    pub fn sentence(&self, baseline: &str) -> String {
+        format!(
+            "{baseline} differs from itself: {:.1}% of the requests {} {} ({}), {:.1}% on the others ({})",
+            self.first.percent(),
+            if self.by_session {
+                "of one half of its sessions"
+            } else {
+                "on one half of its hosts"
+            },
+            self.meaning,
+            self.first,
+            self.second.percent(),
+            self.second,
+        )
+    }
+}
+
+/// How many more candidate requests a regression of some size would need to be found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Needed {
+    /// Name of the category.
+    pub category: &'static str,
+    /// Size of the regression.
+    pub odds_ratio: f64,
+    /// Candidate requests, on the mean, at today's share and rates.
+    pub requests: u64,
+}
+
+/// What is decided about one destination.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decision {
+    /// The destination.
+    pub destination: String,
+    /// The stable version; empty while none was seen.
+    pub baseline: String,
+    /// The new version; empty while there is none.
+    pub candidate: String,
+    /// What is to be thought of the candidate.
+    pub verdict: Verdict,
+    /// Evidence over all routes and categories, in nats.
+    pub evidence: f64,
+    /// Evidence that is enough, in nats.
+    pub threshold: f64,
+    /// Evidence that the versions differ at all, in nats.
+    pub change_evidence: f64,
+    /// Exchanges of the baseline since the candidate came.
+    pub baseline_exchanges: u64,
+    /// Exchanges of the candidate, judged or not.
+    pub candidate_exchanges: u64,
+    /// Exchanges of the candidate that were judged.
+    pub judged_exchanges: u64,
+    /// Candidate exchanges at the moment of the anomalous verdict.
+    pub exchanges_at_verdict: u64,
+    /// Milliseconds since the epoch of the candidate's first exchange.
+    pub started_ms: u64,
+    /// Milliseconds since the epoch of the anomalous verdict; 0 when there is none.
+    pub verdict_ms: u64,
+    /// Share of the requests that `steer` sends to the baseline: 0 without a verdict.
+    pub steer_share: f64,
+    /// What carries the verdict, the strongest first.
+    pub reasons: Vec<Reason>,
+    /// Where the versions behave differently.
+    pub differences: Vec<Difference>,
+    /// For a guard: the routes and categories that may be refused.
+    pub condemned: Vec<(RouteKey, &'static str)>,
+    /// Versions that were found anomalous and may still have traffic.
+    pub condemned_versions: Vec<String>,
+    /// Whether most of what the baseline was asked of late has failed; then nothing is steered to
+    /// it.
+    pub baseline_failing: bool,
+    /// Where the baseline's own hosts or sessions differ as versions should not.
+    pub placebo: Vec<PlaceboFinding>,
+    /// Whether the evidence would be enough, were it not for the placebo.
+    pub held_by_placebo: bool,
+    /// Where the requests of the two versions are not alike, and the comparison thus not of like
+    /// with like. The signals are the request's, or `routes` for the mix of routes.
+    pub balance: Vec<Difference>,
+    /// Whether the candidate is in its first seconds and not judged yet.
+    pub warming_up: bool,
+    /// Candidate requests that a regression of each size would still need.
+    pub needed: Vec<Needed>,
+    /// Both versions against their own past, and whether what changed is usage, something shared,
+    /// or the version.
+    pub shared_change: SharedChange,
+}
+
+impl Decision {
+    /// Why, in one sentence, with what limits the comparison behind it.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        let mut text = self.reason_sentence();
+        if self.held_by_placebo && self.placebo.is_empty() {
+            text.push_str(&format!(
+                "; held back, for the hosts or sessions of {} seem to differ as much among themselves",
+                self.baseline
+            ));
+        }
+        if let Some(finding) = self.placebo.first() {
+            text.push_str("; ");
+            if self.held_by_placebo {
+                text.push_str("held back, for ");
+            }
+            text.push_str(&finding.sentence(&self.baseline));
+        }
+        if let Some(unlike) = self.balance.first() {
+            text.push_str(&format!(
+                "; the versions do not get the same requests ({} on {}): chance does not deal them",
+                unlike.signal, unlike.route
+            ));
+        }
+        text
+    }
+
+    fn reason_sentence(&self) -> String {
+        match (self.verdict, self.reasons.first()) {
+            (_, _) if self.candidate.is_empty() => {
+                format!("{}: only one version has been seen", self.destination)
+            }
+            (Verdict::Learning, _) if self.baseline_exchanges == 0 => format!(
+                "nothing to compare {} with: no exchange of {} since it came",
+                self.candidate,
+                match self.baseline.as_str() {
+                    "" => "a baseline",
+                    name => name,
+                }
+            ),
+            (Verdict::Learning, _) => {
+                let mut text = format!(
+                    "{} candidate exchanges judged so far: too few for a verdict",
+                    self.judged_exchanges
+                );
+                if self.warming_up {
+                    text.push_str("; its first seconds are not judged");
+                }
+                let needed: Vec<String> = self
+                    .needed
+                    .iter()
+                    .map(|needed| format!("{} times: {}", needed.odds_ratio, needed.requests))
+                    .collect();
+                if !needed.is_empty() {
+                    text.push_str(&format!(
+                        "; evidence {:.1} of {:.1}; requests still needed if the odds of a failure were so many times stable's: {}",
+                        self.evidence.max(0.0),
+                        self.threshold,
+                        needed.join(", ")
+                    ));
+                }
+                text
+            }
+            (Verdict::Healthy, _) | (_, None) => format!(
+                "nothing speaks against {}: {} exchanges judged beside {}, evidence {:.1} of {:.1}",
+                self.candidate,
+                self.judged_exchanges,
+                self.baseline,
+                self.evidence.max(0.0),
+                self.threshold
+            ),
+            (_, Some(reason)) => {
+                let mut text = reason.sentence(&self.candidate, &self.baseline);
+                let mut told = 1;
+                let pooled = |other: &&Reason| {
+                    other.is_pooled() && other.category == reason.category && !reason.is_pooled()
+                };
+                if let Some(pooled) = self.reasons.iter().find(pooled) {
+                    told += 1;
+                    text.push_str(&format!(
+                        "; all routes together: {:.1}% against {:.1}%{}",
+                        pooled.candidate.percent(),
+                        pooled.baseline.percent(),
+                        pooled.odds().replacen(';', ",", 1)
+                    ));
+                }
+                let more = self.reasons.len().saturating_sub(told);
+                if more > 0 {
+                    text.push_str(&format!("; and {more} more"));
+                }
+                text
+            }
+        }
+    }
+
+    /// Whether the versions behave differently, for better or worse.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        !self.differences.is_empty()
+    }
+}
