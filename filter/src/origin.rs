@@ -113,7 +113,7 @@ impl Default for Thinning {
 }
 
 impl Thinning {
-    /// Not each nth one: balancers deal in turn, too.
+    /// Not each nth one: load balancers take turns.
     fn takes(&mut self) -> bool {
         self.came += 1;
         self.number = self.number.wrapping_add(1);

@@ -126,7 +126,7 @@ impl Topology {
     }
 
     /// Whether requests with `x-beta: yes` go to v2 and all others to v1, as a header rule does that
-    /// lets chosen users try a release; without it the weights deal the requests.
+    /// lets chosen users try a release; without it the weights assign the requests.
     ///
     /// # Errors
     /// When the front Envoy rejects the routes.

@@ -94,7 +94,7 @@ pub fn kinds() -> Vec<Kind> {
             ..faulty("rare content type in 10%", Harm::default())
         },
         healthy("healthy, steady", &|_| {}),
-        healthy("healthy, swinging shared change", &|scenario| {
+        healthy("healthy, swinging shared load", &|scenario| {
             scenario.shared_change.errors = Some(Swing {
                 factor: 3.0,
                 period: 300.0,

@@ -1,5 +1,5 @@
 //! The mix of a destination's requests over its routes: the same in both arms, as long as chance
-//! deals the requests.
+//! assigns the requests.
 
 use super::past::LEAST_FOR_DISTANCE;
 use super::phase::Judgement;

@@ -312,7 +312,7 @@ impl Decision {
         }
         if let Some(unlike) = self.balance.first() {
             text.push_str(&format!(
-                "; the versions do not get the same requests ({} on {}): chance does not deal them",
+                "; the versions do not get the same requests ({} on {}): chance does not assign them",
                 unlike.signal, unlike.route
             ));
         }

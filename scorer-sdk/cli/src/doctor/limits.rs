@@ -237,7 +237,7 @@ pub(super) fn fairness(facts: &Facts) -> Vec<Finding> {
                 "{destination}: the versions do not get the same requests ({})",
                 signals.join(", ")
             ),
-            "deal requests by weight alone: a header rule or a sticky cookie that prefers the \
+            "assign versions by weight alone: a header rule or a sticky cookie that prefers the \
              candidate makes versions differ that are alike; docs/tuning.md",
         ));
     }

@@ -13,7 +13,7 @@ pub const NOTES: [(&str, &str); 5] = [
     ),
     (
         "serin_unbalanced",
-        "The versions do not get the same requests: chance does not deal them.",
+        "The versions do not get the same requests: chance does not assign them.",
     ),
     (
         "serin_baseline_failing",
