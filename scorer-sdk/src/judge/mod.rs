@@ -28,6 +28,7 @@ use crate::config::Plan;
 use crate::count::delta::{Delta, Overflow};
 use crate::count::halves::Halves;
 use crate::judge::verdict::Decision;
+use crate::limits::MAX_DESTINATIONS;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -37,7 +38,6 @@ use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
 pub const STATE_VERSION: u16 = 3;
-const MAX_DESTINATIONS: usize = 256;
 /// Destinations whose drift is watched, the first ones: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 

@@ -6,9 +6,10 @@
 use super::judged::Laws;
 use super::pair::Pair;
 use crate::config::Plan;
-use crate::count::halves::{Half, Halves, MAX_HOSTS};
+use crate::count::halves::{Half, Halves};
 use crate::evidence::log_add_exp;
 use crate::judge::verdict::PlaceboFinding;
+use crate::limits::MAX_HOSTS;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// The halves of a destination's baseline, and the evidence between them.

@@ -1,7 +1,7 @@
 //! A rollout: one candidate of a destination, from its first exchange to its replacement.
 
 use super::phase::Phase;
-use crate::count::delta::MAX_VERSION_BYTES;
+use crate::limits::MAX_VERSION_BYTES;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// What of the running share and of the baseline's failures is kept from tick to tick.
