@@ -37,7 +37,7 @@ use destination::Destination;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 3;
+pub const STATE_VERSION: u16 = 4;
 /// Destinations whose drift is watched, the first ones: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 
