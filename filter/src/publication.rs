@@ -2,9 +2,9 @@
 //! from when on a request in flight is slow, and how baselines are split in halves.
 
 use crate::mailbox::{Acknowledged, decode_acknowledged, encode_acknowledged};
-use scorer_sdk::count::delta::MAX_VERSION_BYTES;
 use scorer_sdk::count::halves::Halves;
 use scorer_sdk::judge::verdict::{Decision, Verdict};
+use scorer_sdk::limits::MAX_VERSION_BYTES;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
 

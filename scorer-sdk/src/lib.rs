@@ -11,6 +11,7 @@ pub mod engine;
 pub mod evidence;
 pub mod exchange;
 pub mod judge;
+pub mod limits;
 pub mod route;
 pub mod shape;
 pub mod signal;

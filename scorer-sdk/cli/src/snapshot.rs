@@ -2,8 +2,9 @@
 
 use anyhow::{Result, bail};
 use scorer_sdk::Plan;
-use scorer_sdk::count::delta::{Delta, MAX_ROUTES};
+use scorer_sdk::count::delta::Delta;
 use scorer_sdk::count::tally::Tally;
+use scorer_sdk::limits::MAX_ROUTES;
 use scorer_sdk::sketch::{NameTable, names};
 use scorer_sdk::wire::recording::Record;
 use scorer_sdk::wire::reference::{FORMAT, Reference, ReferenceRoute, TokenValue};

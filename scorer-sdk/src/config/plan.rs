@@ -6,7 +6,7 @@ use super::expected::{Expected, expected};
 use super::raw::{Body, Config, ProbationSection};
 use super::signals::signals;
 use super::surprise::SurprisePlan;
-use crate::count::delta::MAX_ROUTES;
+use crate::limits::MAX_ROUTES;
 use crate::route::{Limits, PathConfig, RouteKey, TemplateSet};
 use crate::signal::{Question, Signal};
 use crate::wire::reference::Reference;
@@ -358,7 +358,7 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
 
 fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError> {
     match value {
-        Some(name) if name.is_empty() || name.len() > crate::count::delta::MAX_VERSION_BYTES => {
+        Some(name) if name.is_empty() || name.len() > crate::limits::MAX_VERSION_BYTES => {
             Err(ConfigError::new(
                 path,
                 "a version needs a name of 1 to 128 bytes",

@@ -4,7 +4,7 @@ use super::ConfigError;
 use super::check::{duration, number, unknown};
 use super::plan::MAX_LIST;
 use super::raw::Config;
-use crate::count::delta::MAX_SIGNALS;
+use crate::limits::MAX_SIGNALS;
 use crate::signal::body_shape::BodyShape;
 use crate::signal::content_type::ContentType;
 use crate::signal::fan_out::FanOut;

@@ -1,19 +1,11 @@
 //! Deltas: counts on their way from a worker to whoever merges them.
 
-use crate::count::halves::MAX_HOSTS;
-use crate::count::tally::MAX_VERSIONS;
+use crate::limits::{MAX_HOSTS, MAX_ROUTES, MAX_SIGNALS, MAX_VERSION_BYTES, MAX_VERSIONS};
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
 use crate::shape::presence::Presence;
 use crate::sketch::{Counts, NameTable};
 use crate::wire::codec::{CodecError, Reader, Writer};
-
-/// Most routes in a delta; the config's limit is below it.
-pub const MAX_ROUTES: usize = 2_000;
-/// Most signals, built-in and the user's own.
-pub const MAX_SIGNALS: usize = 32;
-/// Longest name of a version in bytes.
-pub const MAX_VERSION_BYTES: usize = 128;
 
 /// What did not fit a bounded table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

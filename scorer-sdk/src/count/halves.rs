@@ -1,15 +1,13 @@
-//! Splits: the baseline's exchanges in two halves that should not differ, for the placebo.
+//! The placebo's halves: the baseline's exchanges in two groups that should not differ.
 //!
 //! Halves are whole hosts, so that a bad pod stays in one of them; with a single host they are
-//! whole sessions. Never a coin for each request: that would hide both. The judge says which host
-//! belongs where, and all workers count by it, so hashes are the same in every worker.
+//! whole sessions. Requests are not assigned one by one, because that would hide both. The judge
+//! assigns each host, and all workers count by its assignment, so hashes are the same in every
+//! worker.
 
-use crate::count::delta::MAX_VERSION_BYTES;
+use crate::limits::{MAX_HOSTS, MAX_VERSION_BYTES};
 use crate::route::key::MAX_PART_BYTES;
 use crate::wire::codec::{CodecError, Reader, Writer};
-
-/// Most hosts of one baseline that are known.
-pub const MAX_HOSTS: usize = 64;
 
 /// One of two halves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +67,7 @@ impl Halves {
             .is_ok()
     }
 
-    /// Writes the split.
+    /// Writes the halves.
     pub fn encode(&self, writer: &mut Writer) {
         writer.text(&self.destination);
         writer.text(&self.version);
@@ -81,10 +79,10 @@ impl Halves {
         }
     }
 
-    /// Reads a split.
+    /// Reads halves.
     ///
     /// # Errors
-    /// When the bytes are not a split.
+    /// When the bytes are not halves.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut halves = Self {
             destination: reader.text(MAX_PART_BYTES)?.to_owned(),

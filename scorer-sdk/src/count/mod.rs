@@ -6,5 +6,7 @@
 
 pub mod delta;
 pub mod halves;
+mod interner;
+mod route_index;
 pub mod sessions;
 pub mod tally;

@@ -1,13 +1,13 @@
 //! Sessions: what each client asked for last, so that its next call can be charged to the version
 //! that served the one before.
 //!
-//! A call is charged at one fixed age, whatever followed it: a next call is known at once and the end
-//! of a session only after a while, so that after a change of the versions' shares a block would
-//! have the ones of today's share and the others of yesterday's.
+//! A call is charged at one fixed age, whatever followed it. A next call is known at once, the end
+//! of a session only after a while: charged as they become known, next calls in a block would come
+//! from the current shares of the versions and ends from earlier shares.
 //!
 //! Bounded: a call beyond the tables is not followed, and counted.
 
-use crate::count::tally::RouteIndex;
+use crate::count::route_index::RouteIndex;
 use hashbrown::HashMap;
 use std::rc::Rc;
 

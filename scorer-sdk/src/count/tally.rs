@@ -5,9 +5,11 @@
 
 use crate::config::Plan;
 use crate::count::delta::{Delta, NewHost, Overflow, RouteDelta, VersionDelta};
-use crate::count::halves::{Half, Halves, MAX_HOSTS, identity};
+use crate::count::halves::{Half, Halves, identity};
+use crate::count::interner::Interner;
 use crate::count::sessions::{LastCall, Sessions};
 use crate::exchange::{Ending, Exchange};
+use crate::limits::{MAX_DESTINATIONS, MAX_HOSTS, MAX_VERSIONS};
 use crate::route::{PathTree, RouteKey, TemplateId};
 use crate::shape::presence::Presence;
 use crate::signal::{NameHasher, Side, Token, next_call};
@@ -16,40 +18,14 @@ use hashbrown::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Most versions of one destination that are counted apart.
-pub const MAX_VERSIONS: usize = 4;
-/// Ticks without an exchange after which a route gives up its place when the table is full.
+pub use crate::count::route_index::RouteIndex;
+
+/// Route names of Envoy that are told apart.
+const MAX_ROUTE_NAMES: u16 = 256;
+/// Methods that are told apart.
+const MAX_METHODS: u16 = 16;
+/// Ticks without an exchange after which a route may be dropped to make room for another.
 const IDLE_TICKS: u32 = 600;
-
-/// A bounded set of texts that get small numbers.
-#[derive(Debug, Default)]
-struct Interner {
-    numbers: HashMap<String, u16, foldhash::fast::FixedState>,
-    limit: u16,
-}
-
-impl Interner {
-    fn new(seed: u64, limit: u16) -> Self {
-        let state = foldhash::fast::FixedState::with_seed(seed);
-        Self {
-            numbers: HashMap::with_hasher(state),
-            limit,
-        }
-    }
-
-    /// The number of `text`; `None` when it is new and the set is full or the text too long.
-    fn number(&mut self, text: &str) -> Option<u16> {
-        if let Some(number) = self.numbers.get(text) {
-            return Some(*number);
-        }
-        let number = u16::try_from(self.numbers.len()).ok()?;
-        if number >= self.limit || text.len() > crate::route::key::MAX_PART_BYTES {
-            return None;
-        }
-        self.numbers.insert(text.to_owned(), number);
-        Some(number)
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Identity {
@@ -57,14 +33,6 @@ struct Identity {
     route_name: u16,
     method: u16,
     template: TemplateId,
-}
-
-/// A route's place in this worker's table. Should the route have given up its place meanwhile, the
-/// place is known to be stale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RouteIndex {
-    slot: u32,
-    generation: u32,
 }
 
 #[derive(Debug)]
@@ -107,7 +75,7 @@ impl VersionTally {
         tally
     }
 
-    /// Finds its split anew and drops what was counted under another.
+    /// Looks up its halves again and drops what was counted under others.
     fn find_halves(&mut self, destination: &str, halves: &[Halves]) {
         self.halves_index = halves_of(halves, destination, &self.version);
         let signals = if self.halves_index.is_some() {
@@ -122,7 +90,7 @@ impl VersionTally {
     }
 }
 
-/// The place of a version's split.
+/// The index of the halves of a version, if it is split.
 fn halves_of(halves: &[Halves], destination: &str, version: &str) -> Option<usize> {
     halves
         .iter()
@@ -187,9 +155,9 @@ impl Tally {
         Self {
             hasher: NameHasher::new(seed),
             paths: PathTree::new(plan.paths.clone(), seed),
-            destinations: Interner::new(seed, 256),
-            route_names: Interner::new(seed, 256),
-            methods: Interner::new(seed, 16),
+            destinations: Interner::new(seed, MAX_DESTINATIONS as u16),
+            route_names: Interner::new(seed, MAX_ROUTE_NAMES),
+            methods: Interner::new(seed, MAX_METHODS),
             indices: HashMap::with_hasher(state()),
             routes: Vec::new(),
             free: Vec::new(),
@@ -291,7 +259,7 @@ impl Tally {
         Some(RouteIndex { slot, generation })
     }
 
-    /// The key behind a place; `None` when it is stale.
+    /// The key of the route at an index; `None` when the index is stale.
     #[must_use]
     pub fn key(&self, index: RouteIndex) -> Option<&RouteKey> {
         self.routes
@@ -300,8 +268,8 @@ impl Tally {
             .map(|route| &route.key)
     }
 
-    /// Method and path template behind a place, as [`RouteKey::label`] writes them; `None` when it
-    /// is stale.
+    /// Method and path template of the route at an index, as [`RouteKey::label`] writes them;
+    /// `None` when the index is stale.
     #[must_use]
     pub fn label(&self, index: RouteIndex) -> Option<&str> {
         self.routes
@@ -348,7 +316,7 @@ impl Tally {
     /// Charges a call, or the end of the session, to whatever served the one before.
     fn count_next_call(&mut self, last: &LastCall, next: &str) {
         if self.key(last.route).is_none() {
-            // The route before has given up its place meanwhile.
+            // The route has been dropped meanwhile.
             return;
         }
         let exchange = Exchange {
@@ -466,7 +434,7 @@ impl Tally {
                 let old = version.halves_index.and_then(|index| before.get(index));
                 let new = halves_of(&self.halves, &route.key.destination, &version.version);
                 if old == new.and_then(|index| self.halves.get(index)) {
-                    // Counts go on; only the place in the list may be another.
+                    // The counts go on; only the index in the list may differ.
                     version.halves_index = new;
                 } else {
                     version.find_halves(&route.key.destination, &self.halves);
@@ -515,7 +483,7 @@ impl Tally {
                 })
                 .collect();
             if route.versions.len() >= MAX_VERSIONS {
-                // Versions come and go for weeks: one that is silent gives up its place.
+                // Versions come and go for weeks: silent ones make room.
                 route
                     .versions
                     .retain(|tally| versions.iter().any(|seen| *seen.version == *tally.version));
@@ -538,7 +506,7 @@ impl Tally {
         delta
     }
 
-    /// Drops the routes that have been idle for long, so that new ones find a place.
+    /// Drops the routes that have been idle for long, to make room for new ones.
     fn evict(&mut self) {
         for (slot, route) in (0..).zip(&mut self.routes) {
             if route.idle_ticks < IDLE_TICKS {
@@ -635,7 +603,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_route_makes_room_and_its_old_place_is_stale() {
+    fn an_idle_route_makes_room_and_its_old_index_is_stale() {
         let mut tally = tally(r#"{"routes": {"max": 1}}"#);
         let old = tally.route("shop", "", "GET", "/a").unwrap();
         for _ in 0..=IDLE_TICKS {

@@ -1,19 +1,20 @@
 //! Drift of a level: one number a tick, such as the log of the median latency.
 //!
-//! A level is expected at its decayed mean and what [`Season`] adds. What is left is correlated
-//! from tick to tick, so the part that the last tick foretells (`φ` times its residual) is taken
-//! off too, and the innovation is left. No law is assumed for it: its rank among the past
+//! A level is expected at its decayed mean plus what [`Season`] adds. The residual is correlated
+//! from tick to tick, so the part that the last tick predicts (`φ` times its residual) is also
+//! subtracted, which leaves the innovation. No law is assumed for it: its rank among the past
 //! innovations gives `p`, and the bets `κ·p^(κ−1)` have mean at most 1 while innovations are
 //! exchangeable. One direction bets on high ranks, one on low ones, one on both. Ties count
-//! against the bets, so that a constant series is none of a drift.
+//! against the bets, so that a constant series shows no drift.
 //!
 //! While a drift lasts the mean stays what it was. The drift is over when the last ticks are nearer
 //! to the past than to the drift, or when it has lasted so long that it is the new past. Then
 //! nothing is judged for a while, so that what comes and goes is reported once.
 
-use super::detector::{EDetector, finite};
+use super::alarm::{Alarm, Observation, Standing, TICKS_NEEDED};
+use super::detector::{Leader, finite};
 use super::report::{Direction, Drift, Settings};
-use super::season::{Scale, Season};
+use super::season::{KEPT_WITH_NEW_FACTORS, Scale, Season};
 use crate::sketch::{Counts, DecayedCounts};
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
@@ -23,15 +24,11 @@ use core::time::Duration;
 const KAPPAS: [f64; 2] = [0.05, 0.5];
 /// Bets: every calibrator in every direction.
 const BETS: usize = 3 * KAPPAS.len();
-/// Ticks from which innovations are kept, and after which as many are judged.
-const TICKS_NEEDED: f64 = 32.0;
-/// Residuals further off than this many mean absolute ones teach the mean no more than this.
+/// Residuals are clipped at this many mean absolute residuals before the mean learns from them.
 const CLIP: f64 = 4.0;
 /// The weight of one tick in the mean of the last ones.
 const RECENT: f64 = 1.0 / 16.0;
-/// The share of its weight that the mean keeps when factors come into use.
-const KEPT_WITH_NEW_FACTORS: f64 = 0.05;
-/// The largest correlation from tick to tick that is taken off.
+/// The largest correlation from tick to tick that is subtracted.
 const LARGEST_CORRELATION: f64 = 0.98;
 
 /// Watches one level.
@@ -49,11 +46,8 @@ pub struct LevelDrift {
     kept: f64,
     /// Mean of the last ticks of a drift.
     recent: f64,
-    /// Ticks for which nothing is judged.
-    rest: f64,
     season: Season,
-    detector: EDetector<BETS>,
-    drift: Option<Drift>,
+    alarm: Alarm<BETS>,
 }
 
 impl Default for LevelDrift {
@@ -68,10 +62,8 @@ impl Default for LevelDrift {
             innovations: DecayedCounts::default(),
             kept: 0.0,
             recent: 0.0,
-            rest: 0.0,
             season: Season::new(Scale::Difference),
-            detector: EDetector::default(),
-            drift: None,
+            alarm: Alarm::default(),
         }
     }
 }
@@ -81,7 +73,7 @@ impl LevelDrift {
     /// finite number counts as none.
     pub fn update(&mut self, now: Duration, level: f64, settings: &Settings) -> Option<&Drift> {
         if !level.is_finite() {
-            return self.drift.as_ref();
+            return self.drift();
         }
         let now_s = now.as_secs_f64();
         let level_of_day = level - self.season.effect(now_s);
@@ -91,16 +83,17 @@ impl LevelDrift {
         let residual = level_of_day - self.mean;
         let correlation = self.correlation();
         let innovation = residual - correlation * self.last_residual;
-        if self.rest > 0.0 {
-            self.rest -= 1.0;
-        } else if self.has_past() {
+        if !self.alarm.rests() && self.has_past() {
             let tolerance = settings.tolerance.max(0.0) * (1.0 - correlation);
-            let factors = self.log_factors(innovation, tolerance);
-            self.detector
-                .update(now_s, &factors, level_of_day, 1.0, settings.threshold());
-            self.decide(now, level_of_day, settings);
+            let observed = Observation {
+                now_s,
+                log_factors: self.log_factors(innovation, tolerance),
+                value: level_of_day,
+                weight: 1.0,
+            };
+            self.judge(now, &observed, settings);
         }
-        if self.drift.is_none() {
+        if self.drift().is_none() {
             self.learn(level_of_day, settings);
         } else {
             self.last_residual = self.clip(level_of_day - self.mean);
@@ -111,13 +104,13 @@ impl LevelDrift {
                 .ticks
                 .min(TICKS_NEEDED + KEPT_WITH_NEW_FACTORS * self.ticks);
         }
-        self.drift.as_ref()
+        self.drift()
     }
 
     /// The drift that lasts, if one does.
     #[must_use]
     pub fn drift(&self) -> Option<&Drift> {
-        self.drift.as_ref()
+        self.alarm.drift()
     }
 
     /// Whether it has a past to be held against.
@@ -129,7 +122,7 @@ impl LevelDrift {
     /// Evidence for a drift, in nats; [`Settings::threshold`] is enough.
     #[must_use]
     pub fn log_evidence(&self) -> f64 {
-        self.detector.log_evidence()
+        self.alarm.log_evidence()
     }
 
     /// The level that the past leads to expect at `now`.
@@ -171,55 +164,46 @@ impl LevelDrift {
         factors
     }
 
-    /// Begins, goes on with or ends a drift.
-    fn decide(&mut self, now: Duration, level_of_day: f64, settings: &Settings) {
-        let threshold = settings.threshold();
-        let evidence = self.detector.log_evidence();
-        let Some(leader) = self.detector.leader() else {
-            return;
-        };
-        let shift = leader.observed - self.mean;
-        match &mut self.drift {
-            None if evidence >= threshold => {
+    /// Begins, continues or ends a drift.
+    fn judge(&mut self, now: Duration, observed: &Observation<BETS>, settings: &Settings) {
+        match self.alarm.judge(observed, settings) {
+            Standing::Quiet => {}
+            Standing::Begins(leader) => {
                 self.recent = leader.observed;
-                let direction = match Direction::of_bet(leader.bet, KAPPAS.len()) {
-                    // What lies on one side of the past is not merely unsteady.
-                    Direction::Unsteady if shift > self.spread => Direction::Up,
-                    Direction::Unsteady if -shift > self.spread => Direction::Down,
-                    direction => direction,
-                };
-                self.drift = Some(Drift {
-                    direction,
-                    since: Duration::try_from_secs_f64(leader.since_s).unwrap_or(now),
-                    reported: now,
-                    expected: self.mean,
-                    observed: leader.observed,
-                    ticks: 0,
-                });
+                let direction = self.direction(&leader);
+                self.alarm.report(now, &leader, direction, self.mean);
             }
-            Some(drift) => {
-                drift.ticks = drift.ticks.saturating_add(1);
-                self.recent += RECENT * (level_of_day - self.recent);
-                let returned = drift.direction != Direction::Unsteady
-                    && (self.recent - self.mean).abs() < 0.5 * (drift.observed - self.mean).abs();
-                if returned || evidence < 0.5 * threshold {
-                    self.end(settings);
-                } else if drift.ticks >= settings.adopt_after {
+            Standing::Lasts {
+                is_usual, is_weak, ..
+            } => {
+                self.recent += RECENT * (observed.value - self.recent);
+                let returned = self.drift().is_some_and(|drift| {
+                    drift.direction != Direction::Unsteady
+                        && (self.recent - self.mean).abs()
+                            < 0.5 * (drift.observed - self.mean).abs()
+                });
+                if returned || is_weak {
+                    self.alarm.end(settings);
+                } else if is_usual {
                     self.mean = self.recent;
-                    self.end(settings);
+                    self.alarm.end(settings);
                 }
             }
-            None => {}
         }
     }
 
-    fn end(&mut self, settings: &Settings) {
-        self.rest = f64::from(settings.rest);
-        self.drift = None;
-        self.detector.reset();
+    /// The direction of the leading bet. A level that lies on one side of its past is not called
+    /// unsteady.
+    fn direction(&self, leader: &Leader) -> Direction {
+        let shift = leader.observed - self.mean;
+        match Direction::of_bet(leader.bet, KAPPAS.len()) {
+            Direction::Unsteady if shift > self.spread => Direction::Up,
+            Direction::Unsteady if -shift > self.spread => Direction::Down,
+            direction => direction,
+        }
     }
 
-    /// Learns a tick that is none of a drift. Outliers teach little.
+    /// Learns a tick that is not part of a drift. Outliers change little.
     fn learn(&mut self, level_of_day: f64, settings: &Settings) {
         self.ticks = (self.ticks + 1.0).min(settings.memory.max(2.0));
         let residual = self.clip(level_of_day - self.mean);
@@ -261,8 +245,7 @@ impl LevelDrift {
         }
         self.innovations.encode(writer);
         self.season.encode(writer);
-        self.detector.encode(writer);
-        Drift::encode_optional(self.drift.as_ref(), writer);
+        self.alarm.encode(writer);
     }
 
     /// Reads what [`LevelDrift::encode`] wrote.
@@ -270,7 +253,7 @@ impl LevelDrift {
     /// # Errors
     /// When the bytes are not such a state.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut numbers = [0.0; 8];
+        let mut numbers = [0.0; 7];
         for value in &mut numbers {
             *value = finite(reader)?;
         }
@@ -282,7 +265,6 @@ impl LevelDrift {
             products,
             squares,
             recent,
-            rest,
         ] = numbers;
         let innovations = DecayedCounts::decode(reader)?;
         Ok(Self {
@@ -295,14 +277,12 @@ impl LevelDrift {
             kept: innovations.total(),
             innovations,
             recent,
-            rest,
             season: Season::decode(Scale::Difference, reader)?,
-            detector: EDetector::decode(reader)?,
-            drift: Drift::decode_optional(reader)?,
+            alarm: Alarm::decode(reader)?,
         })
     }
 
-    fn numbers(&self) -> [f64; 8] {
+    fn numbers(&self) -> [f64; 7] {
         [
             self.ticks,
             self.mean,
@@ -311,7 +291,6 @@ impl LevelDrift {
             self.products,
             self.squares,
             self.recent,
-            self.rest,
         ]
     }
 }

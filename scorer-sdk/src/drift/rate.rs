@@ -10,9 +10,11 @@
 //! binomial law has them is the dispersion `φ`, at least 1, and the log likelihood ratio is divided
 //! by it (quasi-likelihood). One tick adds at most [`BLOCK_GAIN_LIMIT`], for bursts that are new.
 
-use super::detector::{EDetector, finite};
+use super::alarm::{Alarm, Observation, Standing, TICKS_NEEDED};
+use super::detector::finite;
+use super::odds::at_odds;
 use super::report::{Direction, Drift, Settings};
-use super::season::{Scale, Season};
+use super::season::{KEPT_WITH_NEW_FACTORS, Scale, Season};
 use crate::evidence::BLOCK_GAIN_LIMIT;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
@@ -21,19 +23,14 @@ use core::time::Duration;
 const ALTERNATIVES: [f64; 6] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
 /// Bets: every alternative in both directions.
 const BETS: usize = 2 * ALTERNATIVES.len();
-/// Ticks and exchanges from which a past is one to be held against.
-const TICKS_NEEDED: f64 = 32.0;
+/// Exchanges of the past that a rate needs before it can be held against it, beside its ticks.
 const EXCHANGES_NEEDED: f64 = 500.0;
-/// The share of the past that is kept when factors come into use.
-const KEPT_WITH_NEW_FACTORS: f64 = 0.05;
 /// The normal quantile of the 99 % bounds.
 const QUANTILE: f64 = 2.326;
 /// Ticks from which the rate is known well enough to say how much counts scatter around it.
 const TICKS_FOR_SCATTER: f64 = 8.0;
 /// Standard deviations beyond which a tick's counts say nothing more of how much counts scatter.
 const LARGEST_DEVIATION: f64 = 3.0;
-/// Rates are kept this far from 0 and 1, so that their odds exist.
-const SMALLEST_RATE: f64 = 1e-9;
 
 /// Watches one rate.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,13 +42,10 @@ pub struct RateDrift {
     /// Decayed sums of squared deviations, and of what a binomial law leads to expect of them.
     deviations: f64,
     variances: f64,
-    /// Ticks for which nothing is judged.
-    rest: f64,
     /// Ticks for which nothing has been learned, because it may be a drift.
     waiting: f64,
     season: Season,
-    detector: EDetector<BETS>,
-    drift: Option<Drift>,
+    alarm: Alarm<BETS>,
 }
 
 impl Default for RateDrift {
@@ -64,11 +58,9 @@ impl Default for RateDrift {
             exchanges: 0.0,
             deviations: 0.0,
             variances: 0.0,
-            rest: 0.0,
             waiting: 0.0,
             season: Season::new(Scale::LogOdds),
-            detector: EDetector::default(),
-            drift: None,
+            alarm: Alarm::default(),
         }
     }
 }
@@ -85,46 +77,47 @@ impl RateDrift {
         settings: &Settings,
     ) -> Option<&Drift> {
         if total == 0 {
-            return self.drift.as_ref();
+            return self.drift();
         }
         let (count, total) = (float(count.min(total)), float(total));
         let now_s = now.as_secs_f64();
         let effect = self.season.effect(now_s);
-        if self.rest > 0.0 {
-            self.rest -= 1.0;
-        } else if self.has_past() {
-            let factors = self.log_factors(count, total, effect, settings.tolerance.max(0.0));
-            let threshold = settings.threshold();
-            let share = at_odds(count / total, -effect);
-            self.detector
-                .update(now_s, &factors, share, total, threshold);
-            self.decide(now, threshold, settings);
-        } else if self.drift.is_some() {
-            // Factors have come into use, and what is left of the past is too little to be held
-            // against: nothing would ever say that the drift is over.
-            self.end(settings);
+        let may_judge = !self.alarm.rests();
+        if may_judge && self.has_past() {
+            let tolerance = settings.tolerance.max(0.0);
+            let observed = Observation {
+                now_s,
+                log_factors: self.log_factors(count, total, effect, tolerance),
+                value: at_odds(count / total, -effect),
+                weight: total,
+            };
+            self.judge(now, &observed, settings);
+        } else if may_judge && self.drift().is_some() {
+            // Factors have come into use, and too little is left of the past to judge by it:
+            // nothing would ever end the drift.
+            self.alarm.end(settings);
         }
-        // What drifts, or may be about to, is not yet the past; but it must not wait for ever.
+        // What drifts, or may be about to, is not yet the past. But it must not wait for ever.
         let may_drift = self.log_evidence() >= 0.5 * settings.threshold();
         self.waiting = if may_drift { self.waiting + 1.0 } else { 0.0 };
-        if self.drift.is_none() && self.waiting > f64::from(settings.adopt_after) {
-            self.detector.reset();
+        if self.drift().is_none() && self.waiting > f64::from(settings.adopt_after) {
+            self.alarm.forget();
             self.waiting = 0.0;
         }
-        if self.drift.is_none() && self.waiting == 0.0 {
+        if self.drift().is_none() && self.waiting == 0.0 {
             self.learn(count, total, effect, settings.keep());
         }
         if self.season.learn(now_s, count / total, total) {
             self.events *= KEPT_WITH_NEW_FACTORS;
             self.exchanges *= KEPT_WITH_NEW_FACTORS;
         }
-        self.drift.as_ref()
+        self.drift()
     }
 
     /// The drift that lasts, if one does.
     #[must_use]
     pub fn drift(&self) -> Option<&Drift> {
-        self.drift.as_ref()
+        self.alarm.drift()
     }
 
     /// Whether it has a past to be held against.
@@ -136,7 +129,7 @@ impl RateDrift {
     /// Evidence for a drift, in nats; [`Settings::threshold`] is enough.
     #[must_use]
     pub fn log_evidence(&self) -> f64 {
-        self.detector.log_evidence()
+        self.alarm.log_evidence()
     }
 
     /// The rate that the past leads to expect at `now`, 0 to 1.
@@ -181,42 +174,31 @@ impl RateDrift {
         factors
     }
 
-    /// Begins, goes on with or ends a drift.
-    fn decide(&mut self, now: Duration, threshold: f64, settings: &Settings) {
-        let evidence = self.detector.log_evidence();
-        let Some(leader) = self.detector.leader() else {
-            return;
-        };
+    /// Begins, continues or ends a drift.
+    fn judge(&mut self, now: Duration, observed: &Observation<BETS>, settings: &Settings) {
         let expected = self.rate();
-        match &mut self.drift {
-            None if evidence >= threshold => {
-                self.drift = Some(Drift {
-                    direction: Direction::of_bet(leader.bet, ALTERNATIVES.len()),
-                    since: Duration::try_from_secs_f64(leader.since_s).unwrap_or(now),
-                    reported: now,
-                    expected,
-                    observed: leader.observed,
-                    ticks: 0,
-                });
+        match self.alarm.judge(observed, settings) {
+            Standing::Quiet => {}
+            Standing::Begins(leader) => {
+                let direction = Direction::of_bet(leader.bet, ALTERNATIVES.len());
+                self.alarm.report(now, &leader, direction, expected);
             }
-            Some(drift) => {
-                drift.ticks = drift.ticks.saturating_add(1);
-                drift.observed = leader.observed;
-                if drift.ticks >= settings.adopt_after {
+            Standing::Lasts {
+                leader,
+                is_usual,
+                is_weak,
+            } => {
+                if let Some(drift) = self.alarm.drift_mut() {
+                    drift.observed = leader.observed;
+                }
+                if is_usual {
                     self.events = self.exchanges * leader.observed;
-                    self.end(settings);
-                } else if evidence < 0.5 * threshold {
-                    self.end(settings);
+                }
+                if is_usual || is_weak {
+                    self.alarm.end(settings);
                 }
             }
-            None => {}
         }
-    }
-
-    fn end(&mut self, settings: &Settings) {
-        self.rest = f64::from(settings.rest);
-        self.drift = None;
-        self.detector.reset();
     }
 
     fn learn(&mut self, count: f64, total: f64, effect: f64, keep: f64) {
@@ -247,14 +229,12 @@ impl RateDrift {
             self.exchanges,
             self.deviations,
             self.variances,
-            self.rest,
             self.waiting,
         ] {
             writer.f64(value);
         }
         self.season.encode(writer);
-        self.detector.encode(writer);
-        Drift::encode_optional(self.drift.as_ref(), writer);
+        self.alarm.encode(writer);
     }
 
     /// Reads what [`RateDrift::encode`] wrote.
@@ -263,44 +243,22 @@ impl RateDrift {
     /// When the bytes are not such a state.
     #[inline(never)]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut numbers = [0.0; 7];
+        let mut numbers = [0.0; 6];
         for value in &mut numbers {
             *value = finite(reader)?.max(0.0);
         }
-        let [
-            ticks,
-            events,
-            exchanges,
-            deviations,
-            variances,
-            rest,
-            waiting,
-        ] = numbers;
+        let [ticks, events, exchanges, deviations, variances, waiting] = numbers;
         Ok(Self {
             ticks,
             events: events.min(exchanges),
             exchanges,
             deviations,
             variances,
-            rest,
             waiting,
             season: Season::decode(Scale::LogOdds, reader)?,
-            detector: EDetector::decode(reader)?,
-            drift: Drift::decode_optional(reader)?,
+            alarm: Alarm::decode(reader)?,
         })
     }
-}
-
-/// The log odds of a rate.
-pub(super) fn logit(rate: f64) -> f64 {
-    let rate = rate.clamp(SMALLEST_RATE, 1.0 - SMALLEST_RATE);
-    (rate / (1.0 - rate)).ln()
-}
-
-/// The rate whose log odds are those of `rate` and `shift` more.
-fn at_odds(rate: f64, shift: f64) -> f64 {
-    let odds = (logit(rate) + shift).exp();
-    (odds / (1.0 + odds)).clamp(SMALLEST_RATE, 1.0 - SMALLEST_RATE)
 }
 
 /// The 99 % bounds of a rate that was found in `exchanges` exchanges.

@@ -1,5 +1,6 @@
 //! What is said of a drift, and how much it takes.
 
+use super::detector::finite;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::fmt;
 use core::time::Duration;
@@ -164,10 +165,10 @@ impl Drift {
         let time = |seconds: f64| Duration::try_from_secs_f64(seconds).map_err(|_| unknown);
         Ok(Self {
             direction: *Direction::ALL.get(usize::from(number)).ok_or(unknown)?,
-            since: time(super::detector::finite(reader)?)?,
-            reported: time(super::detector::finite(reader)?)?,
-            expected: super::detector::finite(reader)?,
-            observed: super::detector::finite(reader)?,
+            since: time(finite(reader)?)?,
+            reported: time(finite(reader)?)?,
+            expected: finite(reader)?,
+            observed: finite(reader)?,
             ticks: reader.u32()?,
         })
     }

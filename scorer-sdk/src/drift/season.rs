@@ -2,15 +2,17 @@
 //!
 //! Of each day every hour's deviation from that day is kept, for the last seven days, and the
 //! day's own level for the last 28. An hour's factor is the median over its days, a weekday's the
-//! median over its weeks: one bad day teaches nothing, so that days are learned from while
-//! drift lasts, too. Else a first weekend would be a drift, and never become known. Factors that
-//! are not larger than their own noise would do harm, so all are shrunk by `1 − noise²/size²`
-//! (James and Stein 1961), and they are used only once three days, or two whole weeks, have been
-//! seen and they stand out.
+//! median over its weeks: one bad day changes little, so that days of a drift are learned from as
+//! well. Otherwise a first weekend would be a drift and would never become known. Factors that are
+//! not larger than their own noise would do harm, so all are shrunk by `1 − noise²/size²` (James
+//! and Stein 1961), and they are used only once three days, or two whole weeks, have been seen and
+//! they stand out.
 //!
-//! Hours and days are those of UTC: a factor does not care for the name of its hour. Where clocks
-//! are moved, the past is an hour off until it has been seen again.
+//! Hours and days are those of UTC. Where a change of local time moves the load, the factors are
+//! an hour off until they have been learned again.
 
+use super::detector::finite;
+use super::odds::logit;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Hours of a day.
@@ -25,16 +27,18 @@ const DAYS_NEEDED: usize = 3;
 const LEVELS_NEEDED: usize = 14;
 /// Hours that a day must have been seen for to count.
 const HOURS_NEEDED: usize = 12;
-/// What stands for a value that there is not.
+/// Stands for a missing value.
 const NONE: f32 = f32::INFINITY;
 /// Seconds of an hour and of a day.
 const HOUR_S: f64 = 3_600.0;
 const DAY_S: f64 = 86_400.0;
-/// How many times their noise factors must be to be used, as variances. Of noise alone, 24 hours
-/// of three days are so once in a thousand.
+/// Least ratio of the factors' variance to that of their noise at which they are used. From noise
+/// alone, 24 hours of three days reach it once in a thousand.
 const SIZE_NEEDED: f64 = 3.0;
 /// Variance of a median, over that of the mean, of normal values.
 const MEDIAN_VARIANCE: f64 = 1.57;
+/// Share of what a series has learned of its past that it keeps when factors come into use.
+pub(super) const KEPT_WITH_NEW_FACTORS: f64 = 0.05;
 
 /// On which scale factors add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +57,9 @@ pub struct Season {
     today: u32,
     /// Sum of the values and of the weights of each hour of today.
     cells: [(f64, f64); HOURS],
-    /// Per hour its deviations, one a day, at the place of the day modulo 7.
+    /// Per hour its deviations, one a day, indexed by the day modulo 7.
     hours: [[f32; DAYS]; HOURS],
-    /// The level of each day, at the place of the day modulo 28.
+    /// The level of each day, indexed by the day modulo 28.
     levels: [f32; LEVELS],
     hour_factors: [f64; HOURS],
     weekday_factors: [f64; DAYS],
@@ -93,8 +97,8 @@ impl Season {
     /// Learns that `value` was seen at `now_s`, with `weight`: a level with weight 1, or for
     /// [`Scale::LogOdds`] the share of `weight` exchanges.
     ///
-    /// Tells whether a table of factors has just come into use: what was learned of the series
-    /// without them is then of little worth.
+    /// Tells whether a table of factors has just come into use. What was learned of the series
+    /// without them is then of little value.
     pub fn learn(&mut self, now_s: f64, value: f64, weight: f64) -> bool {
         let day = (now_s / DAY_S).max(0.0).floor() as u32;
         let before = self.in_use();
@@ -171,10 +175,7 @@ impl Season {
         let mut season = Self::new(scale);
         season.today = reader.u32()?;
         for cell in &mut season.cells {
-            *cell = (
-                super::detector::finite(reader)?,
-                super::detector::finite(reader)?,
-            );
+            *cell = (finite(reader)?, finite(reader)?);
         }
         for value in season.hours.iter_mut().flatten().chain(&mut season.levels) {
             let read = reader.f32()?;
@@ -209,11 +210,11 @@ fn log_odds(cells: &[(f64, f64); HOURS]) -> (f64, [f32; HOURS]) {
         .fold((0.0, 0.0), |all, cell| (all.0 + cell.0, all.1 + cell.1));
     let rate = (sum + 0.5) / (weight + 1.0);
     let exchanges = 1.0 / rate.min(1.0 - rate);
-    let level = super::rate::logit(rate);
+    let level = logit(rate);
     let deviations = cells.map(|(sum, weight)| {
         if weight > 0.0 {
             let hour = (sum + rate * exchanges) / (weight + exchanges);
-            (super::rate::logit(hour) - level) as f32
+            (logit(hour) - level) as f32
         } else {
             NONE
         }

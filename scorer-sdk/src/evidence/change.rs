@@ -10,7 +10,7 @@
 //! is 1. So the θ need not even sum to 1; they must only be fixed before the block is seen.
 
 use super::harm::BLOCK_GAIN_LIMIT;
-use super::onset::{Onset, Schedule};
+use super::mixture::Mixture;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Exchanges that the candidate's past is given of the baseline's kind: the bet grows as the
@@ -41,8 +41,7 @@ pub struct TokenPast {
 /// The e-process of one (route, signal) pair.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ChangeTest {
-    schedule: Schedule,
-    onset: Onset,
+    mixture: Mixture<1>,
 }
 
 impl ChangeTest {
@@ -55,30 +54,24 @@ impl ChangeTest {
     pub fn update(&mut self, block: &[TokenBlock], past: &[TokenPast]) -> Vec<f64> {
         let shares = shares(block, past);
         let gain: f64 = shares.iter().sum();
-        self.onset.advance(if gain > BLOCK_GAIN_LIMIT {
-            BLOCK_GAIN_LIMIT
-        } else {
-            gain
-        });
         let candidate_exchanges = block
             .iter()
             .fold(0u64, |sum, token| sum.saturating_add(token.candidate));
-        if let Some(log_weight) = self.schedule.advance(candidate_exchanges) {
-            self.onset.start(log_weight);
-        }
+        self.mixture
+            .update([gain], BLOCK_GAIN_LIMIT, candidate_exchanges);
         shares
     }
 
     /// The log e-value in nats; 0 before the first block.
     #[must_use]
     pub fn log_evidence(&self) -> f64 {
-        self.onset.log_evidence(&self.schedule)
+        self.mixture.log_evidence()
     }
 
     /// Candidate exchanges that have been judged.
     #[must_use]
     pub fn candidate_exchanges(&self) -> u64 {
-        self.schedule.exchanges()
+        self.mixture.candidate_exchanges()
     }
 
     /// Forgets all blocks.
@@ -88,8 +81,7 @@ impl ChangeTest {
 
     /// Appends the state, 16 bytes.
     pub fn encode(&self, writer: &mut Writer) {
-        self.schedule.encode(writer);
-        self.onset.encode(writer);
+        self.mixture.encode(writer);
     }
 
     /// Reads what [`ChangeTest::encode`] wrote.
@@ -98,8 +90,7 @@ impl ChangeTest {
     /// [`CodecError::Truncated`], and [`CodecError::Unknown`] for what is not a finite number.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Self {
-            schedule: Schedule::decode(reader)?,
-            onset: Onset::decode(reader)?,
+            mixture: Mixture::decode(reader)?,
         })
     }
 }

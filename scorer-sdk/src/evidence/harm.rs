@@ -5,8 +5,7 @@
 //! the alternatives. Likelihood ratios of Fisher's law are monotone, so the boundary is the worst
 //! case of the null.
 
-use super::combine::log_add_exp;
-use super::onset::{Onset, Schedule};
+use super::mixture::Mixture;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// The alternatives, as multiples of the tolerance: few, for each takes its part of the stake, and
@@ -18,7 +17,7 @@ pub const ALTERNATIVES: [f64; 5] = [1.35, 2.0, 3.5, 8.0, 25.0];
 /// `min(LR, cap)` is never above `LR`, so its mean stays at most 1 and the bound on false alarms
 /// holds. The cap is for what the formula leaves out: events within one tick are not independent.
 /// A garbage collection pause makes ten requests of one pod slow at once, and without a cap that
-/// single event would carry a verdict.
+/// single event could lead to a verdict.
 ///
 /// At 3 nats the cap costs next to nothing at OR 5 and two or three ticks are the least until a
 /// verdict. It bears such bursts in one tick of fifty: at most 2 false alarms in 200 runs, up to
@@ -52,8 +51,7 @@ pub const BURSTY_BLOCK_GAIN_LIMIT: f64 = 1.5;
 pub struct HarmTest {
     tolerance: f64,
     gain_limit: f64,
-    schedule: Schedule,
-    onsets: [Onset; ALTERNATIVES.len()],
+    mixture: Mixture<{ ALTERNATIVES.len() }>,
 }
 
 impl HarmTest {
@@ -63,12 +61,11 @@ impl HarmTest {
         Self {
             tolerance: tolerance.max(1.0),
             gain_limit: BLOCK_GAIN_LIMIT,
-            schedule: Schedule::default(),
-            onsets: [Onset::default(); ALTERNATIVES.len()],
+            mixture: Mixture::default(),
         }
     }
 
-    /// The same with another limit for what one block may add, in nats, in place of
+    /// The same test with another limit, in nats, on what one block may add than
     /// [`BLOCK_GAIN_LIMIT`]: [`BURSTY_BLOCK_GAIN_LIMIT`] for latency. Any limit keeps the bound on
     /// false alarms; `f64::INFINITY` is none.
     #[must_use]
@@ -85,31 +82,16 @@ impl HarmTest {
     /// The borders of a block may depend on arms and time, never on outcomes.
     pub fn update(&mut self, log_probability: impl Fn(f64) -> f64, candidate_exchanges: u64) {
         let boundary = log_probability(self.tolerance);
-        let due = self.schedule.advance(candidate_exchanges);
-        for (onset, multiple) in self.onsets.iter_mut().zip(ALTERNATIVES) {
-            let gain = log_probability(multiple * self.tolerance) - boundary;
-            // `f64::min` would turn a NaN into the limit.
-            onset.advance(if gain > self.gain_limit {
-                self.gain_limit
-            } else {
-                gain
-            });
-            if let Some(log_weight) = due {
-                onset.start(log_weight);
-            }
-        }
+        let gains =
+            ALTERNATIVES.map(|multiple| log_probability(multiple * self.tolerance) - boundary);
+        self.mixture
+            .update(gains, self.gain_limit, candidate_exchanges);
     }
 
     /// The log e-value in nats; 0 before the first block.
     #[must_use]
     pub fn log_evidence(&self) -> f64 {
-        let mut log_sum = f64::NEG_INFINITY;
-        let mut count = 0.0;
-        for onset in &self.onsets {
-            log_sum = log_add_exp(log_sum, onset.log_evidence(&self.schedule));
-            count += 1.0;
-        }
-        log_sum - f64::ln(count)
+        self.mixture.log_evidence()
     }
 
     /// The tolerated odds ratio ρ.
@@ -121,7 +103,7 @@ impl HarmTest {
     /// Candidate exchanges that have been judged.
     #[must_use]
     pub fn candidate_exchanges(&self) -> u64 {
-        self.schedule.exchanges()
+        self.mixture.candidate_exchanges()
     }
 
     /// Forgets all blocks; tolerance and limit stay.
@@ -129,13 +111,10 @@ impl HarmTest {
         *self = Self::new(self.tolerance).with_gain_limit(self.gain_limit);
     }
 
-    /// Appends the state, 64 bytes. The tolerance and the limit are config and not written; whoever
+    /// Appends the state, 48 bytes. The tolerance and the limit are config and not written; whoever
     /// changes them starts anew.
     pub fn encode(&self, writer: &mut Writer) {
-        self.schedule.encode(writer);
-        for onset in &self.onsets {
-            onset.encode(writer);
-        }
+        self.mixture.encode(writer);
     }
 
     /// Reads what [`HarmTest::encode`] wrote, for a test of the given tolerance and
@@ -144,11 +123,9 @@ impl HarmTest {
     /// # Errors
     /// [`CodecError::Truncated`], and [`CodecError::Unknown`] for what is not a finite number.
     pub fn decode(reader: &mut Reader<'_>, tolerance: f64) -> Result<Self, CodecError> {
-        let mut test = Self::new(tolerance);
-        test.schedule = Schedule::decode(reader)?;
-        for onset in &mut test.onsets {
-            *onset = Onset::decode(reader)?;
-        }
-        Ok(test)
+        Ok(Self {
+            mixture: Mixture::decode(reader)?,
+            ..Self::new(tolerance)
+        })
     }
 }

@@ -6,7 +6,6 @@
 //! `1 − α`, as far as the truth stands still.
 
 use super::combine::log_add_exp;
-use super::onset::finite;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Points of the grid.
@@ -129,13 +128,13 @@ impl OddsRatioInterval {
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut interval = Self::default();
         for value in &mut interval.log_likelihoods {
-            *value = finite(reader, "log-likelihood")?;
+            *value = reader.finite("log-likelihood")?;
         }
         Ok(interval)
     }
 }
 
-/// The places of the grid points, in steps from the first.
+/// The positions of the grid points, in steps from the first.
 fn indices() -> impl Iterator<Item = f64> {
     (0..POINTS as u32).map(f64::from)
 }

@@ -23,6 +23,7 @@ mod change;
 mod combine;
 mod harm;
 mod interval;
+mod mixture;
 mod noncentral;
 mod onset;
 

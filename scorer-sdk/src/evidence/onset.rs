@@ -132,8 +132,3 @@ impl Onset {
         })
     }
 }
-
-/// Takes a finite number.
-pub(super) fn finite(reader: &mut Reader<'_>, what: &'static str) -> Result<f64, CodecError> {
-    reader.finite(what)
-}

@@ -36,9 +36,10 @@ fn category(requirement: Requirement) -> &'static str {
 pub(super) struct PathPair {
     path: u64,
     requirement: Requirement,
-    /// The number of its question, and its place among those of the same question.
+    /// The number of its question.
     pub(super) question: usize,
-    pub(super) rank: usize,
+    /// How many pairs of the same question were made before it.
+    rank: usize,
     pub(super) pair: Pair,
     /// What failed, for people.
     pub(super) detail: String,

@@ -1,6 +1,6 @@
 //! What differs, in words: for reasons and differences.
 
-use super::route::Route;
+use super::past::Past;
 use crate::config::Plan;
 use crate::signal::question::required;
 use crate::signal::{Asked, Rule, Signal};
@@ -8,109 +8,101 @@ use crate::sketch::{DecayedCounts, NameTable, names};
 
 /// Most names in an explanation's detail.
 const MAX_DETAILS: usize = 4;
-/// Smallest change of a share that is worth a word.
-const WORTH_A_WORD: f64 = 0.05;
+/// Smallest change of a share that is mentioned.
+const SMALLEST_CHANGE: f64 = 0.05;
 
-impl Route {
-    /// Further words on a category: which names are behind it.
-    pub(super) fn detail(&self, plan: &Plan, question_index: usize) -> String {
-        let Some((index, question)) = plan.questions.get(question_index) else {
-            return String::new();
-        };
-        let [baseline, candidate] = &self.past;
-        let (Some(signal), Some(names), Some(baseline), Some(candidate)) = (
-            plan.signals.get(*index),
-            self.names.get(*index),
-            baseline.get(*index),
-            candidate.get(*index),
-        ) else {
-            return String::new();
-        };
-        let Some(asked) = Asked::freeze(question, signal.as_ref(), baseline, names) else {
-            return String::new();
-        };
-        match (question.rule, &asked) {
-            (Rule::Above(_), Asked::Above(cut)) => {
-                format!("slower than {}", signal.label(*cut))
-            }
-            (Rule::Outside(..), Asked::Outside(low, high)) => {
-                format!("outside {} to {}", signal.label(*low), signal.label(*high))
-            }
-            (Rule::Lost(presence_needed), _) => {
-                let needed = required(presence_needed, baseline, names);
-                let lost: Vec<String> = needed
-                    .iter()
-                    .filter_map(|part| {
-                        let [of_baseline, of_candidate] =
-                            [baseline, candidate].map(|past| presence(past, names, part));
-                        (of_candidate < of_baseline.min(presence_needed))
-                            .then(|| with_shares(part, [of_baseline, of_candidate]))
-                    })
-                    .take(MAX_DETAILS)
-                    .collect();
-                format!("missing: {}", lost.join(", "))
-            }
-            _ => {
-                let mut bad: Vec<(u16, f32)> = candidate
-                    .iter()
-                    .filter(|(code, _)| asked.is_bad(*code))
-                    .collect();
-                bad.sort_by(|one, other| other.1.total_cmp(&one.1));
-                if signal.name() == "fan_out" {
-                    let [usual, odd] = [most_usual(baseline, names), most_usual_of(&bad, names)];
-                    return list_difference(usual, odd);
-                }
-                let words: Vec<String> = bad
-                    .into_iter()
-                    .take(MAX_DETAILS)
-                    .map(|(code, _)| token_name(code, names, signal.as_ref()))
-                    .collect();
-                words.join(", ")
-            }
+/// What is behind a category, as names or cuts.
+pub(super) fn detail(plan: &Plan, past: &Past, question_index: usize) -> String {
+    let Some((index, question)) = plan.questions.get(question_index) else {
+        return String::new();
+    };
+    let (Some(signal), Some(names), Some([baseline, candidate]), Some(asked)) = (
+        plan.signals.get(*index),
+        past.names().get(*index),
+        past.both(*index),
+        past.ask(plan, *index, question),
+    ) else {
+        return String::new();
+    };
+    match (question.rule, &asked) {
+        (Rule::Above(_), Asked::Above(cut)) => {
+            format!("slower than {}", signal.label(*cut))
         }
-    }
-
-    /// What came and what went in a signal's tokens; for lists, as of header names, in their parts.
-    /// Shares are those of the decayed past of both arms. Empty while an arm has none.
-    pub(super) fn changed(&self, signal_index: usize, signal: &dyn Signal) -> String {
-        let [baseline, candidate] = &self.past;
-        let (Some(baseline), Some(candidate), Some(names)) = (
-            baseline.get(signal_index),
-            candidate.get(signal_index),
-            self.names.get(signal_index),
-        ) else {
-            return String::new();
-        };
-        let questions = signal.questions();
-        let asks = |of: fn(&Rule) -> bool| questions.iter().any(|question| of(&question.rule));
-        // Of times and sizes the quantiles say more than the buckets.
-        if asks(|rule| matches!(rule, Rule::Above(_) | Rule::Outside(..))) {
-            return String::new();
+        (Rule::Outside(..), Asked::Outside(low, high)) => {
+            format!("outside {} to {}", signal.label(*low), signal.label(*high))
         }
-        let is_list = asks(|rule| matches!(rule, Rule::Lost(_)));
-        let mut shares = if is_list {
-            part_shares(baseline, candidate, names)
-        } else {
-            token_shares(baseline, candidate, names, signal)
-        };
-        shares.retain(|(_, [baseline, candidate])| (candidate - baseline).abs() >= WORTH_A_WORD);
-        let change = |shares: &[f64; 2]| (shares[1] - shares[0]).abs();
-        shares.sort_by(|one, other| change(&other.1).total_cmp(&change(&one.1)));
-        let words = |what: &str, grew: bool| {
-            let found: Vec<String> = shares
+        (Rule::Lost(presence_needed), _) => {
+            let needed = required(presence_needed, baseline, names);
+            let lost: Vec<String> = needed
                 .iter()
-                .filter(|(_, [baseline, candidate])| (candidate > baseline) == grew)
+                .filter_map(|part| {
+                    let [of_baseline, of_candidate] =
+                        [baseline, candidate].map(|past| presence(past, names, part));
+                    (of_candidate < of_baseline.min(presence_needed))
+                        .then(|| with_shares(part, [of_baseline, of_candidate]))
+                })
                 .take(MAX_DETAILS)
-                .map(|(name, shares)| with_shares(name, *shares))
                 .collect();
-            (!found.is_empty()).then(|| format!("{what}: {}", found.join(", ")))
-        };
-        let parts: Vec<String> = [words("less", false), words("more", true)]
-            .into_iter()
-            .flatten()
-            .collect();
-        parts.join("; ")
+            format!("missing: {}", lost.join(", "))
+        }
+        _ => {
+            let mut bad: Vec<(u16, f32)> = candidate
+                .iter()
+                .filter(|(code, _)| asked.is_bad(*code))
+                .collect();
+            bad.sort_by(|one, other| other.1.total_cmp(&one.1));
+            if signal.name() == "fan_out" {
+                let [usual, odd] = [most_usual(baseline, names), most_usual_of(&bad, names)];
+                return list_difference(usual, odd);
+            }
+            let words: Vec<String> = bad
+                .into_iter()
+                .take(MAX_DETAILS)
+                .map(|(code, _)| token_name(code, names, signal.as_ref()))
+                .collect();
+            words.join(", ")
+        }
     }
+}
+
+/// Which tokens of a signal became more frequent and which less; for lists, such as header names,
+/// which of their parts. Shares are those of the decayed past of both arms. Empty while an arm has
+/// none.
+pub(super) fn changed(past: &Past, signal_index: usize, signal: &dyn Signal) -> String {
+    let (Some([baseline, candidate]), Some(names)) =
+        (past.both(signal_index), past.names().get(signal_index))
+    else {
+        return String::new();
+    };
+    let questions = signal.questions();
+    let asks = |of: fn(&Rule) -> bool| questions.iter().any(|question| of(&question.rule));
+    // For times and sizes the quantiles say more than the buckets.
+    if asks(|rule| matches!(rule, Rule::Above(_) | Rule::Outside(..))) {
+        return String::new();
+    }
+    let is_list = asks(|rule| matches!(rule, Rule::Lost(_)));
+    let mut shares = if is_list {
+        part_shares(baseline, candidate, names)
+    } else {
+        token_shares(baseline, candidate, names, signal)
+    };
+    shares.retain(|(_, [baseline, candidate])| (candidate - baseline).abs() >= SMALLEST_CHANGE);
+    let change = |shares: &[f64; 2]| (shares[1] - shares[0]).abs();
+    shares.sort_by(|one, other| change(&other.1).total_cmp(&change(&one.1)));
+    let words = |what: &str, grew: bool| {
+        let found: Vec<String> = shares
+            .iter()
+            .filter(|(_, [baseline, candidate])| (candidate > baseline) == grew)
+            .take(MAX_DETAILS)
+            .map(|(name, shares)| with_shares(name, *shares))
+            .collect();
+        (!found.is_empty()).then(|| format!("{what}: {}", found.join(", ")))
+    };
+    let parts: Vec<String> = [words("less", false), words("more", true)]
+        .into_iter()
+        .flatten()
+        .collect();
+    parts.join("; ")
 }
 
 /// A name with its shares among the exchanges of baseline and candidate.
@@ -122,7 +114,7 @@ fn with_shares(name: &str, [baseline, candidate]: [f64; 2]) -> String {
     )
 }
 
-/// What a code of a signal stands for, for people.
+/// The text that a code of a signal stands for.
 pub(super) fn token_name(code: u16, names: &NameTable, signal: &dyn Signal) -> String {
     match names.name(code) {
         Some(name) => name.to_owned(),
@@ -176,14 +168,14 @@ fn token_shares(
         .collect()
 }
 
-/// The name that came most often; empty where none has.
+/// The most frequent name; empty where no code has one.
 fn most_usual<'a>(past: &DecayedCounts, names: &'a NameTable) -> &'a str {
     let mut all: Vec<(u16, f32)> = past.iter().collect();
     all.sort_by(|one, other| other.1.total_cmp(&one.1));
     most_usual_of(&all, names)
 }
 
-/// The first name of codes in the order of their counts.
+/// The name of the first code that has one.
 fn most_usual_of<'a>(by_count: &[(u16, f32)], names: &'a NameTable) -> &'a str {
     by_count
         .iter()
@@ -191,7 +183,7 @@ fn most_usual_of<'a>(by_count: &[(u16, f32)], names: &'a NameTable) -> &'a str {
         .unwrap_or_default()
 }
 
-/// What a list has that the usual one has not, and what it lacks.
+/// Which parts a list has beyond the usual one, and which it lacks.
 fn list_difference(usual: &str, odd: &str) -> String {
     let only_in = |list: &str, other: &str| {
         list.split(',')

@@ -1,17 +1,18 @@
 //! A block that is being gathered: what two sides did since the last judgement.
 
-use crate::sketch::Counts;
+use crate::sketch::{Counts, NameTable};
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// A block may wait this many ticks for its other side.
 const LONG_BLOCK_TICKS: u32 = 300;
-/// And this many, while it is small: with a request a minute the other side may take an hour. A large
-/// block is not kept that long, for it would compare one side's fair shared change with the other's foul.
+/// A small block may wait longer: with a request a minute the other side may take an hour. A large
+/// block may not, because it would compare the good minutes of one side with the bad minutes of the
+/// other.
 pub(super) const LONGEST_BLOCK_TICKS: u32 = 3_600;
-/// A block of fewer exchanges waits for more: what two of them say about the versions is little,
-/// since it is weighed given how many were bad.
+/// A block of fewer exchanges waits for more: given how many of them were bad, few exchanges say
+/// little about the versions.
 const SMALLEST_BLOCK: u64 = 20;
-/// But no longer than this many ticks, once both sides are in it.
+/// A small block with both sides in it waits no longer than this many ticks.
 const SMALL_BLOCK_TICKS: u32 = 10;
 
 /// Exchanges of two sides, per side and signal: baseline and candidate, or the halves of a placebo.
@@ -41,9 +42,25 @@ impl Gathered {
         self.counts.get(side).map_or(&[], Vec::as_slice)
     }
 
-    /// As [`Gathered::side`], to be added to.
-    pub(super) fn side_mut(&mut self, side: usize) -> &mut [Counts] {
-        self.counts.get_mut(side).map_or(&mut [], Vec::as_mut_slice)
+    /// Adds what a worker counted on one side. Its codes stand for `theirs`, those of the block for
+    /// `own`; both are per signal.
+    pub(super) fn add(
+        &mut self,
+        side: usize,
+        counts: &[Counts],
+        theirs: &[NameTable],
+        own: &mut [NameTable],
+    ) {
+        let sums = self.counts.get_mut(side).into_iter().flatten();
+        for (((counts, sum), own), theirs) in counts.iter().zip(sums).zip(own).zip(theirs) {
+            for (code, count) in counts.iter() {
+                let code = match theirs.name(code) {
+                    Some(name) => own.code(name),
+                    None => code,
+                };
+                sum.add(code, count);
+            }
+        }
     }
 
     /// Exchanges of a side, by the signal that saw most of them.

@@ -1,11 +1,12 @@
 //! A look inside: everything that the judge knows about its routes, for reports.
 //!
-//! Nothing here takes part in a verdict. What is said of a pair is what the verdict's sentence would
-//! say of it; tokens are the decayed counts that the signals' cuts come from.
+//! Nothing here takes part in a verdict. A pair is described as the verdict's sentence would describe
+//! it; tokens are the decayed counts that the signals' cuts come from.
 
 use super::Judge;
+use super::arm::Arm;
 use super::destination::Destination;
-use super::explain::token_name;
+use super::explain::{detail, token_name};
 use super::pair::Pair;
 use super::route::Route;
 use crate::config::Plan;
@@ -114,8 +115,11 @@ impl Judge {
                     visitor(key, question.name, pair.harm.log_evidence());
                 }
             };
-            visit(&RouteKey::all(&destination.name), &destination.pooled);
-            for route in &destination.routes {
+            visit(
+                &RouteKey::all(&destination.name),
+                &destination.comparison.pooled,
+            );
+            for route in &destination.comparison.routes {
                 visit(&route.key, &route.pairs);
             }
         }
@@ -123,13 +127,13 @@ impl Judge {
 }
 
 fn inspect(destination: &Destination, plan: &Plan) -> Inspected {
-    let candidate = destination.rollout.as_ref();
+    let comparison = &destination.comparison;
     Inspected {
         destination: destination.name.clone(),
-        baseline: destination.baseline.clone(),
-        candidate: candidate.map_or_else(String::new, |rollout| rollout.candidate.clone()),
-        pooled: pairs(plan, &destination.pooled, |_| String::new()),
-        routes: destination
+        baseline: destination.versions.baseline().to_owned(),
+        candidate: destination.candidate().to_owned(),
+        pooled: pairs(plan, &comparison.pooled, |_| String::new()),
+        routes: comparison
             .routes
             .iter()
             .map(|route| inspect_route(route, plan))
@@ -138,16 +142,17 @@ fn inspect(destination: &Destination, plan: &Plan) -> Inspected {
 }
 
 fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
-    let [baseline, candidate] = &route.past;
+    let past = &route.past;
+    let arms = past.arm(Arm::Baseline).iter().zip(past.arm(Arm::Candidate));
     let signals = plan
         .signals
         .iter()
-        .zip(&route.names)
+        .zip(past.names())
         .zip(&route.changes)
-        .zip(baseline.iter().zip(candidate));
+        .zip(arms);
     InspectedRoute {
         key: route.key.clone(),
-        pairs: pairs(plan, &route.pairs, |question| route.detail(plan, question)),
+        pairs: pairs(plan, &route.pairs, |question| detail(plan, past, question)),
         signals: signals
             .enumerate()
             .map(
@@ -166,7 +171,7 @@ fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
                         signal: signal.name(),
                         side: signal.side(),
                         change_evidence: change.log_evidence(),
-                        distance: route.distance(index, signal.as_ref()),
+                        distance: past.distance(index, signal.as_ref()),
                         tokens: codes.into_iter().map(token).collect(),
                     }
                 },

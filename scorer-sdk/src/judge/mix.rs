@@ -1,9 +1,10 @@
-//! The mix of a destination's requests over its routes: the same in both arms, as long as chance
-//! assigns the requests.
+//! The mix of a destination's requests over its routes: the same in both arms, as long as requests
+//! are assigned to versions at random.
 
+use super::arm::Arm;
 use super::past::LEAST_FOR_DISTANCE;
 use super::phase::Judgement;
-use super::route::{Arm, Route};
+use super::route::Route;
 use crate::config::Plan;
 use crate::count::delta::{RouteDelta, VersionDelta};
 use crate::evidence::{ChangeTest, TokenBlock, TokenPast};
@@ -49,8 +50,8 @@ impl Mix {
         let past: Vec<TokenPast> = routes
             .iter()
             .map(|route| TokenPast {
-                candidate: route.weight(Arm::Candidate),
-                baseline: route.weight(Arm::Baseline),
+                candidate: route.past.weight(Arm::Candidate),
+                baseline: route.past.weight(Arm::Baseline),
             })
             .collect();
         self.change.update(&block, &past);
@@ -63,7 +64,8 @@ impl Mix {
 
     /// Total variation distance between the arms' mixes; 0 while too little is known.
     pub(super) fn distance(routes: &[Route]) -> f64 {
-        let total = |arm| routes.iter().map(|route| route.weight(arm)).sum::<f64>();
+        let weight = |route: &Route, arm| route.past.weight(arm);
+        let total = |arm| routes.iter().map(|route| weight(route, arm)).sum::<f64>();
         let (baseline, candidate) = (total(Arm::Baseline), total(Arm::Candidate));
         if baseline.min(candidate) < LEAST_FOR_DISTANCE {
             return 0.0;
@@ -71,7 +73,8 @@ impl Mix {
         routes
             .iter()
             .map(|route| {
-                (route.weight(Arm::Candidate) / candidate - route.weight(Arm::Baseline) / baseline)
+                (weight(route, Arm::Candidate) / candidate
+                    - weight(route, Arm::Baseline) / baseline)
                     .abs()
             })
             .sum::<f64>()
@@ -89,7 +92,7 @@ impl Mix {
     }
 }
 
-/// Requests of a version: by their latencies, of which each has one, also while it hangs.
+/// Requests of a version, counted by their latencies: each has one, even while it hangs.
 fn requests(version: &VersionDelta, latency: Option<usize>) -> u64 {
     latency
         .and_then(|index| version.counts.get(index))

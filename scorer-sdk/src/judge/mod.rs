@@ -3,11 +3,15 @@
 //! One judge is at work at a time, whoever holds the lease; its whole state goes through
 //! [`Judge::encode`], so that another can take over where it stopped.
 
+mod arm;
 mod block;
 mod body;
+mod comparison;
 mod decision;
 mod destination;
+mod differences;
 mod explain;
+mod fingerprint;
 mod gathered;
 pub mod inspect;
 mod judged;
@@ -17,28 +21,32 @@ mod pair;
 mod past;
 mod phase;
 mod placebo;
+mod reasons;
 mod rollout;
 mod route;
 mod shares;
 pub mod verdict;
 mod versions;
+mod volumes;
+mod watch;
 mod weights;
 
 use crate::config::Plan;
-use crate::count::delta::{Delta, Overflow};
+use crate::count::delta::{Delta, Overflow, RouteDelta};
 use crate::count::halves::Halves;
 use crate::judge::verdict::Decision;
+use crate::limits::MAX_DESTINATIONS;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
 use destination::Destination;
+use fingerprint::fingerprint;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 3;
-const MAX_DESTINATIONS: usize = 256;
-/// Destinations whose drift is watched, the first ones: each takes up to 90 KiB of the state.
+pub const STATE_VERSION: u16 = 4;
+/// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 
 /// Merges deltas and decides.
@@ -68,40 +76,7 @@ impl Judge {
         for delta in deltas {
             self.overflow.add(&delta.overflow);
             for route in &delta.routes {
-                let index = self
-                    .destinations
-                    .iter()
-                    .position(|known| known.name == route.key.destination);
-                let index = match index {
-                    Some(index) => index,
-                    None if self.destinations.len() < MAX_DESTINATIONS => {
-                        let mut new = Destination::new(&route.key.destination);
-                        // A guard sees one version's share alone: each step of a rollout would
-                        // be a change of usage.
-                        let is_watched = !self.plan.drift_window.is_zero()
-                            && self.plan.reject.reference.is_none()
-                            && self.destinations.len() < MAX_WATCHED;
-                        new.watch = is_watched.then(Box::default);
-                        self.destinations.push(new);
-                        self.destinations.len() - 1
-                    }
-                    None => {
-                        self.overflow.destinations += route
-                            .versions
-                            .iter()
-                            .map(|version| version.exchanges)
-                            .sum::<u64>();
-                        continue;
-                    }
-                };
-                self.merged += route
-                    .versions
-                    .iter()
-                    .map(|version| version.exchanges)
-                    .sum::<u64>();
-                if let Some(destination) = self.destinations.get_mut(index) {
-                    destination.inbox.push(route.clone());
-                }
+                self.deliver(route);
             }
         }
         for new in deltas.iter().flat_map(|delta| &delta.new_hosts) {
@@ -118,12 +93,42 @@ impl Judge {
         }
     }
 
+    /// Hands a worker's counts of one route to its destination, a new one if there is room.
+    fn deliver(&mut self, route: &RouteDelta) {
+        let exchanges: u64 = route.versions.iter().map(|version| version.exchanges).sum();
+        let name = &route.key.destination;
+        let index = match self
+            .destinations
+            .iter()
+            .position(|known| known.name == *name)
+        {
+            Some(index) => index,
+            None if self.destinations.len() < MAX_DESTINATIONS => {
+                // A guard sees the share of one version only: each step of a rollout would look
+                // like a change of usage.
+                let is_watched = !self.plan.drift_window.is_zero()
+                    && self.plan.reject.reference.is_none()
+                    && self.destinations.len() < MAX_WATCHED;
+                self.destinations.push(Destination::new(name, is_watched));
+                self.destinations.len() - 1
+            }
+            None => {
+                self.overflow.destinations += exchanges;
+                return;
+            }
+        };
+        self.merged += exchanges;
+        if let Some(destination) = self.destinations.get_mut(index) {
+            destination.inbox.push(route.clone());
+        }
+    }
+
     /// What is decided about each destination.
     #[must_use]
     pub fn decisions(&self) -> Vec<Decision> {
         self.destinations
             .iter()
-            .map(|destination| destination.decision(&self.plan))
+            .map(|destination| decision::decision(&self.plan, destination))
             .collect()
     }
 
@@ -140,11 +145,19 @@ impl Judge {
     pub fn pair_evidence(&self) -> Vec<(&RouteKey, &str, &'static str, f64)> {
         self.destinations
             .iter()
-            .flat_map(|destination| destination.pair_evidence(&self.plan))
+            .flat_map(|destination| {
+                let (comparison, placebo) = (&destination.comparison, &destination.placebo);
+                shares::pair_evidence(&self.plan, comparison, placebo)
+                    .into_iter()
+                    .map(|(key, category, evidence)| {
+                        (key, destination.candidate(), category, evidence)
+                    })
+            })
             .collect()
     }
 
-    /// How baselines are split for the placebo: what every [`crate::count::tally::Tally`] has to count by.
+    /// The halves of every baseline, for the placebo: each [`crate::count::tally::Tally`] counts by
+    /// them.
     #[must_use]
     pub fn halves(&self) -> Vec<Halves> {
         self.destinations
@@ -176,7 +189,7 @@ impl Judge {
     pub fn slow_cuts(&self) -> Vec<(RouteKey, u64)> {
         self.destinations
             .iter()
-            .flat_map(|destination| destination.slow_cuts(&self.plan))
+            .flat_map(|destination| destination.comparison.slow_cuts(&self.plan))
             .map(|(key, code)| (key, buckets::upper_bound(code).saturating_add(1)))
             .collect()
     }
@@ -232,37 +245,4 @@ impl Judge {
         }
         Ok(judge)
     }
-}
-
-/// Stands for the signals, questions and tolerances: evidence gathered under others must not be
-/// continued.
-fn fingerprint(plan: &Plan) -> u64 {
-    // FNV-1a: fixed for good, unlike a hash table's.
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |bytes: &[u8]| {
-        for byte in bytes.iter().chain(&[0xff]) {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
-    for signal in &plan.signals {
-        add(signal.name().as_bytes());
-    }
-    for (_, question) in &plan.questions {
-        add(question.name.as_bytes());
-        add(&question.tolerance.to_le_bytes());
-        add(&question.weight.to_le_bytes());
-    }
-    for expected in &plan.expected {
-        add(expected.route.as_deref().unwrap_or("*").as_bytes());
-        add(&expected.signal.to_le_bytes());
-        add(expected.category.unwrap_or_default().as_bytes());
-    }
-    add(format!("{:?} {:?}", plan.body, plan.session).as_bytes());
-    add(&[
-        u8::from(plan.reject.reference.is_some()),
-        u8::from(plan.placebo),
-    ]);
-    add(&plan.drift_window.as_millis().to_le_bytes());
-    add(plan.rollout.as_deref().unwrap_or_default().as_bytes());
-    hash
 }

@@ -2,67 +2,70 @@
 //!
 //! Side by side, given how many exchanges were bad, one of them is the candidate's with probability
 //! `f·OR/(f·OR + 1 − f)` at the candidate's share `f` (4.6 of the design). What it adds to the
-//! evidence, on the mean, is the divergence of that law from the one at the tolerance.
+//! evidence, in the mean, is the divergence of that law from the one at the tolerance.
 
-use super::destination::Destination;
-use super::shares::POOLED_WEIGHT;
+use super::comparison::Comparison;
+use super::rollout::Rollout;
+use super::weights::POOLED_WEIGHT;
 use crate::config::Plan;
 use crate::evidence::ALTERNATIVES;
 use crate::judge::verdict::Needed;
 
-/// Sizes that are told.
+/// Odds ratios for which it is told.
 const ODDS_RATIOS: [f64; 5] = [2.0, 3.0, 5.0, 10.0, 25.0];
-/// Exchanges that are put beside the baseline's, half of one bad: no rate is zero for sure.
+/// Exchanges that are added to the baseline's, half of one bad: a rate of zero is never certain.
 const PRIOR: [f64; 2] = [0.5, 1.0];
 
-impl Destination {
-    /// Candidate requests that a regression of each size on all routes would still need, for the
-    /// category `error`. Nothing where no share is known.
-    pub(super) fn needed(&self, plan: &Plan, threshold: f64) -> Vec<Needed> {
-        let Some((number, (signal, question))) = plan
-            .questions
-            .iter()
-            .enumerate()
-            .find(|(_, (_, question))| question.name == "error")
-        else {
-            return Vec::new();
-        };
-        let (Some(rollout), Some(pair), Some(part)) = (
-            &self.rollout,
-            self.pooled.get(number),
-            self.weights.get(number),
-        ) else {
-            return Vec::new();
-        };
-        let [baseline, candidate] = rollout.exchanges.map(|count| count as f64);
-        if candidate == 0.0 || baseline == 0.0 {
-            return Vec::new();
-        }
-        let share = candidate / (candidate + baseline);
-        let [bad, all] = self
-            .routes
-            .iter()
-            .filter_map(|route| route.baseline_rate(plan, *signal, question))
-            .fold(PRIOR, |[bad, all], [more_bad, more]| {
-                [bad + more_bad, all + more]
-            });
-        let rate = bad / all;
-        // What the pair that holds most of the evidence lacks, when one alternative of the harm test
-        // fits and has its part of the stake.
-        let missing = threshold - (POOLED_WEIGHT * part).ln() + (ALTERNATIVES.len() as f64).ln()
-            - pair.harm.log_evidence().max(0.0);
-        ODDS_RATIOS
-            .iter()
-            .filter(|odds_ratio| **odds_ratio > question.tolerance)
-            .map(|odds_ratio| Needed {
-                category: question.name,
-                odds_ratio: *odds_ratio,
-                requests: (missing.max(0.0)
-                    / nats_per_request(share, rate, *odds_ratio, question.tolerance))
-                .ceil() as u64,
-            })
-            .collect()
+/// Candidate requests that a regression of each size on all routes would still need, for the
+/// category `error`. Nothing where no share is known.
+pub(super) fn needed(
+    plan: &Plan,
+    comparison: &Comparison,
+    rollout: &Rollout,
+    threshold: f64,
+) -> Vec<Needed> {
+    let Some((number, (signal, question))) = plan
+        .questions
+        .iter()
+        .enumerate()
+        .find(|(_, (_, question))| question.name == "error")
+    else {
+        return Vec::new();
+    };
+    let (Some(pair), Some(part)) = (
+        comparison.pooled.get(number),
+        comparison.weights.questions().get(number),
+    ) else {
+        return Vec::new();
+    };
+    let [baseline, candidate] = rollout.exchanges.map(|count| count as f64);
+    if candidate == 0.0 || baseline == 0.0 {
+        return Vec::new();
     }
+    let share = candidate / (candidate + baseline);
+    let [bad, all] = comparison
+        .routes
+        .iter()
+        .filter_map(|route| route.past.baseline_rate(plan, *signal, question))
+        .fold(PRIOR, |[bad, all], [more_bad, more]| {
+            [bad + more_bad, all + more]
+        });
+    let rate = bad / all;
+    // What the pair that holds most of the evidence lacks, when one alternative of the harm test
+    // fits and has its part of the stake.
+    let missing = threshold - (POOLED_WEIGHT * part).ln() + (ALTERNATIVES.len() as f64).ln()
+        - pair.harm.log_evidence().max(0.0);
+    ODDS_RATIOS
+        .iter()
+        .filter(|odds_ratio| **odds_ratio > question.tolerance)
+        .map(|odds_ratio| Needed {
+            category: question.name,
+            odds_ratio: *odds_ratio,
+            requests: (missing.max(0.0)
+                / nats_per_request(share, rate, *odds_ratio, question.tolerance))
+            .ceil() as u64,
+        })
+        .collect()
 }
 
 /// Mean evidence for one candidate request, in nats.

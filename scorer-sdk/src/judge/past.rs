@@ -1,41 +1,155 @@
-//! What the past of one route tells: how much was seen, how far the arms are apart, what is slow.
+//! The past of one route: what each arm showed, decayed, with the names behind its codes.
+//!
+//! Questions are put to it before a block is judged, so that their cuts never come from the block
+//! itself.
 
-use super::route::{Arm, Route};
+use super::arm::Arm;
+use super::gathered::{Gathered, LONGEST_BLOCK_TICKS};
 use crate::config::Plan;
+use crate::route::RouteKey;
 use crate::signal::{Asked, Question, Signal};
-use crate::sketch::DecayedCounts;
+use crate::sketch::{DecayedCounts, NameTable};
+use crate::wire::codec::{CodecError, Reader, Writer};
+use crate::wire::reference::Reference;
 
-/// Decayed exchanges of each arm that are needed before two distributions are called far apart.
+/// Decayed exchanges of each arm that are needed before a distance between them is told.
 pub(super) const LEAST_FOR_DISTANCE: f64 = 50.0;
+/// Exchanges of an arm that are remembered however long ago they were.
+const LEAST_REMEMBERED: f64 = 1_000.0;
 
-impl Route {
+/// What both arms showed on one route.
+#[derive(Debug, Clone)]
+pub(super) struct Past {
+    /// Per signal, the names behind the codes of both arms.
+    names: Vec<NameTable>,
+    /// Per arm and signal.
+    counts: [Vec<DecayedCounts>; 2],
+}
+
+impl Past {
+    /// Nothing is known of any signal.
+    pub(super) fn new(signals: usize) -> Self {
+        Self {
+            names: vec![NameTable::default(); signals],
+            counts: [
+                vec![DecayedCounts::default(); signals],
+                vec![DecayedCounts::default(); signals],
+            ],
+        }
+    }
+
+    /// Takes the baseline's past from a reference, where it knows the route.
+    pub(super) fn learn_reference(&mut self, plan: &Plan, key: &RouteKey, reference: &Reference) {
+        let Some(found) = reference.route(&key.method, &key.path) else {
+            return;
+        };
+        let [baseline, _] = &mut self.counts;
+        for ((signal, past), names) in plan.signals.iter().zip(baseline).zip(&mut self.names) {
+            *past = found.past(signal.as_ref(), names);
+        }
+    }
+
+    /// Forgets the candidate.
+    pub(super) fn forget_candidate(&mut self) {
+        let [_, candidate] = &mut self.counts;
+        candidate
+            .iter_mut()
+            .for_each(|past| *past = DecayedCounts::default());
+    }
+
+    /// The candidate has become the baseline.
+    pub(super) fn promote(&mut self) {
+        self.counts.reverse();
+    }
+
+    /// The part of the past that is kept when a block ends that was gathered over so many ticks, by
+    /// the exchanges that are remembered.
+    pub(super) fn keep(plan: &Plan, ticks: u32) -> impl Fn(f64) -> f32 + Copy {
+        let keep = plan
+            .keep_per_tick()
+            .powi(ticks.min(LONGEST_BLOCK_TICKS) as i32);
+        // What comes rarely is not forgotten by time alone.
+        move |total: f64| keep.max((LEAST_REMEMBERED / total.max(1.0)).min(1.0) as f32)
+    }
+
+    /// Learns a block. A guard's baseline is its reference and learns nothing.
+    pub(super) fn learn(&mut self, plan: &Plan, block: &Gathered) {
+        let keep = Self::keep(plan, block.ticks);
+        let guarded = plan.reject.reference.is_some();
+        for (index, (past, counts)) in self.counts.iter_mut().zip(&block.counts).enumerate() {
+            if guarded && index == Arm::Baseline as usize {
+                continue;
+            }
+            for (past, counts) in past.iter_mut().zip(counts) {
+                past.decay_and_add(keep(past.total()), counts);
+            }
+        }
+    }
+
+    /// The names behind the codes, per signal.
+    pub(super) fn names(&self) -> &[NameTable] {
+        &self.names
+    }
+
+    /// As [`Past::names`], for codes of workers to be translated into.
+    pub(super) fn names_mut(&mut self) -> &mut [NameTable] {
+        &mut self.names
+    }
+
+    /// What an arm showed, per signal.
+    pub(super) fn arm(&self, arm: Arm) -> &[DecayedCounts] {
+        self.counts.get(arm as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// What baseline and candidate showed on a signal.
+    pub(super) fn both(&self, signal: usize) -> Option<[&DecayedCounts; 2]> {
+        Some([
+            self.arm(Arm::Baseline).get(signal)?,
+            self.arm(Arm::Candidate).get(signal)?,
+        ])
+    }
+
     /// Decayed exchanges of an arm, by the signal that saw most of them.
     pub(super) fn weight(&self, arm: Arm) -> f64 {
-        self.past
-            .get(arm as usize)
-            .into_iter()
-            .flatten()
+        self.arm(arm)
+            .iter()
             .map(DecayedCounts::total)
             .fold(0.0, f64::max)
     }
 
-    /// Decayed exchanges of the baseline.
-    pub(super) fn baseline_weight(&self) -> f64 {
-        self.weight(Arm::Baseline)
-    }
-
     /// Whether anything is known of an arm on a signal.
     pub(super) fn knows(&self, arm: Arm, signal: usize) -> bool {
-        self.past
-            .get(arm as usize)
-            .and_then(|past| past.get(signal))
+        self.arm(arm)
+            .get(signal)
             .is_some_and(|past| past.total() > 0.0)
     }
 
-    /// Total variation distance between the arms' pasts on a signal; 0 while too little is known.
+    /// A question of the plan with its cuts from the baseline's past; `None` while too little is
+    /// known to put it.
+    pub(super) fn ask(&self, plan: &Plan, signal: usize, question: &Question) -> Option<Asked> {
+        Asked::freeze(
+            question,
+            plan.signals.get(signal)?.as_ref(),
+            self.arm(Arm::Baseline).get(signal)?,
+            self.names.get(signal)?,
+        )
+    }
+
+    /// Decayed exchanges of the baseline that are in a category, and all of them.
+    pub(super) fn baseline_rate(
+        &self,
+        plan: &Plan,
+        signal: usize,
+        question: &Question,
+    ) -> Option<[f64; 2]> {
+        let asked = self.ask(plan, signal, question)?;
+        let past = self.arm(Arm::Baseline).get(signal)?;
+        Some([inside(past, &asked), past.total()])
+    }
+
+    /// Total variation distance between the arms on a signal; 0 while too little is known.
     pub(super) fn distance(&self, index: usize, signal: &dyn Signal) -> f64 {
-        let [baseline, candidate] = &self.past;
-        let (Some(baseline), Some(candidate)) = (baseline.get(index), candidate.get(index)) else {
+        let Some([baseline, candidate]) = self.both(index) else {
             return 0.0;
         };
         let (b, c) = (baseline.total(), candidate.total());
@@ -54,54 +168,63 @@ impl Route {
             / 2.0
     }
 
-    /// Decayed exchanges of the baseline in a category, and all.
-    pub(super) fn baseline_rate(
-        &self,
-        plan: &Plan,
-        signal: usize,
-        question: &Question,
-    ) -> Option<[f64; 2]> {
-        let [baseline, _] = &self.past;
-        let past = baseline.get(signal)?;
-        let asked = Asked::freeze(
-            question,
-            plan.signals.get(signal)?.as_ref(),
-            past,
-            self.names.get(signal)?,
-        )?;
-        let bad = past
-            .iter()
-            .filter(|(code, _)| asked.is_bad(*code))
-            .map(|(_, count)| f64::from(count))
-            .sum();
-        Some([bad, past.total()])
-    }
-
     /// The code above which the baseline's slowest hundredth lies, widened by the margin.
     pub(super) fn slow_cut(&self, plan: &Plan) -> Option<u16> {
-        let [baseline, _] = &self.past;
-        plan.questions
+        let (signal, question) = plan
+            .questions
             .iter()
-            .find(|(_, question)| question.name == "slow_p99")
-            .and_then(|(index, question)| {
-                let signal = plan.signals.get(*index)?;
-                let past = baseline.get(*index)?;
-                match Asked::freeze(question, signal.as_ref(), past, self.names.get(*index)?)? {
-                    Asked::Above(cut) => Some(cut),
-                    _ => None,
-                }
-            })
+            .find(|(_, question)| question.name == "slow_p99")?;
+        match self.ask(plan, *signal, question)? {
+            Asked::Above(cut) => Some(cut),
+            _ => None,
+        }
     }
 
     /// The code of the slowest exchanges of either arm that are remembered.
     pub(super) fn slowest(&self, plan: &Plan) -> Option<u16> {
         let index = plan.signal("latency")?;
-        self.past
+        self.counts
             .iter()
             .filter_map(|arm| arm.get(index)?.iter().last())
             .map(|(code, _)| code)
             .max()
     }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        writer.length(self.names.len());
+        self.names.iter().for_each(|names| names.encode(writer));
+        self.counts
+            .iter()
+            .flatten()
+            .for_each(|past| past.encode(writer));
+    }
+
+    /// Reads what [`Past::encode`] wrote for so many signals.
+    pub(super) fn decode(reader: &mut Reader<'_>, signals: usize) -> Result<Self, CodecError> {
+        let found = reader.length(crate::limits::MAX_SIGNALS)?;
+        if found != signals {
+            return Err(CodecError::Unknown {
+                what: "number of signals",
+                value: found as u64,
+            });
+        }
+        let mut past = Self::new(signals);
+        for names in &mut past.names {
+            *names = NameTable::decode(reader)?;
+        }
+        for counts in past.counts.iter_mut().flatten() {
+            *counts = DecayedCounts::decode(reader)?;
+        }
+        Ok(past)
+    }
+}
+
+/// Decayed exchanges that are in a category.
+pub(super) fn inside(past: &DecayedCounts, asked: &Asked) -> f64 {
+    past.iter()
+        .filter(|(code, _)| asked.is_bad(*code))
+        .map(|(_, count)| f64::from(count))
+        .sum()
 }
 
 /// Sums (code, count) of both arms by code, after the codes that are `known`.

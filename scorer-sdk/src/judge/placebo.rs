@@ -1,14 +1,17 @@
-//! The placebo: the harm test between two halves of the baseline, which run the same version.
+//! The placebo is an A/A test: the harm test between two halves of the baseline, which run the same
+//! version.
 //!
-//! It must stay quiet. Where it does not, the baseline's own hosts differ, and a candidate has to
+//! It should find nothing. Where it does, the baseline's own hosts differ, and a candidate has to
 //! differ by more than they do.
 
 use super::judged::Laws;
 use super::pair::Pair;
 use crate::config::Plan;
-use crate::count::halves::{Half, Halves, MAX_HOSTS};
+use crate::count::delta::{NewHost, RouteDelta};
+use crate::count::halves::{Half, Halves};
 use crate::evidence::log_add_exp;
 use crate::judge::verdict::PlaceboFinding;
+use crate::limits::MAX_HOSTS;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// The halves of a destination's baseline, and the evidence between them.
@@ -25,9 +28,39 @@ pub(super) struct Placebo {
 const LOPSIDED_TICKS: u32 = 60;
 
 impl Placebo {
+    /// Follows the baseline and its hosts through one tick. Tells whether the halves are others
+    /// than before, so that what was gathered by the old ones is of no use.
+    pub(super) fn follow(
+        &mut self,
+        plan: &Plan,
+        destination: &str,
+        baseline: &str,
+        inbox: &[RouteDelta],
+        new_hosts: &[NewHost],
+    ) -> bool {
+        let mut other_halves = false;
+        if plan.placebo && plan.reject.reference.is_none() {
+            let seen = |half: usize| {
+                inbox
+                    .iter()
+                    .flat_map(|route| &route.versions)
+                    .filter(|version| version.version == baseline)
+                    .filter_map(|version| version.halves.get(half))
+                    .flatten()
+                    .any(|counts| !counts.is_empty())
+            };
+            self.note([seen(0), seen(1)]);
+            other_halves |= self.follow_baseline(plan, destination, baseline);
+        }
+        for new in new_hosts {
+            other_halves |= self.add_host(plan, &new.version, new.host);
+        }
+        other_halves
+    }
+
     /// Begins anew when another version is the baseline, or when one half has been silent for long
-    /// while the other was not: its hosts are gone. Whether it did.
-    pub(super) fn follow(&mut self, plan: &Plan, destination: &str, baseline: &str) -> bool {
+    /// while the other was not, because its hosts are gone. Tells whether it did.
+    fn follow_baseline(&mut self, plan: &Plan, destination: &str, baseline: &str) -> bool {
         if self.halves.version == baseline && self.lopsided_ticks < LOPSIDED_TICKS {
             return false;
         }
@@ -43,7 +76,7 @@ impl Placebo {
     }
 
     /// Notes whether exchanges of the two halves came in this tick.
-    pub(super) fn note(&mut self, halves: [bool; 2]) {
+    fn note(&mut self, halves: [bool; 2]) {
         self.lopsided_ticks = match halves {
             [true, true] => 0,
             [false, false] => self.lopsided_ticks,
@@ -59,9 +92,9 @@ impl Placebo {
             .collect();
     }
 
-    /// Gives a host the half with fewer hosts; enough are known when the table is full. Whether the
+    /// Assigns a host to the half with fewer hosts, unless the table is full. Tells whether the
     /// halves are others than before.
-    pub(super) fn add_host(&mut self, plan: &Plan, version: &str, host: u64) -> bool {
+    fn add_host(&mut self, plan: &Plan, version: &str, host: u64) -> bool {
         if version != self.halves.version
             || self.halves.knows(host)
             || self.halves.hosts.len() >= MAX_HOSTS
@@ -120,8 +153,8 @@ impl Placebo {
     }
 
     /// The odds ratio between the halves on a question, once half of the evidence for a finding is
-    /// there (in logs): to hold a verdict back for nothing costs a delay, and to let one pass costs
-    /// a false alarm.
+    /// there (in logs). A verdict that is held back for nothing costs a delay; one that should have
+    /// been held back costs a false alarm.
     pub(super) fn odds_ratio(&self, plan: &Plan, question: usize) -> Option<f64> {
         let pairs = self.pairs.get(question)?;
         if Self::evidence(pairs) < -plan.false_alarm.ln() / 2.0 {

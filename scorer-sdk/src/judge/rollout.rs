@@ -1,15 +1,21 @@
 //! A rollout: one candidate of a destination, from its first exchange to its replacement.
+//!
+//! It says when judgement is held, how much evidence is enough, and when a condemned candidate gets
+//! another chance.
 
-use super::phase::Phase;
-use crate::count::delta::MAX_VERSION_BYTES;
+use super::phase::{Judgement, Phase};
+use crate::config::Plan;
+use crate::limits::MAX_VERSION_BYTES;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
-/// What of the running share and of the baseline's failures is kept from tick to tick.
+/// Share of the running sums that is kept from tick to tick.
 const KEEP: f64 = 0.8;
 /// A share has changed when its odds have changed by this factor, and not by chance.
 const CHANGED_ODDS: f64 = 1.5;
 /// Standard deviations that chance does not explain.
 const CHANGED_DEVIATIONS: f64 = 4.0;
+/// Longest time for which judgement is held after the candidate's share has changed.
+const LONGEST_HOLD_MS: u64 = 60_000;
 /// What an error calls the counts.
 const COUNT: &str = "decayed count";
 
@@ -18,27 +24,84 @@ pub(super) struct Rollout {
     pub(super) candidate: String,
     pub(super) phase: Phase,
     pub(super) started_ms: u64,
-    pub(super) phase_ms: u64,
+    phase_ms: u64,
+    /// When the verdict fell; 0 while there is none.
     pub(super) verdict_ms: u64,
+    /// Exchanges of baseline and candidate since it began.
     pub(super) exchanges: [u64; 2],
+    /// Candidate exchanges that were judged in this phase.
     pub(super) judged: u64,
     pub(super) exchanges_at_verdict: u64,
     /// Verdicts so far: each probation has half of the chance for a false alarm of the one before.
-    pub(super) verdicts: u32,
+    verdicts: u32,
     /// Decayed exchanges of the candidate and of both, for the running share.
-    pub(super) share: [f64; 2],
+    share: [f64; 2],
     /// Decayed failures and exchanges of the baseline: requests are not steered to a baseline that
     /// fails itself.
-    pub(super) baseline_failures: [f64; 2],
-    pub(super) hold_ticks: u32,
+    baseline_failures: [f64; 2],
+    /// Ticks for which judgement is still held.
+    hold_ticks: u32,
     /// Whether its first seconds are over, in which it is counted and not judged.
     pub(super) warm: bool,
 }
 
+/// What the evidence of a tick has led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The phase goes on.
+    None,
+    /// The candidate was found anomalous.
+    Condemned,
+    /// Its probation begins.
+    Probation,
+    /// It has passed its probation.
+    Acquitted,
+}
+
 impl Rollout {
+    pub(super) fn new(candidate: String, now_ms: u64) -> Self {
+        Self {
+            candidate,
+            started_ms: now_ms,
+            phase_ms: now_ms,
+            ..Self::default()
+        }
+    }
+
+    /// Counts a tick's exchanges of baseline and candidate and says whether they may be judged.
+    /// `slowest_ms` is how long the slowest exchanges take.
+    pub(super) fn admit(
+        &mut self,
+        plan: &Plan,
+        [baseline, candidate]: [u64; 2],
+        slowest_ms: u64,
+        now_ms: u64,
+    ) -> Judgement {
+        let [baseline_sum, candidate_sum] = &mut self.exchanges;
+        *baseline_sum += baseline;
+        *candidate_sum += candidate;
+        // After the candidate's share has changed, exchanges that began before still end, for as
+        // long as the slowest take. Until then the completions of the arms are not comparable.
+        if self.share_changed(candidate as f64, (candidate + baseline) as f64) {
+            let tick_ms = (plan.tick.as_millis() as u64).max(1);
+            self.hold_ticks = 1 + (slowest_ms.min(LONGEST_HOLD_MS) / tick_ms) as u32;
+        }
+        self.warm = now_ms
+            >= self
+                .started_ms
+                .saturating_add(plan.warm_up.as_millis() as u64);
+        let held = self.hold_ticks > 0;
+        self.hold_ticks = self.hold_ticks.saturating_sub(1);
+        if self.warm && !held && self.phase != Phase::Condemned {
+            Judgement::Judge
+        } else {
+            Judgement::LearnOnly
+        }
+    }
+
     /// Takes a tick's exchanges of the candidate and of both; whether the share has changed
     /// suddenly: its odds by half, and by more than four standard deviations.
-    pub(super) fn share_changed(&mut self, candidate: f64, both: f64) -> bool {
+    fn share_changed(&mut self, candidate: f64, both: f64) -> bool {
         let [candidate_sum, both_sum] = self.share;
         let changed = both_sum > 0.0 && both > 0.0 && {
             let before = candidate_sum / both_sum;
@@ -59,19 +122,70 @@ impl Rollout {
         changed
     }
 
-    /// Takes a tick's failures and exchanges of the baseline.
-    pub(super) fn note_baseline(&mut self, failures: f64, exchanges: f64) {
+    /// Takes what a tick has added: judged exchanges of the candidate, and failures and exchanges
+    /// of the baseline.
+    pub(super) fn note(&mut self, judged: u64, [failures, exchanges]: [u64; 2]) {
+        self.judged += judged;
         let [failure_sum, exchange_sum] = self.baseline_failures;
         self.baseline_failures = [
-            failure_sum * KEEP + failures,
-            exchange_sum * KEEP + exchanges,
+            failure_sum * KEEP + failures as f64,
+            exchange_sum * KEEP + exchanges as f64,
         ];
     }
 
-    /// Whether most of what the baseline was asked of late has failed.
+    /// Whether most of the baseline's recent requests have failed.
     pub(super) fn baseline_is_failing(&self) -> bool {
         let [failures, exchanges] = self.baseline_failures;
         exchanges >= 5.0 && failures > exchanges / 2.0
+    }
+
+    /// How many times the chance for a false alarm is halved now.
+    fn halvings(&self) -> u32 {
+        match self.phase {
+            Phase::Probation => self.verdicts,
+            _ => 0,
+        }
+    }
+
+    /// Acts on the evidence in nats.
+    pub(super) fn decide(&mut self, plan: &Plan, evidence: f64, now_ms: u64) -> Step {
+        let threshold = threshold(plan, Some(self));
+        match self.phase {
+            Phase::Watching | Phase::Probation if evidence >= threshold => {
+                if self.verdict_ms == 0 {
+                    let [_, candidate] = self.exchanges;
+                    self.exchanges_at_verdict = candidate;
+                    self.verdict_ms = now_ms;
+                }
+                self.enter(Phase::Condemned, now_ms);
+                self.verdicts = self.verdicts.saturating_add(1);
+                Step::Condemned
+            }
+            Phase::Condemned if self.probation_is_due(plan, now_ms) => {
+                self.enter(Phase::Probation, now_ms);
+                self.judged = 0;
+                self.share = [0.0; 2];
+                Step::Probation
+            }
+            Phase::Probation if self.judged >= plan.healthy_after && evidence < threshold / 2.0 => {
+                self.enter(Phase::Watching, now_ms);
+                self.verdict_ms = 0;
+                Step::Acquitted
+            }
+            _ => Step::None,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, now_ms: u64) {
+        self.phase = phase;
+        self.phase_ms = now_ms;
+    }
+
+    fn probation_is_due(&self, plan: &Plan, now_ms: u64) -> bool {
+        plan.probation.is_some_and(|probation| {
+            let after_ms = probation.after.as_millis() as u64;
+            now_ms >= self.phase_ms.saturating_add(after_ms)
+        })
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
@@ -91,19 +205,14 @@ impl Rollout {
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let candidate = reader.text(MAX_VERSION_BYTES)?.to_owned();
+        let number = reader.u8()?;
         Ok(Self {
-            candidate: reader.text(MAX_VERSION_BYTES)?.to_owned(),
-            phase: match reader.u8()? {
-                0 => Phase::Watching,
-                1 => Phase::Condemned,
-                2 => Phase::Probation,
-                value => {
-                    return Err(CodecError::Unknown {
-                        what: "phase",
-                        value: u64::from(value),
-                    });
-                }
-            },
+            candidate,
+            phase: Phase::from_number(number).ok_or(CodecError::Unknown {
+                what: "phase",
+                value: u64::from(number),
+            })?,
             started_ms: reader.u64()?,
             phase_ms: reader.u64()?,
             verdict_ms: reader.u64()?,
@@ -117,4 +226,10 @@ impl Rollout {
             warm: reader.u8()? == 1,
         })
     }
+}
+
+/// The evidence that is enough now, in nats.
+pub(super) fn threshold(plan: &Plan, rollout: Option<&Rollout>) -> f64 {
+    let halvings = rollout.map_or(0, Rollout::halvings);
+    -plan.false_alarm.ln() + f64::from(halvings) * core::f64::consts::LN_2
 }

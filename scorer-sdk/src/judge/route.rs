@@ -1,32 +1,22 @@
 //! One route of a destination: the past of both arms, the block that is being gathered, and the
 //! evidence.
 //!
-//! What is gathered is judged (`judge/block.rs`) before it is learned from (`judge/past.rs`).
+//! A gathered block is judged (`judge/block.rs`) before the past learns it (`judge/past.rs`).
 
+use super::arm::Arm;
+use super::block;
 use super::body::Bodies;
-use super::gathered::{Gathered, LONGEST_BLOCK_TICKS};
+use super::gathered::Gathered;
 use super::judged::Judged;
 use super::pair::Pair;
+use super::past::Past;
 use super::phase::Judgement;
 use crate::config::Plan;
-use crate::count::delta::{MAX_SIGNALS, VersionDelta};
+use crate::count::delta::VersionDelta;
 use crate::evidence::ChangeTest;
 use crate::route::RouteKey;
-use crate::sketch::{Counts, DecayedCounts, NameTable};
+use crate::sketch::NameTable;
 use crate::wire::codec::{CodecError, Reader, Writer};
-use crate::wire::reference::Reference;
-
-/// Which version served an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arm {
-    Baseline = 0,
-    Candidate = 1,
-}
-
-/// Exchanges of an arm that are remembered however long they are ago.
-const LEAST_REMEMBERED: f64 = 1_000.0;
-/// Per arm, per signal.
-type PerArm<T> = [Vec<T>; 2];
 
 #[derive(Debug, Clone)]
 pub(super) struct Route {
@@ -34,17 +24,18 @@ pub(super) struct Route {
     /// Its part of the weight of all routes.
     pub(super) part: f64,
     pub(super) idle_ticks: u32,
-    pub(super) names: Vec<NameTable>,
-    pub(super) past: PerArm<DecayedCounts>,
-    pub(super) gathered: Gathered,
+    pub(super) past: Past,
+    gathered: Gathered,
     /// The baseline's halves.
-    pub(super) halves: Gathered,
+    halves: Gathered,
+    /// Per question.
     pub(super) pairs: Vec<Pair>,
     /// Per question, exchanges of baseline and candidate in the category since the last
     /// [`Route::drain`]; for metrics, not part of the state.
-    pub(super) counted: Vec<[u64; 2]>,
+    counted: Vec<[u64; 2]>,
     /// Per question, whether a yes was declared.
-    pub(super) expected: Vec<bool>,
+    expected: Vec<bool>,
+    /// Per signal.
     pub(super) changes: Vec<ChangeTest>,
     pub(super) bodies: Bodies,
 }
@@ -56,11 +47,7 @@ impl Route {
             key,
             part,
             idle_ticks: 0,
-            names: vec![NameTable::default(); signals],
-            past: [
-                vec![DecayedCounts::default(); signals],
-                vec![DecayedCounts::default(); signals],
-            ],
+            past: Past::new(signals),
             gathered: Gathered::new(signals),
             halves: Gathered::new(signals),
             pairs: Vec::new(),
@@ -71,27 +58,14 @@ impl Route {
         };
         route.restart(plan);
         if let Some(reference) = &plan.reject.reference {
-            route.learn_reference(plan, reference);
+            route.past.learn_reference(plan, &route.key, reference);
         }
         route
     }
 
-    fn learn_reference(&mut self, plan: &Plan, reference: &Reference) {
-        let Some(found) = reference.route(&self.key.method, &self.key.path) else {
-            return;
-        };
-        let [baseline, _] = &mut self.past;
-        for ((signal, past), names) in plan.signals.iter().zip(baseline).zip(&mut self.names) {
-            *past = found.past(signal.as_ref(), names);
-        }
-    }
-
     /// Forgets evidence and the candidate's past: a new rollout begins.
     pub(super) fn restart(&mut self, plan: &Plan) {
-        let [_, candidate] = &mut self.past;
-        candidate
-            .iter_mut()
-            .for_each(|past| *past = DecayedCounts::default());
+        self.past.forget_candidate();
         self.expected = (0..plan.questions.len())
             .map(|question| plan.is_expected(&self.key, question))
             .collect();
@@ -112,7 +86,7 @@ impl Route {
 
     /// The candidate has become the baseline.
     pub(super) fn promote(&mut self) {
-        self.past.reverse();
+        self.past.promote();
         self.bodies.promote();
     }
 
@@ -121,32 +95,16 @@ impl Route {
         self.counted.iter_mut().map(core::mem::take)
     }
 
-    /// Gathers what a worker counted. `worker_names` are the names behind its codes.
-    pub(super) fn gather(&mut self, arm: Arm, worker_names: &[NameTable], version: &VersionDelta) {
-        let indices = self.gathered.side_mut(arm as usize).iter_mut();
-        for (((counts, gathered), own), theirs) in version
-            .counts
-            .iter()
-            .zip(indices)
-            .zip(&mut self.names)
-            .zip(worker_names)
-        {
-            translate(counts, theirs, own, gathered);
-        }
+    /// Gathers what a worker counted. `names` are the names behind its codes.
+    pub(super) fn gather(&mut self, arm: Arm, names: &[NameTable], version: &VersionDelta) {
+        let own = self.past.names_mut();
+        self.gathered.add(arm as usize, &version.counts, names, own);
         if let Some(bodies) = self.bodies.gathered.get_mut(arm as usize) {
             bodies.merge(&version.bodies);
         }
         if arm == Arm::Baseline {
             for (half, counts) in version.halves.iter().enumerate() {
-                let indices = self.halves.side_mut(half).iter_mut();
-                for (((counts, gathered), own), theirs) in counts
-                    .iter()
-                    .zip(indices)
-                    .zip(&mut self.names)
-                    .zip(worker_names)
-                {
-                    translate(counts, theirs, own, gathered);
-                }
+                self.halves.add(half, counts, names, own);
             }
         }
         self.idle_ticks = 0;
@@ -163,7 +121,7 @@ impl Route {
         let guarded = plan.reject.reference.is_some();
         // A guard compares with its reference, where that knows the route.
         let comparable = if guarded {
-            self.baseline_weight() > 0.0
+            self.past.weight(Arm::Baseline) > 0.0
         } else {
             self.gathered.has(Arm::Baseline as usize)
         };
@@ -171,46 +129,55 @@ impl Route {
         match judgement {
             Judgement::Judge if !complete && self.gathered.may_wait() => return,
             Judgement::Judge if self.gathered.is_small() => return,
-            Judgement::Judge if complete => {
-                judged.candidate_exchanges += self.gathered.exchanges(Arm::Candidate as usize);
-                self.judge(plan, judged);
-                self.bodies.judge(plan, &self.expected, &mut self.counted);
-                self.judge_change(plan);
-            }
+            Judgement::Judge if complete => self.judge(plan, judged),
             _ => {}
         }
         self.learn(plan);
     }
 
+    /// Judges the baseline's halves, once both are in the block and it is large enough.
+    fn judge_halves(&mut self, plan: &Plan, judged: &mut Judged) {
+        if self.halves.is_empty() {
+            return;
+        }
+        self.halves.ticks += 1;
+        let complete = self.halves.has(0) && self.halves.has(1);
+        if (!complete && self.halves.may_wait()) || self.halves.is_small() {
+            return;
+        }
+        if complete {
+            let questions = block::questions(plan, &self.past, &self.expected);
+            block::judge_halves(&questions, &self.halves, judged);
+        }
+        self.forget_halves(plan);
+    }
+
+    fn judge(&mut self, plan: &Plan, judged: &mut Judged) {
+        judged.candidate_exchanges += self.gathered.exchanges(Arm::Candidate as usize);
+        let questions = block::questions(plan, &self.past, &self.expected);
+        let (past, gathered) = (&self.past, &self.gathered);
+        let (pairs, counted) = (&mut self.pairs, &mut self.counted);
+        if plan.reject.reference.is_some() {
+            block::judge_against_reference(&questions, past, gathered, pairs, counted);
+            self.bodies.judge(plan, &self.expected, counted);
+        } else {
+            block::judge_pairs(&questions, gathered, pairs, counted, judged);
+            self.bodies.judge(plan, &self.expected, counted);
+            block::judge_changes(plan, past, gathered, &mut self.changes);
+        }
+    }
+
     fn learn(&mut self, plan: &Plan) {
         let block = core::mem::replace(&mut self.gathered, Gathered::new(plan.signals.len()));
-        let keep = plan
-            .keep_per_tick()
-            .powi(block.ticks.min(LONGEST_BLOCK_TICKS) as i32);
-        // What came seldom is not forgotten by time alone.
-        let keep = |total: f64| keep.max((LEAST_REMEMBERED / total.max(1.0)).min(1.0) as f32);
-        self.bodies.learn(keep);
-        let guarded = plan.reject.reference.is_some();
-        for (index, (past, counts)) in self.past.iter_mut().zip(&block.counts).enumerate() {
-            if guarded && index == Arm::Baseline as usize {
-                continue;
-            }
-            for (past, counts) in past.iter_mut().zip(counts) {
-                past.decay_and_add(keep(past.total()), counts);
-            }
-        }
+        self.bodies.learn(Past::keep(plan, block.ticks));
+        self.past.learn(plan, &block);
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.key.encode(writer);
         writer.f64(self.part);
         writer.u32(self.idle_ticks);
-        writer.length(self.names.len());
-        self.names.iter().for_each(|names| names.encode(writer));
-        self.past
-            .iter()
-            .flatten()
-            .for_each(|past| past.encode(writer));
+        self.past.encode(writer);
         self.gathered.encode(writer);
         self.halves.encode(writer);
         self.pairs.iter().for_each(|pair| pair.encode(writer));
@@ -219,25 +186,14 @@ impl Route {
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let signals = plan.signals.len();
         let mut route = Self::new(
             plan,
             RouteKey::decode(reader)?,
             reader.f64()?.clamp(0.0, 1.0),
         );
         route.idle_ticks = reader.u32()?;
-        let signals = reader.length(MAX_SIGNALS)?;
-        if signals != plan.signals.len() {
-            return Err(CodecError::Unknown {
-                what: "number of signals",
-                value: signals as u64,
-            });
-        }
-        for names in &mut route.names {
-            *names = NameTable::decode(reader)?;
-        }
-        for past in route.past.iter_mut().flatten() {
-            *past = DecayedCounts::decode(reader)?;
-        }
+        route.past = Past::decode(reader, signals)?;
         route.gathered = Gathered::decode(reader, signals)?;
         route.halves = Gathered::decode(reader, signals)?;
         for ((_, question), pair) in plan.questions.iter().zip(&mut route.pairs) {
@@ -248,16 +204,5 @@ impl Route {
         }
         route.bodies = Bodies::decode(plan, reader)?;
         Ok(route)
-    }
-}
-
-/// Adds a worker's counts, whose codes stand for `theirs`.
-fn translate(counts: &Counts, theirs: &NameTable, own: &mut NameTable, sum: &mut Counts) {
-    for (code, count) in counts.iter() {
-        let code = match theirs.name(code) {
-            Some(name) => own.code(name),
-            None => code,
-        };
-        sum.add(code, count);
     }
 }

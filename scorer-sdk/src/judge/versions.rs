@@ -1,41 +1,50 @@
-//! The versions of a destination: which had traffic of late, and which of them are baseline and
-//! candidate.
+//! The versions of a destination: which had traffic recently, which of them are baseline and
+//! candidate, and which were condemned.
 
-use super::destination::Destination;
 use super::phase::Phase;
 use super::rollout::Rollout;
-use super::route::Route;
+use super::volumes::Volumes;
 use crate::config::Plan;
-use crate::count::delta::{RouteDelta, VersionDelta};
-use crate::sketch::Counts;
+use crate::limits::MAX_VERSION_BYTES;
+use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Versions of a destination that are remembered.
-pub(super) const MAX_VERSIONS: usize = 8;
+const MAX_KNOWN: usize = 8;
 /// Exchanges that have to be seen before it is said which version was there first.
 const SEEN_BEFORE_CHOICE: u64 = 100;
-/// Exchanges of a new version before it takes the place of the candidate.
+/// Exchanges of a new version before it replaces the candidate.
 const SEEN_BEFORE_CANDIDATE: u64 = 20;
 /// A version without traffic for this long is gone; should it come back, it is a new one.
 const GONE_AFTER_MS: u64 = 600_000;
-/// But not before so many times the mean time between its exchanges: one in ten minutes is a
-/// canary's part of a request a minute.
+/// But not before so many times the mean time between its exchanges: a canary that gets a share of
+/// one request a minute may have one in ten minutes.
 const GONE_AFTER_GAPS: u64 = 20;
-/// And not longer than a day.
+/// And no longer than a day.
 const GONE_AT_MOST_MS: u64 = 86_400_000;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Version {
-    pub(super) name: String,
-    pub(super) last_seen_ms: u64,
+struct Version {
+    name: String,
+    last_seen_ms: u64,
     /// Exchanges since it came, or came back.
-    pub(super) exchanges: u64,
+    exchanges: u64,
     /// When it came, or came back.
-    pub(super) since_ms: u64,
+    since_ms: u64,
 }
 
 impl Version {
+    /// A version whose first exchanges came in this tick.
+    fn new(name: &str, exchanges: u64, now_ms: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            last_seen_ms: now_ms,
+            exchanges,
+            since_ms: now_ms,
+        }
+    }
+
     /// Whether it has been silent for longer than is usual for it.
-    pub(super) fn is_gone(&self, now_ms: u64) -> bool {
+    fn is_gone(&self, now_ms: u64) -> bool {
         let gap = self.last_seen_ms.saturating_sub(self.since_ms) / self.exchanges.max(1);
         let patience = gap
             .saturating_mul(GONE_AFTER_GAPS)
@@ -44,235 +53,237 @@ impl Version {
     }
 }
 
-impl Destination {
-    /// Notes which versions took traffic; new ones in the order of their traffic.
-    pub(super) fn see(&mut self, volumes: &[(String, u64)], now_ms: u64) {
+/// The versions of one destination.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Versions {
+    /// The newest last.
+    known: Vec<Version>,
+    baseline: String,
+    /// Those that were found anomalous and still have traffic.
+    condemned: Vec<String>,
+}
+
+/// What has become of the baseline in a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Baseline {
+    /// Too little was seen to choose one.
+    Unknown,
+    /// It is known, and nothing that was learned of it is outdated.
+    Stays,
+    /// The config names another version than before.
+    Replaced,
+    /// The candidate is alone and has become the baseline.
+    Promoted,
+}
+
+impl Versions {
+    /// The baseline's name; empty while none is known.
+    pub(super) fn baseline(&self) -> &str {
+        &self.baseline
+    }
+
+    /// The condemned versions that still have traffic.
+    pub(super) fn condemned(&self) -> &[String] {
+        &self.condemned
+    }
+
+    /// Notes which versions took traffic; new ones in the order of their traffic. Tells whether the
+    /// rollout is over, because its candidate comes back after a long time.
+    pub(super) fn see(
+        &mut self,
+        volumes: &Volumes,
+        rollout: Option<&Rollout>,
+        now_ms: u64,
+    ) -> bool {
+        let candidate = rollout.map_or("", |rollout| rollout.candidate.as_str());
         let mut returned = Vec::new();
-        for (name, exchanges) in volumes {
-            if let Some(known) = self.versions.iter_mut().find(|known| known.name == *name) {
+        for (name, exchanges) in volumes.iter() {
+            if let Some(known) = self.known.iter_mut().find(|known| known.name == name) {
                 if known.is_gone(now_ms) && known.name != self.baseline {
-                    returned.push((name.clone(), *exchanges));
+                    returned.push((name, exchanges));
                 }
                 known.last_seen_ms = now_ms;
                 known.exchanges += exchanges;
                 continue;
             }
-            if self.versions.len() >= MAX_VERSIONS {
-                let (baseline, candidate) = (self.baseline.clone(), self.candidate().to_owned());
-                let oldest = self
-                    .versions
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, known)| known.name != baseline && known.name != candidate)
-                    .min_by_key(|(_, known)| known.last_seen_ms)
-                    .map(|(index, _)| index);
-                if let Some(index) = oldest {
-                    self.versions.remove(index);
-                }
+            if self.known.len() >= MAX_KNOWN {
+                self.drop_oldest(candidate);
             }
-            self.versions.push(Version {
-                name: name.clone(),
-                last_seen_ms: now_ms,
-                exchanges: *exchanges,
-                since_ms: now_ms,
-            });
+            self.known.push(Version::new(name, exchanges, now_ms));
         }
-        for (name, exchanges) in returned {
-            self.forget(&name, exchanges, now_ms);
+        // A condemned version stays condemned while it is the candidate.
+        let is_condemned = rollout.is_some_and(|rollout| rollout.phase != Phase::Watching);
+        returned.retain(|(name, _)| !(is_condemned && *name == candidate));
+        for (name, exchanges) in &returned {
+            self.known.retain(|version| version.name != *name);
+            self.known.push(Version::new(name, *exchanges, now_ms));
+        }
+        rollout.is_some() && returned.iter().any(|(name, _)| *name == candidate)
+    }
+
+    /// Makes room for another version.
+    fn drop_oldest(&mut self, candidate: &str) {
+        let oldest = self
+            .known
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| known.name != self.baseline && known.name != candidate)
+            .min_by_key(|(_, known)| known.last_seen_ms)
+            .map(|(index, _)| index);
+        if let Some(index) = oldest {
+            self.known.remove(index);
         }
     }
 
-    /// A version that comes back after a long time, with so many exchanges, is a new one; but one that
-    /// was condemned stays so while it is the candidate.
-    fn forget(&mut self, name: &str, exchanges: u64, now_ms: u64) {
-        let condemned = self
-            .rollout
-            .as_ref()
-            .is_some_and(|rollout| rollout.candidate == name && rollout.phase != Phase::Watching);
-        if condemned {
-            return;
-        }
-        self.versions.retain(|version| version.name != name);
-        self.versions.push(Version {
-            name: name.to_owned(),
-            last_seen_ms: now_ms,
-            exchanges,
-            since_ms: now_ms,
-        });
-        if self.candidate() == name {
-            self.rollout = None;
-        }
-    }
-
-    /// Says which version is the baseline and which the candidate: by the config, else the one with
-    /// most traffic at first and the newest one since.
-    pub(super) fn assign(&mut self, plan: &Plan, now_ms: u64) {
+    /// Chooses the baseline: by the config, else the version with most traffic at first, until the
+    /// candidate has replaced it.
+    pub(super) fn choose_baseline(
+        &mut self,
+        plan: &Plan,
+        candidate: &str,
+        now_ms: u64,
+    ) -> Baseline {
         let named = match &plan.reject.reference {
             Some(reference) => Some(&reference.version),
             None => plan.baseline.as_ref(),
         };
         match named {
-            Some(name) if *name == self.baseline => {}
+            Some(name) if *name == self.baseline => Baseline::Stays,
             Some(name) => {
-                // What was learned as the baseline was another version's.
-                self.routes.clear();
-                self.watch = self.watch.as_ref().map(|_| Box::default());
-                self.rollout = None;
                 self.baseline.clone_from(name);
+                Baseline::Replaced
             }
             None if self.baseline.is_empty() => match self.first_version(plan) {
-                Some(name) => self.baseline = name,
-                None => return,
+                Some(name) => {
+                    self.baseline = name;
+                    Baseline::Stays
+                }
+                None => Baseline::Unknown,
             },
-            None => self.promote_if_alone(now_ms),
+            None if self.is_alone(candidate, now_ms) => {
+                self.known.retain(|version| version.name == candidate);
+                candidate.clone_into(&mut self.baseline);
+                Baseline::Promoted
+            }
+            None => Baseline::Stays,
         }
-        if let Some(newest) = self.newest_version(plan, now_ms)
-            && newest != self.candidate()
-        {
-            self.start_rollout(plan, newest, now_ms);
-        }
-        let candidate = self.candidate().to_owned();
-        let seen = |name: &String| {
-            self.versions
-                .iter()
-                .any(|version| version.name == *name && !version.is_gone(now_ms))
-        };
-        let mut condemned = core::mem::take(&mut self.condemned_versions);
-        condemned.retain(|name| *name == candidate || seen(name));
-        self.condemned_versions = condemned;
     }
 
     /// The version with most traffic, once enough was seen to say so.
     fn first_version(&self, plan: &Plan) -> Option<String> {
-        let total: u64 = self.versions.iter().map(|version| version.exchanges).sum();
+        let total: u64 = self.known.iter().map(|version| version.exchanges).sum();
         if total < SEEN_BEFORE_CHOICE {
             return None;
         }
-        self.versions
+        self.known
             .iter()
             .filter(|version| Some(&version.name) != plan.candidate.as_ref())
             .max_by_key(|version| version.exchanges)
             .map(|version| version.name.clone())
     }
 
-    /// The newest version with traffic that may be the candidate. A version has to show itself a
-    /// few times before it replaces another.
-    fn newest_version(&self, plan: &Plan, now_ms: u64) -> Option<String> {
+    /// Whether the candidate has traffic and the baseline is gone.
+    fn is_alone(&self, candidate: &str, now_ms: u64) -> bool {
+        let version = |name: &str| self.known.iter().find(|version| version.name == name);
+        let gone = version(&self.baseline).is_none_or(|version| version.is_gone(now_ms));
+        let here = version(candidate).is_some_and(|version| version.last_seen_ms == now_ms);
+        !candidate.is_empty() && gone && here
+    }
+
+    /// The newest version with traffic that may be the candidate. While there is a candidate, a
+    /// version has to show itself a few times before it replaces it.
+    pub(super) fn newest(&self, plan: &Plan, has_candidate: bool, now_ms: u64) -> Option<&str> {
         let guarded = plan.reject.reference.is_some();
-        let none_yet = self.rollout.is_none();
-        self.versions
+        self.known
             .iter()
             .rev()
             .filter(|version| !version.is_gone(now_ms))
-            .filter(|version| none_yet || version.exchanges >= SEEN_BEFORE_CANDIDATE)
+            .filter(|version| !has_candidate || version.exchanges >= SEEN_BEFORE_CANDIDATE)
             .filter(|version| guarded || version.name != self.baseline)
             .find(|version| {
                 plan.candidate
                     .as_ref()
                     .is_none_or(|name| version.name == *name)
             })
-            .map(|version| version.name.clone())
+            .map(|version| version.name.as_str())
     }
 
-    fn promote_if_alone(&mut self, now_ms: u64) {
-        let version = |name: &str| self.versions.iter().find(|version| version.name == name);
-        let candidate = self.candidate().to_owned();
-        let gone = version(&self.baseline).is_none_or(|version| version.is_gone(now_ms));
-        let here = version(&candidate).is_some_and(|version| version.last_seen_ms == now_ms);
-        if !candidate.is_empty() && gone && here {
-            self.versions.retain(|version| version.name == candidate);
-            self.baseline = candidate;
-            self.rollout = None;
-            self.routes.iter_mut().for_each(Route::promote);
-            if let Some(watch) = &mut self.watch {
-                watch.promote();
-            }
+    /// Notes that a version was found anomalous.
+    pub(super) fn condemn(&mut self, name: &str) {
+        if !self.condemned.iter().any(|known| known == name) {
+            self.condemned.push(name.to_owned());
         }
     }
 
-    fn start_rollout(&mut self, plan: &Plan, candidate: String, now_ms: u64) {
-        self.rollout = Some(Rollout {
-            candidate,
-            started_ms: now_ms,
-            phase_ms: now_ms,
-            ..Rollout::default()
+    /// Takes back that a version was found anomalous.
+    pub(super) fn acquit(&mut self, name: &str) {
+        self.condemned.retain(|known| known != name);
+    }
+
+    /// Forgets the condemned versions that have no traffic any more, but not the candidate.
+    pub(super) fn forget_condemned(&mut self, candidate: &str, now_ms: u64) {
+        let known = &self.known;
+        self.condemned.retain(|name| {
+            name == candidate
+                || known
+                    .iter()
+                    .any(|version| version.name == *name && !version.is_gone(now_ms))
         });
-        if let Some(watch) = &mut self.watch {
-            watch.restart();
-        }
-        self.restart(plan);
     }
-}
 
-/// Exchanges of each version in this tick, those in flight that were counted as slow among them,
-/// the version with most traffic first.
-pub(super) fn volumes(inbox: &[RouteDelta]) -> Vec<(String, u64)> {
-    let mut volumes: Vec<(String, u64)> = Vec::new();
-    for version in inbox.iter().flat_map(|route| &route.versions) {
-        let volume = exchanges(version);
-        match volumes.iter_mut().find(|known| known.0 == version.version) {
-            Some(known) => known.1 += volume,
-            None => volumes.push((version.version.clone(), volume)),
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        writer.text(&self.baseline);
+        writer.length(self.known.len());
+        for version in &self.known {
+            writer.text(&version.name);
+            writer.u64(version.last_seen_ms);
+            writer.u64(version.exchanges);
+            writer.u64(version.since_ms);
         }
+        writer.length(self.condemned.len());
+        self.condemned.iter().for_each(|name| writer.text(name));
     }
-    volumes.sort_by_key(|volume| core::cmp::Reverse(volume.1));
-    volumes
-}
 
-fn exchanges(version: &VersionDelta) -> u64 {
-    version
-        .counts
-        .iter()
-        .map(Counts::total)
-        .max()
-        .unwrap_or(0)
-        .max(version.exchanges)
-}
-
-pub(super) fn volume(volumes: &[(String, u64)], name: &str) -> u64 {
-    volumes
-        .iter()
-        .find(|known| known.0 == name)
-        .map_or(0, |known| known.1)
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut versions = Self {
+            baseline: reader.text(MAX_VERSION_BYTES)?.to_owned(),
+            ..Self::default()
+        };
+        for _ in 0..reader.length(MAX_KNOWN)? {
+            versions.known.push(Version {
+                name: reader.text(MAX_VERSION_BYTES)?.to_owned(),
+                last_seen_ms: reader.u64()?,
+                exchanges: reader.u64()?,
+                since_ms: reader.u64()?,
+            });
+        }
+        for _ in 0..reader.length(MAX_KNOWN)? {
+            let name = reader.text(MAX_VERSION_BYTES)?.to_owned();
+            versions.condemned.push(name);
+        }
+        Ok(versions)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Lets a tick pass in which these versions had so many exchanges.
-    fn pass(shop: &mut Destination, plan: &Plan, volumes: &[(&str, u64)], now_ms: u64) {
-        let volumes: Vec<(String, u64)> = volumes
-            .iter()
-            .map(|(name, exchanges)| ((*name).to_owned(), *exchanges))
-            .collect();
-        shop.see(&volumes, now_ms);
-        shop.assign(plan, now_ms);
-    }
-
-    #[test]
-    fn a_named_candidate_that_has_become_the_baseline_is_no_candidate_of_itself() {
-        let plan = Plan::from_json(r#"{"candidate": "v2"}"#).unwrap();
-        let mut shop = Destination::new("shop");
-        pass(&mut shop, &plan, &[("v1", 900), ("v2", 100)], 1_000);
-        assert_eq!(shop.arms(), ["v1", "v2"]);
-        for now_ms in [300_000, 600_000, 900_000] {
-            pass(&mut shop, &plan, &[("v2", 100)], now_ms);
-        }
-        assert_eq!(shop.arms(), ["v2", ""]);
-    }
-
     #[test]
     fn a_version_that_comes_back_has_the_exchanges_since_then() {
         let plan = Plan::from_json("{}").unwrap();
-        let mut shop = Destination::new("shop");
-        pass(&mut shop, &plan, &[("v1", 900), ("v2", 100)], 1_000);
-        pass(&mut shop, &plan, &[("v1", 900), ("v2", 30)], 900_000);
-        let exchanges: Vec<(&str, u64)> = shop
-            .versions
+        let mut versions = Versions::default();
+        versions.see(&[("v1", 900), ("v2", 100)].into(), None, 1_000);
+        versions.choose_baseline(&plan, "", 1_000);
+        let rollout = Rollout::new("v2".to_owned(), 1_000);
+        let volumes = [("v1", 900), ("v2", 30)].into();
+        let is_over = versions.see(&volumes, Some(&rollout), 900_000);
+        let exchanges: Vec<(&str, u64)> = versions
+            .known
             .iter()
             .map(|version| (version.name.as_str(), version.exchanges))
             .collect();
         assert_eq!(exchanges, [("v1", 1_800), ("v2", 30)]);
+        assert!(is_over);
     }
 }

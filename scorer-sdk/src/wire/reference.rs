@@ -1,6 +1,7 @@
 //! References: what stable does, frozen into a file that `serin snapshot` makes and a guard
 //! compares with.
 
+use crate::limits::MAX_ROUTES;
 use crate::route::key::MAX_PART_BYTES;
 use crate::signal::Signal;
 use crate::sketch::counts::MAX_CODES;
@@ -11,7 +12,6 @@ use std::collections::BTreeMap;
 
 /// The only version of the format so far.
 pub const FORMAT: u32 = 1;
-const MAX_ROUTES: usize = crate::count::delta::MAX_ROUTES;
 
 /// What one version of one destination does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,74 @@
+//! What the harm test and the change test share: a mixture over alternatives, each of them a
+//! mixture over starting times.
+
+use super::combine::log_add_exp;
+use super::onset::{Onset, Schedule};
+use crate::wire::codec::{CodecError, Reader, Writer};
+
+/// One [`Onset`] for each of `N` alternatives, on one [`Schedule`]. The evidence is their mean.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Mixture<const N: usize> {
+    schedule: Schedule,
+    onsets: [Onset; N],
+}
+
+impl<const N: usize> Default for Mixture<N> {
+    fn default() -> Self {
+        Self {
+            schedule: Schedule::default(),
+            onsets: [Onset::default(); N],
+        }
+    }
+}
+
+impl<const N: usize> Mixture<N> {
+    /// Judges a block with `candidate_exchanges` exchanges of the candidate. `gains` are the log
+    /// factors of the alternatives in nats; one that is above `limit` counts as `limit`, and one
+    /// that is not a number tells nothing.
+    pub(super) fn update(&mut self, gains: [f64; N], limit: f64, candidate_exchanges: u64) {
+        let due = self.schedule.advance(candidate_exchanges);
+        for (onset, gain) in self.onsets.iter_mut().zip(gains) {
+            // `f64::min` would turn a NaN into the limit.
+            onset.advance(if gain > limit { limit } else { gain });
+            if let Some(log_weight) = due {
+                onset.start(log_weight);
+            }
+        }
+    }
+
+    /// The log e-value in nats; 0 before the first block.
+    pub(super) fn log_evidence(&self) -> f64 {
+        let mut log_sum = f64::NEG_INFINITY;
+        let mut count = 0.0;
+        for onset in &self.onsets {
+            log_sum = log_add_exp(log_sum, onset.log_evidence(&self.schedule));
+            count += 1.0;
+        }
+        log_sum - f64::ln(count)
+    }
+
+    /// Candidate exchanges that have been judged.
+    pub(super) fn candidate_exchanges(&self) -> u64 {
+        self.schedule.exchanges()
+    }
+
+    /// Appends the state, 8 bytes and 8 for each alternative.
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        self.schedule.encode(writer);
+        for onset in &self.onsets {
+            onset.encode(writer);
+        }
+    }
+
+    /// Reads what [`Mixture::encode`] wrote.
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut mixture = Self {
+            schedule: Schedule::decode(reader)?,
+            ..Self::default()
+        };
+        for onset in &mut mixture.onsets {
+            *onset = Onset::decode(reader)?;
+        }
+        Ok(mixture)
+    }
+}

@@ -1,0 +1,198 @@
+//! The comparison of a candidate with its baseline: the routes with their evidence, what they add up
+//! to, and how the weight of a verdict is shared among them.
+
+use super::arm::Arm;
+use super::judged::Judged;
+use super::mix::Mix;
+use super::pair::Pair;
+use super::phase::Judgement;
+use super::route::Route;
+use super::weights::Weights;
+use crate::config::Plan;
+use crate::count::delta::{Overflow, RouteDelta};
+use crate::limits::MAX_ROUTES;
+use crate::route::RouteKey;
+use crate::sketch::buckets;
+use crate::wire::codec::{CodecError, Reader, Writer};
+
+/// Ticks without an exchange after which a route may be dropped when there are too many.
+const IDLE_TICKS: u32 = 600;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Comparison {
+    pub(super) routes: Vec<Route>,
+    /// Per question, the pair over all routes; none for a guard.
+    pub(super) pooled: Vec<Pair>,
+    pub(super) weights: Weights,
+    pub(super) mix: Mix,
+}
+
+impl Comparison {
+    /// Forgets the evidence, and gives out the weights anew by what the baseline has shown.
+    pub(super) fn restart(&mut self, plan: &Plan) {
+        let weight = |route: &Route| route.past.weight(Arm::Baseline);
+        self.routes
+            .sort_by(|one, other| weight(other).total_cmp(&weight(one)));
+        self.weights = Weights::give_out(plan, &mut self.routes);
+        self.routes.iter_mut().for_each(|route| route.restart(plan));
+        self.mix = Mix::default();
+        self.pooled = match plan.reject.reference {
+            Some(_) => Vec::new(),
+            None => plan
+                .questions
+                .iter()
+                .map(|(_, question)| Pair::new(question))
+                .collect(),
+        };
+    }
+
+    /// Another version is the baseline: what the routes have learned is outdated.
+    pub(super) fn forget_routes(&mut self) {
+        self.routes.clear();
+    }
+
+    /// The candidate has become the baseline.
+    pub(super) fn promote(&mut self) {
+        self.routes.iter_mut().for_each(Route::promote);
+    }
+
+    /// The baseline's halves are others than before: what waits was counted by the old ones.
+    pub(super) fn forget_halves(&mut self, plan: &Plan) {
+        self.routes
+            .iter_mut()
+            .for_each(|route| route.forget_halves(plan));
+    }
+
+    /// Gathers what the workers counted of one tick. `arms` are the names of baseline and
+    /// candidate.
+    pub(super) fn gather(
+        &mut self,
+        plan: &Plan,
+        inbox: &[RouteDelta],
+        [baseline, candidate]: [&str; 2],
+        overflow: &mut Overflow,
+    ) {
+        for delta in inbox {
+            let Some(route) = self.route(plan, &delta.key) else {
+                overflow.routes += delta
+                    .versions
+                    .iter()
+                    .map(|version| version.exchanges)
+                    .sum::<u64>();
+                continue;
+            };
+            for version in &delta.versions {
+                // A guard's baseline is its reference, which may have the candidate's name.
+                let arm = if version.version == candidate {
+                    Arm::Candidate
+                } else if version.version == baseline {
+                    Arm::Baseline
+                } else {
+                    continue;
+                };
+                route.gather(arm, &delta.names, version);
+            }
+        }
+    }
+
+    /// The route of this key, a new one if there is room.
+    fn route(&mut self, plan: &Plan, key: &RouteKey) -> Option<&mut Route> {
+        let index = match self.routes.iter().position(|route| route.key == *key) {
+            Some(index) => index,
+            None => self.add_route(plan, key.clone())?,
+        };
+        self.routes.get_mut(index)
+    }
+
+    fn add_route(&mut self, plan: &Plan, key: RouteKey) -> Option<usize> {
+        // One more than the workers tell apart, for what they share under `{other}`.
+        if self.routes.len() > plan.max_routes {
+            let idle = self
+                .routes
+                .iter()
+                .position(|route| route.idle_ticks > IDLE_TICKS)?;
+            let gone = self.routes.swap_remove(idle);
+            self.weights.forfeit(gone.part);
+        }
+        let part = self.weights.for_new_route();
+        self.routes.push(Route::new(plan, key, part));
+        Some(self.routes.len() - 1)
+    }
+
+    /// Ends the tick on every route, judges the pairs over all routes, and gives what was judged.
+    pub(super) fn judge(&mut self, plan: &Plan, judgement: Judgement) -> Judged {
+        let mut judged = Judged::new(plan);
+        for route in &mut self.routes {
+            route.tick(plan, judgement, &mut judged);
+        }
+        for (pair, laws) in self.pooled.iter_mut().zip(&judged.laws) {
+            pair.update_all(laws);
+        }
+        judged
+    }
+
+    /// How long the slowest exchanges take that are remembered, in milliseconds.
+    pub(super) fn slowest_ms(&self, plan: &Plan) -> u64 {
+        let slowest = self
+            .routes
+            .iter()
+            .filter_map(|route| route.past.slowest(plan))
+            .max();
+        slowest.map_or(0, buckets::upper_bound) / 1_000
+    }
+
+    /// Per route, the code above which the baseline's slowest hundredth lies.
+    pub(super) fn slow_cuts(&self, plan: &Plan) -> Vec<(RouteKey, u16)> {
+        self.routes
+            .iter()
+            .filter_map(|route| Some((route.key.clone(), route.past.slow_cut(plan)?)))
+            .collect()
+    }
+
+    /// Calls `visitor` with route, category, version and what was counted in the category since the
+    /// last call. `arms` are the names of baseline and candidate.
+    pub(super) fn drain_counts(
+        &mut self,
+        plan: &Plan,
+        arms: [&str; 2],
+        visitor: &mut dyn FnMut(&RouteKey, &'static str, &str, u64),
+    ) {
+        for route in &mut self.routes {
+            let key = route.key.clone();
+            for ((_, question), counted) in plan.questions.iter().zip(route.drain()) {
+                for (version, count) in arms.into_iter().zip(counted) {
+                    visitor(&key, question.name, version, count);
+                }
+            }
+        }
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        self.weights.encode(writer);
+        writer.length(self.pooled.len());
+        self.pooled.iter().for_each(|pair| pair.encode(writer));
+        self.mix.encode(writer);
+        writer.length(self.routes.len());
+        self.routes.iter().for_each(|route| route.encode(writer));
+    }
+
+    pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let weights = Weights::decode(plan, reader)?;
+        let mut pooled = Vec::new();
+        let count = reader.length(plan.questions.len())?;
+        for (_, question) in plan.questions.iter().take(count) {
+            pooled.push(Pair::decode(reader, question)?);
+        }
+        let mix = Mix::decode(reader)?;
+        let mut routes = Vec::new();
+        for _ in 0..reader.length(MAX_ROUTES)? {
+            routes.push(Route::decode(plan, reader)?);
+        }
+        Ok(Self {
+            routes,
+            pooled,
+            weights,
+            mix,
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a candidate is suspect: the pairs that carry the evidence, with what explains them.
+
+use super::comparison::Comparison;
+use super::explain;
+use super::shares::{PairIndex, Shares};
+use crate::config::Plan;
+use crate::evidence::{WeightedEvidence, e_bh};
+use crate::judge::verdict::Reason;
+use crate::route::RouteKey;
+
+/// Most reasons in a decision.
+const MAX_REASONS: usize = 10;
+
+/// The reasons, those of single routes first.
+pub(super) fn reasons(
+    plan: &Plan,
+    destination: &str,
+    comparison: &Comparison,
+    shares: &Shares,
+) -> Vec<Reason> {
+    strongest(plan, shares)
+        .into_iter()
+        .take(MAX_REASONS)
+        .filter_map(|index| reason(plan, destination, comparison, index))
+        .collect()
+}
+
+/// The pairs to name.
+fn strongest(plan: &Plan, shares: &Shares) -> Vec<PairIndex> {
+    let shares = shares.as_slice();
+    let share = |index: &usize| {
+        shares.get(*index).map_or(f64::NEG_INFINITY, |(_, pair)| {
+            pair.weight.ln() + pair.log_evidence
+        })
+    };
+    let weighted: Vec<WeightedEvidence> = shares.iter().map(|share| share.1).collect();
+    let mut named = e_bh(&weighted, plan.false_alarm);
+    if named.is_empty() {
+        // No pair is enough by itself; the largest still leads.
+        named.extend((0..shares.len()).max_by(|one, other| share(one).total_cmp(&share(other))));
+    }
+    // A single route says more than all routes do: the strongest one is named beside the pair over
+    // all of them.
+    if let Some(pooled) = named.first().and_then(|index| shares.get(*index))
+        && pooled.0.route.is_none()
+    {
+        let strongest = (0..shares.len())
+            .filter(|index| {
+                shares.get(*index).is_some_and(|(at, pair)| {
+                    at.route.is_some()
+                        && at.question == pooled.0.question
+                        && pair.log_evidence > 0.0
+                })
+            })
+            .max_by(|one, other| share(one).total_cmp(&share(other)));
+        named.extend(strongest.filter(|index| !named.contains(index)));
+    }
+    named.sort_by_key(|index| shares.get(*index).is_some_and(|(at, _)| at.route.is_none()));
+    named
+        .into_iter()
+        .filter_map(|index| shares.get(index).map(|(at, _)| *at))
+        .collect()
+}
+
+fn reason(
+    plan: &Plan,
+    destination: &str,
+    comparison: &Comparison,
+    index: PairIndex,
+) -> Option<Reason> {
+    let (_, question) = plan.questions.get(index.question)?;
+    let pair = index.pair(comparison)?;
+    let route = index.route.and_then(|route| comparison.routes.get(route));
+    let detail = match (route, index.path) {
+        (Some(route), Some(path)) => route.bodies.pairs.get(path)?.detail.clone(),
+        (Some(route), None) => explain::detail(plan, &route.past, index.question),
+        (None, _) => String::new(),
+    };
+    Some(Reason {
+        route: index.key(destination, comparison)?,
+        category: question.name,
+        meaning: question.meaning,
+        detail,
+        evidence: pair.harm.log_evidence(),
+        candidate: pair.candidate,
+        baseline: pair.baseline,
+        odds_ratio: pair.interval.estimate(),
+        interval: pair.interval.interval(plan.false_alarm),
+    })
+}
+
+/// For a guard, the routes and categories whose evidence is enough alone: what it refuses.
+pub(super) fn condemned(
+    plan: &Plan,
+    destination: &str,
+    comparison: &Comparison,
+    shares: &Shares,
+    threshold: f64,
+) -> Vec<(RouteKey, &'static str)> {
+    if plan.reject.reference.is_none() {
+        return Vec::new();
+    }
+    shares
+        .as_slice()
+        .iter()
+        .filter(|(_, share)| share.log_evidence + share.weight.ln() >= threshold)
+        .filter_map(|(at, _)| {
+            let (_, question) = plan.questions.get(at.question)?;
+            Some((at.key(destination, comparison)?, question.name))
+        })
+        .collect()
+}

@@ -1,0 +1,37 @@
+//! Both versions against their own past: hands the counts of a tick to the watch for drift.
+
+use crate::config::Plan;
+use crate::count::delta::RouteDelta;
+use crate::drift::{Tick, Watch};
+use crate::signal::outcome;
+use crate::sketch::{Counts, buckets};
+
+/// Lets the watch take one tick. `arms` are the names of baseline and candidate.
+pub(super) fn observe(
+    watch: &mut Watch,
+    plan: &Plan,
+    inbox: &[RouteDelta],
+    arms: [&str; 2],
+    now_ms: u64,
+) {
+    let (outcomes, latencies) = (plan.signal("outcome"), plan.signal("latency"));
+    for route in inbox {
+        for version in &route.versions {
+            let arm = arms.iter().position(|name| *name == version.version);
+            let counts = |signal: Option<usize>| version.counts.get(signal?);
+            let times: Vec<(u64, u32)> = counts(latencies)
+                .into_iter()
+                .flat_map(Counts::iter)
+                .map(|(code, count)| (buckets::upper_bound(code), count))
+                .collect();
+            let tick = Tick {
+                exchanges: counts(outcomes).map_or(version.exchanges, Counts::total),
+                failures: counts(outcomes)
+                    .map_or(0, |counts| counts.total_where(outcome::is_error)),
+                times: &times,
+            };
+            watch.add(&route.key, arm, &tick);
+        }
+    }
+    watch.tick(now_ms, plan.drift_window.max(plan.tick), plan.tick);
+}

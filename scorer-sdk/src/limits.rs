@@ -1,0 +1,17 @@
+//! Limits that several rooms share: what a table holds at most, and what a decoder accepts.
+//!
+//! A limit that one room alone needs stays in that room.
+
+/// Destinations that one worker counts and the judge keeps apart; exchanges of others are counted
+/// as overflow.
+pub const MAX_DESTINATIONS: usize = 256;
+/// Routes in a delta, a reference or the state of a destination; the config's limit is below it.
+pub const MAX_ROUTES: usize = 2_000;
+/// Signals of a plan, built-in and the user's own.
+pub const MAX_SIGNALS: usize = 32;
+/// Versions that one worker counts apart on a route.
+pub const MAX_VERSIONS: usize = 4;
+/// Hosts of one baseline that have a half of the placebo.
+pub const MAX_HOSTS: usize = 64;
+/// Length of a version's name, in bytes.
+pub const MAX_VERSION_BYTES: usize = 128;
