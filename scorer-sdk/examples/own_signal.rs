@@ -21,15 +21,19 @@ impl Signal for Throughput {
     }
 
     fn questions(&self) -> Vec<Question> {
-        vec![Question {
-            name: "slow_stream",
-            rule: Rule::Outside(0.05, 1.0),
-            tolerance: 2.0,
-            weight: 0.2,
-            needs: 200.0,
-            bursty: true,
-            meaning: "are sent more slowly than nearly all of the baseline's",
-        }]
+        vec![
+            Question::new(
+                "slow_stream",
+                Rule::Outside {
+                    below: 0.05,
+                    above: 1.0,
+                },
+            )
+            .weight(0.2)
+            .needs(200.0)
+            .bursty()
+            .meaning("are sent more slowly than nearly all of the baseline's"),
+        ]
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {

@@ -27,3 +27,4 @@ pub use config::Plan;
 pub use engine::Engine;
 pub use exchange::Exchange;
 pub use judge::verdict::{Decision, Verdict};
+pub use signal::{Question, Rule};

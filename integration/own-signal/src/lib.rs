@@ -19,15 +19,12 @@ impl Signal for Validator {
     }
 
     fn questions(&self) -> Vec<Question> {
-        vec![Question {
-            name: "unusual_validator",
-            rule: Rule::Unusual(0.001),
-            tolerance: 1.5,
-            weight: 0.2,
-            needs: 100.0,
-            bursty: false,
-            meaning: "can be revalidated where the baseline's cannot, or the other way round",
-        }]
+        vec![
+            Question::new("unusual_validator", Rule::Unusual { share: 0.001 })
+                .tolerance(1.5)
+                .weight(0.2)
+                .meaning("can be revalidated where the baseline's cannot, or the other way round"),
+        ]
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {

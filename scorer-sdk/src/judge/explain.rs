@@ -30,13 +30,18 @@ impl Route {
             return String::new();
         };
         match (question.rule, &asked) {
-            (Rule::Above(_), Asked::Above(cut)) => {
+            (Rule::Above { .. }, Asked::Above(cut)) => {
                 format!("slower than {}", signal.label(*cut))
             }
-            (Rule::Outside(..), Asked::Outside(low, high)) => {
+            (Rule::Outside { .. }, Asked::Outside(low, high)) => {
                 format!("outside {} to {}", signal.label(*low), signal.label(*high))
             }
-            (Rule::Lost(presence_needed), _) => {
+            (
+                Rule::Lost {
+                    presence: presence_needed,
+                },
+                _,
+            ) => {
                 let needed = required(presence_needed, baseline, names);
                 let lost: Vec<String> = needed
                     .iter()
@@ -84,10 +89,10 @@ impl Route {
         let questions = signal.questions();
         let asks = |of: fn(&Rule) -> bool| questions.iter().any(|question| of(&question.rule));
         // Of times and sizes the quantiles say more than the buckets.
-        if asks(|rule| matches!(rule, Rule::Above(_) | Rule::Outside(..))) {
+        if asks(|rule| matches!(rule, Rule::Above { .. } | Rule::Outside { .. })) {
             return String::new();
         }
-        let is_list = asks(|rule| matches!(rule, Rule::Lost(_)));
+        let is_list = asks(|rule| matches!(rule, Rule::Lost { .. }));
         let mut shares = if is_list {
             part_shares(baseline, candidate, names)
         } else {

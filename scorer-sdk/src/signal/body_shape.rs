@@ -16,15 +16,10 @@ pub const HELD: f64 = 0.995;
 pub const NEEDS: f64 = 100.0;
 
 const fn path_question(name: &'static str, weight: f64, meaning: &'static str) -> Question {
-    Question {
-        name,
-        rule: Rule::Path,
-        tolerance: 2.0,
-        weight,
-        needs: NEEDS,
-        bursty: false,
-        meaning,
-    }
+    Question::new(name, Rule::Path)
+        .weight(weight)
+        .needs(NEEDS)
+        .meaning(meaning)
 }
 
 impl Signal for BodyShape {

@@ -50,24 +50,12 @@ impl Signal for FanOut {
 
     fn questions(&self) -> Vec<Question> {
         vec![
-            Question {
-                name: "lost_call",
-                rule: Rule::Lost(0.995),
-                tolerance: 2.0,
-                weight: 0.06,
-                needs: 100.0,
-                bursty: false,
-                meaning: "lack a call that the baseline always makes as often",
-            },
-            Question {
-                name: "unusual_fan_out",
-                rule: Rule::Unusual(0.001),
-                tolerance: 2.0,
-                weight: 0.03,
-                needs: 100.0,
-                bursty: false,
-                meaning: "make calls that the baseline hardly ever makes",
-            },
+            Question::new("lost_call", Rule::Lost { presence: 0.995 })
+                .weight(0.06)
+                .meaning("lack a call that the baseline always makes as often"),
+            Question::new("unusual_fan_out", Rule::Unusual { share: 0.001 })
+                .weight(0.03)
+                .meaning("make calls that the baseline hardly ever makes"),
         ]
     }
 

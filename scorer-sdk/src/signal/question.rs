@@ -6,26 +6,57 @@ use crate::sketch::{DecayedCounts, NameTable};
 
 /// When a token counts as bad.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub enum Rule {
     /// The token says so by itself.
     Fixed(fn(u16) -> bool),
-    /// Above the baseline's quantile (0 to 1), widened by the signal's margin.
-    Above(f64),
-    /// Below the first or above the second of the baseline's quantiles, widened by the margin.
-    Outside(f64, f64),
-    /// Less than this share of the baseline's exchanges had the token.
-    Unusual(f64),
-    /// Not among the baseline's most usual tokens that together make up this share.
-    Unlike(f64),
+    /// The token is above a quantile of the baseline, widened by the signal's margin.
+    Above {
+        /// Which quantile, 0 to 1.
+        quantile: f64,
+    },
+    /// The token is outside a range between two quantiles of the baseline, widened by the signal's
+    /// margin.
+    Outside {
+        /// Quantile at the lower end, 0 to 1: what is below it is bad.
+        below: f64,
+        /// Quantile at the upper end, 0 to 1: what is above it is bad.
+        above: f64,
+    },
+    /// Hardly any exchange of the baseline had the token.
+    Unusual {
+        /// Share of the baseline's exchanges, 0 to 1, from which on a token is usual.
+        share: f64,
+    },
+    /// The token is not among the baseline's most usual ones.
+    Unlike {
+        /// Share of the baseline's exchanges, 0 to 1, that the most usual tokens make up together.
+        share: f64,
+    },
     /// Asked of each path of the body and not of tokens.
     Path,
-    /// The token is a list of parts, separated by commas, and lacks one that at least this share of
-    /// the baseline's exchanges had.
-    Lost(f64),
+    /// The token is a list of parts, separated by commas, and lacks a part that nearly all of the
+    /// baseline's exchanges had.
+    Lost {
+        /// Share of the baseline's exchanges, 0 to 1, from which on a part is required.
+        presence: f64,
+    },
 }
 
-/// A yes/no question whose truth would be bad: a *category* in the words of the metrics.
+/// A yes/no question whose truth would be bad. The metrics call it a *category*.
+///
+/// ```
+/// use scorer_sdk::{Question, Rule};
+///
+/// let question = Question::new("slow_p95", Rule::Above { quantile: 0.95 })
+///     .tolerance(2.0)
+///     .weight(0.15)
+///     .bursty()
+///     .meaning("are slower than the baseline's 95th percentile");
+/// assert_eq!(question.needs, 100.0);
+/// ```
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Question {
     /// Name of the category: unique among all signals.
     pub name: &'static str,
@@ -42,6 +73,63 @@ pub struct Question {
     pub bursty: bool,
     /// For people: what exchanges in this category do, as in "10% of them fail".
     pub meaning: &'static str,
+}
+
+impl Question {
+    /// A question with this name and rule. It tolerates an odds ratio of 2, weighs 0.05, and waits
+    /// for 100 exchanges of the baseline; [`Rule::Fixed`] takes nothing from the past and does not
+    /// wait.
+    #[must_use]
+    pub const fn new(name: &'static str, rule: Rule) -> Self {
+        Self {
+            name,
+            rule,
+            tolerance: 2.0,
+            weight: 0.05,
+            needs: match rule {
+                Rule::Fixed(_) => 0.0,
+                _ => 100.0,
+            },
+            bursty: false,
+            meaning: "are in this category",
+        }
+    }
+
+    /// Sets the odds ratio up to which a difference is tolerated, 1 or more.
+    #[must_use]
+    pub const fn tolerance(mut self, odds_ratio: f64) -> Self {
+        self.tolerance = odds_ratio;
+        self
+    }
+
+    /// Sets the share of the evidence, relative to the other questions of the plan. The built-in
+    /// questions that are on by default add up to about 1.
+    #[must_use]
+    pub const fn weight(mut self, weight: f64) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// Sets how many exchanges of the baseline must be remembered before the question is put.
+    #[must_use]
+    pub const fn needs(mut self, exchanges: f64) -> Self {
+        self.needs = exchanges;
+        self
+    }
+
+    /// Says that the category comes in bursts that hit one arm by chance.
+    #[must_use]
+    pub const fn bursty(mut self) -> Self {
+        self.bursty = true;
+        self
+    }
+
+    /// Sets what exchanges in this category do, for people: "fail", as in "10% of them fail".
+    #[must_use]
+    pub const fn meaning(mut self, meaning: &'static str) -> Self {
+        self.meaning = meaning;
+        self
+    }
 }
 
 /// A question with its cut or set, frozen before the block that it is put to.
@@ -80,12 +168,14 @@ impl Asked {
         }
         Some(match question.rule {
             Rule::Fixed(predicate) => Self::Fixed(predicate),
-            Rule::Above(q) => Self::Above(signal.widen(baseline.quantile(q)?, Direction::Up)),
-            Rule::Outside(low, high) => Self::Outside(
-                signal.widen(baseline.quantile(low)?, Direction::Down),
-                signal.widen(baseline.quantile(high)?, Direction::Up),
+            Rule::Above { quantile } => {
+                Self::Above(signal.widen(baseline.quantile(quantile)?, Direction::Up))
+            }
+            Rule::Outside { below, above } => Self::Outside(
+                signal.widen(baseline.quantile(below)?, Direction::Down),
+                signal.widen(baseline.quantile(above)?, Direction::Up),
             ),
-            Rule::Unusual(share) => Self::NotIn(
+            Rule::Unusual { share } => Self::NotIn(
                 baseline
                     .iter()
                     .filter(|&(_, count)| f64::from(count) >= share * total)
@@ -93,8 +183,8 @@ impl Asked {
                     .collect(),
             ),
             Rule::Path => return None,
-            Rule::Unlike(share) => Self::NotIn(most_usual(share, baseline)),
-            Rule::Lost(presence) => {
+            Rule::Unlike { share } => Self::NotIn(most_usual(share, baseline)),
+            Rule::Lost { presence } => {
                 let required = required(presence, baseline, names);
                 let lacking = names
                     .iter()
@@ -189,15 +279,7 @@ mod tests {
     use crate::signal::header_names::HeaderNameSet;
 
     fn question(rule: Rule) -> Question {
-        Question {
-            name: "test",
-            rule,
-            tolerance: 1.0,
-            weight: 1.0,
-            needs: 10.0,
-            bursty: false,
-            meaning: "",
-        }
+        Question::new("test", rule).needs(10.0)
     }
 
     fn past(items: &[(u16, f32)]) -> DecayedCounts {
@@ -213,7 +295,7 @@ mod tests {
         let signal = HeaderNameSet::default();
         let ask = |past: &DecayedCounts| {
             Asked::freeze(
-                &question(Rule::Above(0.5)),
+                &question(Rule::Above { quantile: 0.5 }),
                 &signal,
                 past,
                 &NameTable::default(),
@@ -231,7 +313,7 @@ mod tests {
         let more = names.code("cache-control,etag,vary");
         let less = names.code("cache-control,vary");
         let asked = Asked::freeze(
-            &question(Rule::Lost(0.995)),
+            &question(Rule::Lost { presence: 0.995 }),
             &signal,
             &past(&[(full, 600.0), (more, 400.0)]),
             &names,
@@ -244,7 +326,7 @@ mod tests {
     #[test]
     fn what_is_not_among_the_most_usual_tokens_is_unlike() {
         let asked = Asked::freeze(
-            &question(Rule::Unlike(0.5)),
+            &question(Rule::Unlike { share: 0.5 }),
             &HeaderNameSet::default(),
             &past(&[(1, 40.0), (2, 35.0), (3, 25.0)]),
             &NameTable::default(),
@@ -258,7 +340,7 @@ mod tests {
     fn a_token_that_stable_hardly_shows_is_unusual() {
         let signal = HeaderNameSet::default();
         let asked = Asked::freeze(
-            &question(Rule::Unusual(0.001)),
+            &question(Rule::Unusual { share: 0.001 }),
             &signal,
             &past(&[(200, 9_999.0), (301, 1.0)]),
             &NameTable::default(),

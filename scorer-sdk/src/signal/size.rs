@@ -23,15 +23,18 @@ impl Signal for Size {
     }
 
     fn questions(&self) -> Vec<Question> {
-        vec![Question {
-            name: "size",
-            rule: Rule::Outside(0.005, 0.995),
-            tolerance: 2.0,
-            weight: 0.06,
-            needs: 200.0,
-            bursty: false,
-            meaning: "have a body outside the baseline's range of sizes",
-        }]
+        vec![
+            Question::new(
+                "size",
+                Rule::Outside {
+                    below: 0.005,
+                    above: 0.995,
+                },
+            )
+            .weight(0.06)
+            .needs(200.0)
+            .meaning("have a body outside the baseline's range of sizes"),
+        ]
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
