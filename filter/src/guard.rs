@@ -4,7 +4,7 @@ use crate::request::Request;
 use scorer_sdk::config::{Plan, RejectPhase};
 use scorer_sdk::exchange::Exchange;
 use scorer_sdk::route::RouteKey;
-use scorer_sdk::signal::{Asked, NameHasher, Token};
+use scorer_sdk::signal::{Asked, NameHasher, Quantity, Token};
 use scorer_sdk::sketch::NameTable;
 use scorer_sdk::wire::reference::Reference;
 
@@ -164,7 +164,7 @@ fn question(
         .find(|(_, question)| question.name == category)?;
     let signal = plan.signals.get(*index)?;
     // How long it took is not known at the headers, and asking again would make it longer.
-    if signal.name() == "latency" {
+    if signal.quantity() == Some(Quantity::Duration) {
         return None;
     }
     let found = reference.route(&route.method, &route.path)?;

@@ -8,7 +8,7 @@ use super::signals::signals;
 use super::surprise::SurprisePlan;
 use crate::count::delta::MAX_ROUTES;
 use crate::route::{Limits, PathConfig, RouteKey, TemplateSet};
-use crate::signal::{Question, Signal};
+use crate::signal::{Input, Quantity, Question, Rule, Signal};
 use crate::wire::reference::Reference;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -277,7 +277,7 @@ impl Plan {
             body: raw
                 .body
                 .as_ref()
-                .filter(|_| signals.iter().any(|signal| signal.name() == "body_shape"))
+                .filter(|_| wants(&signals, Input::Bodies))
                 .map(body)
                 .transpose()?,
             max_routes: whole("routes.max", raw.routes.max, 100, 1..=MOST_ROUTES)? as usize,
@@ -292,10 +292,37 @@ impl Plan {
         })
     }
 
-    /// The place of the signal with this name, if it is on.
+    /// Whether a signal that is on reads this part of an exchange.
     #[must_use]
-    pub fn signal(&self, name: &str) -> Option<usize> {
-        self.signals.iter().position(|signal| signal.name() == name)
+    pub fn wants(&self, input: Input) -> bool {
+        wants(&self.signals, input)
+    }
+
+    /// The index of the signal that tells how long an exchange took. The first one counts.
+    #[must_use]
+    pub fn duration(&self) -> Option<usize> {
+        self.signals
+            .iter()
+            .position(|signal| signal.quantity() == Some(Quantity::Duration))
+    }
+
+    /// The index of the signal that tells failures, and which of its tokens are failures. The first
+    /// one counts.
+    #[must_use]
+    pub fn failures(&self) -> Option<(usize, fn(u16) -> bool)> {
+        self.signals
+            .iter()
+            .enumerate()
+            .find_map(|(index, signal)| Some((index, signal.failures()?)))
+    }
+
+    /// The index of the signal that asks for each path of the body ([`Rule::Path`]).
+    #[must_use]
+    pub fn paths_of_bodies(&self) -> Option<usize> {
+        self.questions
+            .iter()
+            .find(|(_, question)| matches!(question.rule, Rule::Path))
+            .map(|(signal, _)| *signal)
     }
 
     /// Whether a yes to this question on this route was declared.
@@ -323,6 +350,12 @@ impl Plan {
     pub fn keep_per_tick(&self) -> f32 {
         (-self.tick.as_secs_f64() / self.memory.as_secs_f64()).exp2() as f32
     }
+}
+
+fn wants(signals: &[Box<dyn Signal>], input: Input) -> bool {
+    signals
+        .iter()
+        .any(|signal| signal.inputs().contains(&input))
 }
 
 fn parse(text: &str) -> Result<Config, ConfigError> {

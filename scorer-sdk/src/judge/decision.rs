@@ -221,9 +221,10 @@ impl Destination {
                 }
                 let distance = route.distance(index, signal.as_ref());
                 if distance >= signal.smallest_change() {
-                    let detail = match signal.name() {
-                        "body_shape" => route.bodies.gained(),
-                        _ => route.changed(index, signal.as_ref()),
+                    let detail = if plan.paths_of_bodies() == Some(index) {
+                        route.bodies.gained()
+                    } else {
+                        route.changed(index, signal.as_ref())
                     };
                     found.push(Difference {
                         route: route.key.clone(),

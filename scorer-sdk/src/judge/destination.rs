@@ -13,7 +13,6 @@ use crate::count::delta::{MAX_ROUTES, MAX_VERSION_BYTES, NewHost, Overflow, Rout
 use crate::drift::{SharedChange, Tick, Watch};
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
-use crate::signal::outcome;
 use crate::sketch::{Counts, buckets};
 use crate::wire::codec::{CodecError, Reader, Writer};
 
@@ -114,21 +113,25 @@ impl Destination {
         let Some(mut watch) = self.watch.take() else {
             return;
         };
-        let (outcomes, latencies) = (plan.signal("outcome"), plan.signal("latency"));
+        let (failures, durations) = (plan.failures(), plan.duration());
         let arms = self.arms();
         for route in inbox {
             for version in &route.versions {
                 let arm = arms.iter().position(|name| *name == version.version);
                 let counts = |signal: Option<usize>| version.counts.get(signal?);
-                let times: Vec<(u64, u32)> = counts(latencies)
+                let times: Vec<(u64, u32)> = counts(durations)
                     .into_iter()
                     .flat_map(Counts::iter)
                     .map(|(code, count)| (buckets::upper_bound(code), count))
                     .collect();
                 let tick = Tick {
-                    exchanges: counts(outcomes).map_or(version.exchanges, Counts::total),
-                    failures: counts(outcomes)
-                        .map_or(0, |counts| counts.total_where(outcome::is_error)),
+                    exchanges: counts(failures.map(|(index, _)| index))
+                        .map_or(version.exchanges, Counts::total),
+                    failures: failures
+                        .and_then(|(index, is_failure)| {
+                            Some(version.counts.get(index)?.total_where(is_failure))
+                        })
+                        .unwrap_or(0),
                     times: &times,
                 };
                 watch.add(&route.key, arm, &tick);
@@ -294,7 +297,7 @@ impl Destination {
 
 /// Failures and exchanges of a version in this tick, by the outcome; none where that signal is off.
 fn failures(plan: &Plan, inbox: &[RouteDelta], version: &str) -> (u64, u64) {
-    let Some(index) = plan.signal("outcome") else {
+    let Some((index, is_failure)) = plan.failures() else {
         return (0, 0);
     };
     inbox
@@ -304,7 +307,7 @@ fn failures(plan: &Plan, inbox: &[RouteDelta], version: &str) -> (u64, u64) {
         .filter_map(|known| known.counts.get(index))
         .fold((0, 0), |(failures, exchanges), counts| {
             (
-                failures + counts.total_where(outcome::is_error),
+                failures + counts.total_where(is_failure),
                 exchanges + counts.total(),
             )
         })

@@ -61,7 +61,7 @@ impl Route {
                     .filter(|(code, _)| asked.is_bad(*code))
                     .collect();
                 bad.sort_by(|one, other| other.1.total_cmp(&one.1));
-                if signal.name() == "fan_out" {
+                if signal.is_list() {
                     let [usual, odd] = [most_usual(baseline, names), most_usual_of(&bad, names)];
                     return list_difference(usual, odd);
                 }
@@ -92,8 +92,7 @@ impl Route {
         if asks(|rule| matches!(rule, Rule::Above { .. } | Rule::Outside { .. })) {
             return String::new();
         }
-        let is_list = asks(|rule| matches!(rule, Rule::Lost { .. }));
-        let mut shares = if is_list {
+        let mut shares = if signal.is_list() {
             part_shares(baseline, candidate, names)
         } else {
             token_shares(baseline, candidate, names, signal)

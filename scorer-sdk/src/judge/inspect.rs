@@ -195,8 +195,9 @@ fn pairs(plan: &Plan, pairs: &[Pair], detail: impl Fn(usize) -> String) -> Vec<I
 }
 
 fn bounds(signal: &dyn Signal, code: u16) -> Option<[u64; 2]> {
-    matches!(signal.name(), "latency" | "size" | "request_size")
-        .then(|| [buckets::lower_bound(code), buckets::upper_bound(code)])
+    signal
+        .quantity()
+        .map(|_| [buckets::lower_bound(code), buckets::upper_bound(code)])
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::route::{Arm, Route};
 use crate::config::Plan;
-use crate::signal::{Asked, Question, Signal};
+use crate::signal::{Asked, Question, Rule, Signal};
 use crate::sketch::DecayedCounts;
 
 /// Decayed exchanges of each arm that are needed before two distributions are called far apart.
@@ -77,13 +77,20 @@ impl Route {
         Some([bad, past.total()])
     }
 
-    /// The code above which the baseline's slowest hundredth lies, widened by the margin.
+    /// The code above the highest quantile that is asked of the baseline's durations, the 99th
+    /// percentile of the built-in signal, widened by the margin.
     pub(super) fn slow_cut(&self, plan: &Plan) -> Option<u16> {
         let [baseline, _] = &self.past;
+        let duration = plan.duration()?;
         plan.questions
             .iter()
-            .find(|(_, question)| question.name == "slow_p99")
-            .and_then(|(index, question)| {
+            .filter(|(index, _)| *index == duration)
+            .filter_map(|known| match known.1.rule {
+                Rule::Above { quantile } => Some((quantile, known)),
+                _ => None,
+            })
+            .max_by(|one, other| one.0.total_cmp(&other.0))
+            .and_then(|(_, (index, question))| {
                 let signal = plan.signals.get(*index)?;
                 let past = baseline.get(*index)?;
                 match Asked::freeze(question, signal.as_ref(), past, self.names.get(*index)?)? {
@@ -95,7 +102,7 @@ impl Route {
 
     /// The code of the slowest exchanges of either arm that are remembered.
     pub(super) fn slowest(&self, plan: &Plan) -> Option<u16> {
-        let index = plan.signal("latency")?;
+        let index = plan.duration()?;
         self.past
             .iter()
             .filter_map(|arm| arm.get(index)?.iter().last())

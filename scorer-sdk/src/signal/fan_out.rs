@@ -5,7 +5,7 @@
 //! has and the candidate lacks is a skipped call, or one that is made more or less often: N+1
 //! queries turn `1` into `6+`.
 
-use super::{NameHasher, Question, Rule, Signal, Token};
+use super::{Input, NameHasher, Question, Rule, Signal, Token};
 use crate::exchange::Exchange;
 
 /// Most distinct calls of a fan-out; further ones count as one.
@@ -57,6 +57,10 @@ impl Signal for FanOut {
                 .weight(0.03)
                 .meaning("make calls that the baseline hardly ever makes"),
         ]
+    }
+
+    fn inputs(&self) -> &'static [Input] {
+        &[Input::FanOut]
     }
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {

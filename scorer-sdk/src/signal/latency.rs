@@ -1,6 +1,6 @@
 //! Latency: log buckets of microseconds.
 
-use super::{Direction, NameHasher, Question, Rule, Signal, Token};
+use super::{Direction, NameHasher, Quantity, Question, Rule, Signal, Token};
 use crate::exchange::Exchange;
 use crate::sketch::buckets;
 
@@ -55,12 +55,8 @@ impl Signal for Latency {
             .map(|duration| Token::Number(buckets::code(duration)))
     }
 
-    fn label(&self, code: u16) -> String {
-        format!("{:.1} ms", buckets::upper_bound(code) as f64 / 1_000.0)
-    }
-
-    fn group(&self, code: u16) -> u16 {
-        code >> 3
+    fn quantity(&self) -> Option<Quantity> {
+        Some(Quantity::Duration)
     }
 
     fn widen(&self, code: u16, _: Direction) -> u16 {

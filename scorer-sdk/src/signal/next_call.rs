@@ -4,7 +4,7 @@
 //! A page that lost its link, or sends its users round in a circle, answers 200 in good time; what
 //! its users do next is not what stable's users do.
 
-use super::{NameHasher, Question, Rule, Signal, Token};
+use super::{Input, NameHasher, Question, Rule, Signal, Token};
 use crate::exchange::Exchange;
 
 /// What stands for the end of a session.
@@ -29,6 +29,10 @@ impl Signal for NextCall {
                 .needs(200.0)
                 .meaning("are followed by a call that hardly ever follows the baseline's"),
         ]
+    }
+
+    fn inputs(&self) -> &'static [Input] {
+        &[Input::Sessions]
     }
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {

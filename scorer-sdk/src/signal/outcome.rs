@@ -71,6 +71,10 @@ impl Signal for Outcome {
         ]
     }
 
+    fn failures(&self) -> Option<fn(u16) -> bool> {
+        Some(is_error)
+    }
+
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
         code(exchange).map(Token::Number)
     }

@@ -1,6 +1,6 @@
 //! Size: log buckets of the response body's bytes.
 
-use super::{Direction, NameHasher, Question, Rule, Signal, Token};
+use super::{Direction, NameHasher, Quantity, Question, Rule, Signal, Token};
 use crate::exchange::{Ending, Exchange};
 use crate::sketch::buckets;
 
@@ -47,12 +47,8 @@ impl Signal for Size {
             .map(|bytes| Token::Number(buckets::code(bytes)))
     }
 
-    fn label(&self, code: u16) -> String {
-        format!("{} B", buckets::upper_bound(code))
-    }
-
-    fn group(&self, code: u16) -> u16 {
-        code >> 3
+    fn quantity(&self) -> Option<Quantity> {
+        Some(Quantity::Bytes)
     }
 
     fn widen(&self, code: u16, direction: Direction) -> u16 {
