@@ -1,8 +1,7 @@
 //! Expected differences: what the owner declared about this release.
 
-use super::ConfigError;
-use super::check::unknown;
-use super::plan::MAX_LIST;
+use super::check::{MAX_LIST, unknown};
+use super::error::ConfigError;
 use super::raw::Config;
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;

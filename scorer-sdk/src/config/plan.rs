@@ -1,7 +1,7 @@
 //! The plan: a config that was checked and compiled.
 
-use super::ConfigError;
-use super::check::{duration, number, unknown, whole};
+use super::check::{MAX_LIST, duration, number, unknown, whole};
+use super::error::ConfigError;
 use super::expected::{Expected, expected};
 use super::raw::{Body, Config, ProbationSection};
 use super::signals::signals;
@@ -178,8 +178,6 @@ pub struct Plan {
     pub count_rescued: bool,
 }
 
-/// Most entries of a list in the config.
-pub(super) const MAX_LIST: usize = 512;
 /// The tables hold one route more for each destination.
 const MOST_ROUTES: u64 = MAX_ROUTES as u64 - 300;
 

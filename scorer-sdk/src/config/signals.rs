@@ -1,8 +1,7 @@
 //! Which signals are on, and what is asked of them.
 
-use super::ConfigError;
-use super::check::{duration, number, unknown};
-use super::plan::MAX_LIST;
+use super::check::{MAX_LIST, duration, number, unknown};
+use super::error::ConfigError;
 use super::raw::Config;
 use crate::count::delta::MAX_SIGNALS;
 use crate::signal::body_shape::BodyShape;
