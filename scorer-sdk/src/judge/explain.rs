@@ -2,8 +2,7 @@
 
 use super::route::Route;
 use crate::config::Plan;
-use crate::signal::question::required;
-use crate::signal::{Asked, Rule, Signal};
+use crate::signal::{Asked, Rule, Signal, required};
 use crate::sketch::{DecayedCounts, NameTable, names};
 
 /// Most names in an explanation's detail.

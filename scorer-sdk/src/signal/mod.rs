@@ -1,10 +1,11 @@
 //! Signals: ways to look at an exchange, and the yes/no questions put to each.
 //!
 //! A signal maps an exchange to a [`Token`] from a bounded set. Its [`Question`]s say when a token
-//! would be bad; their cuts and sets come from the baseline's past ([`question`]). One file a
+//! would be bad; their cuts and sets come from the baseline's past ([`Asked`]). One file a
 //! signal, all with the same anatomy; a user's own implements [`Signal`] and is handed to
 //! [`crate::config::Plan::with_signals`].
 
+mod asked;
 pub mod body_shape;
 mod capability;
 pub mod content_type;
@@ -13,14 +14,15 @@ pub mod header_names;
 pub mod latency;
 pub mod next_call;
 pub mod outcome;
-pub mod question;
+mod question;
 pub mod request;
 pub mod size;
 
 use crate::exchange::Exchange;
+pub use asked::{Asked, required};
 pub use capability::{Input, Quantity};
 use core::hash::BuildHasher;
-pub use question::{Asked, Question, Rule};
+pub use question::{Question, Rule};
 
 /// A signal's value for one exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
