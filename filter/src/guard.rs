@@ -1,8 +1,8 @@
 //! The guard: refuses on the candidate's own listener what the evidence condemns.
 
 use crate::request::Request;
+use scorer_sdk::Exchange;
 use scorer_sdk::config::{Plan, RejectPhase};
-use scorer_sdk::exchange::Exchange;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::signal::{Asked, NameHasher, Quantity, Token};
 use scorer_sdk::sketch::NameTable;
@@ -199,7 +199,7 @@ fn is_bad(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scorer_sdk::exchange::Ending;
+    use scorer_sdk::Ending;
 
     const CONFIG: &str = r#"{"mode": "reject", "reject": {"share": 0.5, "phase": "PHASE",
         "reference": {"serin_snapshot": 1, "destination": "shop", "version": "v1",

@@ -4,8 +4,7 @@
 //! names it like the built-in ones (`signals.validator`, `tolerance.unusual_validator`).
 
 use proxy_wasm::traits::RootContext;
-use scorer_sdk::exchange::Exchange;
-use scorer_sdk::signal::{NameHasher, Question, Rule, Signal, Token};
+use scorer_sdk::{Exchange, NameHasher, Question, Rule, Signal, Token};
 
 /// Whether a response carries `etag` or `last-modified`.
 struct Validator;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 /// Which response bodies are looked at, and how far.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct BodyPlan {
     /// Media types in lower case; JSON, what is built on it, and gRPC when empty.
     pub content_types: Vec<String>,

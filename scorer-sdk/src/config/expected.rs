@@ -9,6 +9,7 @@ use crate::signal::{Question, Signal};
 
 /// A difference that was declared and does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Expected {
     /// The route's label, an asterisk at the end standing for any rest; every route when `None`.
     pub route: Option<String>,

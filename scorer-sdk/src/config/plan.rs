@@ -18,6 +18,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 /// What the engine and the filter run on.
+#[non_exhaustive]
 pub struct Plan {
     /// What the filter may do.
     pub mode: Mode,

@@ -61,6 +61,7 @@ pub enum VersionSource {
 
 /// A second chance for a candidate that was found anomalous.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Probation {
     /// Time from the verdict until the trickle begins.
     pub after: Duration,
@@ -79,6 +80,7 @@ pub enum RejectPhase {
 
 /// What a guard does.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Reject {
     /// What stable does.
     pub reference: Option<Reference>,

@@ -9,7 +9,7 @@
 //! | [`LevelDrift`] | `e = κ·p^(κ−1)` on the rank `p` of an innovation among past ones | calibrators: Vovk and Wang, "E-values: calibration, combination and applications", 2021; ranks: Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005 |
 //! | [`RateDrift`] | binomial likelihood ratio of the odds `g·ρ·o` against `ρ·o`, tempered by the dispersion | quasi-likelihood: Wedderburn 1974 |
 //! | [`Season`] | median deviation of the hour and of the weekday, shrunk by its reliability | James and Stein 1961 |
-//! | [`split`] | `D(P‖Q) = D(route mix) + Σ π_r·D(within route r)`, each less its mean under no change | chain rule of relative entropy; bias: Miller 1955 |
+//! | [`attribute`] | `D(P‖Q) = D(route mix) + Σ π_r·D(within route r)`, each less its mean under no change | chain rule of relative entropy; bias: Miller 1955 |
 //! | [`Cause`] | which arms drift, whether the comparison fires | design |
 //! | [`Watch`] | these series for one destination, in windows | design |
 //! | [`SharedChange`] | what is said of them | design |

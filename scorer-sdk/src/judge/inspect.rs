@@ -17,6 +17,7 @@ use crate::sketch::buckets;
 
 /// One destination.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Inspected {
     /// Its name.
     pub destination: String,
@@ -32,6 +33,7 @@ pub struct Inspected {
 
 /// One route.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct InspectedRoute {
     /// Its key.
     pub key: RouteKey,
@@ -43,6 +45,7 @@ pub struct InspectedRoute {
 
 /// One category, of a route or of all routes.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct InspectedPair {
     /// Name of the category.
     pub category: &'static str,
