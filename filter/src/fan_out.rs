@@ -11,6 +11,7 @@ use crate::host::{Header, Host};
 use core::time::Duration;
 use scorer_sdk::config::Plan;
 use scorer_sdk::count::halves::identity;
+use scorer_sdk::signal::Input;
 use scorer_sdk::signal::fan_out::describe;
 use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
 
@@ -45,7 +46,7 @@ pub type Names = Vec<u64>;
 /// Whether the plan looks at fan-out.
 #[must_use]
 pub fn is_on(plan: &Plan) -> bool {
-    plan.signal("fan_out").is_some()
+    plan.wants(Input::FanOut)
 }
 
 /// The name that a header gives to its request, if it is one that applications hand on.

@@ -1,10 +1,10 @@
 //! The guard: refuses on the candidate's own listener what the evidence condemns.
 
 use crate::request::Request;
+use scorer_sdk::Exchange;
 use scorer_sdk::config::{Plan, RejectPhase};
-use scorer_sdk::exchange::Exchange;
 use scorer_sdk::route::RouteKey;
-use scorer_sdk::signal::{Asked, NameHasher, Token};
+use scorer_sdk::signal::{Asked, NameHasher, Quantity, Token};
 use scorer_sdk::sketch::NameTable;
 use scorer_sdk::wire::reference::Reference;
 
@@ -164,7 +164,7 @@ fn question(
         .find(|(_, question)| question.name == category)?;
     let signal = plan.signals.get(*index)?;
     // How long it took is not known at the headers, and asking again would make it longer.
-    if signal.name() == "latency" {
+    if signal.quantity() == Some(Quantity::Duration) {
         return None;
     }
     let found = reference.route(&route.method, &route.path)?;
@@ -199,7 +199,7 @@ fn is_bad(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scorer_sdk::exchange::Ending;
+    use scorer_sdk::Ending;
 
     const CONFIG: &str = r#"{"mode": "reject", "reject": {"share": 0.5, "phase": "PHASE",
         "reference": {"serin_snapshot": 1, "destination": "shop", "version": "v1",

@@ -3,7 +3,7 @@
 
 use crate::host::Header;
 use hashbrown::HashMap;
-use scorer_sdk::exchange::HeaderNames;
+use scorer_sdk::HeaderNames;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::signal::request::tells_of_the_client;
 use std::rc::Rc;

@@ -8,7 +8,7 @@ use core::time::Duration;
 use scorer_sdk::config::{Plan, SessionSource};
 use scorer_sdk::count::halves::mix;
 use scorer_sdk::count::tally::{Needs, Tally};
-use scorer_sdk::signal::NameHasher;
+use scorer_sdk::signal::{Input, NameHasher};
 
 /// Where halves are sessions, one exchange in so many is asked for its host: often enough to see
 /// that a second host has come.
@@ -40,7 +40,7 @@ impl Origins {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         Self {
-            followed: plan.signal("next_call").is_some(),
+            followed: plan.wants(Input::Sessions),
             by_session: 0,
             thinning: Thinning::default(),
         }

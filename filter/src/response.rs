@@ -2,7 +2,7 @@
 
 use crate::host::{Header, Headers};
 use crate::request::{OWN_PREFIX, is_grpc};
-use scorer_sdk::exchange::HeaderNames;
+use scorer_sdk::HeaderNames;
 use std::borrow::Cow;
 
 /// A response.

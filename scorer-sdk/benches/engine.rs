@@ -5,10 +5,9 @@
 //! per route). `--json PATH` leaves the numbers as JSON.
 
 use scorer_sdk::count::tally::Tally;
-use scorer_sdk::exchange::{Ending, Exchange};
 use scorer_sdk::judge::Judge;
 use scorer_sdk::wire::codec::Writer;
-use scorer_sdk::{Engine, Plan};
+use scorer_sdk::{Ending, Engine, Exchange, Plan};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::hint::black_box;

@@ -4,11 +4,9 @@
 //! the speed has the latency of one that sends larger files. One file, one trait; a filter with it
 //! is a crate of a few lines (see `integration/own-signal`).
 
-use scorer_sdk::config::Plan;
-use scorer_sdk::exchange::{Ending, Exchange};
-use scorer_sdk::signal::{NameHasher, Question, Rule, Signal, Token};
-use scorer_sdk::sketch::buckets;
-use scorer_sdk::{Engine, Verdict};
+use scorer_sdk::{
+    Engine, Exchange, NameHasher, Plan, Question, Rule, Signal, Token, Verdict, buckets,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,15 +19,19 @@ impl Signal for Throughput {
     }
 
     fn questions(&self) -> Vec<Question> {
-        vec![Question {
-            name: "slow_stream",
-            rule: Rule::Outside(0.05, 1.0),
-            tolerance: 2.0,
-            weight: 0.2,
-            needs: 200.0,
-            bursty: true,
-            meaning: "are sent more slowly than nearly all of the baseline's",
-        }]
+        vec![
+            Question::new(
+                "slow_stream",
+                Rule::Outside {
+                    below: 0.05,
+                    above: 1.0,
+                },
+            )
+            .weight(0.2)
+            .needs(200.0)
+            .bursty()
+            .meaning("are sent more slowly than nearly all of the baseline's"),
+        ]
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
@@ -60,17 +62,13 @@ fn main() {
             let slow = candidate && second >= 15 && bytes > 100_000;
             engine.observe(&Exchange {
                 destination: "files",
-                route_name: "",
                 method: "GET",
                 path: "/download/1",
                 version: if candidate { "v2" } else { "v1" },
                 status: Some(200),
-                grpc_status: None,
-                ending: Ending::Complete,
                 duration_us: Some(5_000 + bytes * if slow { 5 } else { 1 } / 10),
                 response_bytes: Some(bytes),
                 content_type: "application/octet-stream",
-                header_names: None,
                 ..Exchange::default()
             });
         }

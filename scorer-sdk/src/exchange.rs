@@ -4,6 +4,7 @@ use crate::shape::ShapeFacts;
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Ending {
     /// The response was delivered.
     #[default]

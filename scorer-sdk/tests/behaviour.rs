@@ -8,9 +8,8 @@
 )]
 
 use fastrand::Rng;
-use scorer_sdk::exchange::Exchange;
 use scorer_sdk::signal::fan_out;
-use scorer_sdk::{Decision, Engine, Plan, Verdict};
+use scorer_sdk::{Decision, Engine, Exchange, Plan, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -9,11 +9,10 @@
 
 use fastrand::Rng;
 use scorer_sdk::count::tally::Tally;
-use scorer_sdk::exchange::Exchange;
 use scorer_sdk::judge::Judge;
 use scorer_sdk::shape::Shape;
 use scorer_sdk::wire::codec::{Reader, Writer};
-use scorer_sdk::{Decision, Plan, Verdict};
+use scorer_sdk::{Decision, Exchange, Plan, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -9,13 +9,12 @@
 )]
 
 use fastrand::Rng;
-use scorer_sdk::Plan;
 use scorer_sdk::count::delta::Delta;
 use scorer_sdk::count::tally::Tally;
-use scorer_sdk::exchange::{Ending, Exchange};
 use scorer_sdk::judge::Judge;
 use scorer_sdk::judge::verdict::{Decision, Reason, Verdict};
 use scorer_sdk::wire::codec::{Reader, Writer};
+use scorer_sdk::{Ending, Exchange, Plan};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -9,7 +9,7 @@
     reason = "clippy knows tests by their attribute, not the functions that they share"
 )]
 
-use scorer_sdk::exchange::{Ending, Exchange};
+use scorer_sdk::{Ending, Exchange};
 use scorer_sdk::{Engine, Plan};
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,8 +7,8 @@
 )]
 
 use fastrand::Rng;
-use scorer_sdk::exchange::{Exchange, HeaderNames};
 use scorer_sdk::{Decision, Engine, Plan, Verdict};
+use scorer_sdk::{Exchange, HeaderNames};
 use std::sync::Arc;
 use std::time::Duration;
 

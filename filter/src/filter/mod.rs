@@ -27,14 +27,13 @@ use crate::secret;
 use crate::surprise::Surprise;
 use crate::upstream::Upstreams;
 use hashbrown::HashMap;
-use scorer_sdk::Plan;
 use scorer_sdk::config::{Mode, Role};
 use scorer_sdk::count::tally::{RouteIndex, Tally};
-use scorer_sdk::exchange::Exchange;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::shape::Shape;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::surprise::Score;
+use scorer_sdk::{Exchange, Plan};
 use std::rc::Rc;
 use std::sync::Arc;
 

@@ -8,8 +8,8 @@ use crate::in_flight::InFlight;
 use crate::request::Request;
 use crate::response::Response;
 use scorer_sdk::config::Mode;
-use scorer_sdk::exchange::{Ending, Exchange};
 use scorer_sdk::wire::recording::Record;
+use scorer_sdk::{Ending, Exchange};
 
 /// Tells what is thought of the version that answered.
 const VERDICT_HEADER: &str = "x-serin-verdict";

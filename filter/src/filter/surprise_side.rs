@@ -7,8 +7,8 @@ use crate::host::Host;
 use crate::request::Request;
 use crate::response::Response;
 use crate::surprise;
+use scorer_sdk::Exchange;
 use scorer_sdk::config::Mode;
-use scorer_sdk::exchange::Exchange;
 
 /// Where the access log finds it: `%FILTER_STATE(wasm.serin.surprise:PLAIN)%`.
 const PROPERTY: &str = "serin.surprise";

@@ -7,8 +7,8 @@ use crate::secret;
 use core::time::Duration;
 use scorer_sdk::config::{Mode, SessionSource};
 use scorer_sdk::count::delta::Delta;
-use scorer_sdk::exchange::{Ending, Exchange};
 use scorer_sdk::judge::verdict::Verdict;
+use scorer_sdk::{Ending, Exchange};
 
 /// Exchanges in flight that are looked at in one tick.
 const MAX_LONG_RUNNING_PER_TICK: usize = 512;

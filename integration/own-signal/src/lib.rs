@@ -4,8 +4,7 @@
 //! names it like the built-in ones (`signals.validator`, `tolerance.unusual_validator`).
 
 use proxy_wasm::traits::RootContext;
-use scorer_sdk::exchange::Exchange;
-use scorer_sdk::signal::{NameHasher, Question, Rule, Signal, Token};
+use scorer_sdk::{Exchange, NameHasher, Question, Rule, Signal, Token};
 
 /// Whether a response carries `etag` or `last-modified`.
 struct Validator;
@@ -19,15 +18,12 @@ impl Signal for Validator {
     }
 
     fn questions(&self) -> Vec<Question> {
-        vec![Question {
-            name: "unusual_validator",
-            rule: Rule::Unusual(0.001),
-            tolerance: 1.5,
-            weight: 0.2,
-            needs: 100.0,
-            bursty: false,
-            meaning: "can be revalidated where the baseline's cannot, or the other way round",
-        }]
+        vec![
+            Question::new("unusual_validator", Rule::Unusual { share: 0.001 })
+                .tolerance(1.5)
+                .weight(0.2)
+                .meaning("can be revalidated where the baseline's cannot, or the other way round"),
+        ]
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {

@@ -7,11 +7,10 @@
 
 use scorer_sdk::count::delta::Overflow;
 use scorer_sdk::count::tally::RouteIndex;
-use scorer_sdk::exchange::{Ending, Exchange};
 use scorer_sdk::judge::Judge;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::wire::recording::Record;
-use scorer_sdk::{Decision, Engine, Plan, Verdict};
+use scorer_sdk::{Decision, Ending, Engine, Exchange, Plan, Verdict};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;

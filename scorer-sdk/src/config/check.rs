@@ -1,8 +1,11 @@
 //! Values of a config, checked: each error names the path and the repair.
 
-use super::ConfigError;
+use super::error::ConfigError;
 use core::ops::RangeInclusive;
 use core::time::Duration;
+
+/// Most entries of a list in the config.
+pub(super) const MAX_LIST: usize = 512;
 
 /// An error that lists what is known.
 pub(super) fn unknown(path: &str, value: &str, known: &str) -> ConfigError {

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// A config that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfigError {
     /// Path of the field, such as `steer.probation.share`; `.` for the whole.
     pub path: String,

@@ -1,8 +1,7 @@
 //! Expected differences: what the owner declared about this release.
 
-use super::ConfigError;
-use super::check::unknown;
-use super::plan::MAX_LIST;
+use super::check::{MAX_LIST, unknown};
+use super::error::ConfigError;
 use super::raw::Config;
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
@@ -10,6 +9,7 @@ use crate::signal::{Question, Signal};
 
 /// A difference that was declared and does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Expected {
     /// The route's label, an asterisk at the end standing for any rest; every route when `None`.
     pub route: Option<String>,

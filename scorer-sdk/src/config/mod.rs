@@ -1,20 +1,26 @@
 //! Config: parse, compile, swap.
 //!
-//! [`raw`] is the JSON as written, unknown fields refused; [`Plan`] is what the engine and the
-//! filter run on. Every [`ConfigError`] names the path in the config and the repair. A config that
-//! does not compile leaves the plan that was there before working.
+//! [`raw`] is the JSON as it is written, and refuses unknown fields; [`Plan`] is the checked form
+//! that the engine and the filter run on. Every [`ConfigError`] names the path in the config and
+//! the repair. After a config that does not compile, the previous plan stays in force.
+//!
+//! One object holds the engine's settings and the proxy's, so that a mistyped field is refused
+//! wherever it belongs. The types of the proxy's settings are [`Mode`], [`Role`],
+//! [`VersionSource`], [`SessionSource`], [`Reject`] and [`Probation`].
 
+mod body;
 mod check;
 mod error;
 mod expected;
 mod plan;
+mod proxy;
 pub mod raw;
 mod signals;
 mod surprise;
 
+pub use body::BodyPlan;
 pub use error::ConfigError;
 pub use expected::Expected;
-pub use plan::{
-    BodyPlan, Mode, Plan, Probation, Reject, RejectPhase, Role, SessionSource, VersionSource,
-};
+pub use plan::Plan;
+pub use proxy::{Mode, Probation, Reject, RejectPhase, Role, SessionSource, VersionSource};
 pub use surprise::SurprisePlan;

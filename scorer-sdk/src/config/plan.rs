@@ -1,124 +1,24 @@
 //! The plan: a config that was checked and compiled.
 
-use super::ConfigError;
-use super::check::{duration, number, unknown, whole};
+use super::body::{BodyPlan, body};
+use super::check::{duration, number, whole};
+use super::error::ConfigError;
 use super::expected::{Expected, expected};
-use super::raw::{Body, Config, ProbationSection};
+use super::proxy::{
+    Mode, Probation, Reject, Role, SessionSource, VersionSource, clusters, mode, probation, reject,
+    role, session, version_source,
+};
+use super::raw::{Config, parse};
 use super::signals::signals;
 use super::surprise::SurprisePlan;
 use crate::limits::MAX_ROUTES;
 use crate::route::{Limits, PathConfig, RouteKey, TemplateSet};
-use crate::signal::{Question, Signal};
-use crate::wire::reference::Reference;
+use crate::signal::{Input, Quantity, Question, Rule, Signal};
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-/// What the filter may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
-    /// Judge and report; touch nothing.
-    Observe,
-    /// As observe, and say the verdict in a response header.
-    Annotate,
-    /// As annotate without the header, and send requests to the baseline after a verdict.
-    Steer,
-    /// On the candidate's own listener, refuse requests after a verdict.
-    Reject,
-}
-
-impl Mode {
-    /// The name in config and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Observe => "observe",
-            Self::Annotate => "annotate",
-            Self::Steer => "steer",
-            Self::Reject => "reject",
-        }
-    }
-}
-
-/// Where the filter sits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Guard on inbound listeners, comparer elsewhere.
-    Auto,
-    /// Sees both versions.
-    Comparer,
-    /// Sees one version, its own.
-    Guard,
-}
-
-/// Where the name of a version is read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VersionSource {
-    /// The list of clusters where there is one, else the subset in the cluster's name, else the
-    /// upstream host's workload metadata.
-    Auto,
-    /// The upstream host's Istio workload metadata.
-    Workload,
-    /// The subset in the cluster's name.
-    Subset,
-    /// The list of clusters.
-    Clusters,
-}
-
-/// A second chance for a candidate that was found anomalous.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Probation {
-    /// Time from the verdict until the trickle begins.
-    pub after: Duration,
-    /// Share of the requests that are not steered then.
-    pub share: f64,
-}
-
-/// When a guard refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RejectPhase {
-    /// Before the application sees the request.
-    Request,
-    /// When the answer is in the category, safe methods only.
-    Response,
-}
-
-/// What a guard does.
-#[derive(Debug, Clone)]
-pub struct Reject {
-    /// What stable does.
-    pub reference: Option<Reference>,
-    /// Largest share of the requests that may be refused.
-    pub share: f64,
-    /// Highest attempt that may be refused.
-    pub attempts: u64,
-    /// When it refuses.
-    pub phase: RejectPhase,
-}
-
-/// Which response bodies are looked at, and how far.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BodyPlan {
-    /// Media types in lower case; JSON, what is built on it, and gRPC when empty.
-    pub content_types: Vec<String>,
-    /// Share of the answers that are looked at.
-    pub sample: f64,
-    /// Bounds of each.
-    pub limits: Arc<crate::shape::Limits>,
-}
-
-/// What makes requests one session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SessionSource {
-    /// They came over one connection.
-    Connection,
-    /// This cookie has the same value.
-    Cookie(String),
-    /// This header has the same value.
-    Header(String),
-}
 
 /// What the engine and the filter run on.
+#[non_exhaustive]
 pub struct Plan {
     /// What the filter may do.
     pub mode: Mode,
@@ -178,8 +78,6 @@ pub struct Plan {
     pub count_rescued: bool,
 }
 
-/// Most entries of a list in the config.
-pub(super) const MAX_LIST: usize = 512;
 /// The tables hold one route more for each destination.
 const MOST_ROUTES: u64 = MAX_ROUTES as u64 - 300;
 
@@ -208,15 +106,7 @@ impl Plan {
     fn compile(raw: Config, own: Vec<Box<dyn Signal>>) -> Result<Self, ConfigError> {
         let version_source = version_source(&raw)?;
         let reject = reject(&raw)?;
-        let mode = match raw.mode.as_deref() {
-            None | Some("observe") => Mode::Observe,
-            Some("annotate") => Mode::Annotate,
-            Some("steer") => Mode::Steer,
-            Some("reject") => Mode::Reject,
-            Some(other) => {
-                return Err(unknown("mode", other, "observe, annotate, steer or reject"));
-            }
-        };
+        let mode = mode(raw.mode.as_deref())?;
         if mode == Mode::Reject && reject.reference.is_none() {
             return Err(ConfigError::new(
                 "reject.reference",
@@ -224,12 +114,7 @@ impl Plan {
                 "put the output of `serin snapshot` here, or use another mode",
             ));
         }
-        let role = match raw.role.as_deref() {
-            None | Some("auto") => Role::Auto,
-            Some("comparer") => Role::Comparer,
-            Some("guard") => Role::Guard,
-            Some(other) => return Err(unknown("role", other, "auto, comparer or guard")),
-        };
+        let role = role(raw.role.as_deref())?;
         if raw.baseline.is_some() && raw.baseline == raw.candidate {
             return Err(ConfigError::new(
                 "candidate",
@@ -277,7 +162,7 @@ impl Plan {
             body: raw
                 .body
                 .as_ref()
-                .filter(|_| signals.iter().any(|signal| signal.name() == "body_shape"))
+                .filter(|_| wants(&signals, Input::Bodies))
                 .map(body)
                 .transpose()?,
             max_routes: whole("routes.max", raw.routes.max, 100, 1..=MOST_ROUTES)? as usize,
@@ -292,10 +177,37 @@ impl Plan {
         })
     }
 
-    /// The place of the signal with this name, if it is on.
+    /// Whether a signal that is on reads this part of an exchange.
     #[must_use]
-    pub fn signal(&self, name: &str) -> Option<usize> {
-        self.signals.iter().position(|signal| signal.name() == name)
+    pub fn wants(&self, input: Input) -> bool {
+        wants(&self.signals, input)
+    }
+
+    /// The index of the signal that tells how long an exchange took. The first one counts.
+    #[must_use]
+    pub fn duration(&self) -> Option<usize> {
+        self.signals
+            .iter()
+            .position(|signal| signal.quantity() == Some(Quantity::Duration))
+    }
+
+    /// The index of the signal that tells failures, and which of its tokens are failures. The first
+    /// one counts.
+    #[must_use]
+    pub fn failures(&self) -> Option<(usize, fn(u16) -> bool)> {
+        self.signals
+            .iter()
+            .enumerate()
+            .find_map(|(index, signal)| Some((index, signal.failures()?)))
+    }
+
+    /// The index of the signal that asks for each path of the body ([`Rule::Path`]).
+    #[must_use]
+    pub fn paths_of_bodies(&self) -> Option<usize> {
+        self.questions
+            .iter()
+            .find(|(_, question)| matches!(question.rule, Rule::Path))
+            .map(|(signal, _)| *signal)
     }
 
     /// Whether a yes to this question on this route was declared.
@@ -325,35 +237,10 @@ impl Plan {
     }
 }
 
-fn parse(text: &str) -> Result<Config, ConfigError> {
-    // Serde would take a list for the fields in their order.
-    if !text.trim_start().starts_with('{') {
-        return Err(ConfigError::new(
-            ".",
-            "is not an object",
-            "write the config as {\"mode\": \"observe\", …}",
-        ));
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let problem = error.inner().to_string();
-        let repair = if problem.starts_with("unknown field") {
-            "correct the name or remove the field"
-        } else if error.inner().is_syntax() || error.inner().is_eof() {
-            "make it valid JSON"
-        } else {
-            "give a value of that type"
-        };
-        ConfigError::new(&error.path().to_string(), problem, repair)
-    })?;
-    deserializer.end().map_err(|error| {
-        ConfigError::new(
-            ".",
-            error.to_string(),
-            "remove what follows the closing brace",
-        )
-    })?;
-    Ok(config)
+fn wants(signals: &[Box<dyn Signal>], input: Input) -> bool {
+    signals
+        .iter()
+        .any(|signal| signal.inputs().contains(&input))
 }
 
 fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError> {
@@ -369,108 +256,6 @@ fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError
     }
 }
 
-fn body(raw: &Body) -> Result<BodyPlan, ConfigError> {
-    if raw.content_types.len().max(raw.masked_keys.len()) > MAX_LIST {
-        return Err(ConfigError::new(
-            "body",
-            format!("a list has more than {MAX_LIST} entries"),
-            "list fewer",
-        ));
-    }
-    let limits = crate::shape::Limits::default();
-    Ok(BodyPlan {
-        content_types: raw
-            .content_types
-            .iter()
-            .map(|media_type| media_type.to_ascii_lowercase())
-            .collect(),
-        sample: number(
-            "body.sample",
-            raw.sample,
-            1.0,
-            1e-4..=1.0,
-            "a share from 0.0001 to 1",
-        )?,
-        limits: Arc::new(crate::shape::Limits {
-            max_bytes: whole(
-                "body.max_bytes",
-                raw.max_bytes,
-                limits.max_bytes,
-                1..=16 * 1024 * 1024,
-            )?,
-            masks: crate::shape::Masks::new(&raw.masked_keys),
-            ..limits
-        }),
-    })
-}
-
-fn session(raw: &Config) -> Result<SessionSource, ConfigError> {
-    let name = || match raw.session.name.as_deref() {
-        Some(name) if (1..=128).contains(&name.len()) => Ok(name.to_owned()),
-        _ => Err(ConfigError::new(
-            "session.name",
-            "a cookie or header needs a name of 1 to 128 bytes",
-            "name it, as in {\"from\": \"cookie\", \"name\": \"sid\"}",
-        )),
-    };
-    match raw.session.from.as_deref() {
-        None | Some("connection") => Ok(SessionSource::Connection),
-        Some("cookie") => Ok(SessionSource::Cookie(name()?)),
-        Some("header") => Ok(SessionSource::Header(name()?.to_ascii_lowercase())),
-        Some(other) => Err(unknown(
-            "session.from",
-            other,
-            "connection, cookie or header",
-        )),
-    }
-}
-
-fn version_source(raw: &Config) -> Result<VersionSource, ConfigError> {
-    match raw.versions.from.as_deref() {
-        None | Some("auto") => Ok(VersionSource::Auto),
-        Some("workload") => Ok(VersionSource::Workload),
-        Some("subset") => Ok(VersionSource::Subset),
-        Some("clusters") if raw.versions.destinations.is_empty() => Err(ConfigError::new(
-            "versions.destinations",
-            "is empty",
-            "list the clusters, as in {\"shop\": {\"v1\": [\"shop-v1\"], \"v2\": [\"shop-v2\"]}}",
-        )),
-        Some("clusters") => Ok(VersionSource::Clusters),
-        Some(other) => Err(unknown(
-            "versions.from",
-            other,
-            "auto, workload, subset or clusters",
-        )),
-    }
-}
-
-fn clusters(raw: &Config) -> Result<BTreeMap<String, (String, String)>, ConfigError> {
-    let mut found = BTreeMap::new();
-    for (destination, versions) in &raw.versions.destinations {
-        for (version, clusters) in versions {
-            for cluster in clusters {
-                let index = (destination.clone(), version.clone());
-                let path = format!("versions.destinations.{destination}.{version}");
-                if let Some((other, at)) = found.insert(cluster.clone(), index) {
-                    return Err(ConfigError::new(
-                        &path,
-                        format!("cluster `{cluster}` is listed for {other} {at} too"),
-                        "list each cluster once",
-                    ));
-                }
-                if found.len() > MAX_LIST {
-                    return Err(ConfigError::new(
-                        &path,
-                        format!("more than {MAX_LIST} clusters"),
-                        "list only the services that are rolled out",
-                    ));
-                }
-            }
-        }
-    }
-    Ok(found)
-}
-
 fn paths(raw: &Config) -> Result<PathConfig, ConfigError> {
     let templates =
         TemplateSet::parse(raw.routes.templates.iter().map(String::as_str)).map_err(|error| {
@@ -483,47 +268,5 @@ fn paths(raw: &Config) -> Result<PathConfig, ConfigError> {
     Ok(PathConfig {
         templates,
         limits: Limits::default(),
-    })
-}
-
-fn probation(raw: &ProbationSection) -> Result<Probation, ConfigError> {
-    Ok(Probation {
-        after: duration("steer.probation.after", Some(&raw.after), "10m", "1s", "7d")?,
-        share: number(
-            "steer.probation.share",
-            Some(raw.share),
-            0.0,
-            1e-4..=1.0,
-            "a share from 0.0001 to 1, such as 0.01",
-        )?,
-    })
-}
-
-fn reject(raw: &Config) -> Result<Reject, ConfigError> {
-    let phase = match raw.reject.phase.as_deref() {
-        None | Some("request") => RejectPhase::Request,
-        Some("response") => RejectPhase::Response,
-        Some(other) => return Err(unknown("reject.phase", other, "request or response")),
-    };
-    if let Some(reference) = &raw.reject.reference {
-        reference.check().map_err(|problem| {
-            ConfigError::new(
-                "reject.reference",
-                problem,
-                "make it anew with `serin snapshot`",
-            )
-        })?;
-    }
-    Ok(Reject {
-        reference: raw.reject.reference.clone(),
-        share: number(
-            "reject.share",
-            raw.reject.share,
-            0.5,
-            0.0..=1.0,
-            "a share from 0 to 1",
-        )?,
-        attempts: whole("reject.attempts", raw.reject.attempts, 1, 1..=10)?,
-        phase,
     })
 }

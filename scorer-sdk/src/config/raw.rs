@@ -3,6 +3,7 @@
 //! Durations are texts such as `"1s"`, `"500ms"`, `"10m"`. Every field has a default; unknown
 //! fields are refused.
 
+use super::error::ConfigError;
 use crate::wire::reference::Reference;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -68,6 +69,38 @@ pub struct Config {
     pub record: bool,
     /// Whether requests that were retried and then answered by the baseline are counted.
     pub count_rescued: bool,
+}
+
+/// Reads a config as it is written.
+pub(super) fn parse(text: &str) -> Result<Config, ConfigError> {
+    // Serde would take a list for the fields in their order.
+    if !text.trim_start().starts_with('{') {
+        return Err(ConfigError::new(
+            ".",
+            "is not an object",
+            "write the config as {\"mode\": \"observe\", …}",
+        ));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let problem = error.inner().to_string();
+        let repair = if problem.starts_with("unknown field") {
+            "correct the name or remove the field"
+        } else if error.inner().is_syntax() || error.inner().is_eof() {
+            "make it valid JSON"
+        } else {
+            "give a value of that type"
+        };
+        ConfigError::new(&error.path().to_string(), problem, repair)
+    })?;
+    deserializer.end().map_err(|error| {
+        ConfigError::new(
+            ".",
+            error.to_string(),
+            "remove what follows the closing brace",
+        )
+    })?;
+    Ok(config)
 }
 
 /// Where versions are read from.

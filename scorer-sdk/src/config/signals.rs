@@ -1,8 +1,7 @@
 //! Which signals are on, and what is asked of them.
 
-use super::ConfigError;
-use super::check::{duration, number, unknown};
-use super::plan::MAX_LIST;
+use super::check::{MAX_LIST, duration, number, unknown};
+use super::error::ConfigError;
 use super::raw::Config;
 use crate::limits::MAX_SIGNALS;
 use crate::signal::body_shape::BodyShape;
@@ -14,109 +13,35 @@ use crate::signal::next_call::NextCall;
 use crate::signal::outcome::Outcome;
 use crate::signal::request::{RequestHeaders, RequestSize};
 use crate::signal::size::Size;
-use crate::signal::{Question, Side, Signal};
-
-const SIGNAL_NAMES: [&str; 10] = [
-    "outcome",
-    "latency",
-    "size",
-    "content_type",
-    "header_names",
-    "body_shape",
-    "fan_out",
-    "next_call",
-    "request_size",
-    "request_headers",
-];
+use crate::signal::{Input, Question, Side, Signal};
 
 /// Signals, and their questions with the index of each one's signal.
 pub(super) type Signals = (Vec<Box<dyn Signal>>, Vec<(usize, Question)>);
 
 /// The signals that are on, with their questions at the tolerances asked for.
 pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals, ConfigError> {
-    let known = || {
-        let mut names = SIGNAL_NAMES.to_vec();
-        names.extend(own.iter().map(|signal| signal.name()));
-        names
-    };
+    let all: Vec<Box<dyn Signal>> = built_in(raw)?.into_iter().chain(own).collect();
+    let known: Vec<&str> = all.iter().map(|signal| signal.name()).collect();
     if let Some(name) = raw
         .signals
         .keys()
-        .find(|name| !known().contains(&name.as_str()))
+        .find(|name| !known.contains(&name.as_str()))
     {
-        return Err(unknown(
-            &format!("signals.{name}"),
-            name,
-            &known().join(", "),
-        ));
+        return Err(unknown(&format!("signals.{name}"), name, &known.join(", ")));
     }
-    if raw.ignored_headers.len() > MAX_LIST {
-        return Err(ConfigError::new(
-            "ignored_headers",
-            format!("more than {MAX_LIST} names"),
-            "list fewer",
-        ));
-    }
-    let latency = Latency {
-        margin: number(
-            "latency.margin",
-            raw.latency.margin,
-            0.1,
-            0.0..=10.0,
-            "a share such as 0.1",
-        )?,
-        floor_us: duration(
-            "latency.floor",
-            raw.latency.floor.as_deref(),
-            "1ms",
-            "0s",
-            "1h",
-        )?
-        .as_micros() as u64,
-    };
-    let size = Size {
-        margin: number(
-            "size.margin",
-            raw.size.margin,
-            0.1,
-            0.0..=10.0,
-            "a share such as 0.1",
-        )?,
-    };
-    let header_names = HeaderNameSet {
-        ignored: raw
-            .ignored_headers
-            .iter()
-            .map(|name| name.to_ascii_lowercase())
-            .collect(),
-    };
-    let built_in: [Box<dyn Signal>; 10] = [
-        Box::new(Outcome),
-        Box::new(latency),
-        Box::new(size),
-        Box::new(ContentType),
-        Box::new(header_names),
-        Box::new(BodyShape),
-        Box::new(FanOut),
-        Box::new(NextCall),
-        Box::new(RequestSize),
-        Box::new(RequestHeaders),
-    ];
     // A guard sees one version: there is no balance to check.
     let guarded = raw.reject.reference.is_some();
-    let signals: Vec<Box<dyn Signal>> = built_in
+    let signals: Vec<Box<dyn Signal>> = all
         .into_iter()
-        .chain(own)
         .filter(|signal| {
-            let default = match signal.name() {
+            let default = signal.inputs().iter().all(|input| match input {
                 // Behind another proxy a connection is not one client's.
-                "next_call" => raw.session.from.is_some(),
+                Input::Sessions => raw.session.from.is_some(),
                 // Bodies are looked at only where that is asked for.
-                "body_shape" => raw.body.is_some(),
+                Input::Bodies => raw.body.is_some(),
                 // Somebody has to report it, and every response is asked for the report.
-                "fan_out" => false,
-                _ => true,
-            };
+                Input::FanOut => false,
+            });
             raw.signals.get(signal.name()).copied().unwrap_or(default)
         })
         .filter(|signal| !(guarded && signal.side() == Side::Request))
@@ -174,4 +99,60 @@ pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals
         question.weight /= total;
     }
     Ok((signals, questions))
+}
+
+/// The built-in signals in the order in which every plan has them.
+fn built_in(raw: &Config) -> Result<[Box<dyn Signal>; 10], ConfigError> {
+    if raw.ignored_headers.len() > MAX_LIST {
+        return Err(ConfigError::new(
+            "ignored_headers",
+            format!("more than {MAX_LIST} names"),
+            "list fewer",
+        ));
+    }
+    let latency = Latency {
+        margin: number(
+            "latency.margin",
+            raw.latency.margin,
+            0.1,
+            0.0..=10.0,
+            "a share such as 0.1",
+        )?,
+        floor_us: duration(
+            "latency.floor",
+            raw.latency.floor.as_deref(),
+            "1ms",
+            "0s",
+            "1h",
+        )?
+        .as_micros() as u64,
+    };
+    let size = Size {
+        margin: number(
+            "size.margin",
+            raw.size.margin,
+            0.1,
+            0.0..=10.0,
+            "a share such as 0.1",
+        )?,
+    };
+    let header_names = HeaderNameSet {
+        ignored: raw
+            .ignored_headers
+            .iter()
+            .map(|name| name.to_ascii_lowercase())
+            .collect(),
+    };
+    Ok([
+        Box::new(Outcome),
+        Box::new(latency),
+        Box::new(size),
+        Box::new(ContentType),
+        Box::new(header_names),
+        Box::new(BodyShape),
+        Box::new(FanOut),
+        Box::new(NextCall),
+        Box::new(RequestSize),
+        Box::new(RequestHeaders),
+    ])
 }

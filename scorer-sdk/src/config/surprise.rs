@@ -1,7 +1,7 @@
 //! How each exchange is held against what was usual before.
 
-use super::ConfigError;
 use super::check::{duration, number, whole};
+use super::error::ConfigError;
 use super::raw::SurpriseSection;
 use crate::surprise::request_texts::RequestTexts;
 use crate::surprise::{Limits, Settings};
@@ -19,6 +19,7 @@ const _: () = assert!(FEATURES >= RequestTexts::MOST_FEATURES + 10);
 
 /// How each exchange is held against what was usual before.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct SurprisePlan {
     /// Length of an epoch.
     pub epoch: Duration,

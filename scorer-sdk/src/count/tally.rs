@@ -12,7 +12,7 @@ use crate::exchange::{Ending, Exchange};
 use crate::limits::{MAX_DESTINATIONS, MAX_HOSTS, MAX_VERSIONS};
 use crate::route::{PathTree, RouteKey, TemplateId};
 use crate::shape::presence::Presence;
-use crate::signal::{NameHasher, Side, Token, next_call};
+use crate::signal::{Input, NameHasher, Side, Token, next_call};
 use crate::sketch::{Counts, NameTable, names};
 use hashbrown::HashMap;
 use std::rc::Rc;
@@ -167,8 +167,8 @@ impl Tally {
             scratch: String::new(),
             halves: Vec::new(),
             new_hosts: Vec::new(),
-            looks_at_bodies: plan.signal("body_shape").is_some(),
-            sessions: plan.signal("next_call").map(|_| Sessions::new(seed)),
+            looks_at_bodies: plan.paths_of_bodies().is_some(),
+            sessions: plan.wants(Input::Sessions).then(|| Sessions::new(seed)),
             plan,
         }
     }

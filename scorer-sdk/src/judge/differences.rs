@@ -96,9 +96,10 @@ fn changes(
             }
             let distance = route.past.distance(index, signal.as_ref());
             if distance >= signal.smallest_change() {
-                let detail = match signal.name() {
-                    "body_shape" => route.bodies.gained(),
-                    _ => explain::changed(&route.past, index, signal.as_ref()),
+                let detail = if plan.paths_of_bodies() == Some(index) {
+                    route.bodies.gained()
+                } else {
+                    explain::changed(&route.past, index, signal.as_ref())
                 };
                 found.push(Difference {
                     route: route.key.clone(),

@@ -2,8 +2,7 @@
 
 use super::past::Past;
 use crate::config::Plan;
-use crate::signal::question::required;
-use crate::signal::{Asked, Rule, Signal};
+use crate::signal::{Asked, Rule, Signal, required};
 use crate::sketch::{DecayedCounts, NameTable, names};
 
 /// Most names in an explanation's detail.
@@ -25,13 +24,18 @@ pub(super) fn detail(plan: &Plan, past: &Past, question_index: usize) -> String 
         return String::new();
     };
     match (question.rule, &asked) {
-        (Rule::Above(_), Asked::Above(cut)) => {
+        (Rule::Above { .. }, Asked::Above(cut)) => {
             format!("slower than {}", signal.label(*cut))
         }
-        (Rule::Outside(..), Asked::Outside(low, high)) => {
+        (Rule::Outside { .. }, Asked::Outside(low, high)) => {
             format!("outside {} to {}", signal.label(*low), signal.label(*high))
         }
-        (Rule::Lost(presence_needed), _) => {
+        (
+            Rule::Lost {
+                presence: presence_needed,
+            },
+            _,
+        ) => {
             let needed = required(presence_needed, baseline, names);
             let lost: Vec<String> = needed
                 .iter()
@@ -51,7 +55,7 @@ pub(super) fn detail(plan: &Plan, past: &Past, question_index: usize) -> String 
                 .filter(|(code, _)| asked.is_bad(*code))
                 .collect();
             bad.sort_by(|one, other| other.1.total_cmp(&one.1));
-            if signal.name() == "fan_out" {
+            if signal.is_list() {
                 let [usual, odd] = [most_usual(baseline, names), most_usual_of(&bad, names)];
                 return list_difference(usual, odd);
             }
@@ -77,11 +81,10 @@ pub(super) fn changed(past: &Past, signal_index: usize, signal: &dyn Signal) -> 
     let questions = signal.questions();
     let asks = |of: fn(&Rule) -> bool| questions.iter().any(|question| of(&question.rule));
     // For times and sizes the quantiles say more than the buckets.
-    if asks(|rule| matches!(rule, Rule::Above(_) | Rule::Outside(..))) {
+    if asks(|rule| matches!(rule, Rule::Above { .. } | Rule::Outside { .. })) {
         return String::new();
     }
-    let is_list = asks(|rule| matches!(rule, Rule::Lost(_)));
-    let mut shares = if is_list {
+    let mut shares = if signal.is_list() {
         part_shares(baseline, candidate, names)
     } else {
         token_shares(baseline, candidate, names, signal)

@@ -18,6 +18,7 @@ use crate::sketch::buckets;
 
 /// One destination.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Inspected {
     /// Its name.
     pub destination: String,
@@ -33,6 +34,7 @@ pub struct Inspected {
 
 /// One route.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct InspectedRoute {
     /// Its key.
     pub key: RouteKey,
@@ -44,6 +46,7 @@ pub struct InspectedRoute {
 
 /// One category, of a route or of all routes.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct InspectedPair {
     /// Name of the category.
     pub category: &'static str,
@@ -200,8 +203,9 @@ fn pairs(plan: &Plan, pairs: &[Pair], detail: impl Fn(usize) -> String) -> Vec<I
 }
 
 fn bounds(signal: &dyn Signal, code: u16) -> Option<[u64; 2]> {
-    matches!(signal.name(), "latency" | "size" | "request_size")
-        .then(|| [buckets::lower_bound(code), buckets::upper_bound(code)])
+    signal
+        .quantity()
+        .map(|_| [buckets::lower_bound(code), buckets::upper_bound(code)])
 }
 
 #[cfg(test)]

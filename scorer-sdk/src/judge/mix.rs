@@ -30,7 +30,7 @@ impl Mix {
         if judgement != Judgement::Judge || plan.reject.reference.is_some() {
             return;
         }
-        let latency = plan.signal("latency");
+        let latency = plan.duration();
         let asked = |delta: &RouteDelta, name: &str| {
             delta
                 .versions

@@ -7,7 +7,7 @@ use super::arm::Arm;
 use super::gathered::{Gathered, LONGEST_BLOCK_TICKS};
 use crate::config::Plan;
 use crate::route::RouteKey;
-use crate::signal::{Asked, Question, Signal};
+use crate::signal::{Asked, Question, Rule, Signal};
 use crate::sketch::{DecayedCounts, NameTable};
 use crate::wire::codec::{CodecError, Reader, Writer};
 use crate::wire::reference::Reference;
@@ -168,12 +168,19 @@ impl Past {
             / 2.0
     }
 
-    /// The code above which the baseline's slowest hundredth lies, widened by the margin.
+    /// The code above the highest quantile that is asked of the baseline's durations, the 99th
+    /// percentile of the built-in signal, widened by the margin.
     pub(super) fn slow_cut(&self, plan: &Plan) -> Option<u16> {
-        let (signal, question) = plan
+        let duration = plan.duration()?;
+        let (_, (signal, question)) = plan
             .questions
             .iter()
-            .find(|(_, question)| question.name == "slow_p99")?;
+            .filter(|(index, _)| *index == duration)
+            .filter_map(|known| match known.1.rule {
+                Rule::Above { quantile } => Some((quantile, known)),
+                _ => None,
+            })
+            .max_by(|one, other| one.0.total_cmp(&other.0))?;
         match self.ask(plan, *signal, question)? {
             Asked::Above(cut) => Some(cut),
             _ => None,
@@ -182,7 +189,7 @@ impl Past {
 
     /// The code of the slowest exchanges of either arm that are remembered.
     pub(super) fn slowest(&self, plan: &Plan) -> Option<u16> {
-        let index = plan.signal("latency")?;
+        let index = plan.duration()?;
         self.counts
             .iter()
             .filter_map(|arm| arm.get(index)?.iter().last())

@@ -94,6 +94,7 @@ impl fmt::Display for Rate {
 
 /// A route and a category in which the candidate is worse.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Reason {
     /// The route.
     pub route: RouteKey,
@@ -159,6 +160,7 @@ impl Reason {
 
 /// A route and a signal on which the versions behave differently, for better or worse.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Difference {
     /// The route.
     pub route: RouteKey,
@@ -184,6 +186,7 @@ impl fmt::Display for Difference {
 
 /// A category in which two halves of the baseline differ, although they run the same version.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PlaceboFinding {
     /// Name of the category.
     pub category: &'static str,
@@ -225,6 +228,7 @@ impl PlaceboFinding {
 
 /// How many more candidate requests a regression of some size would need to be found.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Needed {
     /// Name of the category.
     pub category: &'static str,

@@ -2,7 +2,6 @@
 
 use crate::config::Plan;
 use crate::count::delta::{RouteDelta, VersionDelta};
-use crate::signal::outcome;
 use crate::sketch::Counts;
 
 /// Exchanges of each version in one tick, the version with most of them first. Exchanges in flight
@@ -49,7 +48,7 @@ fn exchanges(version: &VersionDelta) -> u64 {
 
 /// Failures and exchanges of a version in one tick, by their outcome; none where that signal is off.
 pub(super) fn failures(plan: &Plan, inbox: &[RouteDelta], version: &str) -> [u64; 2] {
-    let Some(index) = plan.signal("outcome") else {
+    let Some((index, is_failure)) = plan.failures() else {
         return [0; 2];
     };
     inbox
@@ -59,7 +58,7 @@ pub(super) fn failures(plan: &Plan, inbox: &[RouteDelta], version: &str) -> [u64
         .filter_map(|known| known.counts.get(index))
         .fold([0; 2], |[failures, exchanges], counts| {
             [
-                failures + counts.total_where(outcome::is_error),
+                failures + counts.total_where(is_failure),
                 exchanges + counts.total(),
             ]
         })

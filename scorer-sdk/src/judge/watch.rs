@@ -3,7 +3,6 @@
 use crate::config::Plan;
 use crate::count::delta::RouteDelta;
 use crate::drift::{Tick, Watch};
-use crate::signal::outcome;
 use crate::sketch::{Counts, buckets};
 
 /// Lets the watch take one tick. `arms` are the names of baseline and candidate.
@@ -14,20 +13,24 @@ pub(super) fn observe(
     arms: [&str; 2],
     now_ms: u64,
 ) {
-    let (outcomes, latencies) = (plan.signal("outcome"), plan.signal("latency"));
+    let (failures, durations) = (plan.failures(), plan.duration());
     for route in inbox {
         for version in &route.versions {
             let arm = arms.iter().position(|name| *name == version.version);
             let counts = |signal: Option<usize>| version.counts.get(signal?);
-            let times: Vec<(u64, u32)> = counts(latencies)
+            let times: Vec<(u64, u32)> = counts(durations)
                 .into_iter()
                 .flat_map(Counts::iter)
                 .map(|(code, count)| (buckets::upper_bound(code), count))
                 .collect();
             let tick = Tick {
-                exchanges: counts(outcomes).map_or(version.exchanges, Counts::total),
-                failures: counts(outcomes)
-                    .map_or(0, |counts| counts.total_where(outcome::is_error)),
+                exchanges: counts(failures.map(|(index, _)| index))
+                    .map_or(version.exchanges, Counts::total),
+                failures: failures
+                    .and_then(|(index, is_failure)| {
+                        Some(version.counts.get(index)?.total_where(is_failure))
+                    })
+                    .unwrap_or(0),
                 times: &times,
             };
             watch.add(&route.key, arm, &tick);

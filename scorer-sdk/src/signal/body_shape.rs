@@ -3,7 +3,7 @@
 //! The whole shape is a token for the change test alone: with n optional fields there are up to
 //! 2^n of them. Harm is asked for each path, of [`crate::shape::presence`].
 
-use super::{NameHasher, Question, Rule, Signal, Token};
+use super::{Input, NameHasher, Question, Rule, Signal, Token};
 use crate::exchange::Exchange;
 
 /// The signal `body_shape`.
@@ -16,15 +16,10 @@ pub const HELD: f64 = 0.995;
 pub const NEEDS: f64 = 100.0;
 
 const fn path_question(name: &'static str, weight: f64, meaning: &'static str) -> Question {
-    Question {
-        name,
-        rule: Rule::Path,
-        tolerance: 2.0,
-        weight,
-        needs: NEEDS,
-        bursty: false,
-        meaning,
-    }
+    Question::new(name, Rule::Path)
+        .weight(weight)
+        .needs(NEEDS)
+        .meaning(meaning)
 }
 
 impl Signal for BodyShape {
@@ -50,6 +45,10 @@ impl Signal for BodyShape {
                 "have a null in the body where the baseline's never have",
             ),
         ]
+    }
+
+    fn inputs(&self) -> &'static [Input] {
+        &[Input::Bodies]
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {

@@ -20,15 +20,11 @@ impl Signal for ContentType {
     }
 
     fn questions(&self) -> Vec<Question> {
-        vec![Question {
-            name: "unusual_content_type",
-            rule: Rule::Unusual(0.001),
-            tolerance: 2.0,
-            weight: 0.04,
-            needs: 100.0,
-            bursty: false,
-            meaning: "have a content type that the baseline hardly ever sends",
-        }]
+        vec![
+            Question::new("unusual_content_type", Rule::Unusual { share: 0.001 })
+                .weight(0.04)
+                .meaning("have a content type that the baseline hardly ever sends"),
+        ]
     }
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {

@@ -5,7 +5,7 @@
 //! has and the candidate lacks is a skipped call, or one that is made more or less often: N+1
 //! queries turn `1` into `6+`.
 
-use super::{NameHasher, Question, Rule, Signal, Token};
+use super::{Input, NameHasher, Question, Rule, Signal, Token};
 use crate::exchange::Exchange;
 
 /// Most distinct calls of a fan-out; further ones count as one.
@@ -50,25 +50,17 @@ impl Signal for FanOut {
 
     fn questions(&self) -> Vec<Question> {
         vec![
-            Question {
-                name: "lost_call",
-                rule: Rule::Lost(0.995),
-                tolerance: 2.0,
-                weight: 0.06,
-                needs: 100.0,
-                bursty: false,
-                meaning: "lack a call that the baseline always makes as often",
-            },
-            Question {
-                name: "unusual_fan_out",
-                rule: Rule::Unusual(0.001),
-                tolerance: 2.0,
-                weight: 0.03,
-                needs: 100.0,
-                bursty: false,
-                meaning: "make calls that the baseline hardly ever makes",
-            },
+            Question::new("lost_call", Rule::Lost { presence: 0.995 })
+                .weight(0.06)
+                .meaning("lack a call that the baseline always makes as often"),
+            Question::new("unusual_fan_out", Rule::Unusual { share: 0.001 })
+                .weight(0.03)
+                .meaning("make calls that the baseline hardly ever makes"),
         ]
+    }
+
+    fn inputs(&self) -> &'static [Input] {
+        &[Input::FanOut]
     }
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {

@@ -85,15 +85,11 @@ impl Signal for HeaderNameSet {
     }
 
     fn questions(&self) -> Vec<Question> {
-        vec![Question {
-            name: "lost_header",
-            rule: Rule::Lost(0.995),
-            tolerance: 2.0,
-            weight: 0.06,
-            needs: 100.0,
-            bursty: false,
-            meaning: "lack a header that the baseline always sends",
-        }]
+        vec![
+            Question::new("lost_header", Rule::Lost { presence: 0.995 })
+                .weight(0.06)
+                .meaning("lack a header that the baseline always sends"),
+        ]
     }
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {

@@ -1,6 +1,6 @@
 //! Latency: log buckets of microseconds.
 
-use super::{Direction, NameHasher, Question, Rule, Signal, Token};
+use super::{Direction, NameHasher, Quantity, Question, Rule, Signal, Token};
 use crate::exchange::Exchange;
 use crate::sketch::buckets;
 
@@ -24,22 +24,8 @@ impl Default for Latency {
     }
 }
 
-const fn slow(
-    name: &'static str,
-    q: f64,
-    weight: f64,
-    needs: f64,
-    meaning: &'static str,
-) -> Question {
-    Question {
-        name,
-        rule: Rule::Above(q),
-        tolerance: 2.0,
-        weight,
-        needs,
-        bursty: true,
-        meaning,
-    }
+const fn slow(name: &'static str, quantile: f64) -> Question {
+    Question::new(name, Rule::Above { quantile }).bursty()
 }
 
 impl Signal for Latency {
@@ -49,27 +35,17 @@ impl Signal for Latency {
 
     fn questions(&self) -> Vec<Question> {
         vec![
-            slow(
-                "slow_p50",
-                0.5,
-                0.15,
-                50.0,
-                "are slower than the baseline's median",
-            ),
-            slow(
-                "slow_p95",
-                0.95,
-                0.15,
-                100.0,
-                "are slower than the baseline's 95th percentile",
-            ),
-            slow(
-                "slow_p99",
-                0.99,
-                0.05,
-                300.0,
-                "are slower than the baseline's 99th percentile",
-            ),
+            slow("slow_p50", 0.5)
+                .weight(0.15)
+                .needs(50.0)
+                .meaning("are slower than the baseline's median"),
+            slow("slow_p95", 0.95)
+                .weight(0.15)
+                .meaning("are slower than the baseline's 95th percentile"),
+            slow("slow_p99", 0.99)
+                .weight(0.05)
+                .needs(300.0)
+                .meaning("are slower than the baseline's 99th percentile"),
         ]
     }
 
@@ -79,12 +55,8 @@ impl Signal for Latency {
             .map(|duration| Token::Number(buckets::code(duration)))
     }
 
-    fn label(&self, code: u16) -> String {
-        format!("{:.1} ms", buckets::upper_bound(code) as f64 / 1_000.0)
-    }
-
-    fn group(&self, code: u16) -> u16 {
-        code >> 3
+    fn quantity(&self) -> Option<Quantity> {
+        Some(Quantity::Duration)
     }
 
     fn widen(&self, code: u16, _: Direction) -> u16 {

@@ -1,24 +1,28 @@
 //! Signals: ways to look at an exchange, and the yes/no questions put to each.
 //!
 //! A signal maps an exchange to a [`Token`] from a bounded set. Its [`Question`]s say when a token
-//! would be bad; their cuts and sets come from the baseline's past ([`question`]). One file a
+//! would be bad; their cuts and sets come from the baseline's past ([`Asked`]). One file a
 //! signal, all with the same anatomy; a user's own implements [`Signal`] and is handed to
 //! [`crate::config::Plan::with_signals`].
 
+mod asked;
 pub mod body_shape;
+mod capability;
 pub mod content_type;
 pub mod fan_out;
 pub mod header_names;
 pub mod latency;
 pub mod next_call;
 pub mod outcome;
-pub mod question;
+mod question;
 pub mod request;
 pub mod size;
 
 use crate::exchange::Exchange;
+pub use asked::{Asked, required};
+pub use capability::{Input, Quantity};
 use core::hash::BuildHasher;
-pub use question::{Asked, Question, Rule};
+pub use question::{Question, Rule};
 
 /// A signal's value for one exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,14 +92,44 @@ pub trait Signal: Send + Sync {
         let _ = (exchange, name);
     }
 
-    /// What a [`Token::Number`] means, for people.
-    fn label(&self, code: u16) -> String {
-        code.to_string()
+    /// The costly parts of an exchange that [`Signal::read`] looks at.
+    fn inputs(&self) -> &'static [Input] {
+        &[]
     }
 
-    /// Groups numbers for the change test, which has no tolerance and wants few, wide tokens.
+    /// What the numbers measure, where they are log buckets ([`crate::sketch::buckets`]).
+    fn quantity(&self) -> Option<Quantity> {
+        None
+    }
+
+    /// Says which tokens are the server's failures, where every exchange has a token that tells.
+    fn failures(&self) -> Option<fn(u16) -> bool> {
+        None
+    }
+
+    /// Whether a name is a list of parts with commas between them, so that a difference is told in
+    /// parts. By default so where a question is [`Rule::Lost`].
+    fn is_list(&self) -> bool {
+        self.questions()
+            .iter()
+            .any(|question| matches!(question.rule, Rule::Lost { .. }))
+    }
+
+    /// What a [`Token::Number`] means, for people.
+    fn label(&self, code: u16) -> String {
+        match self.quantity() {
+            Some(quantity) => quantity.label(code),
+            None => code.to_string(),
+        }
+    }
+
+    /// Groups numbers for the change test, which has no tolerance and wants few, wide tokens. By
+    /// default eight log buckets become one.
     fn group(&self, code: u16) -> u16 {
-        code
+        match self.quantity() {
+            Some(_) => code >> 3,
+            None => code,
+        }
     }
 
     /// The code of the bucket that holds `value` shifted by the tolerated margin; only signals whose

@@ -4,7 +4,7 @@
 //! A page that lost its link, or sends its users round in a circle, answers 200 in good time; what
 //! its users do next is not what stable's users do.
 
-use super::{NameHasher, Question, Rule, Signal, Token};
+use super::{Input, NameHasher, Question, Rule, Signal, Token};
 use crate::exchange::Exchange;
 
 /// What stands for the end of a session.
@@ -21,25 +21,18 @@ impl Signal for NextCall {
 
     fn questions(&self) -> Vec<Question> {
         vec![
-            Question {
-                name: "strayed",
-                rule: Rule::Unlike(0.5),
-                tolerance: 2.0,
-                weight: 0.03,
-                needs: 100.0,
-                bursty: false,
-                meaning: "are not followed by what most of the baseline's are followed by",
-            },
-            Question {
-                name: "unusual_next_call",
-                rule: Rule::Unusual(0.001),
-                tolerance: 2.0,
-                weight: 0.02,
-                needs: 200.0,
-                bursty: false,
-                meaning: "are followed by a call that hardly ever follows the baseline's",
-            },
+            Question::new("strayed", Rule::Unlike { share: 0.5 })
+                .weight(0.03)
+                .meaning("are not followed by what most of the baseline's are followed by"),
+            Question::new("unusual_next_call", Rule::Unusual { share: 0.001 })
+                .weight(0.02)
+                .needs(200.0)
+                .meaning("are followed by a call that hardly ever follows the baseline's"),
         ]
+    }
+
+    fn inputs(&self) -> &'static [Input] {
+        &[Input::Sessions]
     }
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {

@@ -58,34 +58,21 @@ impl Signal for Outcome {
 
     fn questions(&self) -> Vec<Question> {
         vec![
-            Question {
-                name: "error",
-                rule: Rule::Fixed(is_error),
-                tolerance: 1.5,
-                weight: 0.35,
-                needs: 0.0,
-                bursty: false,
-                meaning: "fail (5xx, reset, no answer, gRPC server error)",
-            },
-            Question {
-                name: "refused",
-                rule: Rule::Fixed(is_refused),
-                tolerance: 2.0,
-                weight: 0.1,
-                needs: 0.0,
-                bursty: false,
-                meaning: "are refused (4xx, gRPC client error)",
-            },
-            Question {
-                name: "unusual_status",
-                rule: Rule::Unusual(0.001),
-                tolerance: 2.0,
-                weight: 0.04,
-                needs: 100.0,
-                bursty: false,
-                meaning: "have a status that the baseline hardly ever shows",
-            },
+            Question::new("error", Rule::Fixed(is_error))
+                .tolerance(1.5)
+                .weight(0.35)
+                .meaning("fail (5xx, reset, no answer, gRPC server error)"),
+            Question::new("refused", Rule::Fixed(is_refused))
+                .weight(0.1)
+                .meaning("are refused (4xx, gRPC client error)"),
+            Question::new("unusual_status", Rule::Unusual { share: 0.001 })
+                .weight(0.04)
+                .meaning("have a status that the baseline hardly ever shows"),
         ]
+    }
+
+    fn failures(&self) -> Option<fn(u16) -> bool> {
+        Some(is_error)
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {

@@ -1,31 +1,58 @@
-//! Questions: what would be bad about a token, and the cuts that the baseline's past gives.
-
-use super::{Direction, Signal};
-use crate::sketch::names::OTHER;
-use crate::sketch::{DecayedCounts, NameTable};
+//! Questions: what would be bad about a token.
 
 /// When a token counts as bad.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub enum Rule {
     /// The token says so by itself.
     Fixed(fn(u16) -> bool),
-    /// Above the baseline's quantile (0 to 1), widened by the signal's margin.
-    Above(f64),
-    /// Below the first or above the second of the baseline's quantiles, widened by the margin.
-    Outside(f64, f64),
-    /// Less than this share of the baseline's exchanges had the token.
-    Unusual(f64),
-    /// Not among the baseline's most usual tokens that together make up this share.
-    Unlike(f64),
+    /// The token is above a quantile of the baseline, widened by the signal's margin.
+    Above {
+        /// Which quantile, 0 to 1.
+        quantile: f64,
+    },
+    /// The token is outside a range between two quantiles of the baseline, widened by the signal's
+    /// margin.
+    Outside {
+        /// Quantile at the lower end, 0 to 1: what is below it is bad.
+        below: f64,
+        /// Quantile at the upper end, 0 to 1: what is above it is bad.
+        above: f64,
+    },
+    /// Hardly any exchange of the baseline had the token.
+    Unusual {
+        /// Share of the baseline's exchanges, 0 to 1, from which on a token is usual.
+        share: f64,
+    },
+    /// The token is not among the baseline's most usual ones.
+    Unlike {
+        /// Share of the baseline's exchanges, 0 to 1, that the most usual tokens make up together.
+        share: f64,
+    },
     /// Asked of each path of the body and not of tokens.
     Path,
-    /// The token is a list of parts, separated by commas, and lacks one that at least this share of
-    /// the baseline's exchanges had.
-    Lost(f64),
+    /// The token is a list of parts, separated by commas, and lacks a part that nearly all of the
+    /// baseline's exchanges had.
+    Lost {
+        /// Share of the baseline's exchanges, 0 to 1, from which on a part is required.
+        presence: f64,
+    },
 }
 
-/// A yes/no question whose truth would be bad: a *category* in the words of the metrics.
+/// A yes/no question whose truth would be bad. The metrics call it a *category*.
+///
+/// ```
+/// use scorer_sdk::{Question, Rule};
+///
+/// let question = Question::new("slow_p95", Rule::Above { quantile: 0.95 })
+///     .tolerance(2.0)
+///     .weight(0.15)
+///     .bursty()
+///     .meaning("are slower than the baseline's 95th percentile");
+/// assert_eq!(question.needs, 100.0);
+/// ```
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Question {
     /// Name of the category: unique among all signals.
     pub name: &'static str,
@@ -44,227 +71,59 @@ pub struct Question {
     pub meaning: &'static str,
 }
 
-/// A question with its cut or set, frozen before the block that it is put to.
-#[derive(Debug, Clone)]
-pub enum Asked {
-    /// The token says so by itself.
-    Fixed(fn(u16) -> bool),
-    /// Codes above this one.
-    Above(u16),
-    /// Codes below the first or above the second.
-    Outside(u16, u16),
-    /// Codes that are not in this sorted list.
-    NotIn(Vec<u16>),
-    /// Lists that lack a required part.
-    Lacks {
-        /// The required parts.
-        required: Vec<String>,
-        /// Codes of the known lists that lack one, sorted.
-        codes: Vec<u16>,
-    },
-}
-
-impl Asked {
-    /// Freezes `question` with what the `baseline` did in the past; `None` while too little is
-    /// known. `names` are those of the signal on this route, those of the coming block included.
+impl Question {
+    /// A question with this name and rule. It tolerates an odds ratio of 2, weighs 0.05, and waits
+    /// for 100 exchanges of the baseline; [`Rule::Fixed`] takes nothing from the past and does not
+    /// wait.
     #[must_use]
-    pub fn freeze(
-        question: &Question,
-        signal: &dyn Signal,
-        baseline: &DecayedCounts,
-        names: &NameTable,
-    ) -> Option<Self> {
-        let total = baseline.total();
-        if total < question.needs {
-            return None;
-        }
-        Some(match question.rule {
-            Rule::Fixed(predicate) => Self::Fixed(predicate),
-            Rule::Above(q) => Self::Above(signal.widen(baseline.quantile(q)?, Direction::Up)),
-            Rule::Outside(low, high) => Self::Outside(
-                signal.widen(baseline.quantile(low)?, Direction::Down),
-                signal.widen(baseline.quantile(high)?, Direction::Up),
-            ),
-            Rule::Unusual(share) => Self::NotIn(
-                baseline
-                    .iter()
-                    .filter(|&(_, count)| f64::from(count) >= share * total)
-                    .map(|(code, _)| code)
-                    .collect(),
-            ),
-            Rule::Path => return None,
-            Rule::Unlike(share) => Self::NotIn(most_usual(share, baseline)),
-            Rule::Lost(presence) => {
-                let required = required(presence, baseline, names);
-                let lacking = names
-                    .iter()
-                    .filter(|(_, name)| lacks(name, &required))
-                    .map(|(code, _)| code)
-                    .collect();
-                Self::Lacks {
-                    required,
-                    codes: lacking,
-                }
-            }
-        })
-    }
-
-    /// The answer for one code.
-    #[must_use]
-    pub fn is_bad(&self, code: u16) -> bool {
-        match self {
-            Self::Fixed(predicate) => predicate(code),
-            Self::Above(cut) => code > *cut,
-            Self::Outside(low, high) => code < *low || code > *high,
-            Self::NotIn(codes) => codes.binary_search(&code).is_err(),
-            Self::Lacks { codes, .. } => codes.binary_search(&code).is_ok(),
-        }
-    }
-
-    /// The answer for a name that need not be in the table.
-    #[must_use]
-    pub fn is_bad_name(&self, name: &str, names: &NameTable) -> bool {
-        match self {
-            Self::Lacks { required, .. } => lacks(name, required),
-            _ => match names.iter().find(|(_, known)| *known == name) {
-                Some((code, _)) => self.is_bad(code),
-                None => self.is_bad(OTHER),
-            },
-        }
-    }
-}
-
-/// The fewest codes that make up `share` of the baseline's exchanges, sorted.
-fn most_usual(share: f64, baseline: &DecayedCounts) -> Vec<u16> {
-    let goal = share * baseline.total();
-    let mut by_count: Vec<(u16, f32)> = baseline.iter().collect();
-    by_count.sort_by(|one, other| other.1.total_cmp(&one.1));
-    let mut sum = 0.0;
-    let mut codes: Vec<u16> = by_count
-        .into_iter()
-        .take_while(|(_, count)| {
-            let more = sum < goal;
-            sum += f64::from(*count);
-            more
-        })
-        .map(|(code, _)| code)
-        .collect();
-    codes.sort_unstable();
-    codes
-}
-
-/// Parts that at least `presence` of the baseline's exchanges had.
-#[must_use]
-pub fn required(presence: f64, baseline: &DecayedCounts, names: &NameTable) -> Vec<String> {
-    let total = baseline.total();
-    let mut parts: Vec<(&str, f64)> = Vec::new();
-    for (code, name) in names.iter() {
-        let count = baseline.get(code);
-        for part in name.split(',').filter(|part| !part.is_empty()) {
-            match parts.iter_mut().find(|known| known.0 == part) {
-                Some(known) => known.1 += count,
-                None => parts.push((part, count)),
-            }
-        }
-    }
-    // The parts of `other` are unknown: they count as present, so that a full table hides nothing
-    // that was required before.
-    let unknown = baseline.get(OTHER);
-    parts
-        .into_iter()
-        .filter(|(_, count)| count + unknown >= presence * total && *count > unknown)
-        .map(|(part, _)| part.to_owned())
-        .collect()
-}
-
-fn lacks(name: &str, required: &[String]) -> bool {
-    required
-        .iter()
-        .any(|part| !name.split(',').any(|present| present == part))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::signal::header_names::HeaderNameSet;
-
-    fn question(rule: Rule) -> Question {
-        Question {
-            name: "test",
+    pub const fn new(name: &'static str, rule: Rule) -> Self {
+        Self {
+            name,
             rule,
-            tolerance: 1.0,
-            weight: 1.0,
-            needs: 10.0,
+            tolerance: 2.0,
+            weight: 0.05,
+            needs: match rule {
+                Rule::Fixed(_) => 0.0,
+                _ => 100.0,
+            },
             bursty: false,
-            meaning: "",
+            meaning: "are in this category",
         }
     }
 
-    fn past(items: &[(u16, f32)]) -> DecayedCounts {
-        let mut counts = DecayedCounts::default();
-        items
-            .iter()
-            .for_each(|&(code, count)| counts.add(code, count));
-        counts
+    /// Sets the odds ratio up to which a difference is tolerated, 1 or more.
+    #[must_use]
+    pub const fn tolerance(mut self, odds_ratio: f64) -> Self {
+        self.tolerance = odds_ratio;
+        self
     }
 
-    #[test]
-    fn a_question_waits_until_enough_of_the_baseline_is_known() {
-        let signal = HeaderNameSet::default();
-        let ask = |past: &DecayedCounts| {
-            Asked::freeze(
-                &question(Rule::Above(0.5)),
-                &signal,
-                past,
-                &NameTable::default(),
-            )
-        };
-        assert!(ask(&past(&[(3, 9.0)])).is_none());
-        assert!(matches!(ask(&past(&[(3, 10.0)])), Some(Asked::Above(3))));
+    /// Sets the share of the evidence, relative to the other questions of the plan. The built-in
+    /// questions that are on by default add up to about 1.
+    #[must_use]
+    pub const fn weight(mut self, weight: f64) -> Self {
+        self.weight = weight;
+        self
     }
 
-    #[test]
-    fn a_set_that_lacks_what_stable_always_sends_is_lost() {
-        let signal = HeaderNameSet::default();
-        let mut names = NameTable::default();
-        let full = names.code("cache-control,etag");
-        let more = names.code("cache-control,etag,vary");
-        let less = names.code("cache-control,vary");
-        let asked = Asked::freeze(
-            &question(Rule::Lost(0.995)),
-            &signal,
-            &past(&[(full, 600.0), (more, 400.0)]),
-            &names,
-        )
-        .unwrap();
-        assert!(!asked.is_bad(full) && !asked.is_bad(more));
-        assert!(asked.is_bad(less));
+    /// Sets how many exchanges of the baseline must be remembered before the question is put.
+    #[must_use]
+    pub const fn needs(mut self, exchanges: f64) -> Self {
+        self.needs = exchanges;
+        self
     }
 
-    #[test]
-    fn what_is_not_among_the_most_usual_tokens_is_unlike() {
-        let asked = Asked::freeze(
-            &question(Rule::Unlike(0.5)),
-            &HeaderNameSet::default(),
-            &past(&[(1, 40.0), (2, 35.0), (3, 25.0)]),
-            &NameTable::default(),
-        )
-        .unwrap();
-        assert!(!asked.is_bad(1) && !asked.is_bad(2));
-        assert!(asked.is_bad(3) && asked.is_bad(OTHER));
+    /// Says that the category comes in bursts that hit one arm by chance.
+    #[must_use]
+    pub const fn bursty(mut self) -> Self {
+        self.bursty = true;
+        self
     }
 
-    #[test]
-    fn a_token_that_stable_hardly_shows_is_unusual() {
-        let signal = HeaderNameSet::default();
-        let asked = Asked::freeze(
-            &question(Rule::Unusual(0.001)),
-            &signal,
-            &past(&[(200, 9_999.0), (301, 1.0)]),
-            &NameTable::default(),
-        )
-        .unwrap();
-        assert!(!asked.is_bad(200));
-        assert!(asked.is_bad(301) && asked.is_bad(302));
+    /// Sets what exchanges in this category do, for people: "fail", as in "10% of them fail".
+    #[must_use]
+    pub const fn meaning(mut self, meaning: &'static str) -> Self {
+        self.meaning = meaning;
+        self
     }
 }

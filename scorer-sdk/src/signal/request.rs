@@ -5,7 +5,7 @@
 //! them is ever harm.
 
 use super::header_names::HeaderNameSet;
-use super::{NameHasher, Question, Side, Signal, Token};
+use super::{NameHasher, Quantity, Question, Side, Signal, Token};
 use crate::exchange::Exchange;
 use crate::sketch::buckets;
 
@@ -50,12 +50,8 @@ impl Signal for RequestSize {
             .map(|bytes| Token::Number(buckets::code(bytes)))
     }
 
-    fn label(&self, code: u16) -> String {
-        format!("{} B", buckets::upper_bound(code))
-    }
-
-    fn group(&self, code: u16) -> u16 {
-        code >> 3
+    fn quantity(&self) -> Option<Quantity> {
+        Some(Quantity::Bytes)
     }
 }
 

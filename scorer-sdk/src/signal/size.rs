@@ -1,6 +1,6 @@
 //! Size: log buckets of the response body's bytes.
 
-use super::{Direction, NameHasher, Question, Rule, Signal, Token};
+use super::{Direction, NameHasher, Quantity, Question, Rule, Signal, Token};
 use crate::exchange::{Ending, Exchange};
 use crate::sketch::buckets;
 
@@ -23,15 +23,18 @@ impl Signal for Size {
     }
 
     fn questions(&self) -> Vec<Question> {
-        vec![Question {
-            name: "size",
-            rule: Rule::Outside(0.005, 0.995),
-            tolerance: 2.0,
-            weight: 0.06,
-            needs: 200.0,
-            bursty: false,
-            meaning: "have a body outside the baseline's range of sizes",
-        }]
+        vec![
+            Question::new(
+                "size",
+                Rule::Outside {
+                    below: 0.005,
+                    above: 0.995,
+                },
+            )
+            .weight(0.06)
+            .needs(200.0)
+            .meaning("have a body outside the baseline's range of sizes"),
+        ]
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
@@ -44,12 +47,8 @@ impl Signal for Size {
             .map(|bytes| Token::Number(buckets::code(bytes)))
     }
 
-    fn label(&self, code: u16) -> String {
-        format!("{} B", buckets::upper_bound(code))
-    }
-
-    fn group(&self, code: u16) -> u16 {
-        code >> 3
+    fn quantity(&self) -> Option<Quantity> {
+        Some(Quantity::Bytes)
     }
 
     fn widen(&self, code: u16, direction: Direction) -> u16 {

@@ -1,7 +1,7 @@
 //! What goes over a wire or into a file.
 //!
 //! [`codec`] writes and reads little-endian bytes whose every length is bounded, [`recording`] is
-//! one recorded exchange a line, [`reference`] is a snapshot of stable for a guard.
+//! one recorded exchange a line, [`mod@reference`] is a snapshot of stable for a guard.
 
 pub mod codec;
 pub mod recording;

@@ -5,7 +5,7 @@
 
 use super::clock::Clock;
 use crate::document::{Plot, Series};
-use scorer_sdk::exchange::Exchange;
+use scorer_sdk::Exchange;
 use scorer_sdk::signal::outcome;
 use scorer_sdk::sketch::{Counts, buckets};
 use std::collections::BTreeMap;
