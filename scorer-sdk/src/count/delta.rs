@@ -7,6 +7,7 @@ use crate::route::key::MAX_PART_BYTES;
 use crate::shape::presence::Presence;
 use crate::sketch::{Counts, NameTable};
 use crate::wire::codec::{CodecError, Reader, Writer};
+use serde::Serialize;
 
 /// Most routes in a delta; the config's limit is below it.
 pub const MAX_ROUTES: usize = 2_000;
@@ -16,7 +17,7 @@ pub const MAX_SIGNALS: usize = 32;
 pub const MAX_VERSION_BYTES: usize = 128;
 
 /// What did not fit a bounded table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Overflow {
     /// Exchanges of destinations beyond the table: not counted otherwise.
     pub destinations: u64,
