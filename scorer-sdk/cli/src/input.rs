@@ -14,6 +14,7 @@ use clap::ValueEnum;
 use memchr::memmem::Finder;
 use scorer_sdk::Plan;
 use scorer_sdk::wire::recording::{MAX_LINE_BYTES, Record};
+use serde::Serialize;
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::canonicalize;
 use std::io::BufRead;
@@ -45,7 +46,7 @@ pub enum Format {
 }
 
 /// A line that was not used, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     /// The file.
     pub file: String,
@@ -56,7 +57,7 @@ pub struct Refusal {
 }
 
 /// What became of the lines: `lines` is the sum of `read`, `refused`, `unattributed` and `blank`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counted {
     /// Lines, blank ones included.
     pub lines: u64,
@@ -71,6 +72,7 @@ pub struct Counted {
     /// The first refusals.
     pub first_refusals: Vec<Refusal>,
     /// The first request without a version.
+    #[serde(skip)]
     pub first_unattributed: Option<Refusal>,
     /// Files that ended without a single exchange.
     pub files_without_exchanges: Vec<String>,

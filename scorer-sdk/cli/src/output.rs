@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 use scorer_sdk::Verdict;
+use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -58,12 +59,20 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Prints JSON for programs.
+/// Prints JSON for programs: indented, the fields in alphabetical order.
 ///
 /// # Errors
 /// When the output cannot be written.
-pub fn print_json(value: &serde_json::Value) -> Result<()> {
-    print(&format!("{value:#}\n"))
+pub fn print_json(value: &impl Serialize) -> Result<()> {
+    print(&format!("{:#}\n", serde_json::to_value(value)?))
+}
+
+/// Prints JSON as one line, so that a program can read a stream of them.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print_json_line(value: &impl Serialize) -> Result<()> {
+    print(&format!("{}\n", serde_json::to_value(value)?))
 }
 
 /// Prints a note to the standard error.

@@ -13,7 +13,7 @@ use scorer_sdk::surprise::features::Features;
 use scorer_sdk::surprise::{Model, ROUTE, Score, Settings, Term, Value};
 use scorer_sdk::wire::recording::Record;
 use scorer_sdk::{Exchange, Plan};
-use serde_json::json;
+use serde::{Serialize, Serializer};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub struct Strange {
 }
 
 /// What was found.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Found {
     /// The strangest exchanges, the strangest first.
     pub strangest: Vec<Strange>,
@@ -58,7 +58,43 @@ pub struct Found {
     /// Exchanges of destinations beyond the limit.
     pub overflow: u64,
     /// Length of an epoch.
+    #[serde(rename = "epoch_seconds", serialize_with = "seconds")]
     pub epoch: Duration,
+}
+
+/// What is printed of a strange exchange.
+#[derive(Serialize)]
+struct ShownStrange<'a> {
+    start: f64,
+    destination: &'a str,
+    version: &'a str,
+    route: &'a str,
+    path: &'a str,
+    bits: f64,
+    above_mean: f64,
+    percentile: f64,
+    reasons: &'a [String],
+}
+
+impl Serialize for Strange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ShownStrange {
+            start: self.record.start,
+            destination: &self.record.destination,
+            version: &self.record.version,
+            route: &self.route,
+            path: &self.record.path,
+            bits: self.score.bits,
+            above_mean: self.score.excess,
+            percentile: self.score.percentile,
+            reasons: &self.reasons,
+        }
+        .serialize(serializer)
+    }
+}
+
+fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// Reads exchanges and keeps the strangest.
@@ -310,35 +346,6 @@ fn one_in(probability: f64) -> String {
 }
 
 impl Found {
-    /// For programs.
-    #[must_use]
-    pub fn json(&self) -> serde_json::Value {
-        let strangest: Vec<serde_json::Value> = self
-            .strangest
-            .iter()
-            .map(|strange| {
-                json!({
-                    "start": strange.record.start,
-                    "destination": strange.record.destination,
-                    "version": strange.record.version,
-                    "route": strange.route,
-                    "path": strange.record.path,
-                    "bits": strange.score.bits,
-                    "above_mean": strange.score.excess,
-                    "percentile": strange.score.percentile,
-                    "reasons": strange.reasons,
-                })
-            })
-            .collect();
-        json!({
-            "strangest": strangest,
-            "ranked": self.ranked,
-            "learned_only": self.learned_only,
-            "overflow": self.overflow,
-            "epoch_seconds": self.epoch.as_secs_f64(),
-        })
-    }
-
     /// For people.
     #[must_use]
     pub fn document(&self) -> Document {

@@ -1,9 +1,10 @@
 //! What is wrong with a config, where, and what repairs it.
 
 use core::fmt;
+use serde::Serialize;
 
 /// A config that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ConfigError {
     /// Path of the field, such as `steer.probation.share`; `.` for the whole.

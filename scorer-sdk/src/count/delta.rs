@@ -6,9 +6,10 @@ use crate::route::key::MAX_PART_BYTES;
 use crate::shape::presence::Presence;
 use crate::sketch::{Counts, NameTable};
 use crate::wire::codec::{CodecError, Reader, Writer};
+use serde::Serialize;
 
 /// What did not fit a bounded table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Overflow {
     /// Exchanges of destinations beyond the table: not counted otherwise.
     pub destinations: u64,

@@ -1,12 +1,14 @@
 //! Usage, shared change, or the version: what two drifts and a comparison mean together.
 
 use super::attribution::Term;
+use serde::Serialize;
 
 /// The token of answers that neither fail nor are slow: more of them are no news.
 pub(super) const USUAL: &str = "usual answers";
 
 /// What it is that changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// Nothing drifts, and the versions do the same.
     #[default]

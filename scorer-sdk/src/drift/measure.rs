@@ -2,12 +2,14 @@
 
 use super::report::Settings;
 use super::routes::MIX_ROUTES;
+use serde::Serialize;
 
 /// Series of a destination: they share the run length.
 const SERIES: f64 = 1.0 + MIX_ROUTES as f64 + 1.0 + 4.0;
 
 /// A number of a version, or of what both were asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// How many requests come.
     Traffic,
@@ -47,7 +49,8 @@ impl Measure {
 }
 
 /// Whose series it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Whose {
     /// The stable version's.
     Baseline,

@@ -4,6 +4,7 @@ use super::detector::finite;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::fmt;
 use core::time::Duration;
+use serde::{Serialize, Serializer};
 
 /// How a series is held against its past. Ticks are the calls of `update`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,7 +51,8 @@ impl Settings {
 }
 
 /// Where a series went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Above its past.
     Up,
@@ -80,14 +82,17 @@ impl Direction {
     }
 }
 
-/// A series that no longer does what it used to.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A series that no longer does what it used to. Its times serialise as seconds since the Unix
+/// epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Drift {
     /// Where it went.
     pub direction: Direction,
     /// When it began, as far as can be told.
+    #[serde(serialize_with = "seconds")]
     pub since: Duration,
     /// When it was first reported.
+    #[serde(serialize_with = "seconds")]
     pub reported: Duration,
     /// What its past leads to expect: a level, or a rate from 0 to 1.
     pub expected: f64,
@@ -111,6 +116,10 @@ impl fmt::Display for Drift {
             significant(self.expected)
         )
     }
+}
+
+fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// A number with about three digits that count.

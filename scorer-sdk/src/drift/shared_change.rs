@@ -6,9 +6,10 @@ use super::measure::{Measure, Whose};
 use super::rate::RateDrift;
 use super::report::Drift;
 use super::watch::Watch;
+use serde::Serialize;
 
 /// Where one series stands; of those of the mix, the one with most evidence.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Series {
     /// What is measured.
     pub measure: Measure,
@@ -51,7 +52,7 @@ impl Series {
 }
 
 /// What is known of a destination's drift.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct SharedChange {
     /// What it is that changed.
     pub cause: Cause,

@@ -7,6 +7,7 @@
 
 use super::combine::log_add_exp;
 use crate::wire::codec::{CodecError, Reader, Writer};
+use serde::Serialize;
 
 /// Points of the grid.
 const POINTS: usize = 25;
@@ -16,11 +17,13 @@ const UNITY: f64 = 9.0;
 const LOWEST_RECIPROCAL: f64 = 30.0;
 
 /// A confidence interval for the odds ratio.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
     /// The lower end; none where the interval goes below the grid.
+    #[serde(rename = "odds_ratio_lower")]
     pub lower: Option<f64>,
     /// The upper end; none where the interval goes above the grid.
+    #[serde(rename = "odds_ratio_upper")]
     pub upper: Option<f64>,
 }
 

@@ -1,12 +1,17 @@
 //! Verdicts and what carries them.
+//!
+//! All of it serialises, for programs: enumerations as their names, routes as their label
+//! ([`RouteKey::label`]), evidence in nats. What is unknown is `null`, never absent.
 
 use crate::drift::SharedChange;
 use crate::evidence::Interval;
 use crate::route::RouteKey;
 use core::fmt;
+use serde::{Serialize, Serializer};
 
 /// What is to be thought of a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Too little was judged to say anything.
     #[default]
@@ -59,7 +64,7 @@ impl fmt::Display for Verdict {
 }
 
 /// How often exchanges of one arm were in a category.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Rate {
     /// Exchanges in the category.
     pub inside: u64,
@@ -93,10 +98,11 @@ impl fmt::Display for Rate {
 }
 
 /// A route and a category in which the candidate is worse.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Reason {
     /// The route.
+    #[serde(serialize_with = "label")]
     pub route: RouteKey,
     /// Name of the category.
     pub category: &'static str,
@@ -113,6 +119,7 @@ pub struct Reason {
     /// Most likely odds ratio.
     pub odds_ratio: Option<f64>,
     /// Odds ratios that are not ruled out, at confidence one minus the configured false alarm.
+    #[serde(flatten)]
     pub interval: Interval,
 }
 
@@ -159,10 +166,11 @@ impl Reason {
 }
 
 /// A route and a signal on which the versions behave differently, for better or worse.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Difference {
     /// The route.
+    #[serde(serialize_with = "label")]
     pub route: RouteKey,
     /// Name of the signal.
     pub signal: &'static str,
@@ -185,7 +193,7 @@ impl fmt::Display for Difference {
 }
 
 /// A category in which two halves of the baseline differ, although they run the same version.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PlaceboFinding {
     /// Name of the category.
@@ -201,6 +209,7 @@ pub struct PlaceboFinding {
     /// Most likely odds ratio between them.
     pub odds_ratio: Option<f64>,
     /// Odds ratios that are not ruled out.
+    #[serde(flatten)]
     pub interval: Interval,
     /// Whether the halves are sessions; hosts otherwise.
     pub by_session: bool,
@@ -227,7 +236,7 @@ impl PlaceboFinding {
 }
 
 /// How many more candidate requests a regression of some size would need to be found.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Needed {
     /// Name of the category.
@@ -239,7 +248,7 @@ pub struct Needed {
 }
 
 /// What is decided about one destination.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Decision {
     /// The destination.
     pub destination: String,
@@ -274,6 +283,7 @@ pub struct Decision {
     /// Where the versions behave differently.
     pub differences: Vec<Difference>,
     /// For a guard: the routes and categories that may be refused.
+    #[serde(serialize_with = "labels")]
     pub condemned: Vec<(RouteKey, &'static str)>,
     /// Versions that were found anomalous and may still have traffic.
     pub condemned_versions: Vec<String>,
@@ -395,5 +405,84 @@ impl Decision {
     #[must_use]
     pub fn differs(&self) -> bool {
         !self.differences.is_empty()
+    }
+}
+
+fn label<S: Serializer>(route: &RouteKey, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&route.label())
+}
+
+fn labels<S: Serializer>(
+    condemned: &[(RouteKey, &'static str)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(
+        condemned
+            .iter()
+            .map(|(route, category)| (route.label(), category)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::Cause;
+    use crate::evidence::Interval;
+    use serde_json::{json, to_value};
+
+    #[test]
+    fn names_are_the_same_in_json_and_in_metrics() {
+        for verdict in Verdict::ALL {
+            assert_eq!(to_value(verdict).unwrap(), verdict.name());
+        }
+        for cause in Cause::ALL {
+            assert_eq!(to_value(cause).unwrap(), cause.name());
+        }
+    }
+
+    #[test]
+    fn a_reason_serialises_flat_and_says_what_is_unknown() {
+        let reason = Reason {
+            route: RouteKey::all("shop"),
+            category: "error",
+            meaning: "fail",
+            detail: String::new(),
+            evidence: 4.5,
+            candidate: Rate {
+                inside: 1,
+                total: 2,
+            },
+            baseline: Rate::default(),
+            odds_ratio: None,
+            interval: Interval {
+                lower: Some(1.5),
+                upper: None,
+            },
+        };
+        let expected = json!({
+            "route": "all routes",
+            "category": "error",
+            "meaning": "fail",
+            "detail": "",
+            "evidence": 4.5,
+            "candidate": {"inside": 1, "total": 2},
+            "baseline": {"inside": 0, "total": 0},
+            "odds_ratio": null,
+            "odds_ratio_lower": 1.5,
+            "odds_ratio_upper": null,
+        });
+        assert_eq!(to_value(&reason).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_guards_decision_names_the_routes_that_may_be_refused() {
+        let decision = Decision {
+            condemned: vec![(RouteKey::other("shop"), "error")],
+            ..Decision::default()
+        };
+        let value = to_value(&decision).unwrap();
+        assert_eq!(value["condemned"], json!([["* {other}", "error"]]));
+        assert_eq!(value["verdict"], "learning");
+        assert_eq!(value["shared_change"]["cause"], "nothing");
     }
 }

@@ -10,7 +10,8 @@ use scorer_sdk::config::raw::{self, ExpectedSection};
 use scorer_sdk::config::{ConfigError, Mode, RejectPhase, Role, SessionSource, VersionSource};
 use scorer_sdk::signal::latency::Latency;
 use scorer_sdk::signal::size::Size;
-use serde_json::{Value, json};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Entries of a list that are said.
@@ -32,11 +33,14 @@ pub fn run(args: &args::CheckConfig) -> Result<Exit> {
         .collect();
     let good = checked.iter().all(|(_, plan)| plan.is_ok());
     if args.json {
-        let configs: Vec<Value> = checked
-            .iter()
-            .map(|(found, plan)| config_json(found, plan))
-            .collect();
-        output::print_json(&json!({"file": args.file, "valid": good, "configs": configs}))?;
+        output::print_json(&Report {
+            file: &args.file,
+            valid: good,
+            configs: checked
+                .iter()
+                .map(|(found, plan)| Checked::new(found, plan))
+                .collect(),
+        })?;
     } else {
         for (found, plan) in &checked {
             output::print(&config_text(&args.file, found, plan))?;
@@ -45,19 +49,48 @@ pub fn run(args: &args::CheckConfig) -> Result<Exit> {
     Ok(if good { Exit::Good } else { Exit::Unusable })
 }
 
-fn config_json(found: &Found, plan: &Result<Plan, ConfigError>) -> Value {
-    match plan {
-        Err(error) => json!({
-            "plugin": found.plugin,
-            "valid": false,
-            "error": {"path": error.path, "problem": error.problem, "repair": error.repair},
-        }),
-        Ok(plan) => {
-            let meaning: Value = meaning(plan, &written(found))
-                .into_iter()
-                .map(|(name, value)| (name.replace([' ', '-'], "_"), Value::from(value)))
-                .collect();
-            json!({"plugin": found.plugin, "valid": true, "plan": meaning})
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    file: &'a str,
+    valid: bool,
+    configs: Vec<Checked<'a>>,
+}
+
+/// What `--json` prints of one config.
+#[derive(Serialize)]
+struct Checked<'a> {
+    plugin: Option<&'a str>,
+    valid: bool,
+    #[serde(flatten)]
+    outcome: Outcome<'a>,
+}
+
+/// The field of a config that says what was found.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome<'a> {
+    /// What it means.
+    Plan(BTreeMap<String, String>),
+    /// What is wrong with it.
+    Error(&'a ConfigError),
+}
+
+impl<'a> Checked<'a> {
+    fn new(found: &'a Found, plan: &'a Result<Plan, ConfigError>) -> Self {
+        let outcome = match plan {
+            Err(error) => Outcome::Error(error),
+            Ok(plan) => Outcome::Plan(
+                meaning(plan, &written(found))
+                    .into_iter()
+                    .map(|(name, value)| (name.replace([' ', '-'], "_"), value))
+                    .collect(),
+            ),
+        };
+        Self {
+            plugin: found.plugin.as_deref(),
+            valid: plan.is_ok(),
+            outcome,
         }
     }
 }

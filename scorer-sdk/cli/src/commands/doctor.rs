@@ -7,7 +7,7 @@ use crate::doctor::{Finding, State, checks};
 use crate::fetch::Fetcher;
 use crate::output::{self, BAD, DIM, GOOD, UNSURE, plain, styled};
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// Runs the command.
 ///
@@ -18,7 +18,7 @@ pub fn run(args: &args::Doctor) -> Result<Exit> {
     let facts = gather(&args.url, args.prometheus, &Fetcher::new())?;
     let findings = checks::run(&facts);
     if args.json {
-        output::print_json(&report(&findings))?;
+        output::print_json(&Report::new(&findings))?;
     } else {
         output::print(&text(&findings))?;
     }
@@ -59,18 +59,20 @@ fn text(findings: &[Finding]) -> String {
     text
 }
 
-fn report(findings: &[Finding]) -> Value {
-    let checks: Vec<Value> = findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "check": finding.check,
-                "state": finding.state.name(),
-                "text": finding.text,
-                "repair": finding.repair,
-            })
-        })
-        .collect();
-    let worst = findings.iter().map(|finding| finding.state).max();
-    json!({"state": worst.unwrap_or(State::Ok).name(), "checks": checks})
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    /// The worst state of all checks.
+    state: State,
+    checks: &'a [Finding],
+}
+
+impl<'a> Report<'a> {
+    fn new(checks: &'a [Finding]) -> Self {
+        let worst = checks.iter().map(|finding| finding.state).max();
+        Self {
+            state: worst.unwrap_or_default(),
+            checks,
+        }
+    }
 }

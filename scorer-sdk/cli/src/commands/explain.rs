@@ -12,7 +12,7 @@ use scorer_sdk::signal::outcome::Outcome;
 use scorer_sdk::signal::size::Size;
 use scorer_sdk::sketch::{NameTable, buckets};
 use scorer_sdk::wire::reference::{Reference, ReferenceRoute, TokenValue};
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Share of the answers above which a header is always there, as the category `lost_header` asks.
@@ -21,14 +21,40 @@ const ALWAYS: f64 = 0.995;
 const SHOWN: usize = 3;
 
 /// What is said of one route.
+#[derive(Serialize)]
 struct Row {
     route: String,
     exchanges: u64,
-    outcomes: Vec<(String, f64)>,
-    latency_ms: Option<[f64; 3]>,
-    bytes: Option<[u64; 2]>,
-    content_types: Vec<(String, f64)>,
+    outcomes: Shares,
+    latency_ms: Option<Latencies>,
+    bytes: Option<Sizes>,
+    content_types: Shares,
+    #[serde(rename = "headers_always")]
     headers: Vec<String>,
+}
+
+/// Quantiles in milliseconds.
+#[derive(Clone, Copy, Serialize)]
+struct Latencies {
+    p50: f64,
+    p95: f64,
+    p99: f64,
+}
+
+/// Quantiles in bytes.
+#[derive(Clone, Copy, Serialize)]
+struct Sizes {
+    p50: u64,
+    p99: u64,
+}
+
+/// Tokens with their shares, the largest first; in JSON an object.
+struct Shares(Vec<(String, f64)>);
+
+impl Serialize for Shares {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, share)| (name, share)))
+    }
 }
 
 /// Runs the command.
@@ -43,7 +69,12 @@ pub fn run(args: &args::Explain) -> Result<Exit> {
     }
     let rows: Vec<Row> = reference.routes.iter().map(row).collect();
     if args.json {
-        output::print_json(&report_json(&reference, &rows))?;
+        output::print_json(&Report {
+            destination: &reference.destination,
+            version: &reference.version,
+            exchanges: reference.exchanges,
+            routes: &rows,
+        })?;
     } else {
         output::print(&report_text(&reference, &rows))?;
     }
@@ -56,15 +87,16 @@ fn row(route: &ReferenceRoute) -> Row {
         exchanges: route.exchanges,
         outcomes: shares(route, "outcome"),
         latency_ms: quantiles(route, &Latency::default(), [0.5, 0.95, 0.99])
-            .map(|found| found.map(|micros| micros as f64 / 1e3)),
-        bytes: quantiles(route, &Size::default(), [0.5, 0.99]),
+            .map(|found| found.map(|micros| micros as f64 / 1e3))
+            .map(|[p50, p95, p99]| Latencies { p50, p95, p99 }),
+        bytes: quantiles(route, &Size::default(), [0.5, 0.99]).map(|[p50, p99]| Sizes { p50, p99 }),
         content_types: shares(route, "content_type"),
         headers: always(route),
     }
 }
 
 /// The tokens of a signal with their shares, the largest first.
-fn shares(route: &ReferenceRoute, signal: &str) -> Vec<(String, f64)> {
+fn shares(route: &ReferenceRoute, signal: &str) -> Shares {
     let tokens = route
         .signals
         .get(signal)
@@ -82,7 +114,7 @@ fn shares(route: &ReferenceRoute, signal: &str) -> Vec<(String, f64)> {
         })
         .collect();
     shares.sort_by(|one, other| other.1.total_cmp(&one.1));
-    shares
+    Shares(shares)
 }
 
 /// Upper bounds of the buckets at these quantiles, in the signal's own unit.
@@ -120,33 +152,13 @@ fn always(route: &ReferenceRoute) -> Vec<String> {
         .collect()
 }
 
-fn report_json(reference: &Reference, rows: &[Row]) -> Value {
-    let shares = |shares: &[(String, f64)]| -> Value {
-        shares
-            .iter()
-            .map(|(name, share)| (name.clone(), Value::from(*share)))
-            .collect()
-    };
-    let routes: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "route": row.route,
-                "exchanges": row.exchanges,
-                "outcomes": shares(&row.outcomes),
-                "latency_ms": row.latency_ms.map(|[p50, p95, p99]| json!({"p50": p50, "p95": p95, "p99": p99})),
-                "bytes": row.bytes.map(|[p50, p99]| json!({"p50": p50, "p99": p99})),
-                "content_types": shares(&row.content_types),
-                "headers_always": row.headers,
-            })
-        })
-        .collect();
-    json!({
-        "destination": reference.destination,
-        "version": reference.version,
-        "exchanges": reference.exchanges,
-        "routes": routes,
-    })
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    destination: &'a str,
+    version: &'a str,
+    exchanges: u64,
+    routes: &'a [Row],
 }
 
 fn report_text(reference: &Reference, rows: &[Row]) -> String {
@@ -164,11 +176,11 @@ fn report_text(reference: &Reference, rows: &[Row]) -> String {
     ]);
     for row in rows {
         let [p50, p95, p99] = row.latency_ms.map_or_else(Default::default, |found| {
-            found.map(|value| format!("{value:.1}"))
+            [found.p50, found.p95, found.p99].map(|value| format!("{value:.1}"))
         });
-        let [bytes, most_bytes] = row
-            .bytes
-            .map_or_else(Default::default, |found| found.map(grouped));
+        let [bytes, most_bytes] = row.bytes.map_or_else(Default::default, |found| {
+            [found.p50, found.p99].map(grouped)
+        });
         table.add_row([
             plain(&row.route).into_owned(),
             grouped(row.exchanges),
@@ -203,7 +215,7 @@ fn report_text(reference: &Reference, rows: &[Row]) -> String {
     text
 }
 
-fn cell(shares: &[(String, f64)]) -> String {
+fn cell(Shares(shares): &Shares) -> String {
     let mut lines: Vec<String> = shares
         .iter()
         .take(SHOWN)

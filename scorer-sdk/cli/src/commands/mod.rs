@@ -13,7 +13,6 @@ use crate::args::{Cli, Command};
 use crate::input::Counted;
 use crate::output::{grouped, plain};
 use anyhow::Result;
-use serde_json::{Value, json};
 
 /// How a command ended, but for errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,26 +52,6 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Doctor(args) => doctor::run(args),
         Command::ServeVerdict(args) => serve_verdict::run(args),
     }
-}
-
-/// What became of the lines, for programs.
-fn counted_json(counted: &Counted) -> Value {
-    let first: Vec<Value> = counted
-        .first_refusals
-        .iter()
-        .map(
-            |refusal| json!({"file": refusal.file, "line": refusal.line, "reason": refusal.reason}),
-        )
-        .collect();
-    json!({
-        "lines": counted.lines,
-        "read": counted.read,
-        "refused": counted.refused,
-        "unattributed": counted.unattributed,
-        "blank": counted.blank,
-        "files_without_exchanges": counted.files_without_exchanges,
-        "first_refusals": first,
-    })
 }
 
 /// What became of the lines, for people.

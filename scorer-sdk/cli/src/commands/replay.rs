@@ -1,6 +1,6 @@
 //! `serin replay`: verdicts on recorded exchanges.
 
-use super::{Exit, counted_json, counted_text};
+use super::{Exit, counted_text};
 use crate::args;
 use crate::config;
 use crate::input::{Counted, Input};
@@ -8,11 +8,13 @@ use crate::output::{self, BOLD, DIM, grouped, plain, styled, verdict_style};
 use crate::progress::Progress;
 use crate::replay::{Found, Replay, Watch, seconds_until_verdict};
 use crate::report::terminal::to_terminal;
-use crate::surprise::Surprise;
+use crate::surprise::{self, Surprise};
 use anyhow::{Context, Result};
-use scorer_sdk::judge::verdict::{Difference, Rate, Reason};
+use scorer_sdk::count::delta::Overflow;
+use scorer_sdk::drift::Cause;
+use scorer_sdk::judge::verdict::{Difference, Reason};
 use scorer_sdk::{Decision, Plan, Verdict};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -27,7 +29,7 @@ pub fn run(args: &args::Replay) -> Result<Exit> {
     let plan = Arc::new(config::plan(from.config.as_deref())?);
     let mut input = Input::open(&from.files, &plan, from.format, from.strict)?;
     if args.surprise {
-        return surprise(args, Arc::clone(&plan), &mut input);
+        return rank(args, Arc::clone(&plan), &mut input);
     }
     let mut replay = Replay::new(Arc::clone(&plan), args.every.then(print_each));
     let mut progress = Progress::begin();
@@ -41,9 +43,9 @@ pub fn run(args: &args::Replay) -> Result<Exit> {
     input.require_exchanges()?;
     let found = replay.finish().context("cannot write the output")?;
     if args.every {
-        output::print(&format!("{}\n", report_json(&found, input.counted())))?;
+        output::print_json_line(&Report::new(&found, input.counted()))?;
     } else if args.json {
-        output::print_json(&report_json(&found, input.counted()))?;
+        output::print_json(&Report::new(&found, input.counted()))?;
     } else {
         output::print(&report_text(&found, input.counted()))?;
     }
@@ -54,8 +56,16 @@ pub fn run(args: &args::Replay) -> Result<Exit> {
     })
 }
 
+/// What `--surprise --json` prints.
+#[derive(Serialize)]
+struct SurpriseReport<'a> {
+    #[serde(flatten)]
+    found: &'a surprise::Found,
+    input: &'a Counted,
+}
+
 /// Ranks the strangest exchanges.
-fn surprise(args: &args::Replay, plan: Arc<Plan>, input: &mut Input<'_>) -> Result<Exit> {
+fn rank(args: &args::Replay, plan: Arc<Plan>, input: &mut Input<'_>) -> Result<Exit> {
     let mut surprise = Surprise::new(plan, args.top);
     let mut progress = Progress::begin();
     while let Some(item) = input.next_item()? {
@@ -66,11 +76,10 @@ fn surprise(args: &args::Replay, plan: Arc<Plan>, input: &mut Input<'_>) -> Resu
     input.require_exchanges()?;
     let found = surprise.finish();
     if args.json {
-        let mut value = found.json();
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("input".to_owned(), counted_json(input.counted()));
-        }
-        output::print_json(&value)?;
+        output::print_json(&SurpriseReport {
+            found: &found,
+            input: input.counted(),
+        })?;
     } else {
         output::print(&to_terminal(&found.document()))?;
         output::print(&counted_text(input.counted()))?;
@@ -86,99 +95,123 @@ fn print_each<'a>() -> Watch<'a> {
             .iter()
             .filter(|decision| !decision.candidate.is_empty())
         {
-            let line = json!({
-                "time": now.as_secs_f64(),
-                "destination": decision.destination,
-                "candidate": decision.candidate,
-                "verdict": decision.verdict.name(),
-                "evidence": decision.evidence,
-                "threshold": decision.threshold,
-                "change_evidence": decision.change_evidence,
-                "candidate_exchanges": decision.candidate_exchanges,
-                "judged_exchanges": decision.judged_exchanges,
-            });
+            let line = serde_json::to_value(AtTick {
+                time: now.as_secs_f64(),
+                standing: Standing::new(decision),
+            })?;
             writeln!(out, "{line}")?;
         }
         out.flush()
     })
 }
 
-fn rate_json(rate: Rate) -> Value {
-    json!({"inside": rate.inside, "total": rate.total})
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    input: &'a Counted,
+    decisions: Vec<ShownDecision<'a>>,
+    earlier: Vec<ShownDecision<'a>>,
+    late: u64,
+    ticks: u64,
+    overflow: Overflow,
 }
 
-fn reason_json(reason: &Reason, decision: &Decision) -> Value {
-    json!({
-        "route": reason.route.label(),
-        "category": reason.category,
-        "meaning": reason.meaning,
-        "detail": reason.detail,
-        "evidence": reason.evidence,
-        "candidate": rate_json(reason.candidate),
-        "baseline": rate_json(reason.baseline),
-        "odds_ratio": reason.odds_ratio,
-        "odds_ratio_lower": reason.interval.lower,
-        "odds_ratio_upper": reason.interval.upper,
-        "sentence": reason.sentence(&decision.candidate, &decision.baseline),
-    })
+/// What `--json` prints of a decision.
+#[derive(Serialize)]
+struct ShownDecision<'a> {
+    #[serde(flatten)]
+    standing: Standing<'a>,
+    baseline: &'a str,
+    baseline_exchanges: u64,
+    exchanges_at_verdict: u64,
+    seconds: Option<f64>,
+    explanation: String,
+    cause: Cause,
+    drift: &'a str,
+    reasons: Vec<ShownReason<'a>>,
+    differences: &'a [Difference],
 }
 
-fn difference_json(difference: &Difference) -> Value {
-    json!({
-        "route": difference.route.label(),
-        "signal": difference.signal,
-        "evidence": difference.evidence,
-        "distance": difference.distance,
-        "detail": difference.detail,
-    })
+/// Where a rollout stands at some time.
+#[derive(Serialize)]
+struct Standing<'a> {
+    destination: &'a str,
+    candidate: &'a str,
+    verdict: Verdict,
+    evidence: f64,
+    threshold: f64,
+    change_evidence: f64,
+    candidate_exchanges: u64,
+    judged_exchanges: u64,
 }
 
-fn decision_json(decision: &Decision) -> Value {
-    let reasons: Vec<Value> = decision
-        .reasons
-        .iter()
-        .map(|reason| reason_json(reason, decision))
-        .collect();
-    let differences: Vec<Value> = decision.differences.iter().map(difference_json).collect();
-    json!({
-        "verdict": decision.verdict.name(),
-        "destination": decision.destination,
-        "baseline": decision.baseline,
-        "candidate": decision.candidate,
-        "evidence": decision.evidence,
-        "threshold": decision.threshold,
-        "change_evidence": decision.change_evidence,
-        "baseline_exchanges": decision.baseline_exchanges,
-        "candidate_exchanges": decision.candidate_exchanges,
-        "judged_exchanges": decision.judged_exchanges,
-        "exchanges_at_verdict": decision.exchanges_at_verdict,
-        "seconds": seconds_until_verdict(decision),
-        "explanation": decision.explanation(),
-        "cause": decision.shared_change.cause.name(),
-        "drift": decision.shared_change.sentence,
-        "reasons": reasons,
-        "differences": differences,
-    })
+/// A reason with its sentence, for which it needs the names of the versions.
+#[derive(Serialize)]
+struct ShownReason<'a> {
+    #[serde(flatten)]
+    reason: &'a Reason,
+    sentence: String,
 }
 
-fn report_json(found: &Found, counted: &Counted) -> Value {
-    let mut report = counted_json(counted);
-    if let Some(report) = report.as_object_mut() {
-        let list =
-            |decisions: &[Decision]| Value::Array(decisions.iter().map(decision_json).collect());
-        let overflow: serde_json::Map<String, Value> = found
-            .overflow
-            .items()
-            .into_iter()
-            .map(|(name, count)| (name.to_owned(), count.into()))
-            .collect();
-        report.insert("decisions".to_owned(), list(&found.decisions));
-        report.insert("earlier".to_owned(), list(&found.earlier));
-        report.insert("late".to_owned(), found.late.into());
-        report.insert("ticks".to_owned(), found.ticks.into());
-        report.insert("overflow".to_owned(), overflow.into());
+/// What `--every` prints of a destination at a tick; `time` is in seconds since the Unix epoch.
+#[derive(Serialize)]
+struct AtTick<'a> {
+    time: f64,
+    #[serde(flatten)]
+    standing: Standing<'a>,
+}
+
+impl<'a> Report<'a> {
+    fn new(found: &'a Found, input: &'a Counted) -> Self {
+        Self {
+            input,
+            decisions: found.decisions.iter().map(ShownDecision::new).collect(),
+            earlier: found.earlier.iter().map(ShownDecision::new).collect(),
+            late: found.late,
+            ticks: found.ticks,
+            overflow: found.overflow,
+        }
     }
-    report
+}
+
+impl<'a> ShownDecision<'a> {
+    fn new(decision: &'a Decision) -> Self {
+        Self {
+            standing: Standing::new(decision),
+            baseline: &decision.baseline,
+            baseline_exchanges: decision.baseline_exchanges,
+            exchanges_at_verdict: decision.exchanges_at_verdict,
+            seconds: seconds_until_verdict(decision),
+            explanation: decision.explanation(),
+            cause: decision.shared_change.cause,
+            drift: &decision.shared_change.sentence,
+            reasons: decision
+                .reasons
+                .iter()
+                .map(|reason| ShownReason {
+                    reason,
+                    sentence: reason.sentence(&decision.candidate, &decision.baseline),
+                })
+                .collect(),
+            differences: &decision.differences,
+        }
+    }
+}
+
+impl<'a> Standing<'a> {
+    fn new(decision: &'a Decision) -> Self {
+        Self {
+            destination: &decision.destination,
+            candidate: &decision.candidate,
+            verdict: decision.verdict,
+            evidence: decision.evidence,
+            threshold: decision.threshold,
+            change_evidence: decision.change_evidence,
+            candidate_exchanges: decision.candidate_exchanges,
+            judged_exchanges: decision.judged_exchanges,
+        }
+    }
 }
 
 fn decision_text(text: &mut String, decision: &Decision) {

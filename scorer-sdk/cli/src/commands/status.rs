@@ -5,7 +5,7 @@ use crate::args;
 use crate::fetch::Fetcher;
 use crate::output;
 use crate::status::fleet::{Fleet, STALE, STALE_IN_PROMETHEUS, saturating_sum};
-use crate::status::show::{Around, json, text};
+use crate::status::show::{Around, Report, text};
 use crate::status::source::{Kind, Proxy, Source, now};
 use anyhow::{Result, bail};
 use std::collections::{BTreeMap, VecDeque};
@@ -63,8 +63,8 @@ pub fn run(args: &args::Status) -> Result<Exit> {
         };
         match (args.json, again && terminal) {
             // One line a look, so that a program can read them as they come.
-            (true, _) if again => output::print(&format!("{}\n", json(&fleet, &around)))?,
-            (true, _) => output::print_json(&json(&fleet, &around))?,
+            (true, _) if again => output::print_json_line(&Report::new(&fleet, &around))?,
+            (true, _) => output::print_json(&Report::new(&fleet, &around))?,
             (false, true) => output::print(&in_index(&text(&fleet, &around), look == 0))?,
             (false, false) => output::print(&text(&fleet, &around))?,
         }

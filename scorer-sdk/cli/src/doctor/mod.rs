@@ -7,10 +7,14 @@ pub mod checks;
 pub mod gather;
 pub mod limits;
 
+use serde::Serialize;
+
 /// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// As it has to be.
+    #[default]
     Ok,
     /// It works, and something is missing or limits it.
     Warn,
@@ -31,7 +35,7 @@ impl State {
 }
 
 /// What one check found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The check.
     pub check: &'static str,

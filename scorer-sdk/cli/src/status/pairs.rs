@@ -3,6 +3,7 @@
 use super::samples::{about, count};
 use super::source::Proxy;
 use crate::metrics_text::Sample;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pairs among which the evidence of several proxies is shared, for each route: 16 categories, and
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const PAIRS_PER_ROUTE: usize = 32;
 
 /// One route and category.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pair {
     /// The route.
     pub route: String,
@@ -19,10 +20,13 @@ pub struct Pair {
     /// Log evidence in nats, summed over proxies; negative when it speaks for the candidate.
     pub evidence: f64,
     /// The candidate's judged exchanges in the category.
+    #[serde(rename = "candidate_in_category")]
     pub candidate: u64,
     /// Those of the other versions.
+    #[serde(rename = "others_in_category")]
     pub others: u64,
     /// Whether a proxy has evidence on it, for or against.
+    #[serde(skip)]
     pub spoken: bool,
 }
 

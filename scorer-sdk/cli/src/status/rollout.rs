@@ -6,13 +6,14 @@ use super::samples::{about, is_guard, saturating_sum};
 use super::source::Proxy;
 use crate::report::scrape::{value, verdict};
 use scorer_sdk::Verdict;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Pairs that are kept of one rollout.
 const MAX_PAIRS: usize = 100;
 
 /// What one proxy says of a rollout.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Opinion {
     /// The proxy.
     pub proxy: String,
@@ -25,30 +26,36 @@ pub struct Opinion {
 }
 
 /// One candidate of one destination.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rollout {
     /// The service.
     pub destination: String,
     /// The new version.
     pub candidate: String,
     /// The other versions that had exchanges.
+    #[serde(skip)]
     pub others: Vec<String>,
     /// What the proxies say, the worst verdict first, and of equal ones that with most evidence.
+    #[serde(rename = "by_proxy")]
     pub opinions: Vec<Opinion>,
     /// Log evidence of all proxies together in nats; `None` where there is but one.
+    #[serde(rename = "evidence_together")]
     pub together: Option<f64>,
     /// Exchanges that ended, by version.
     pub exchanges: BTreeMap<String, u64>,
     /// The candidate's exchanges that were judged.
+    #[serde(rename = "judged_exchanges")]
     pub judged: u64,
     /// Further candidate exchanges until a rise of the odds to so many times is found, at the proxy
     /// that needs fewest.
+    #[serde(rename = "requests_needed", serialize_with = "map")]
     pub needed: Vec<(String, u64)>,
     /// Pairs, those with most evidence against the candidate first.
     pub pairs: Vec<Pair>,
     /// What is to be said beside the verdict, in sentences.
     pub notes: Vec<String>,
     /// Whether a verdict is held back by the placebo somewhere.
+    #[serde(rename = "held_by_placebo")]
     pub held: bool,
 }
 
@@ -97,6 +104,10 @@ impl Rollout {
         let own = exchanges.get(&self.candidate).copied().unwrap_or(0);
         (all > 0.0).then(|| own as f64 / all)
     }
+}
+
+fn map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
 }
 
 pub(super) fn rollout(

@@ -7,7 +7,7 @@ use crate::report::clock::date;
 use crate::report::number::percent;
 use crate::report::terminal::to_terminal;
 use scorer_sdk::{Plan, Verdict};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -255,73 +255,67 @@ fn waiting(text: &mut String, fleet: &Fleet) {
 }
 
 /// All of it for programs. Evidence is in nats.
-#[must_use]
-pub fn json(fleet: &Fleet, around: &Around) -> Value {
-    let rollouts: Vec<Value> = fleet.rollouts.iter().map(rollout).collect();
-    let unreachable: Vec<Value> = around
-        .unreachable
-        .iter()
-        .map(|(url, error)| json!({"url": url, "error": error}))
-        .collect();
-    json!({
-        "time": around.at,
-        "proxies": fleet.proxies,
-        "unreachable": unreachable,
-        "rollouts": rollouts,
-        "without_candidate": fleet.waiting,
-        "requests": fleet.acted,
-        "problems": fleet.problems,
-    })
+#[derive(Debug, Serialize)]
+pub struct Report<'a> {
+    time: f64,
+    proxies: &'a [String],
+    unreachable: Vec<Unreachable<'a>>,
+    rollouts: Vec<Standing<'a>>,
+    without_candidate: &'a BTreeMap<String, BTreeMap<String, u64>>,
+    requests: &'a BTreeMap<&'static str, u64>,
+    problems: &'a [String],
 }
 
-fn rollout(rollout: &Rollout) -> Value {
-    let opinions: Vec<Value> = rollout
-        .opinions
-        .iter()
-        .map(|opinion| {
-            json!({
-                "proxy": opinion.proxy,
-                "verdict": opinion.verdict.name(),
-                "evidence": opinion.evidence,
-                "threshold": opinion.threshold,
-            })
-        })
-        .collect();
-    let pairs: Vec<Value> = rollout
-        .pairs
-        .iter()
-        .map(|pair| {
-            json!({
-                "route": pair.route,
-                "category": pair.category,
-                "evidence": pair.evidence,
-                "candidate_in_category": pair.candidate,
-                "others_in_category": pair.others,
-            })
-        })
-        .collect();
-    let needed: BTreeMap<&str, u64> = rollout
-        .needed
-        .iter()
-        .map(|(size, requests)| (size.as_str(), *requests))
-        .collect();
-    json!({
-        "destination": rollout.destination,
-        "candidate": rollout.candidate,
-        "verdict": rollout.verdict().name(),
-        "evidence": rollout.evidence(),
-        "threshold": rollout.threshold(),
-        "evidence_together": rollout.together,
-        "anomalous_together": rollout.anomalous_together(),
-        "held_by_placebo": rollout.held,
-        "exchanges": rollout.exchanges,
-        "share": rollout.share(&rollout.exchanges),
-        "judged_exchanges": rollout.judged,
-        "requests_needed": needed,
-        "by_proxy": opinions,
-        "pairs": pairs,
-        "notes": rollout.notes,
-    })
+/// A place that could not be looked at.
+#[derive(Debug, Serialize)]
+struct Unreachable<'a> {
+    url: &'a str,
+    error: &'a str,
+}
+
+/// A rollout with what follows from the opinions on it.
+#[derive(Debug, Serialize)]
+struct Standing<'a> {
+    #[serde(flatten)]
+    rollout: &'a Rollout,
+    verdict: Verdict,
+    evidence: f64,
+    threshold: f64,
+    anomalous_together: bool,
+    share: Option<f64>,
+}
+
+impl<'a> Report<'a> {
+    /// What is said of these proxies.
+    #[must_use]
+    pub fn new(fleet: &'a Fleet, around: &'a Around) -> Self {
+        Self {
+            time: around.at,
+            proxies: &fleet.proxies,
+            unreachable: around
+                .unreachable
+                .iter()
+                .map(|(url, error)| Unreachable { url, error })
+                .collect(),
+            rollouts: fleet.rollouts.iter().map(Standing::new).collect(),
+            without_candidate: &fleet.waiting,
+            requests: &fleet.acted,
+            problems: &fleet.problems,
+        }
+    }
+}
+
+impl<'a> Standing<'a> {
+    fn new(rollout: &'a Rollout) -> Self {
+        Self {
+            rollout,
+            verdict: rollout.verdict(),
+            evidence: rollout.evidence(),
+            threshold: rollout.threshold(),
+            anomalous_together: rollout.anomalous_together(),
+            share: rollout.share(&rollout.exchanges),
+        }
+    }
 }
 
 #[cfg(test)]
