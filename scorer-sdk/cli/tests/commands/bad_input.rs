@@ -321,7 +321,7 @@ fn long_rollout(lines: u64, out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// `SERIN_LINES=10000000 cargo test --release -p serin-cli --test bad_input memory -- --nocapture`
+/// `SERIN_LINES=10000000 cargo test --release -p serin-cli bad_input::memory -- --nocapture`
 /// measures more.
 #[test]
 fn memory_stays_bounded_over_a_long_recording() {

@@ -1,5 +1,5 @@
 //! Writes the committed examples under `testdata/recordings`, and checks that they are what the
-//! generator makes: `SERIN_WRITE_EXAMPLES=1 cargo test -p serin-cli --test examples`.
+//! generator makes: `SERIN_WRITE_EXAMPLES=1 cargo test -p serin-cli examples`.
 
 use crate::support::rollout::Rollout;
 use std::path::Path;
