@@ -10,7 +10,7 @@ use serin_integration::istio::manifests::{of_kind, rendered};
 use serin_integration::istio::mesh::weights;
 use serin_integration::istio::{Mesh, Modules};
 use serin_integration::shop::Shops;
-use serin_integration::{one_at_a_time, wait_until};
+use serin_integration::{turn, wait_until};
 
 /// The overlay with another place or sum of the module.
 fn module_from(url: &str, sha256: &str) -> Result<Vec<Value>> {
@@ -26,7 +26,7 @@ fn module_from(url: &str, sha256: &str) -> Result<Vec<Value>> {
 #[ignore = "needs Istio: make test-istio"]
 async fn a_module_that_cannot_be_fetched_or_has_another_sum_leaves_traffic_untouched() -> Result<()>
 {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(70).await?;
     let sum = Modules::sha256()?;
     let mesh = Mesh::start("istio-module", &shops, rendered("gateway-compare")?).await?;
@@ -80,7 +80,7 @@ async fn a_module_that_cannot_be_fetched_or_has_another_sum_leaves_traffic_untou
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Istio: make test-istio"]
 async fn a_typo_in_the_config_is_said_and_the_config_before_it_stays() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(72).await?;
     let mesh = Mesh::start("istio-typo", &shops, rendered("gateway-compare")?).await?;
     let load = load(&mesh, 100.0, 73)?;
@@ -115,7 +115,7 @@ async fn a_typo_in_the_config_is_said_and_the_config_before_it_stays() -> Result
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Istio: make test-istio"]
 async fn a_baseline_that_does_not_exist_is_said_and_nothing_is_judged() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(74).await?;
     let manifests = overlay("steer", &json!({"baseline": "v9", "warm_up": "2s"}))?;
     let mesh = Mesh::start("istio-version", &shops, manifests).await?;
@@ -147,7 +147,7 @@ async fn a_baseline_that_does_not_exist_is_said_and_nothing_is_judged() -> Resul
 #[ignore = "needs Istio: make test-istio"]
 async fn a_subset_that_does_not_exist_costs_its_own_share_and_shows_as_unattributed() -> Result<()>
 {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(76).await?;
     let mesh = Mesh::start("istio-subset", &shops, rendered("gateway-compare")?).await?;
     let mut service = weights(80, 20);

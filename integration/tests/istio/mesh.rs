@@ -12,7 +12,7 @@ use serin_integration::istio::mesh::{HOST, PORT, weights};
 use serin_integration::istio::{Mesh, Proxy};
 use serin_integration::load::{Load, LoadOptions, Tally};
 use serin_integration::shop::Shops;
-use serin_integration::{one_at_a_time, wait_until};
+use serin_integration::{turn, wait_until};
 
 /// The numbers of the plugin come to what clients saw, version by version.
 async fn assert_every_exchange_is_counted(proxy: &Proxy, tally: &Tally) -> Result<()> {
@@ -36,7 +36,7 @@ async fn assert_every_exchange_is_counted(proxy: &Proxy, tally: &Tally) -> Resul
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Istio: make test-istio"]
 async fn the_plugin_arrives_and_versions_are_told_apart_by_subset() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(60).await?;
     let mesh = Mesh::start("istio-arrives", &shops, rendered("gateway-compare")?).await?;
     assert_eq!(
@@ -55,7 +55,7 @@ async fn the_plugin_arrives_and_versions_are_told_apart_by_subset() -> Result<()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Istio: make test-istio"]
 async fn versions_are_told_apart_by_workload_where_a_route_has_no_subsets() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(62).await?;
     let from_workload = json!({"versions": {"from": "workload"}});
     let mut manifests = overlay("gateway-compare", &from_workload)?;
@@ -72,7 +72,7 @@ async fn versions_are_told_apart_by_workload_where_a_route_has_no_subsets() -> R
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Istio: make test-istio"]
 async fn the_sidecar_of_a_caller_tells_the_versions_apart() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(58).await?;
     let name = "istio-caller";
     let mesh = Mesh::start(name, &shops, rendered("sidecar-compare")?).await?;
@@ -89,7 +89,7 @@ async fn the_sidecar_of_a_caller_tells_the_versions_apart() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Istio: make test-istio"]
 async fn a_changed_config_is_picked_up_under_load_without_losing_count() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(64).await?;
     let mesh = Mesh::start("istio-change", &shops, rendered("gateway-compare")?).await?;
     let load = load(&mesh, 150.0, 65)?;
@@ -119,7 +119,7 @@ async fn a_changed_config_is_picked_up_under_load_without_losing_count() -> Resu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Istio: make test-istio"]
 async fn removing_the_plugin_leaves_traffic_untouched() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(66).await?;
     let manifests = rendered("gateway-compare")?;
     let mesh = Mesh::start("istio-remove", &shops, manifests.clone()).await?;
@@ -144,7 +144,7 @@ async fn removing_the_plugin_leaves_traffic_untouched() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Istio: make test-istio"]
 async fn a_canary_that_is_worse_is_steered_away_from() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(68).await?;
     let manifests = overlay("steer", &json!({"warm_up": "3s"}))?;
     let mesh = Mesh::start("istio-steer", &shops, manifests).await?;

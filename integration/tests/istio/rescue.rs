@@ -15,7 +15,7 @@ use serin_integration::istio::mesh::{DOMAIN, weights};
 use serin_integration::load::{Load, LoadOptions, Mix};
 use serin_integration::metrics::Metrics;
 use serin_integration::shop::{Route, Shops};
-use serin_integration::{one_at_a_time, wait_until};
+use serin_integration::{turn, wait_until};
 use std::sync::Arc;
 
 fn start_load(mesh: &Mesh, seed: u64) -> Result<Load> {
@@ -80,7 +80,7 @@ fn rescue(reference: &Value) -> Result<Vec<Value>> {
 #[ignore = "needs Istio: make test-istio"]
 async fn what_the_guard_refuses_is_answered_by_stable_and_then_everything_is_steered() -> Result<()>
 {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(80).await?;
     let settings = json!({"mode": "observe", "record": true});
     let mut manifests = overlay("gateway-compare", &settings)?;

@@ -5,12 +5,12 @@ use super::common::{
 };
 use anyhow::Result;
 use serde_json::json;
-use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
+use serin_integration::turn;
 
 async fn caught(regression: &str, words: &[&str]) -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(1).await?;
     let config = with(config("steer"), json!({"body": {}}));
     let topology = Topology::builder(&format!("behaviour-{regression}"), &shops)

@@ -5,13 +5,13 @@ use super::common::{
 };
 use anyhow::Result;
 use serde_json::json;
-use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
+use serin_integration::turn;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_config_on_start_lets_traffic_pass() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(7).await?;
     let bad = with(config("observe"), json!({"latency": {"margn": 0.2}}));
     let topology = Topology::builder("bad-start", &shops)
@@ -33,7 +33,7 @@ async fn a_bad_config_on_start_lets_traffic_pass() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_config_on_reload_leaves_the_one_before_it_in_force() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(9).await?;
     let mut topology = Topology::builder("bad-reload", &shops)
         .weights(70, 30)

@@ -5,9 +5,9 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 use serin_integration::load::{Load, LoadOptions, Mix};
 use serin_integration::metrics::Metrics;
-use serin_integration::one_at_a_time;
 use serin_integration::shop::{Regression, Route, Shops};
 use serin_integration::topology::Topology;
+use serin_integration::turn;
 
 /// A shop in which both versions have taken traffic for so long that they have a past.
 struct Rollout {
@@ -87,7 +87,7 @@ impl Rollout {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn usage_shared_change_and_versions_are_told_apart() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let usage = Rollout::start("drift-usage", 1).await?;
     let shared = Rollout::start("drift-shared", 2).await?;
     let version = Rollout::start("drift-version", 3).await?;

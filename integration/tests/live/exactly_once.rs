@@ -4,9 +4,9 @@ use super::common::{config, filter, load, with};
 use anyhow::Result;
 use serde_json::json;
 use serin_integration::metrics::Metrics;
-use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
+use serin_integration::turn;
 
 fn sum(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> u64 {
     metrics
@@ -17,7 +17,7 @@ fn sum(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_exchange_is_counted_once_over_both_workers_and_reloads_under_load() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(5).await?;
     let mut topology = Topology::builder("exactly-once", &shops)
         .weights(60, 40)

@@ -7,7 +7,7 @@ use serde_json::json;
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::mesh::Mesh;
 use serin_integration::shop::{Call, N_PLUS_ONE};
-use serin_integration::{http, one_at_a_time};
+use serin_integration::{http, turn};
 
 const TRACKER: Call = Call {
     service: "tracker",
@@ -37,7 +37,7 @@ async fn changed(name: &str, canary: &'static [Call]) -> Result<(Mesh, Load)> {
 }
 
 async fn caught(name: &str, canary: &'static [Call], words: &[&str]) -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let (mesh, _load) = changed(&format!("fan-out-{name}"), canary).await?;
     let why = why_anomalous(&mesh.gateway).await?;
     for word in words {
@@ -65,7 +65,7 @@ async fn a_service_that_was_never_called_is_caught_and_named() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_calls_in_another_order_are_no_regression() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let calls = &[Call::STOCK, Call::AUTH];
     let (mesh, load) = changed("fan-out-order", calls).await?;
     load.wait_for_answers(1_000).await?;

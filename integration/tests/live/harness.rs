@@ -10,7 +10,7 @@ use serin_integration::envoy::Launch;
 use serin_integration::load::{Load, LoadOptions, Mix, Tally};
 use serin_integration::shop::{Regression, Route, Shop, Shops};
 use serin_integration::topology::{AccessLog, SidecarProcess, Topology};
-use serin_integration::{http, one_at_a_time, wait_until};
+use serin_integration::{http, turn, wait_until};
 
 async fn pause(seconds: f64) {
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
@@ -48,7 +48,7 @@ fn since(before: &Tally, after: &Tally) -> (u64, u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn traffic_splits_by_weight_and_the_books_of_shop_load_and_envoy_agree() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(1).await?;
     let topology = Topology::builder("harness-weights", &shops)
         .weights(80, 20)
@@ -123,7 +123,7 @@ async fn traffic_splits_by_weight_and_the_books_of_shop_load_and_envoy_agree() -
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_of_weights_and_listeners_under_load_lose_no_request() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(2).await?;
     let mut topology = Topology::builder("harness-reload", &shops)
         .weights(100, 0)
@@ -176,7 +176,7 @@ async fn changes_of_weights_and_listeners_under_load_lose_no_request() -> Result
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rejected_listener_is_an_error_with_envoys_reason_and_the_old_one_serves_on() -> Result<()>
 {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(3).await?;
     let mut topology = Topology::builder("harness-reject", &shops).start().await?;
     let error = topology
@@ -199,7 +199,7 @@ async fn a_rejected_listener_is_an_error_with_envoys_reason_and_the_old_one_serv
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn steer_header_sends_a_request_to_v1_whatever_the_weights() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(4).await?;
     let topology = Topology::builder("harness-steer", &shops)
         .weights(0, 100)
@@ -222,7 +222,7 @@ async fn steer_header_sends_a_request_to_v1_whatever_the_weights() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shop_and_load_keep_up_with_hundreds_of_requests_per_second() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(8).await?;
     // What the machine can do while others need it, too: it is enough to keep up once.
     let mut tally = Tally::default();
@@ -243,7 +243,7 @@ async fn shop_and_load_keep_up_with_hundreds_of_requests_per_second() -> Result<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_header_rule_sends_the_users_who_try_releases_to_v2_and_nobody_else() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(8).await?;
     let mut topology = Topology::builder("harness-beta", &shops)
         .weights(50, 50)
@@ -268,7 +268,7 @@ async fn a_header_rule_sends_the_users_who_try_releases_to_v2_and_nobody_else() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_of_one_version_share_its_requests_and_each_has_its_own_speed() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(9).await?;
     // One of the hosts of v1's cluster, under a name by which its answers can be told.
     let (second, slow) = (Shop::start("v1", 10).await?, Shop::start("slow", 11).await?);
@@ -306,7 +306,7 @@ async fn instances_of_one_version_share_its_requests_and_each_has_its_own_speed(
 }
 
 async fn refusals_are_answered_by_v1(name: &str, process: SidecarProcess) -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(5).await?;
     let topology = Topology::builder(name, &shops)
         .weights(50, 50)
@@ -343,7 +343,7 @@ async fn refusals_of_v2_behind_a_listener_of_the_front_are_answered_by_v1() -> R
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stables_own_errors_are_not_retried_on_the_canary() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(6).await?;
     let topology = Topology::builder("harness-no-retry", &shops)
         .weights(50, 50)
@@ -366,7 +366,7 @@ async fn stables_own_errors_are_not_retried_on_the_canary() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hanging_version_costs_timeouts_and_a_change_of_rate_and_mix_takes_effect() -> Result<()>
 {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(7).await?;
     let topology = Topology::builder("harness-hang", &shops)
         .weights(0, 100)

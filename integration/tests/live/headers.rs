@@ -5,11 +5,11 @@ use anyhow::Result;
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::shop::{Route, Shops};
 use serin_integration::topology::Topology;
-use serin_integration::{http, one_at_a_time, wait_until};
+use serin_integration::{http, turn, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_sends_serins_headers_itself_changes_nothing() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(11).await?;
     let topology = Topology::builder("forged", &shops)
         .weights(50, 50)
@@ -36,7 +36,7 @@ async fn a_client_that_sends_serins_headers_itself_changes_nothing() -> Result<(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(13).await?;
     let topology = Topology::builder("labels", &shops)
         .weights(50, 50)

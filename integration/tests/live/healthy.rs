@@ -4,9 +4,9 @@ use super::common::{ANOMALOUS, HEALTHY, config, filter, load, verdict, watch};
 use anyhow::Result;
 use serin_integration::load::{Load, Mix};
 use serin_integration::metrics::Metrics;
-use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
+use serin_integration::turn;
 
 /// Nobody is blamed while so many requests are answered.
 async fn stays_healthy(topology: &Topology, load: &Load, answers: u64) -> Result<()> {
@@ -17,7 +17,7 @@ async fn stays_healthy(topology: &Topology, load: &Load, answers: u64) -> Result
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_healthy_canary_is_left_alone_while_load_mix_share_and_shared_change_change() -> Result<()>
 {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(3).await?;
     let mut topology = Topology::builder("healthy", &shops)
         .weights(80, 20)

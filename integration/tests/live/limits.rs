@@ -9,9 +9,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use serin_integration::load::{Load, LoadOptions, Mix};
 use serin_integration::metrics::Metrics;
-use serin_integration::one_at_a_time;
 use serin_integration::shop::{Regression, Route, Shop, Shops};
 use serin_integration::topology::Topology;
+use serin_integration::turn;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -29,7 +29,7 @@ fn is_anomalous(metrics: &Metrics) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_who_are_chosen_by_a_header_make_the_balance_speak_and_chance_does_not() -> Result<()>
 {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(41).await?;
     let mut topology = Topology::builder("limits-balance", &shops)
         .weights(70, 30)
@@ -101,7 +101,7 @@ async fn slow_hosts(name: &str, placebo: bool) -> Result<(Topology, Load, Vec<Sh
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_host_of_stable_makes_the_placebo_speak_and_holds_back_a_verdict() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let (topology, load, shops) = slow_hosts("limits-placebo", true).await?;
     let held_and_told = |metrics: &Metrics| {
         of_candidate(metrics, "serin_held_by_placebo") > 0.0 && placebo_speaks(metrics)
@@ -126,7 +126,7 @@ async fn a_slow_host_of_stable_makes_the_placebo_speak_and_holds_back_a_verdict(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_candidate_is_condemned_where_stable_is_not_compared_with_itself() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let (topology, load, shops) = slow_hosts("limits-no-placebo", false).await?;
     wait_for_anomalous(&topology).await?;
     load.stop().await;
@@ -140,7 +140,7 @@ fn expecting(expected: Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_declared_change_stays_quiet_and_an_undeclared_one_next_to_it_is_caught() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(47).await?;
     let declared = expecting(json!([{"route": "GET /api/products", "category": "size"}]));
     let topology = Topology::builder("limits-expected", &shops)
@@ -171,7 +171,7 @@ async fn a_declared_change_stays_quiet_and_an_undeclared_one_next_to_it_is_caugh
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_candidate_that_is_slow_in_its_first_seconds_is_not_condemned_for_it() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(49).await?;
     // Far longer than the first seconds.
     let settings = with(config("steer"), json!({"warm_up": "30s"}));

@@ -8,9 +8,9 @@ use super::common::{
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use serin_integration::load::{Load, LoadOptions};
-use serin_integration::one_at_a_time;
 use serin_integration::shop::{Regression, Shops};
 use serin_integration::topology::Topology;
+use serin_integration::turn;
 
 /// What is followed by what is known when a session has been quiet for thirty ticks.
 const TICK: &str = "200ms";
@@ -18,7 +18,7 @@ const TICK: &str = "200ms";
 /// What the filter says of a canary with this regression; of a healthy one, while its users get some
 /// thousands of answers.
 async fn announced(name: &str, regression: Regression) -> Result<Option<String>> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(51).await?;
     let settings = with(
         config("observe"),

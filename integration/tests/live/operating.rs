@@ -13,7 +13,7 @@ use serin_integration::envoy::{Envoy, Launch, free_port, run_dir, workspace};
 use serin_integration::metrics::Metrics;
 use serin_integration::shop::{Regression, Shops};
 use serin_integration::topology::{Topology, WasmFilter};
-use serin_integration::{http, one_at_a_time, wait_until};
+use serin_integration::{http, turn, wait_until};
 use std::fs;
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -74,7 +74,7 @@ fn verdict(fleet: &Fleet) -> Option<Verdict> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn status_shows_a_good_canary_and_names_what_is_wrong_with_a_bad_one() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(61).await?;
     let topology = Topology::builder("operating", &shops)
         .weights(75, 25)
@@ -140,7 +140,7 @@ fn another_build() -> Result<std::path::PathBuf> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_build_of_the_module_goes_on_with_the_state_and_its_removal_leaves_traffic()
 -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(65).await?;
     let mut topology = Topology::builder("operating-upgrade", &shops)
         .weights(75, 25)
@@ -220,7 +220,7 @@ fn without_tags(shops: &Shops, port: u16) -> Result<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn doctor_names_the_repair_where_labels_stay_in_the_names() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(63).await?;
     let port = free_port()?;
     let envoy = Launch::new("operating-no-tags", without_tags(&shops, port)?)

@@ -5,13 +5,13 @@ use super::common::{
 };
 use anyhow::Result;
 use serde_json::json;
-use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::{Topology, WasmFilter};
+use serin_integration::turn;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_of_ones_own_carries_a_verdict() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(41).await?;
     // The built-in signal that would see the same is off.
     let settings = with(

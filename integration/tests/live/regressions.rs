@@ -6,22 +6,37 @@ use super::common::{
 };
 use anyhow::Result;
 use serin_integration::load::{Load, LoadOptions};
-use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
+use serin_integration::turn;
 use std::time::Duration;
 
+/// How long clients wait unless said otherwise.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// For regressions that do not change how long answers take.
 async fn caught(regression: &str, categories: &[&str]) -> Result<()> {
-    caught_by_clients_that_wait(regression, regression, Duration::from_secs(2), categories).await
+    let _turn = turn::beside_another().await;
+    is_caught(regression, regression, PATIENCE, categories).await
 }
 
-async fn caught_by_clients_that_wait(
+/// For regressions that change it.
+async fn caught_alone(
     name: &str,
     regression: &str,
     patience: Duration,
     categories: &[&str],
 ) -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
+    is_caught(name, regression, patience, categories).await
+}
+
+async fn is_caught(
+    name: &str,
+    regression: &str,
+    patience: Duration,
+    categories: &[&str],
+) -> Result<()> {
     let shops = Shops::start(1).await?;
     shops.set_slowdown(UNHURRIED);
     let topology = Topology::builder(&format!("caught-{name}"), &shops)
@@ -52,12 +67,13 @@ async fn errors_are_caught_and_steered_away() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn latency_is_caught_and_steered_away() -> Result<()> {
-    caught("latency", &["slower than"]).await
+    caught_alone("latency", "latency", PATIENCE, &["slower than"]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hanging_canary_is_caught_and_steered_away() -> Result<()> {
-    caught("hang", &["slower than", " fail ", "client gone"]).await
+    let categories = &["slower than", " fail ", "client gone"];
+    caught_alone("hang", "hang", PATIENCE, categories).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,5 +95,5 @@ async fn another_content_type_is_caught_and_steered_away() -> Result<()> {
 async fn a_hanging_canary_is_caught_while_all_clients_still_wait() -> Result<()> {
     // Nothing that hangs has ended by then: only what is in flight can speak.
     let patience = Duration::from_secs(30);
-    caught_by_clients_that_wait("patience", "hang", patience, &["slower than"]).await
+    caught_alone("patience", "hang", patience, &["slower than"]).await
 }

@@ -8,9 +8,9 @@ use anyhow::{Context as _, Result};
 use scorer_sdk::judge::verdict::Reason;
 use scorer_sdk::{Decision, Plan, Verdict};
 use serin_cli::replay::Replay;
-use serin_integration::one_at_a_time;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
+use serin_integration::turn;
 use std::sync::Arc;
 
 struct Live {
@@ -22,7 +22,7 @@ struct Live {
 }
 
 async fn record_and_replay(name: &str, regression: &str) -> Result<Live> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(21).await?;
     let (settings, log) = recording();
     let topology = Topology::builder(name, &shops)

@@ -9,7 +9,7 @@ use serin_integration::load::{Load, LoadOptions, Mix};
 use serin_integration::metrics::Metrics;
 use serin_integration::shop::{Route, Shops};
 use serin_integration::topology::{SidecarProcess, Topology};
-use serin_integration::{one_at_a_time, wait_until};
+use serin_integration::{turn, wait_until};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -50,7 +50,7 @@ fn sum(metrics: &Metrics, name: &str) -> u64 {
 }
 
 async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(30).await?;
     // A guard has no defence against shared change. Where others work on the machine the times of the
     // reference are not those of now: they are left out.
@@ -152,7 +152,7 @@ async fn a_canary_that_refuses_its_bad_answers_is_not_noticed_by_clients() -> Re
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_application_behind_a_guard_cannot_have_its_answers_retried_by_naming_them_refusals()
 -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(34).await?;
     let guard = with(config("observe"), json!({"role": "guard"}));
     let topology = Topology::builder("rescue-forged", &shops)

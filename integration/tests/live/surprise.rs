@@ -11,7 +11,7 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use serin_integration::shop::{Shops, VERSION_HEADER};
 use serin_integration::topology::{AccessLog, SidecarProcess, Topology};
-use serin_integration::{LONGEST, http, one_at_a_time, wait_until};
+use serin_integration::{LONGEST, http, turn, wait_until};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -132,7 +132,7 @@ fn surprising(mode: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_client_floods_with_stays_strange_until_several_ask_for_it() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(61).await?;
     let topology = Topology::builder("surprise", &shops)
         .concurrency(1)
@@ -202,7 +202,7 @@ async fn what_one_client_floods_with_stays_strange_until_several_ask_for_it() ->
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_guard_finds_too_strange_is_answered_by_stable_for_safe_methods_only() -> Result<()>
 {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(63).await?;
     let guard = json!({
         "mode": "reject",
@@ -252,7 +252,7 @@ async fn what_a_guard_finds_too_strange_is_answered_by_stable_for_safe_methods_o
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_surprise_in_the_config_answers_carry_no_score() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(65).await?;
     let topology = Topology::builder("surprise-off", &shops)
         .concurrency(1)

@@ -15,7 +15,7 @@ mod tools;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serin_integration::envoy::{run_dir, workspace};
-use serin_integration::wait_until;
+use serin_integration::{turn, wait_until};
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
@@ -161,7 +161,7 @@ async fn a_bad_canary_is_aborted_a_good_one_promoted_and_without_traffic_neither
     let Some(binary) = server::binary("prometheus") else {
         return Ok(());
     };
-    let _turn = serin_integration::one_at_a_time().await;
+    let _turn = turn::alone().await;
     let mut scene = scene::Scene::start(&binary).await?;
     scene.wait_for_verdicts().await?;
     let hooks = hooks::Hooks::start(scene.prometheus.address()).await?;
