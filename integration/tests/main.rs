@@ -10,3 +10,4 @@ mod istio;
 mod live;
 mod manifests;
 mod prometheus;
+mod suites;
