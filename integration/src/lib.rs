@@ -9,17 +9,18 @@
 //! | [`mesh`] | which ones put a sidecar beside each version, and services behind them? |
 //! | [`istio`] | what does a real control plane give to real Envoys? |
 //! | [`metrics`] | what does a Prometheus page say? |
+//! | [`turn`] | which tests may run beside each other? |
 //!
-//! Everything stays on 127.0.0.1. A live test takes its turn first, because two Envoys under
-//! load disturb each other on a small machine:
+//! Everything stays on 127.0.0.1. A live test takes its [`turn`] first, because two Envoys
+//! under load disturb each other on a small machine:
 //!
 //! ```no_run
-//! use serin_integration::{load::{Load, LoadOptions}, one_at_a_time, shop::{Regression, Shops}};
+//! use serin_integration::{load::{Load, LoadOptions}, shop::{Regression, Shops}, turn};
 //! use serin_integration::topology::{Topology, WasmFilter};
 //! use std::time::Duration;
 //!
 //! # async fn example() -> anyhow::Result<()> {
-//! let _turn = one_at_a_time().await;
+//! let _turn = turn::beside_another().await;
 //! let shops = Shops::start(7).await?;
 //! let mut topology = Topology::builder("example", &shops)
 //!     .weights(90, 10)
@@ -45,9 +46,8 @@ pub mod mesh;
 pub mod metrics;
 pub mod shop;
 pub mod topology;
+pub mod turn;
 
-mod turn;
 mod wait;
 
-pub use turn::one_at_a_time;
 pub use wait::{LONGEST, wait_until};

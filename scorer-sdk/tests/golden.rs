@@ -3,11 +3,8 @@
 //! `cargo test -p scorer-sdk --test golden` runs it natively, `make test-wasm` in V8. Logarithms and
 //! exponentials come from another library in wasm, so that the last digits may differ.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "clippy knows tests by their attribute, not the functions that they share"
-)]
+// All of this is test code, helpers included: clippy.toml lets it panic.
+#![cfg(test)]
 
 use scorer_sdk::{Ending, Exchange};
 use scorer_sdk::{Engine, Plan};

@@ -1,9 +1,4 @@
 //! Surprise of single exchanges: what is strange, how strange, and who can teach it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
 
 use fastrand::Rng;
 use scorer_sdk::surprise::features::feature;

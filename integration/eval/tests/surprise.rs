@@ -1,11 +1,5 @@
 //! `serin replay --surprise`, and the evaluations of surprise on small data sets made here.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "in a test, this is how it fails"
-)]
-
 use assert_cmd::Command;
 use predicates::str::contains;
 use scorer_sdk::wire::recording::Record;

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::image::instructions;
-use crate::render::documents;
+use super::image::instructions;
+use super::render::documents;
 
 /// The elements of the compose specification that the file uses; a misspelt one is none of them.
 const SERVICE: [&str; 12] = [

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::render::{manifests, object, render};
+use super::render::{manifests, object, render};
 
 /// The instructions of a Containerfile, continued lines joined.
 pub(crate) fn instructions(path: &str) -> Result<Vec<String>> {

@@ -6,7 +6,7 @@ use serin_integration::envoy::workspace;
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::render::{folders, manifests, object, render};
+use super::render::{folders, manifests, object, render};
 
 /// The configs of the WasmPlugins in a rendering, compiled as `serin check-config` does it.
 fn compile(objects: &[Value]) -> Result<usize> {

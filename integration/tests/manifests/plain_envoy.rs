@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use serin_integration::envoy::{Envoy, Launch, binary, free_port, run_dir, workspace};
 use serin_integration::load::{Load, LoadOptions};
-use serin_integration::one_at_a_time;
 use serin_integration::shop::{Regression, Shops};
+use serin_integration::turn;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -80,7 +80,7 @@ async fn plain(name: &str, mode: &str, shops: &Shops) -> Result<(Envoy, SocketAd
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_plain_bootstrap_sends_what_v2_refuses_to_v1_and_nobody_notices() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::alone().await;
     let shops = Shops::start(51).await?;
     shops.v2.set_refusing(true);
     let (_envoy, front) = plain("manifests-rescue", "observe", &shops).await?;
@@ -99,7 +99,7 @@ async fn the_plain_bootstrap_sends_what_v2_refuses_to_v1_and_nobody_notices() ->
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_plain_bootstrap_steers_away_from_v2_once_a_verdict_stands() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let shops = Shops::start(53).await?;
     let (envoy, front) = plain("manifests-steer", "steer", &shops).await?;
     let load = Load::start(LoadOptions::new(front, 200.0).seed(54))?;
@@ -146,7 +146,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<Running> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_compose_starts_comes_to_a_verdict_when_it_runs_here() -> Result<()> {
-    let _turn = one_at_a_time().await;
+    let _turn = turn::beside_another().await;
     let (stable, canary, front) = (free_port()?, free_port()?, free_port()?);
     let shop = env!("CARGO_BIN_EXE_serin-shop");
     let [stable_at, canary_at, front_at] =

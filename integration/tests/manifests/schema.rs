@@ -11,7 +11,7 @@ use serin_integration::envoy::workspace;
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::render::{documents, left_out};
+use super::render::{documents, left_out};
 
 /// Built-in kinds that the manifests use: their fields are held against no schema here.
 const BUILT_IN: [&str; 3] = ["apps/v1 Deployment", "v1 ConfigMap", "v1 Service"];

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::render::{folders, manifests, object, render};
-use crate::schema::Schemas;
+use super::render::{folders, manifests, object, render};
+use super::schema::Schemas;
 
 #[test]
 fn every_folder_renders_to_objects_that_their_definitions_allow() -> Result<()> {

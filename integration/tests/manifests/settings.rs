@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::render::{copied, folders, object, render};
+use super::render::{copied, folders, object, render};
 
 fn script(folder: &Path, arguments: &[&str]) -> Result<Output> {
     let script = workspace().join("scripts/manifest-settings.py");

@@ -6,7 +6,7 @@ use serin_integration::topology::STAT_TAGS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use crate::render::{copied, documents, manifests, object, render};
+use super::render::{copied, documents, manifests, object, render};
 
 const ANNOTATION: &str = "sidecar.istio.io/extraStatTags";
 const BUCKETS: &str = "sidecar.istio.io/statsHistogramBuckets";
@@ -45,7 +45,7 @@ fn annotations_mesh_config_and_bootstraps_have_the_same_labels() -> Result<()> {
     let tags: BTreeSet<String> =
         serde_json::from_value(mesh["meshConfig"]["defaultConfig"]["extraStatTags"].clone())?;
     ensure!(tags == expected()?);
-    ensure!(crate::stats::tags(BOOTSTRAPS[1])? == expected()?);
+    ensure!(super::stats::tags(BOOTSTRAPS[1])? == expected()?);
     let live = STAT_TAGS.map(str::to_owned).into();
     ensure!(expected()?.is_subset(&live), "the live tests know {live:?}");
     let steer = manifests().join("gateway-api-steer/gateway.yaml");
@@ -84,7 +84,7 @@ fn annotations_and_bootstraps_have_the_same_buckets() -> Result<()> {
     // `plain_envoy.rs` shows that Envoy's names of Serin's metrics begin so.
     let bounds = expected.get("wasmcustom").context("no wasmcustom")?;
     ensure!(bounds.len() > 5 && bounds.is_sorted() && bounds[0] > 0.0);
-    ensure!(crate::stats::bounds(BOOTSTRAPS[1])? == expected);
+    ensure!(super::stats::bounds(BOOTSTRAPS[1])? == expected);
     let read = |path: &str| documents(&fs::read_to_string(manifests().join(path))?);
     let deployment = &read("stats/deployment.yaml")?[0];
     let annotations = &deployment["spec"]["template"]["metadata"]["annotations"];

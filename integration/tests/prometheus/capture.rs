@@ -4,8 +4,8 @@
 //! `envoyfilter-manifests/alerts/tests/live.yaml`: each scrape, then the last one held, as a Prometheus sees it when traffic ends. What is expected of them stays as it is written
 //! there.
 
-use crate::scene::Scene;
-use crate::server::STEP;
+use super::scene::Scene;
+use super::server::STEP;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use serin_integration::envoy::workspace;

@@ -1,6 +1,6 @@
 //! Every query of every dashboard, as Grafana would send it.
 
-use crate::scene::Scene;
+use super::scene::Scene;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use serin_integration::envoy::workspace;

@@ -1,9 +1,9 @@
 //! What Flagger and Argo Rollouts are told, by the manifests as they are.
 
-use crate::manifests::documents;
-use crate::scene::Scene;
-use crate::server::encoded;
-use crate::tools::{Phase, argo_phase, filled, flagger_check, json_path};
+use super::manifests::documents;
+use super::scene::Scene;
+use super::server::encoded;
+use super::tools::{Phase, argo_phase, filled, flagger_check, json_path};
 use anyhow::{Context as _, Result, ensure};
 use hyper::Method;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Reads the manifests that are tested.
 
-use crate::server::STEP;
+use super::server::STEP;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use serin_integration::envoy::workspace;

@@ -1,7 +1,7 @@
 //! Recording rules and alerts against the live scene.
 
-use crate::manifests;
-use crate::scene::Scene;
+use super::manifests;
+use super::scene::Scene;
 use anyhow::{Context as _, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,9 +6,9 @@
 //! | `good` | one | v2 is like v1 |
 //! | `idle` | one | none; one of the two hosts of v1 is slow |
 
-use crate::common::{UNHURRIED, config, filter, with};
-use crate::manifests::hurried_rule_groups;
-use crate::server::Prometheus;
+use super::manifests::hurried_rule_groups;
+use super::server::Prometheus;
+use crate::live::common::{UNHURRIED, config, filter, with};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use serin_integration::load::{Load, LoadOptions};

@@ -14,7 +14,7 @@ const STRIDE: u64 = 32;
 const FIRST_WEIGHT: f64 = 0.5;
 /// Starts over which the later weights are nearly flat, before they fall like `1/n²`: 4,096
 /// candidate exchanges. Measured from 20 to 1,000: a regression after 5,000 healthy exchanges is
-/// caught soonest from 100 to 200, and 20 or 1,000 take 4 % longer (see `evidence_harm.rs`).
+/// caught soonest from 100 to 200, and 20 or 1,000 take 4 % longer (see `tests/evidence/harm.rs`).
 const HORIZON: f64 = 128.0;
 
 /// Which starts have been given out, counted in candidate exchanges.

@@ -1,0 +1,8 @@
+//! The overlays under a real Istio.
+//!
+//! Ignored unless asked for, because Istio has to be built first: `make test-istio` does both.
+
+mod bad_input;
+mod common;
+mod mesh;
+mod rescue;

@@ -1,0 +1,13 @@
+//! The shipped module in real Envoys, the manifests that install it, and the documents.
+//!
+//! Tests that start an Envoy take turns: see `serin_integration::turn`.
+
+// All of this is test code, helpers included: clippy.toml lets it panic.
+#![cfg(test)]
+
+mod documents;
+mod istio;
+mod live;
+mod manifests;
+mod prometheus;
+mod suites;

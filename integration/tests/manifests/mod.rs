@@ -1,0 +1,15 @@
+//! The manifests as they are applied: rendered by kustomize, held against the schemas of the
+//! resource definitions, their plugin configs compiled.
+//!
+//! What needs a tool or a download that is not there says so and is left out: `make manifest-tools`
+//! fetches both.
+
+mod compose;
+mod image;
+mod overlays;
+mod plain_envoy;
+mod render;
+mod schema;
+mod schemas;
+mod settings;
+mod stats;

@@ -1,0 +1,437 @@
+//! `serin doctor` as its users see it: one thing is wrong, and its repair is said.
+
+use crate::support::proxy::{FakeEnvoy, closed, now, serve_prometheus};
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+
+fn doctor(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("serin").unwrap();
+    command
+        .env("http_proxy", "http://127.0.0.1:1")
+        .arg("doctor")
+        .args(arguments);
+    command
+}
+
+/// State, text and repair of each check that is not well.
+fn complaints(arguments: &[&str]) -> (i32, Vec<(String, String, String)>) {
+    let output = doctor(arguments).arg("--json").output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let text = |check: &Value, name: &str| check[name].as_str().unwrap().to_owned();
+    let complaints = checks
+        .iter()
+        .filter(|check| check["state"] != "ok")
+        .map(|check| {
+            let name = format!("{} {}", text(check, "state"), text(check, "check"));
+            (name, text(check, "text"), text(check, "repair"))
+        })
+        .collect();
+    (output.status.code().unwrap(), complaints)
+}
+
+#[test]
+fn a_sound_installation_passes_every_check() {
+    let url = FakeEnvoy::healthy().serve();
+    doctor(&[&url, "--strict"]).assert().code(0).stdout(
+        contains("Envoy 1.40.0, live")
+            .and(contains("Serin is loaded, as comparer"))
+            .and(contains("metrics have their labels"))
+            .and(contains("last judged "))
+            .and(contains("the proxy's clock is right"))
+            .and(contains("1,000 exchanges"))
+            .and(contains("more than one version of shop"))
+            .and(contains("180 requests of v2 were compared"))
+            .and(contains("no table was full"))
+            .and(contains("warn").not())
+            .and(contains("repair").not()),
+    );
+}
+
+type Break = fn(&mut FakeEnvoy);
+
+/// What is done to a sound proxy, the check that notices, a part of what it says, and of the repair.
+const CASES: [(&str, Break, &str, &str, &str); 20] = [
+    (
+        "tags are missing",
+        |envoy| envoy.tags.clear(),
+        "fail labels",
+        "role___comparer___serin_",
+        "extraStatTags",
+    ),
+    (
+        "one tag is missing",
+        |envoy| envoy.tags.retain(|tag| *tag != "version"),
+        "fail labels",
+        "version___v2___serin",
+        "add version to extraStatTags",
+    ),
+    (
+        "a tag is missing that is not used yet",
+        |envoy| envoy.tags.retain(|tag| *tag != "reason"),
+        "warn labels",
+        "does not extract reason",
+        "started anew",
+    ),
+    (
+        "the config is broken",
+        |envoy| envoy.set("serin_config_broken", &[], 1),
+        "fail config",
+        "refused",
+        "serin check-config",
+    ),
+    (
+        "nobody judges any more",
+        |envoy| {
+            envoy.set(
+                "serin_heartbeat_seconds",
+                &[("role", "comparer")],
+                now() - 300,
+            )
+        },
+        "fail heartbeat",
+        // Five minutes, and what passes until it is asked.
+        " for 5",
+        "log",
+    ),
+    (
+        "nobody has judged yet",
+        |envoy| envoy.remove("serin_heartbeat_seconds"),
+        "warn heartbeat",
+        "nobody has judged yet",
+        "ask again",
+    ),
+    (
+        "the proxy's clock is wrong",
+        |envoy| {
+            envoy.ahead = 200;
+            envoy.set(
+                "serin_heartbeat_seconds",
+                &[("role", "comparer")],
+                now() + 200,
+            );
+        },
+        "warn clock",
+        "before this machine's",
+        "NTP",
+    ),
+    (
+        "the heartbeat is in the future",
+        |envoy| {
+            envoy.set(
+                "serin_heartbeat_seconds",
+                &[("role", "comparer")],
+                now() + 600,
+            )
+        },
+        "warn clock",
+        "in the future",
+        "NTP",
+    ),
+    (
+        "no traffic",
+        |envoy| envoy.remove("serin_exchanges_total"),
+        "warn traffic",
+        "no exchange",
+        "send some requests",
+    ),
+    (
+        "traffic of no known version",
+        |envoy| {
+            envoy.remove("serin_exchanges_total");
+            envoy.set("serin_unattributed_total", &[], 7_000);
+        },
+        "fail traffic",
+        "7,000 requests",
+        "versions.destinations",
+    ),
+    (
+        "some traffic of no known version",
+        |envoy| envoy.set("serin_unattributed_total", &[], 500),
+        "warn traffic",
+        "500 requests of no known version, beside 1,000",
+        "DestinationRule",
+    ),
+    (
+        "one version only",
+        |envoy| {
+            envoy.remove("serin_exchanges_total");
+            exchanges(envoy, "v1", 900);
+        },
+        "warn arms",
+        "only v1 has had requests",
+        "share of the traffic",
+    ),
+    (
+        "both clusters are one version",
+        |envoy| {
+            envoy.remove("serin_exchanges_total");
+            exchanges(envoy, "v1", 900);
+            envoy
+                .own
+                .push(("cluster.shop-v2.upstream_rq_total".to_owned(), 100));
+        },
+        "warn arms",
+        "shop-v1 and shop-v2 both have requests, and all of them count for shop v1",
+        "different names",
+    ),
+    (
+        "nothing is compared",
+        |envoy| {
+            envoy.rollout("serin_judged_exchanges", 0);
+            exchanges(envoy, "v1", 9_000);
+            exchanges(envoy, "v2", 1_000);
+        },
+        "fail judging",
+        "none was compared",
+        "routes.templates",
+    ),
+    (
+        "the candidate's name is misspelt",
+        |envoy| {
+            for gauge in [
+                "serin_verdict",
+                "serin_rollout_evidence",
+                "serin_rollout_threshold",
+                "serin_judged_exchanges",
+            ] {
+                envoy.remove(gauge);
+            }
+            exchanges(envoy, "v1", 9_000);
+            exchanges(envoy, "v2", 1_000);
+        },
+        "warn judging",
+        "shop: no version is taken for the candidate",
+        "against the versions seen: v1, v2",
+    ),
+    (
+        "the versions get other requests",
+        |envoy| {
+            envoy.rollout("serin_unbalanced", 1);
+            let labels = [("destination", "shop"), ("signal", "request_headers")];
+            envoy.set("serin_balance", &labels, 9_000);
+        },
+        "warn balance",
+        "request_headers",
+        "header rule",
+    ),
+    (
+        "the placebo speaks",
+        |envoy| {
+            envoy.rollout("serin_held_by_placebo", 1);
+            let labels = [("destination", "shop"), ("category", "slow_p95")];
+            envoy.set("serin_placebo_odds_ratio", &labels, 3_100);
+        },
+        "warn placebo",
+        "slow_p95 by an odds ratio of 3.1, and a verdict is held back",
+        "slow pod",
+    ),
+    (
+        "series are capped",
+        |envoy| envoy.set("serin_overflow_total", &[("table", "series")], 12),
+        "warn tables",
+        "series are capped",
+        "max_series",
+    ),
+    (
+        "stable fails",
+        |envoy| envoy.rollout("serin_baseline_failing", 1),
+        "warn baseline",
+        "stable fails",
+        "repair stable",
+    ),
+    (
+        "all values of a histogram are in one bucket",
+        |envoy| {
+            envoy.more = "serin_surprise_bucket{route=\"GET /\",le=\"0.5\"} 0\n\
+                serin_surprise_bucket{route=\"GET /\",le=\"1000\"} 499\n\
+                serin_surprise_bucket{route=\"GET /\",le=\"+Inf\"} 500\n"
+                .to_owned();
+        },
+        "warn histograms",
+        "serin_surprise are in one bucket",
+        "statsHistogramBuckets",
+    ),
+];
+
+fn exchanges(envoy: &mut FakeEnvoy, version: &str, count: u64) {
+    let labels = [
+        ("destination", "shop"),
+        ("route", "GET /api/items/{int}"),
+        ("version", version),
+    ];
+    envoy.set("serin_exchanges_total", &labels, count);
+}
+
+#[test]
+fn each_fault_is_named_by_one_check_with_its_repair() {
+    for (case, damage, check, text, repair) in CASES {
+        let mut envoy = FakeEnvoy::healthy();
+        damage(&mut envoy);
+        let (code, complaints) = complaints(&[&envoy.serve()]);
+        let found = complaints
+            .iter()
+            .find(|complaint| complaint.0 == check)
+            .unwrap_or_else(|| panic!("{case}: {complaints:?}"));
+        assert!(found.1.contains(text), "{case}: {found:?}");
+        assert!(found.2.contains(repair), "{case}: {found:?}");
+        let failed = complaints.iter().any(|found| found.0.starts_with("fail"));
+        assert_eq!(code, i32::from(failed), "{case}");
+        assert_eq!(complaints.len(), 1, "{case}: {complaints:?}");
+    }
+}
+
+#[test]
+fn a_guard_need_not_see_both_versions() {
+    let mut guard = FakeEnvoy::healthy();
+    guard.remove("serin_exchanges_total");
+    guard.remove("serin_heartbeat_seconds");
+    guard.set("serin_heartbeat_seconds", &[("role", "guard")], now());
+    exchanges(&mut guard, "v2", 900);
+    doctor(&[&guard.serve(), "--strict"])
+        .assert()
+        .code(0)
+        .stdout(contains("as guard").and(contains("arms").not()));
+}
+
+#[test]
+fn a_rollout_that_is_over_and_one_that_has_hardly_begun_lack_no_candidate() {
+    // What becomes of the gauges when the candidate is the new baseline; the counts stay.
+    let mut over = FakeEnvoy::healthy();
+    for gauge in [
+        "serin_verdict",
+        "serin_rollout_evidence",
+        "serin_rollout_threshold",
+        "serin_judged_exchanges",
+    ] {
+        over.rollout(gauge, 0);
+    }
+    exchanges(&mut over, "v1", 9_000);
+    exchanges(&mut over, "v2", 9_000);
+    let mut begun = FakeEnvoy::healthy();
+    begun.remove("serin_rollout_threshold");
+    exchanges(&mut begun, "v1", 9_000);
+    exchanges(&mut begun, "v2", 10);
+    for envoy in [over, begun] {
+        doctor(&[&envoy.serve(), "--strict"]).assert().code(0);
+    }
+}
+
+#[test]
+fn a_warning_fails_only_where_it_is_asked_to() {
+    let mut envoy = FakeEnvoy::healthy();
+    envoy.rollout("serin_unbalanced", 1);
+    let url = envoy.serve();
+    doctor(&[&url]).assert().code(0).stdout(contains("warn"));
+    doctor(&[&url, "--strict"]).assert().code(1);
+}
+
+#[test]
+fn a_proxy_without_serin_says_why() {
+    let mut none = FakeEnvoy::empty();
+    none.own.clear();
+    none.own.push(("wasm.wasm_vm_count".to_owned(), 0));
+    let mut not_fetched = none.clone();
+    not_fetched
+        .own
+        .push(("wasm.remote_load_fetch_failures".to_owned(), 4));
+    for (envoy, text, repair) in [
+        (none, "no wasm module runs", "selector"),
+        (not_fetched, "could not be fetched (4 times)", "sha256"),
+        (
+            FakeEnvoy::empty(),
+            "no metric of Serin",
+            "proxyStatsMatcher",
+        ),
+    ] {
+        let (code, complaints) = complaints(&[&envoy.serve()]);
+        assert_eq!((code, complaints.len()), (1, 1), "{complaints:?}");
+        let (check, found, help) = &complaints[0];
+        assert_eq!(check, "fail filter");
+        assert!(
+            found.contains(text) && help.contains(repair),
+            "{complaints:?}"
+        );
+    }
+}
+
+#[test]
+fn a_page_of_metrics_is_checked_as_far_as_it_goes() {
+    let url = FakeEnvoy::healthy().serve_page();
+    doctor(&[&url])
+        .assert()
+        .code(0)
+        .stdout(contains("a page of metrics"));
+    let mut merged = FakeEnvoy::healthy();
+    merged.tags.clear();
+    let url = format!("{}/stats/prometheus", merged.serve_page());
+    let (code, complaints) = complaints(&[&url]);
+    assert_eq!(code, 1);
+    assert_eq!(complaints[0].0, "fail labels");
+    assert!(
+        complaints[0]
+            .2
+            .contains("destination,odds_ratio,role,route,version to extraStatTags"),
+        "{complaints:?}"
+    );
+}
+
+#[test]
+fn a_prometheus_that_hides_labels_or_scrapes_twice_is_told() {
+    let of = |target: &[(&str, &str)]| FakeEnvoy::healthy().series(target);
+    let sound = serve_prometheus(of(&[("instance", "10.0.0.1:15020"), ("pod", "a")]));
+    doctor(&[&sound, "--strict"])
+        .assert()
+        .code(0)
+        .stdout(contains("each proxy is scraped once"));
+    let hidden = serve_prometheus(of(&[
+        ("instance", "10.0.0.1:15020"),
+        ("version", "gateway"),
+    ]));
+    let mut both = of(&[("instance", "10.0.0.1:15020"), ("pod", "a")]);
+    both.extend(of(&[("instance", "10.0.0.1:15090"), ("pod", "a")]));
+    let twice = serve_prometheus(both);
+    let mut merged = FakeEnvoy::healthy();
+    merged.tags.clear();
+    let merged = serve_prometheus(merged.series(&[("instance", "10.0.0.1:15020")]));
+    for (url, check, text, repair) in [
+        (
+            hidden,
+            "fail scrape",
+            "hide Serin's version",
+            "honor_labels",
+        ),
+        (twice, "fail scrape", "two ports: a", "keep one of the jobs"),
+        (
+            merged,
+            "fail labels",
+            "role___comparer___serin_",
+            "extraStatTags",
+        ),
+    ] {
+        let (code, complaints) = complaints(&["--prometheus", &url]);
+        assert_eq!((code, complaints.len()), (1, 1), "{complaints:?}");
+        let found = &complaints[0];
+        assert_eq!(found.0, check);
+        assert!(
+            found.1.contains(text) && found.2.contains(repair),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_reached_is_an_error() {
+    doctor(&[&closed()])
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(contains("cannot look at").and(contains("panicked").not()));
+    doctor(&["127.0.0.1:9901"])
+        .assert()
+        .code(1)
+        .stderr(contains("has to begin with http://"));
+    doctor(&[]).assert().code(2);
+}

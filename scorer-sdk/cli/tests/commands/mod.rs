@@ -1,0 +1,9 @@
+//! Arguments, files and proxies in; text, JSON and exit codes out.
+
+mod bad_input;
+mod doctor;
+mod examples;
+mod files;
+mod report;
+mod serve_verdict;
+mod status;

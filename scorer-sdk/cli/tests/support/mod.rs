@@ -1,0 +1,4 @@
+//! What the tests feed to the command.
+
+pub(crate) mod proxy;
+pub(crate) mod rollout;

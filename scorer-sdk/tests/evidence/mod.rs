@@ -1,0 +1,7 @@
+//! The laws and the error rates of the sequential tests.
+
+mod change;
+mod combine;
+mod harm;
+mod interval;
+mod law;

@@ -1,0 +1,5 @@
+//! How paths become routes.
+
+mod path_tree;
+mod segment;
+mod template;

@@ -1,0 +1,6 @@
+//! Speed and error rates of the whole engine over many simulated rollouts.
+
+mod correlated;
+mod false_alarms;
+mod low_traffic;
+mod power;
