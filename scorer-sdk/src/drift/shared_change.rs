@@ -62,12 +62,12 @@ pub struct SharedChange {
     pub series: Vec<Series>,
 }
 
-impl Watch {
+impl SharedChange {
     /// What drifts, and what that means together with the comparison. `fires` tells whether the
     /// candidate was found anomalous.
     #[must_use]
-    pub fn shared_change(&self, fires: bool, has_candidate: bool) -> SharedChange {
-        let series = self.series();
+    pub fn of(watch: &Watch, fires: bool, has_candidate: bool) -> Self {
+        let series = series(watch);
         let drifts = |whose: Whose| {
             series
                 .iter()
@@ -92,7 +92,7 @@ impl Watch {
         if cause != Cause::Nothing {
             // The attribution is the baseline's: while that does not drift, it explains nothing.
             let attribution = if baseline {
-                self.routes.attribution()
+                watch.routes.attribution()
             } else {
                 Attribution::default()
             };
@@ -117,62 +117,62 @@ impl Watch {
                 sentence.push_str(&format!(" ({})", drifting.join(", ")));
             }
         }
-        SharedChange {
+        Self {
             cause,
             sentence,
             series,
         }
     }
+}
 
-    /// Every series that has a past.
-    fn series(&self) -> Vec<Series> {
-        let mut found = Vec::new();
-        let mut add = |measure: Measure, whose, series: &RateDrift, route: String, times| {
-            if !series.has_past() {
-                return;
-            }
-            let threshold = measure.settings().threshold();
-            let drift = series.drift().copied();
-            let least = if drift.is_some() { threshold } else { 0.0 };
-            found.push(Series {
-                measure,
-                whose,
-                route,
-                times,
-                evidence: series.log_evidence().max(least),
-                threshold,
-                drift,
-            });
-        };
-        add(
-            Measure::Traffic,
-            Whose::Both,
-            &self.traffic,
-            String::new(),
-            1.0,
-        );
-        let strongest = self
-            .mix
-            .iter()
-            .enumerate()
-            .max_by(|(_, one), (_, other)| strength(one).total_cmp(&strength(other)));
-        if let Some((index, series)) = strongest {
-            let route = self.routes.of_mix(index);
-            let label = route.map(|route| route.key.label()).unwrap_or_default();
-            add(Measure::Mix, Whose::Both, series, label, 1.0);
+/// Every series that has a past.
+fn series(watch: &Watch) -> Vec<Series> {
+    let mut found = Vec::new();
+    let mut add = |measure: Measure, whose, series: &RateDrift, route: String, times| {
+        if !series.has_past() {
+            return;
         }
-        for (arm, whose) in self.arms.iter().zip([Whose::Baseline, Whose::Candidate]) {
-            add(Measure::Errors, whose, &arm.errors, String::new(), 1.0);
-            add(
-                Measure::Latency,
-                whose,
-                &arm.latency,
-                String::new(),
-                arm.times(),
-            );
-        }
-        found
+        let threshold = measure.settings().threshold();
+        let drift = series.drift().copied();
+        let least = if drift.is_some() { threshold } else { 0.0 };
+        found.push(Series {
+            measure,
+            whose,
+            route,
+            times,
+            evidence: series.log_evidence().max(least),
+            threshold,
+            drift,
+        });
+    };
+    add(
+        Measure::Traffic,
+        Whose::Both,
+        &watch.traffic,
+        String::new(),
+        1.0,
+    );
+    let strongest = watch
+        .mix
+        .iter()
+        .enumerate()
+        .max_by(|(_, one), (_, other)| strength(one).total_cmp(&strength(other)));
+    if let Some((index, series)) = strongest {
+        let route = watch.routes.of_mix(index);
+        let label = route.map(|route| route.key.label()).unwrap_or_default();
+        add(Measure::Mix, Whose::Both, series, label, 1.0);
     }
+    for (arm, whose) in watch.arms.iter().zip([Whose::Baseline, Whose::Candidate]) {
+        add(Measure::Errors, whose, &arm.errors, String::new(), 1.0);
+        add(
+            Measure::Latency,
+            whose,
+            &arm.latency,
+            String::new(),
+            arm.times(),
+        );
+    }
+    found
 }
 
 /// A series that drifts is stronger than any series that does not.
@@ -206,7 +206,7 @@ mod tests {
             watch.tick(1_700_000_000_000 + 60_000 * number, minute, minute);
         }
         assert_eq!(watch.routes.attribution().mostly(), Some("behaviour"));
-        let shared_change = watch.shared_change(true, true);
+        let shared_change = SharedChange::of(&watch, true, true);
         assert_eq!(shared_change.cause, Cause::Version);
         assert_eq!(
             shared_change.sentence,
