@@ -96,8 +96,8 @@ pub struct VersionDelta {
     pub exchanges: u64,
     /// Counts of the tokens, per signal in the plan's order.
     pub counts: Vec<Counts>,
-    /// Those of the two halves in which the version is split, in the same order; empty where it is
-    /// not split. An exchange whose half is not known is in none.
+    /// The counts of the placebo's two halves, in the same order; empty for a version without
+    /// halves. An exchange whose half is not known is in neither.
     pub halves: [Vec<Counts>; 2],
     /// The paths of the bodies that were looked at.
     pub bodies: Presence,
@@ -130,7 +130,7 @@ pub struct RouteDelta {
 pub struct Delta {
     /// Routes with traffic.
     pub routes: Vec<RouteDelta>,
-    /// Hosts of split versions that have no half yet.
+    /// Hosts of baselines that have no half yet.
     pub new_hosts: Vec<NewHost>,
     /// What did not fit.
     pub overflow: Overflow,

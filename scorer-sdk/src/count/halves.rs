@@ -31,12 +31,12 @@ impl Half {
     }
 }
 
-/// How a destination's baseline is split.
+/// How the exchanges of a destination's baseline are assigned to halves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Halves {
     /// The destination.
     pub destination: String,
-    /// The version whose exchanges are split.
+    /// The baseline.
     pub version: String,
     /// Whether halves are sessions: there are not two hosts.
     pub by_session: bool,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_survives_the_codec_and_an_unknown_host_has_no_half() {
+    fn halves_survive_the_codec_and_an_unknown_host_has_no_half() {
         let mut halves = Halves {
             destination: "shop".to_owned(),
             version: "v1".to_owned(),

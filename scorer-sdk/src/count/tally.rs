@@ -54,7 +54,7 @@ struct VersionTally {
     version: Rc<str>,
     exchanges: u64,
     counts: Vec<Counts>,
-    /// The two halves' counts; empty where the version is not split.
+    /// The counts of the placebo's halves; empty for a version without halves.
     halves: [Vec<Counts>; 2],
     /// Index of its entry in [`Tally::halves`].
     halves_index: Option<usize>,
@@ -90,7 +90,7 @@ impl VersionTally {
     }
 }
 
-/// The index of the halves of a version, if it is split.
+/// The index of a version's halves, if it has any.
 fn halves_of(halves: &[Halves], destination: &str, version: &str) -> Option<usize> {
     halves
         .iter()
@@ -409,7 +409,7 @@ impl Tally {
     }
 
     /// Whether the placebo needs to know the upstream host of this version's exchanges, or the
-    /// session; neither where the version is not split.
+    /// session; neither for a version without halves.
     #[must_use]
     pub fn needs(&self, destination: &str, version: &str) -> Needs {
         match self
@@ -423,7 +423,8 @@ impl Tally {
         }
     }
 
-    /// Takes how baselines are split from now on, as [`crate::judge::Judge::halves`] says.
+    /// Takes the baselines' halves to count by from now on, as [`crate::judge::Judge::halves`] gives
+    /// them.
     pub fn set_halves(&mut self, halves: Vec<Halves>) {
         if halves == self.halves {
             return;
@@ -521,7 +522,7 @@ impl Tally {
     }
 }
 
-/// Invented methods share one name, so that they cannot fill the table.
+/// Unknown methods share one name, so that clients cannot fill the table.
 fn known_method(method: &str) -> &str {
     match method {
         "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "TRACE" => method,

@@ -6,7 +6,7 @@ use super::report::{Direction, Drift, Settings};
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
 
-/// Ticks of the past that a series needs before it can be held against it.
+/// Ticks of the past that a series needs before it is compared with them.
 pub(super) const TICKS_NEEDED: f64 = 32.0;
 
 /// The alarm of one series with `BETS` bets.

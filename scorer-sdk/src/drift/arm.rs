@@ -1,4 +1,5 @@
-//! The series of one version: failures, and answers that take longer than the route's past has it.
+//! The series of one version: failures, and answers that take longer than they did on the route
+//! in the past.
 
 use super::detector::finite;
 use super::measure::Measure;
@@ -12,7 +13,7 @@ use core::time::Duration;
 pub(super) struct Window {
     pub(super) exchanges: u64,
     pub(super) failures: u64,
-    /// Those whose time can be held against the route's past, and those of them that took longer.
+    /// Those whose time can be compared with the route's past, and those of them that took longer.
     pub(super) timed: u64,
     pub(super) longer: u64,
     /// Sum of the logs of how many times as long as usual they took.
@@ -54,7 +55,7 @@ impl ArmSeries {
         }
     }
 
-    /// How many times as long as the baseline used to its answers take of late.
+    /// How long its recent answers take, as a multiple of what the baseline's took in the past.
     pub(super) fn times(&self) -> f64 {
         let [timed, log_times] = self.recent;
         (log_times / timed.max(1.0)).exp()

@@ -1,20 +1,20 @@
-//! What a drift is made of: other requests, or other answers to the same requests.
+//! The parts of a drift: other requests, or other answers to the same requests.
 //!
 //! With `P` now and `Q` the past, over routes `r` and their tokens `k`, the chain rule of relative
 //! entropy gives `D(P‖Q) = Σ_r π_r ln(π_r/ρ_r) + Σ_r π_r·Σ_k p_{k|r} ln(p_{k|r}/q_{k|r})`: the
 //! first sum is usage, the second behaviour. A term is written `p ln(p/q) − p + q`, which changes
-//! no sum and is never below 0, so that a token which has vanished is as loud as one which is new.
+//! no sum and is never below 0, so that a token that has vanished counts like one that is new.
 //!
 //! The plug-in estimate of few counts is too large: where nothing has changed it is above 0 by
 //! about `(cells − 1)/2N` (Miller, "Note on the bias of information estimates", 1955). So each
-//! term gives up its mean under no change. For a Poisson count of mean `λ` that is
+//! term is reduced by its mean under no change. For a Poisson count of mean `λ` that is
 //! `E[X ln(X/λ)]/N`, summed exactly for small `λ` and 1/2 for large, where `λ` comes from both
 //! times together. The past gets half a count on each token, which makes the mean of its logarithm
 //! right to the second order.
 
 /// Terms that are named.
 const TERMS: usize = 5;
-/// Means from which `E[X ln(X/λ)]` is taken for 1/2; the error is 0.4 %.
+/// Mean from which `E[X ln(X/λ)]` is taken as 1/2; the error is 0.4 %.
 const LARGE_MEAN: f64 = 50.0;
 /// Standard deviations under no change beyond which a part is clear.
 const CLEAR: f64 = 4.0;
@@ -71,7 +71,7 @@ pub struct Term {
     pub past: f64,
 }
 
-/// A difference between now and the past, split.
+/// A difference between now and the past, in its parts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Attribution {
     /// Which routes are asked for.
@@ -83,7 +83,7 @@ pub struct Attribution {
 }
 
 impl Attribution {
-    /// The part that explains the difference, in a word; none where neither is clear.
+    /// The part that explains the difference, `usage` or `behaviour`; none where neither is clear.
     #[must_use]
     pub fn mostly(&self) -> Option<&'static str> {
         match (self.usage.is_clear(), self.behaviour.is_clear()) {
@@ -170,7 +170,7 @@ impl Sum {
         };
         let mean = (counts.0 + counts.1) / (totals.0 + totals.1) * totals.0;
         let excess = mean_under_no_change(mean);
-        // The halves that the past was given are no difference.
+        // The half counts that were added to the past are not a difference.
         let given = 0.5 / totals.1;
         let nats = weight * (plain - given - excess / totals.0);
         self.nats += nats;
@@ -229,7 +229,7 @@ fn sum(counts: impl Iterator<Item = (f64, f64)>) -> (f64, f64) {
     })
 }
 
-/// A count; what is not a finite number from 0 up is none.
+/// A count; 0 where it is not a finite number from 0 up.
 fn usable(count: f64) -> f64 {
     if count.is_finite() {
         count.max(0.0)

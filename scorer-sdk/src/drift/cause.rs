@@ -1,21 +1,22 @@
-//! Usage, shared change, or the version: what two drifts and a comparison mean together.
+//! The cause of a change, from the drift of both versions and their comparison: usage, something
+//! that they share, or the version.
 
 use super::attribution::Term;
 use serde::Serialize;
 
-/// The token of answers that neither fail nor are slow: more of them are no news.
+/// The token of answers that neither fail nor are slow. More of them are not worth a mention.
 pub(super) const USUAL: &str = "usual answers";
 
-/// What it is that changed.
+/// What changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// Nothing drifts, and the versions do the same.
+    /// Nothing drifts, and the versions do not differ.
     #[default]
     Nothing,
     /// Both versions left their past together: usage, or a dependency that they share.
     Shared,
-    /// The version: the baseline is as it was, or neither has a past to leave.
+    /// The version: the baseline does what it did before, or neither has a past to compare with.
     Version,
     /// The version, while something shared changes as well.
     VersionAndShared,
@@ -27,10 +28,10 @@ pub enum Cause {
     BaselineMoved,
 }
 
-/// What a sentence about a cause may lean on.
+/// What is known when a sentence about a cause is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// Whether the baseline has a past to be held against.
+    /// Whether the baseline has a past to compare with.
     pub baseline_past: bool,
     /// Whether there is a candidate.
     pub candidate: bool,
@@ -79,7 +80,7 @@ impl Cause {
         }
     }
 
-    /// Whether the version is to be blamed: the comparison stands, whatever else changes.
+    /// Whether the version is the cause: the comparison holds, whatever else changes.
     #[must_use]
     pub fn blames_the_version(self) -> bool {
         matches!(self, Self::Version | Self::VersionAndShared)

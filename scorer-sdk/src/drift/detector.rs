@@ -14,10 +14,10 @@
 use crate::evidence::log_add_exp;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
-/// What one bet alone may hold beyond what is enough, in nats.
+/// Evidence that one bet alone may have beyond what is enough, in nats.
 const MARGIN: f64 = 2.0;
 
-/// One bet: its evidence, and what was seen since its evidence was last at nothing.
+/// One bet: its evidence, and what was observed since its CUSUM was last zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Run {
     /// `ln R`.
@@ -38,9 +38,9 @@ pub struct EDetector<const BETS: usize> {
 /// The bet that has the most evidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Leader {
-    /// Its place among the bets.
+    /// Its index among the bets.
     pub bet: usize,
-    /// When its CUSUM was last at nothing, in seconds: the estimate of when the change began.
+    /// When its CUSUM was last zero, in seconds: the estimate of when the change began.
     pub since_s: f64,
     /// Weighted mean of what was observed since then.
     pub observed: f64,
@@ -67,10 +67,10 @@ impl<const BETS: usize> Default for EDetector<BETS> {
 }
 
 impl<const BETS: usize> EDetector<BETS> {
-    /// Judges one tick at `now_s` seconds. `log_factors` are the log e-values of the bets; what is
-    /// not a number tells nothing. `value` was observed with `weight`, for the explanation. No bet
-    /// holds much more than makes the mean `enough`, so that the end of a drift shows in bounded
-    /// time.
+    /// Judges one tick at `now_s` seconds. `log_factors` are the log e-values of the bets; one that
+    /// is not a number is left out. `value` was observed with `weight`, for the explanation. No bet
+    /// keeps much more evidence than makes the mean `enough`, so that the end of a drift shows in
+    /// bounded time.
     pub fn update(
         &mut self,
         now_s: f64,

@@ -113,7 +113,7 @@ impl LevelDrift {
         self.alarm.drift()
     }
 
-    /// Whether it has a past to be held against.
+    /// Whether it has enough of a past to be compared with.
     #[must_use]
     pub fn has_past(&self) -> bool {
         self.kept >= TICKS_NEEDED

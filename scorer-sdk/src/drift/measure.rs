@@ -1,4 +1,4 @@
-//! What is measured, and whose it is.
+//! What a series measures, and of which version.
 
 use super::report::Settings;
 use super::routes::MIX_ROUTES;
@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Series of a destination: they share the run length.
 const SERIES: f64 = 1.0 + MIX_ROUTES as f64 + 1.0 + 4.0;
 
-/// A number of a version, or of what both were asked.
+/// What a series measures of a version, or of the requests to both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
@@ -33,8 +33,8 @@ impl Measure {
         }
     }
 
-    /// How a series of it is held against its past: a quarter more or less traffic is tolerated,
-    /// and an odds ratio of 1.5 of everything else.
+    /// How a series of it is compared with its past: a quarter more or less traffic is tolerated,
+    /// and an odds ratio of 1.5 in everything else.
     pub(super) fn settings(self) -> Settings {
         let plain = Settings::default();
         Settings {
@@ -56,7 +56,7 @@ pub enum Whose {
     Baseline,
     /// The new version's.
     Candidate,
-    /// Of what both are asked.
+    /// Of the requests to both.
     Both,
 }
 

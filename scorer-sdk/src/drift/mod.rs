@@ -1,7 +1,7 @@
-//! Drift: one arm against its own past, and what it comes from.
+//! Drift: each arm against its own past, and the cause of a change.
 //!
 //! A comparison of two versions says nothing about what changed for both. Each arm is therefore
-//! also held against its own past, with the factors of the hour and of the weekday taken out.
+//! also compared with its own past, without the factors of the hour and of the weekday.
 //!
 //! | file | formula | source |
 //! | --- | --- | --- |
@@ -10,16 +10,16 @@
 //! | [`RateDrift`] | binomial likelihood ratio of the odds `g·ρ·o` against `ρ·o`, tempered by the dispersion | quasi-likelihood: Wedderburn 1974 |
 //! | [`Season`] | median deviation of the hour and of the weekday, shrunk by its reliability | James and Stein 1961 |
 //! | [`attribute`] | `D(P‖Q) = D(route mix) + Σ π_r·D(within route r)`, each less its mean under no change | chain rule of relative entropy; bias: Miller 1955 |
-//! | [`Cause`] | which arms drift, whether the comparison fires | design |
+//! | [`Cause`] | which arms drift, whether the candidate was found anomalous | design |
 //! | [`Watch`] | these series for one destination, in windows | design |
-//! | [`SharedChange`] | what is said of them | design |
+//! | [`SharedChange`] | the report on them | design |
 //!
 //! # What is promised
 //! The **average run length**: while a series only does what it has always done, the mean number
 //! of ticks until drift is reported is at least the `average_run_length` of [`Settings`]. That is
 //! weaker than the promise of a verdict: over a long time drift will be reported of a series that
-//! has none. So drift informs, and never acts. Who watches `n` series and wants a run length for
-//! all of them together gives each `n` times as much.
+//! has none. So drift informs and never acts. For one run length over `n` series together, give
+//! each of them `n` times as much.
 //!
 //! It holds for a level whose innovations are exchangeable, and for a rate whose counts scatter as
 //! they did. Real series change in more ways: asked for 10,000 rows on the 58 of NAB, a report

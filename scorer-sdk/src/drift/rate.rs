@@ -1,14 +1,14 @@
 //! Drift of a rate: exchanges in a category, out of all of a tick.
 //!
-//! The odds of the past, with what [`Season`] adds, are `o`, bounded by its own uncertainty: the
-//! upper 99 % bound (Wilson 1927) where more is looked for, the lower one where less is. The null
-//! hypothesis is that the odds are within a tolerance `ρ` of it, and each alternative `g` bets the
+//! The odds of the past, with what [`Season`] adds, are `o`, taken at their 99 % bound (Wilson
+//! 1927): the upper one where a rise is looked for, the lower one for a fall. The null hypothesis
+//! is that the odds are within a tolerance `ρ` of `o`, and each alternative `g` bets the
 //! binomial likelihood ratio of `g·ρ·o` against `ρ·o`; likelihood ratios are monotone, so the
 //! boundary is the worst case.
 //!
-//! Exchanges of one tick are not independent: how much more the counts of the past scatter than a
-//! binomial law has them is the dispersion `φ`, at least 1, and the log likelihood ratio is divided
-//! by it (quasi-likelihood). One tick adds at most [`BLOCK_GAIN_LIMIT`], for bursts that are new.
+//! Exchanges of one tick are not independent. The dispersion `φ`, at least 1, is how much more the
+//! counts of the past scatter than binomial ones, and the log likelihood ratio is divided by it
+//! (quasi-likelihood). One tick adds at most [`BLOCK_GAIN_LIMIT`], for bursts that are new.
 
 use super::alarm::{Alarm, Observation, Standing, TICKS_NEEDED};
 use super::detector::finite;
@@ -23,13 +23,13 @@ use core::time::Duration;
 const ALTERNATIVES: [f64; 6] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
 /// Bets: every alternative in both directions.
 const BETS: usize = 2 * ALTERNATIVES.len();
-/// Exchanges of the past that a rate needs before it can be held against it, beside its ticks.
+/// Exchanges of the past that a rate needs as well.
 const EXCHANGES_NEEDED: f64 = 500.0;
 /// The normal quantile of the 99 % bounds.
 const QUANTILE: f64 = 2.326;
 /// Ticks from which the rate is known well enough to say how much counts scatter around it.
 const TICKS_FOR_SCATTER: f64 = 8.0;
-/// Standard deviations beyond which a tick's counts say nothing more of how much counts scatter.
+/// Standard deviations at which a tick's counts are clipped when the dispersion learns from them.
 const LARGEST_DEVIATION: f64 = 3.0;
 
 /// Watches one rate.
@@ -49,7 +49,7 @@ pub struct RateDrift {
 }
 
 impl Default for RateDrift {
-    // A large constant: once in the module, not at each place that makes one.
+    // A large constant: kept once in the wasm module, not wherever one is made.
     #[inline(never)]
     fn default() -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Default for RateDrift {
 
 impl RateDrift {
     /// Judges and then learns one tick: `count` of `total` exchanges were in the category. A tick
-    /// without exchanges tells nothing; a count above the total counts as the total.
+    /// without exchanges is left out; a count above the total counts as the total.
     #[inline(never)]
     pub fn update(
         &mut self,
@@ -120,7 +120,7 @@ impl RateDrift {
         self.alarm.drift()
     }
 
-    /// Whether it has a past to be held against.
+    /// Whether it has enough of a past to be compared with.
     #[must_use]
     pub fn has_past(&self) -> bool {
         self.ticks >= TICKS_NEEDED && self.exchanges >= EXCHANGES_NEEDED

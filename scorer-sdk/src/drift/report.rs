@@ -1,4 +1,4 @@
-//! What is said of a drift, and how much it takes.
+//! What is reported of a drift, and the settings that say when.
 
 use super::detector::finite;
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -6,10 +6,10 @@ use core::fmt;
 use core::time::Duration;
 use serde::{Serialize, Serializer};
 
-/// How a series is held against its past. Ticks are the calls of `update`.
+/// How a series is compared with its past. Ticks are the calls of `update`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// Ticks until drift is reported of a series without any, in the mean and at least.
+    /// Least mean number of ticks until a drift is reported of a series that has none.
     pub average_run_length: f64,
     /// Ticks over which the past is remembered.
     pub memory: f64,
@@ -18,7 +18,7 @@ pub struct Settings {
     /// Ticks after the end of a drift in which nothing is judged: the past settles, and what comes
     /// and goes is reported once.
     pub rest: u32,
-    /// Shift that is not worth a word: for a level in its own unit (0.05 on a log scale is 5 %),
+    /// Shift that is not reported: for a level in its own unit (0.05 on a log scale is 5 %),
     /// for a rate as the log of an odds ratio.
     pub tolerance: f64,
 }
@@ -50,7 +50,7 @@ impl Settings {
     }
 }
 
-/// Where a series went.
+/// The direction of a drift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -58,7 +58,7 @@ pub enum Direction {
     Up,
     /// Below its past.
     Down,
-    /// Both ways, more than it used to.
+    /// Further from its past than before, on both sides.
     Unsteady,
 }
 
@@ -82,11 +82,10 @@ impl Direction {
     }
 }
 
-/// A series that no longer does what it used to. Its times serialise as seconds since the Unix
-/// epoch.
+/// A series that has left its past.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Drift {
-    /// Where it went.
+    /// Its direction.
     pub direction: Direction,
     /// When it began, as far as can be told.
     #[serde(serialize_with = "seconds")]
@@ -94,7 +93,7 @@ pub struct Drift {
     /// When it was first reported.
     #[serde(serialize_with = "seconds")]
     pub reported: Duration,
-    /// What its past leads to expect: a level, or a rate from 0 to 1.
+    /// The value that the past predicts: a level, or a rate from 0 to 1.
     pub expected: f64,
     /// The mean since it began, in the same unit and with the season taken out.
     pub observed: f64,
@@ -122,7 +121,7 @@ fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_f64(time.as_secs_f64())
 }
 
-/// A number with about three digits that count.
+/// A number with about three significant digits.
 fn significant(value: f64) -> String {
     let digits = match value.abs() {
         size if size >= 100.0 || size == 0.0 => 0,

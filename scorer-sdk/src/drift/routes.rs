@@ -1,6 +1,6 @@
 //! The routes of one destination: how often each is asked for, and how the baseline answers it.
 //!
-//! Each has its sums three times: of the past, of the last windows, and of the window that is open.
+//! Each keeps its sums three times: for the past, for the last windows, and for the open window.
 
 use super::attribution::{Attribution, RouteTokens, TokenCounts, attribute};
 use super::cause::USUAL;
@@ -13,9 +13,9 @@ use crate::wire::codec::{CodecError, Reader, Writer};
 const MAX_ROUTES: usize = 64;
 /// Routes whose part of the traffic has a series; the others share one.
 pub(super) const MIX_ROUTES: usize = 8;
-/// Exchanges of a route's past from which its mean is one to be held against.
+/// Timed exchanges of a route's past that are needed before others are compared with its mean.
 const TIMED_NEEDED: f64 = 20.0;
-/// What of the last windows is kept at each, for what is said of a drift.
+/// Share of the last windows' sums that is kept at each new one, for explanations.
 pub(super) const RECENT: f64 = 0.875;
 
 /// Sums over exchanges of one route. Decayed in the past, whole numbers in a window.
@@ -70,7 +70,7 @@ pub(super) struct RouteSums {
     pub(super) window: Sums,
 }
 
-/// The routes that are told apart; the first [`MIX_ROUTES`] keep their places.
+/// The routes that are told apart; the first [`MIX_ROUTES`] keep their index.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Routes(Vec<RouteSums>);
 
@@ -86,7 +86,7 @@ impl Routes {
 
     fn add(&mut self, key: &RouteKey) -> Option<usize> {
         if self.0.len() >= MAX_ROUTES {
-            // One that was hardly ever asked for makes room, unless it has a series of its own.
+            // A route with hardly any requests makes room, unless it has a series of its own.
             let (least, requests) = self
                 .0
                 .iter()
@@ -108,12 +108,12 @@ impl Routes {
         Some(self.0.len() - 1)
     }
 
-    /// The route whose part of the traffic has the series at `place`, if it has one of its own.
+    /// The route whose part of the traffic has the series at `index`, if it has one of its own.
     pub(super) fn of_mix(&self, index: usize) -> Option<&RouteSums> {
         self.0.get(index).filter(|_| index < MIX_ROUTES)
     }
 
-    /// Takes the window over; into the past, too, if it `learns`.
+    /// Adds the window to the last ones, and to the past if it `learns`.
     pub(super) fn learn(&mut self, learns: bool) {
         let keep = 1.0 - 1.0 / Settings::default().memory;
         for route in &mut self.0 {

@@ -1,4 +1,4 @@
-//! What is said of a destination's drift: where its series stand, and whose doing it is.
+//! The report on a destination's drift: where its series stand, and what the cause is.
 
 use super::attribution::Attribution;
 use super::cause::{Cause, Known};
@@ -8,17 +8,18 @@ use super::report::Drift;
 use super::watch::Watch;
 use serde::Serialize;
 
-/// Where one series stands; of those of the mix, the one with most evidence.
+/// Where one series stands. Of the series of the mix, the one with most evidence is told.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Series {
     /// What is measured.
     pub measure: Measure,
-    /// Of whom.
+    /// Whose series it is.
     pub whose: Whose,
     /// The route of a mix, as it is written for people; empty for the routes that share a series,
     /// and for every other measure.
     pub route: String,
-    /// For latency, how many times as long as the baseline used to answers take of late.
+    /// For latency, how long recent answers take, as a multiple of what the baseline's took in the
+    /// past.
     pub times: f64,
     /// Log evidence for a drift in nats; [`Series::threshold`] at least while one lasts.
     pub evidence: f64,
@@ -29,7 +30,7 @@ pub struct Series {
 }
 
 impl Series {
-    /// What this drift is, for people, as in "answers take 1.5 times as long"; empty without one.
+    /// The drift in words, as in "answers take 1.5 times as long"; empty without one.
     #[must_use]
     pub fn sentence(&self) -> String {
         let Some(drift) = &self.drift else {
@@ -54,7 +55,7 @@ impl Series {
 /// What is known of a destination's drift.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct SharedChange {
-    /// What it is that changed.
+    /// What changed.
     pub cause: Cause,
     /// A sentence for people; empty while nothing drifts and nothing fires.
     pub sentence: String,
@@ -62,12 +63,12 @@ pub struct SharedChange {
     pub series: Vec<Series>,
 }
 
-impl Watch {
-    /// What drifts, and what that means together with the comparison, which `fires` or not, if there
-    /// is a candidate to compare.
+impl SharedChange {
+    /// What drifts, and what that means together with the comparison. `fires` tells whether the
+    /// candidate was found anomalous.
     #[must_use]
-    pub fn shared_change(&self, fires: bool, has_candidate: bool) -> SharedChange {
-        let series = self.series();
+    pub fn of(watch: &Watch, fires: bool, has_candidate: bool) -> Self {
+        let series = series(watch);
         let drifts = |whose: Whose| {
             series
                 .iter()
@@ -79,25 +80,25 @@ impl Watch {
         let baseline = usage || behaviour;
         let candidate = usage
             || drifts(Whose::Candidate)
-            // One that is too new to have left anything cannot be the one that stayed.
+            // A candidate without a past cannot be said to do what it did before.
             || (fires && baseline && !candidate_has_past);
         let cause = Cause::of(baseline, candidate, fires);
         let mostly = match (usage, behaviour) {
             (true, false) => Some("usage"),
             (false, true) => Some("behaviour"),
-            // Both move: whichever explains more.
+            // Where both drift, the part that explains more decides.
             _ => None,
         };
         let mut sentence = String::new();
         if cause != Cause::Nothing {
-            // The parts are those of the baseline: while it is as it was, they explain nothing.
+            // The attribution is the baseline's: while that does not drift, it explains nothing.
             let attribution = if baseline {
-                self.routes.attribution()
+                watch.routes.attribution()
             } else {
                 Attribution::default()
             };
             let mostly = mostly.or(attribution.mostly());
-            // What changed of the usage is said by its series.
+            // The series of the usage already say what changed in it.
             let terms = match mostly {
                 Some("usage") => &[],
                 _ => attribution.terms.as_slice(),
@@ -117,66 +118,66 @@ impl Watch {
                 sentence.push_str(&format!(" ({})", drifting.join(", ")));
             }
         }
-        SharedChange {
+        Self {
             cause,
             sentence,
             series,
         }
     }
-
-    /// Every series that has a past.
-    fn series(&self) -> Vec<Series> {
-        let mut found = Vec::new();
-        let mut add = |measure: Measure, whose, series: &RateDrift, route: String, times| {
-            if !series.has_past() {
-                return;
-            }
-            let threshold = measure.settings().threshold();
-            let drift = series.drift().copied();
-            let least = if drift.is_some() { threshold } else { 0.0 };
-            found.push(Series {
-                measure,
-                whose,
-                route,
-                times,
-                evidence: series.log_evidence().max(least),
-                threshold,
-                drift,
-            });
-        };
-        add(
-            Measure::Traffic,
-            Whose::Both,
-            &self.traffic,
-            String::new(),
-            1.0,
-        );
-        let strongest = self
-            .mix
-            .iter()
-            .enumerate()
-            .max_by(|(_, one), (_, other)| loudness(one).total_cmp(&loudness(other)));
-        if let Some((index, series)) = strongest {
-            let route = self.routes.of_mix(index);
-            let label = route.map(|route| route.key.label()).unwrap_or_default();
-            add(Measure::Mix, Whose::Both, series, label, 1.0);
-        }
-        for (arm, whose) in self.arms.iter().zip([Whose::Baseline, Whose::Candidate]) {
-            add(Measure::Errors, whose, &arm.errors, String::new(), 1.0);
-            add(
-                Measure::Latency,
-                whose,
-                &arm.latency,
-                String::new(),
-                arm.times(),
-            );
-        }
-        found
-    }
 }
 
-/// A series that drifts is stronger than any that does not.
-fn loudness(series: &RateDrift) -> f64 {
+/// Every series that has a past.
+fn series(watch: &Watch) -> Vec<Series> {
+    let mut found = Vec::new();
+    let mut add = |measure: Measure, whose, series: &RateDrift, route: String, times| {
+        if !series.has_past() {
+            return;
+        }
+        let threshold = measure.settings().threshold();
+        let drift = series.drift().copied();
+        let least = if drift.is_some() { threshold } else { 0.0 };
+        found.push(Series {
+            measure,
+            whose,
+            route,
+            times,
+            evidence: series.log_evidence().max(least),
+            threshold,
+            drift,
+        });
+    };
+    add(
+        Measure::Traffic,
+        Whose::Both,
+        &watch.traffic,
+        String::new(),
+        1.0,
+    );
+    let strongest = watch
+        .mix
+        .iter()
+        .enumerate()
+        .max_by(|(_, one), (_, other)| strength(one).total_cmp(&strength(other)));
+    if let Some((index, series)) = strongest {
+        let route = watch.routes.of_mix(index);
+        let label = route.map(|route| route.key.label()).unwrap_or_default();
+        add(Measure::Mix, Whose::Both, series, label, 1.0);
+    }
+    for (arm, whose) in watch.arms.iter().zip([Whose::Baseline, Whose::Candidate]) {
+        add(Measure::Errors, whose, &arm.errors, String::new(), 1.0);
+        add(
+            Measure::Latency,
+            whose,
+            &arm.latency,
+            String::new(),
+            arm.times(),
+        );
+    }
+    found
+}
+
+/// A series that drifts is stronger than any series that does not.
+fn strength(series: &RateDrift) -> f64 {
     if series.drift().is_some() {
         f64::MAX
     } else {
@@ -198,7 +199,7 @@ mod tests {
         for number in 1..=210_u64 {
             let tick = Tick {
                 exchanges: 10_000,
-                // A quarter more, which is clear and nothing to speak of.
+                // A quarter more: clear, and within the tolerance.
                 failures: if number <= 200 { 100 } else { 125 },
                 times: &[],
             };
@@ -206,7 +207,7 @@ mod tests {
             watch.tick(1_700_000_000_000 + 60_000 * number, minute, minute);
         }
         assert_eq!(watch.routes.attribution().mostly(), Some("behaviour"));
-        let shared_change = watch.shared_change(true, true);
+        let shared_change = SharedChange::of(&watch, true, true);
         assert_eq!(shared_change.cause, Cause::Version);
         assert_eq!(
             shared_change.sentence,

@@ -1,10 +1,10 @@
-//! The series of one destination: what comes, and what each version does with it.
+//! The series of one destination: its requests, and how each version answers them.
 //!
 //! Ticks are gathered into windows, and each window gives every series a rate:
 //!
 //! | measure | of | rate |
 //! | --- | --- | --- |
-//! | `traffic` | both versions | requests, out of a number that is never reached: Poisson's limit |
+//! | `traffic` | both versions | requests, out of a number far above them, so that they follow Poisson's law |
 //! | `mix` | both versions | requests to one route out of all; a series for each of the first eight routes, one for the rest |
 //! | `errors` | each version | failures out of all exchanges |
 //! | `latency` | each version | exchanges that took a tenth longer than the mean of their route's past, out of all |
@@ -20,17 +20,17 @@ use crate::route::RouteKey;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
 
-/// Out of how many the requests of a window are counted: far more than there are.
+/// The total of the traffic's rate in one window: far above any number of requests.
 const TRAFFIC_OUT_OF: f64 = 1e9;
-/// Longer than this many times the route's past mean counts for latency.
+/// Exchanges that take longer than this many times the route's past mean count for latency.
 const LONGER: f64 = 1.1;
-/// And this is slow, in what is said of a drift.
+/// Exchanges that take longer than this many times the mean are called slow in explanations.
 const SLOW: f64 = 2.0;
 
 /// What one version did on one route in a tick.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tick<'a> {
-    /// Exchanges of which the outcome is known.
+    /// Exchanges with a known outcome.
     pub exchanges: u64,
     /// Those of them that failed.
     pub failures: u64,
@@ -44,7 +44,7 @@ pub struct Watch {
     window_since_ms: u64,
     requests: u64,
     pub(super) traffic: RateDrift,
-    /// The first routes', each its own, and behind them one for the others.
+    /// One for each of the first routes, and then one for all others.
     pub(super) mix: Vec<RateDrift>,
     /// Of baseline and candidate.
     pub(super) arms: [Box<ArmSeries>; 2],
@@ -117,8 +117,7 @@ impl Watch {
         if passed.saturating_add(tick_ms / 2) < length_ms && now_ms >= self.window_since_ms {
             return;
         }
-        // The first window, one across a pause, or one across a clock that was set back, is no
-        // window.
+        // The first window is not judged, nor one across a pause or a clock that was set back.
         let is_whole = now_ms >= self.window_since_ms && passed < length_ms.saturating_mul(3);
         self.window_since_ms = now_ms;
         let requests = core::mem::take(&mut self.requests);
@@ -132,7 +131,7 @@ impl Watch {
         self.routes.begin_window();
     }
 
-    /// Judges the window, which was so many times as long as a window is.
+    /// Judges the window. It took `lengths` times the usual length.
     fn judge(&mut self, now: Duration, requests: u64, lengths: f64) {
         self.traffic.update(
             now,
@@ -165,7 +164,7 @@ impl Watch {
             .any(|series| series.has_past() && series.drift().is_some())
     }
 
-    /// Another candidate has come: it has no past.
+    /// Another candidate has come, which has no past.
     pub fn restart(&mut self) {
         let [_, candidate] = &mut self.arms;
         **candidate = ArmSeries::default();

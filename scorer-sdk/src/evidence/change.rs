@@ -13,11 +13,11 @@ use super::harm::BLOCK_GAIN_LIMIT;
 use super::mixture::Mixture;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
-/// Exchanges that the candidate's past is given of the baseline's kind: the bet grows as the
-/// candidate's own past outweighs them. Measured from 2 to 100: the medians until the alarm are
+/// Exchanges, distributed as the baseline's, that are added to the candidate's past: the bet grows
+/// as the candidate's own past outweighs them. Measured from 2 to 100: the medians until the alarm are
 /// nearly flat from 50 on.
 const SHRINKAGE: f64 = 50.0;
-/// Exchanges that every token is given beforehand.
+/// Exchanges that are added to every token.
 const PRIOR: f64 = 0.5;
 
 /// How often a token came in one block.
@@ -123,7 +123,7 @@ fn shares(block: &[TokenBlock], past: &[TokenPast]) -> Vec<f64> {
         .collect()
 }
 
-/// A decayed count; what is not a number from 0 up is none.
+/// A decayed count; 0 where it is not a finite number from 0 up.
 fn usable(count: f64) -> f64 {
     if count.is_finite() {
         count.max(0.0)

@@ -27,7 +27,7 @@ impl WeightedEvidence {
     }
 }
 
-/// `ln(e^a + e^b)` without overflow; not a number only where an argument is.
+/// `ln(e^a + e^b)` without overflow; NaN only where an argument is NaN.
 #[must_use]
 pub fn log_add_exp(a: f64, b: f64) -> f64 {
     let (low, high) = if a < b { (a, b) } else { (b, a) };
@@ -70,8 +70,8 @@ pub fn route_weight(rank: usize) -> f64 {
 ///
 /// With the shares `w_i·e_i` in falling order, the first `k` are named for the largest `k` whose
 /// k-th share is at least `1/(alpha·k)`; equal weights `1/K` give the rule of Wang and Ramdas. It
-/// may name nobody although the mean is enough, where many small shares make it up; name the
-/// largest share then.
+/// may name no pair although the mean is enough, where many small shares make it up; then name the
+/// largest share.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of pairs are small")]
 pub fn e_bh(pairs: &[WeightedEvidence], alpha: f64) -> Vec<usize> {

@@ -8,8 +8,8 @@
 use super::mixture::Mixture;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
-/// The alternatives, as multiples of the tolerance: few, for each takes its part of the stake, and
-/// close enough that the best one is near any odds ratio from 1.3 to 30.
+/// The alternatives, as multiples of the tolerance: few, because each takes its part of the stake,
+/// and close enough that one of them is near any odds ratio from 1.3 to 30.
 pub const ALTERNATIVES: [f64; 5] = [1.35, 2.0, 3.5, 8.0, 25.0];
 
 /// The most that one block may add to the evidence of an alternative, in nats.

@@ -24,7 +24,7 @@ impl<const N: usize> Default for Mixture<N> {
 impl<const N: usize> Mixture<N> {
     /// Judges a block with `candidate_exchanges` exchanges of the candidate. `gains` are the log
     /// factors of the alternatives in nats; one that is above `limit` counts as `limit`, and one
-    /// that is not a number tells nothing.
+    /// that is not a number is left out.
     pub(super) fn update(&mut self, gains: [f64; N], limit: f64, candidate_exchanges: u64) {
         let due = self.schedule.advance(candidate_exchanges);
         for (onset, gain) in self.onsets.iter_mut().zip(gains) {

@@ -1,7 +1,7 @@
 //! Fisher's noncentral hypergeometric law: how the events of a block fall on its two arms.
 //!
-//! Given `c` candidate and `s` baseline exchanges of which `t` are in the category, the number
-//! `x` of the candidate's among them has `P(x) ∝ r(x) = C(c,x)·C(s,t−x)·OR^x`. The normaliser is
+//! Given `c` candidate and `s` baseline exchanges, `t` of them in the category, the number `x` of
+//! the candidate's among those has `P(x) ∝ r(x) = C(c,x)·C(s,t−x)·OR^x`. The normaliser is
 //! summed outwards from the mode by the recurrence
 //! `r(x+1)/r(x) = OR·(c−x)(t−x) / ((x+1)(s−t+x+1))`, and only as far as terms still count, so a
 //! block of a hundred thousand exchanges costs some standard deviations and not all its terms.
@@ -11,7 +11,7 @@ use libm::lgamma;
 /// Terms below this part of the mode's (`e^-40`) no longer change the sum.
 const NEGLIGIBLE: f64 = 4.248_354_255_291_589e-18;
 
-/// More exchanges in one arm of one block than any tick can hold; such a block tells nothing.
+/// More exchanges in one arm of one block than any tick can hold; such a block is left out.
 /// It bounds the work that a damaged count can cause.
 const MOST_EXCHANGES: u64 = 1 << 32;
 

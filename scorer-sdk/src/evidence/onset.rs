@@ -2,8 +2,8 @@
 //!
 //! Evidence that is counted from the first exchange sinks while the candidate is healthy and has
 //! to climb back. So the stake is spread over starting times: `M ← M + w_n` at the n-th start and
-//! `M ← M·factor` at each block. The weights sum to 1, and what has not started yet is money in
-//! the pocket, worth its weight; `M` and the pocket together begin at 1 and have mean at most 1.
+//! `M ← M·factor` at each block. The weights sum to 1, and what has not started yet keeps its
+//! weight as value; `M` and the rest together begin at 1 and have mean at most 1.
 
 use super::combine::log_add_exp;
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -99,7 +99,7 @@ impl Default for Onset {
 
 impl Onset {
     /// Multiplies what has started by the block's factor, given in nats. A factor that is not a
-    /// number tells nothing and is left out.
+    /// number is left out.
     pub fn advance(&mut self, log_factor: f64) {
         if !log_factor.is_nan() {
             self.log_mass = (self.log_mass + log_factor).clamp(f64::MIN, f64::MAX);

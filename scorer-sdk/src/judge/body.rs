@@ -1,7 +1,7 @@
 //! The body's paths on one route: what the baseline's answers always have, and a pair for each path
 //! that fails.
 //!
-//! A block in which a requirement fails in neither arm says nothing, so that a pair is made when
+//! A block in which a requirement fails in neither arm carries no evidence, so a pair is made when
 //! its requirement first fails. Weights by the order of appearance sum to at most 1.
 
 use super::pair::{JudgedBlock, Pair};

@@ -63,6 +63,18 @@ impl Comparison {
             .for_each(|route| route.forget_halves(plan));
     }
 
+    /// Judges the mix of one tick's requests over the routes that are known. `arms` are the names of
+    /// baseline and candidate.
+    pub(super) fn judge_mix(
+        &mut self,
+        plan: &Plan,
+        inbox: &[RouteDelta],
+        arms: [&str; 2],
+        judgement: Judgement,
+    ) {
+        self.mix.judge(plan, &self.routes, inbox, arms, judgement);
+    }
+
     /// Gathers what the workers counted of one tick. `arms` are the names of baseline and
     /// candidate.
     pub(super) fn gather(

@@ -100,6 +100,6 @@ fn shared_change(destination: &Destination) -> SharedChange {
     destination
         .watch
         .as_ref()
-        .map(|watch| watch.shared_change(fires, rollout.is_some()))
+        .map(|watch| SharedChange::of(watch, fires, rollout.is_some()))
         .unwrap_or_default()
 }

@@ -49,15 +49,12 @@ impl Destination {
         self.split_baseline(plan, &inbox);
 
         let arms = arms(&self.versions, self.rollout.as_ref());
-        let comparison = &mut self.comparison;
-        comparison
-            .mix
-            .judge(plan, &comparison.routes, &inbox, arms, judgement);
+        self.comparison.judge_mix(plan, &inbox, arms, judgement);
         if let Some(watch) = &mut self.watch {
             watch::observe(watch, plan, &inbox, arms, now_ms);
         }
-        comparison.gather(plan, &inbox, arms, overflow);
-        let judged = comparison.judge(plan, judgement);
+        self.comparison.gather(plan, &inbox, arms, overflow);
+        let judged = self.comparison.judge(plan, judgement);
         self.placebo.judge(&judged.second_half, &judged.first_half);
 
         if let Some(rollout) = &mut self.rollout {

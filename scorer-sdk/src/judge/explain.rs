@@ -216,7 +216,7 @@ fn presence(past: &DecayedCounts, names: &NameTable, part: &str) -> f64 {
                 .is_some_and(|name| name.split(',').any(|present| present == part))
         })
         .map(|(_, count)| f64::from(count))
-        // The sum of nothing would be -0.
+        // `sum` of an empty iterator would be -0.
         .fold(0.0, |sum, count| sum + count);
     with / past.total().max(1.0)
 }

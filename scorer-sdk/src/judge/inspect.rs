@@ -99,8 +99,8 @@ pub struct InspectedToken {
 }
 
 impl Judge {
-    /// Everything about all destinations. This copies the state in words: once a report, not once a
-    /// tick.
+    /// Everything about all destinations. It copies the state as text: call it for a report, not at
+    /// each tick.
     #[must_use]
     pub fn inspect(&self) -> Vec<Inspected> {
         self.destinations

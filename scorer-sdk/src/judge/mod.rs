@@ -1,7 +1,19 @@
 //! The judge: merges deltas into the state at each tick and decides.
 //!
-//! One judge is at work at a time, whoever holds the lease; its whole state goes through
-//! [`Judge::encode`], so that another can take over where it stopped.
+//! One judge is at work at a time: that of the worker that holds the lease. Its whole state goes
+//! through [`Judge::encode`], so that another worker can continue where it stopped.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `destination.rs` | what happens in a tick? |
+//! | `versions.rs`, `volumes.rs` | which versions are compared? |
+//! | `rollout.rs`, `phase.rs` | when is judged, and what follows from the evidence? |
+//! | `comparison.rs`, `route.rs`, `mix.rs`, `weights.rs` | what do the routes know, and what does each weigh? |
+//! | `gathered.rs`, `block.rs`, `past.rs`, `body.rs`, `pair.rs` | how does a block become evidence? |
+//! | `placebo.rs` | do the baseline's own halves differ? |
+//! | `watch.rs` | how does drift learn of a tick? |
+//! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
+//! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
 
 mod arm;
 mod block;

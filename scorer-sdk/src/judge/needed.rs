@@ -51,8 +51,8 @@ pub(super) fn needed(
             [bad + more_bad, all + more]
         });
     let rate = bad / all;
-    // What the pair that holds most of the evidence lacks, when one alternative of the harm test
-    // fits and has its part of the stake.
+    // The evidence that the pair over all routes lacks, when one alternative of the harm test fits
+    // and has its part of the stake.
     let missing = threshold - (POOLED_WEIGHT * part).ln() + (ALTERNATIVES.len() as f64).ln()
         - pair.harm.log_evidence().max(0.0);
     ODDS_RATIOS

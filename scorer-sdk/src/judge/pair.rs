@@ -40,9 +40,8 @@ pub(super) struct Pair {
     pub(super) interval: OddsRatioInterval,
     pub(super) candidate: Rate,
     pub(super) baseline: Rate,
-    /// CUSUM of the log likelihood ratio at [`ONSET_ALTERNATIVE`]: while it is zero nothing has
-    /// begun, and interval and rates start over, so that an explanation tells of the time since the
-    /// difference began.
+    /// CUSUM of the log likelihood ratio at [`ONSET_ALTERNATIVE`]. While it is zero no difference
+    /// has begun, and interval and rates start over, so that they cover the time since it began.
     cusum: f64,
 }
 

@@ -20,11 +20,11 @@ pub(super) struct Placebo {
     halves: Halves,
     /// Per question: the first half worse than the second, and the second worse than the first.
     pairs: Vec<[Pair; 2]>,
-    /// Ticks in which one half alone had exchanges, since both had.
+    /// Ticks in which only one half had exchanges, since both last had.
     lopsided_ticks: u32,
 }
 
-/// After so many ticks with exchanges of one half alone the hosts are assigned anew.
+/// Ticks with exchanges of only one half after which the hosts are assigned anew.
 const LOPSIDED_TICKS: u32 = 60;
 
 impl Placebo {

@@ -1,19 +1,19 @@
-//! Who asks: independent requests, or sessions that go on for long and differ.
+//! The clients: independent requests, or long sessions that differ.
 
 use super::random::normals;
 use fastrand::Rng;
 
-/// Who asks.
+/// The clients of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Clients {
-    /// Each request is from somebody else.
+    /// Each request comes from another client.
     #[default]
     Independent,
     /// Sessions of many requests.
     Sessions(Sessions),
 }
 
-/// Sessions: of heavy-tailed length, each with a liking for failures and slowness of its own.
+/// Sessions of heavy-tailed length, each with its own odds of failure and its own slowness.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sessions {
     /// How many are active at a time; each request is of one of them, chosen evenly.

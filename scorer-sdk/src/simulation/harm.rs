@@ -18,7 +18,7 @@ pub struct Harm {
     pub size: f64,
     /// A response header that is no longer sent.
     pub lost_header: Option<String>,
-    /// On which of the service's routes, by their place; `None` for all.
+    /// On which of the service's routes, by their index; `None` for all.
     pub routes: Option<Range<usize>>,
     /// From when on.
     pub onset: Onset,
@@ -70,7 +70,7 @@ impl Harm {
         }
     }
 
-    /// On these routes alone, by their place.
+    /// On these routes only, by their index.
     #[must_use]
     pub fn on_routes(mut self, routes: Range<usize>) -> Self {
         self.routes = Some(routes);

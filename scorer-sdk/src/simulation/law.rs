@@ -41,7 +41,7 @@ pub fn divergence(p: f64, q: f64) -> f64 {
     term(p, q) + term(1.0 - p, 1.0 - q)
 }
 
-/// A question of which candidate and baseline are asked side by side.
+/// A yes/no question that is asked of candidate and baseline side by side.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SideBySide {
     /// The baseline's chance to be in the category, from 0 to 1, both ends excluded.

@@ -1,7 +1,8 @@
 //! Simulated rollouts, for error rates and speed of a judge, and of signals of one's own.
 //!
 //! A [`Scenario`] says what happens: a [`Service`] with its routes, two [`Deployment`]s with pods
-//! and faults, the candidate's share over time, [`SharedChange`] that hits both, and the [`Clients`].
+//! and faults, the candidate's share over time, the [`SharedChange`] that hits both, and the
+//! [`Clients`].
 //! [`Traffic`] turns it into exchanges, tick by tick, for whoever wants to judge them; a
 //! [`Rollout`] hands them to an [`Engine`](crate::Engine) and gives its decisions. All randomness
 //! comes from a seed and time is counted, not read: the same seed gives the same run.

@@ -10,7 +10,7 @@ use core::time::Duration;
 /// What happens in a simulated rollout. The default is a healthy one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
-    /// What is asked for.
+    /// The service and its routes.
     pub service: Service,
     /// The stable version.
     pub baseline: Deployment,
@@ -25,7 +25,7 @@ pub struct Scenario {
     /// A request header that all of the candidate's requests carry and no other, as when a rule
     /// sends beta users to it.
     pub header_rule: Option<String>,
-    /// Who asks.
+    /// The clients.
     pub clients: Clients,
     /// What happens to failed requests.
     pub retries: Retries,

@@ -1,4 +1,4 @@
-//! What is asked for, and how a healthy version answers.
+//! The requests to a service, and how a healthy version answers them.
 
 /// A service with its routes.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +69,7 @@ pub struct Route {
 
 impl Default for Route {
     /// One request in a hundred fails, two are refused; 20 ms in the median; 1,000 bytes of JSON;
-    /// four headers, of which one comes in nine answers of ten.
+    /// four headers, one of them in nine answers of ten.
     fn default() -> Self {
         let header = |name: &str, presence| Header {
             name: name.to_owned(),

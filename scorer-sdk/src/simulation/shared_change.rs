@@ -3,7 +3,7 @@
 use core::f64::consts::TAU;
 use std::ops::Range;
 
-/// What happens around the service. The default is fair shared change.
+/// What happens to both versions. The default is that nothing does.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SharedChange {
     /// Odds of failures of both versions swing.
@@ -41,7 +41,7 @@ impl SharedChange {
 pub struct Swing {
     /// From `1/factor` to `factor`, evenly in logs.
     pub factor: f64,
-    /// Ticks from one height to the next.
+    /// Ticks from one peak to the next.
     pub period: f64,
 }
 

@@ -15,13 +15,13 @@ const LEARNING_TICK: u64 = 1_000;
 /// When every simulation begins, since the Unix epoch.
 const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 
-/// One simulated exchange: places in the scenario's lists and what was drawn. Small and owned;
+/// One simulated exchange: indices into the scenario's lists, and what was drawn. Small and owned;
 /// [`Traffic::exchange`] makes the facts of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Record {
     /// When it ended, since the Unix epoch; records of a tick are in this order.
     pub at: Duration,
-    /// Place of its route in the service.
+    /// Index of its route in the service.
     pub route: usize,
     /// Whether the candidate served it.
     pub candidate: bool,
@@ -41,11 +41,11 @@ pub struct Record {
     pub other_content_type: bool,
     /// Attempts that failed before this one.
     pub attempt: u32,
-    /// Place of the answer's header names among those that were seen so far.
+    /// Index of the answer's header names among those that were seen so far.
     header_set: usize,
 }
 
-/// What a request brings along, whoever serves it.
+/// What a request has before a version serves it.
 #[derive(Debug, Clone, Copy)]
 struct Request {
     route: usize,
@@ -93,7 +93,7 @@ impl Arm {
 pub struct Traffic {
     scenario: Scenario,
     random: Rng,
-    /// Where in its swings the shared change begins, in periods.
+    /// The phase of the swings at the start, in periods.
     phase: f64,
     now: Duration,
     tick: u64,
@@ -461,7 +461,7 @@ impl Traffic {
         failed
     }
 
-    /// The place of a set of header names, which is made when it is new.
+    /// The index of a set of header names; a new set is added.
     fn header_set(&mut self, route: usize, bits: u64) -> usize {
         let known = self
             .header_sets

@@ -1,7 +1,7 @@
 //! How often is a healthy rollout called anomalous, when it is looked at in every tick?
 //!
-//! Twelve routes of which the busiest has ten times the traffic of the least busy one, all
-//! signals, 20,000 candidate requests.
+//! Twelve routes, the busiest with ten times the traffic of the least busy one; all signals;
+//! 20,000 candidate requests.
 
 use super::Runs;
 use crate::config::Plan;

@@ -41,7 +41,7 @@ pub struct Said {
     pub verdicts: [u64; 4],
     /// Evidence in nats: the median.
     pub evidence: f64,
-    /// The most candidate requests, of all rollouts, of which none has been judged enough for a
+    /// The largest number of candidate requests in a rollout that has not yet judged enough for a
     /// verdict.
     pub learning_requests: u64,
     /// Candidate requests that are said to be needed still for each of [`TOLD`], in the median;
