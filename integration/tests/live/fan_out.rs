@@ -37,7 +37,7 @@ async fn changed(name: &str, canary: &'static [Call]) -> Result<(Mesh, Load)> {
 }
 
 async fn caught(name: &str, canary: &'static [Call], words: &[&str]) -> Result<()> {
-    let _turn = turn::alone().await;
+    let _turn = turn::beside_another().await;
     let (mesh, _load) = changed(&format!("fan-out-{name}"), canary).await?;
     let why = why_anomalous(&mesh.gateway).await?;
     for word in words {

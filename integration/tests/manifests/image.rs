@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serin_integration::envoy::workspace;
+use serin_integration::turn;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -57,6 +58,7 @@ fn the_modules_image_is_one_layer_with_the_file_that_istios_agent_looks_for() ->
 
 #[test]
 fn pushing_writes_the_digest_that_the_registry_gave_into_the_manifests() -> Result<()> {
+    let _turn = turn::busy();
     let folder = tempfile::tempdir()?;
     // A copy of what the script works in, and an engine that only says what an engine says.
     for name in [

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use serin_integration::envoy::workspace;
+use serin_integration::turn;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -25,6 +26,7 @@ fn compile(objects: &[Value]) -> Result<usize> {
 
 #[test]
 fn every_plugin_that_is_applied_compiles_fails_open_and_has_one_index() -> Result<()> {
+    let _turn = turn::busy();
     let mut compiled = 0;
     for folder in folders(&manifests())? {
         let Some(objects) = render(&folder)? else {
@@ -68,6 +70,7 @@ fn every_plugin_that_is_applied_compiles_fails_open_and_has_one_index() -> Resul
 
 #[test]
 fn a_typo_in_a_plugin_config_is_found_and_named_with_its_path() -> Result<()> {
+    let _turn = turn::busy();
     let Some(mut objects) = render(&manifests().join("steer"))? else {
         return Ok(());
     };
@@ -101,6 +104,7 @@ fn subsets(route: &Value) -> BTreeSet<&str> {
 
 #[test]
 fn steered_requests_match_before_the_split_and_every_subset_exists() -> Result<()> {
+    let _turn = turn::busy();
     for folder in ["steer", "rescue", "rescue-failover"] {
         let Some(objects) = render(&manifests().join(folder))? else {
             return Ok(());
@@ -139,6 +143,7 @@ fn steered_requests_match_before_the_split_and_every_subset_exists() -> Result<(
 
 #[test]
 fn only_refusals_are_retried_and_the_last_attempt_is_never_refused() -> Result<()> {
+    let _turn = turn::busy();
     for folder in ["rescue", "rescue-failover"] {
         let Some(objects) = render(&manifests().join(folder))? else {
             return Ok(());
@@ -185,6 +190,7 @@ fn only_refusals_are_retried_and_the_last_attempt_is_never_refused() -> Result<(
 
 #[test]
 fn routes_of_the_gateway_api_lead_to_the_clusters_that_the_plugin_lists() -> Result<()> {
+    let _turn = turn::busy();
     let Some(objects) = render(&manifests().join("gateway-api-steer"))? else {
         return Ok(());
     };
@@ -221,6 +227,7 @@ fn routes_of_the_gateway_api_lead_to_the_clusters_that_the_plugin_lists() -> Res
 
 #[test]
 fn a_gate_of_argo_rollouts_ends_by_itself_and_pauses_when_it_was_never_sure() -> Result<()> {
+    let _turn = turn::busy();
     let Some(objects) = render(&manifests().join("argo-rollouts"))? else {
         return Ok(());
     };

@@ -40,6 +40,7 @@ fn local(port: u16) -> SocketAddr {
 
 #[test]
 fn a_real_envoy_accepts_the_bootstrap_of_compose_and_the_module_its_config() -> Result<()> {
+    let _turn = turn::busy();
     let text = bootstrap(COMPOSE, &[])?;
     let folder = run_dir("manifests-compose");
     fs::create_dir_all(&folder)?;

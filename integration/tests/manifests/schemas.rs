@@ -2,12 +2,14 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use serin_integration::turn;
 
 use super::render::{folders, manifests, object, render};
 use super::schema::Schemas;
 
 #[test]
 fn every_folder_renders_to_objects_that_their_definitions_allow() -> Result<()> {
+    let _turn = turn::busy();
     let Some(schemas) = Schemas::fetched()? else {
         return Ok(());
     };
@@ -45,6 +47,7 @@ fn errors_with(schemas: &Schemas, object: &Value, path: &str, value: Value) -> R
 
 #[test]
 fn an_unknown_field_or_a_wrong_type_in_any_manifest_is_found() -> Result<()> {
+    let _turn = turn::busy();
     let Some(schemas) = Schemas::fetched()? else {
         return Ok(());
     };

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use serin_integration::envoy::workspace;
+use serin_integration::turn;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -28,6 +29,7 @@ fn plugins(objects: &[Value]) -> impl Iterator<Item = &Value> {
 
 #[test]
 fn one_command_sets_the_image_in_every_overlay() -> Result<()> {
+    let _turn = turn::busy();
     let folder = copied()?;
     let digest = "0123456789abcdef".repeat(4);
     let address = format!("registry.example.org:5000/team/serin@sha256:{digest}");
@@ -53,6 +55,7 @@ fn one_command_sets_the_image_in_every_overlay() -> Result<()> {
 
 #[test]
 fn a_file_on_the_proxys_disk_has_no_sum_and_one_behind_https_needs_it() -> Result<()> {
+    let _turn = turn::busy();
     let folder = copied()?;
     let overlay = folder.path().join("gateway-compare");
     let digest = "ab".repeat(32);
@@ -76,6 +79,7 @@ fn a_file_on_the_proxys_disk_has_no_sum_and_one_behind_https_needs_it() -> Resul
 #[test]
 fn an_image_without_a_digest_and_a_file_without_a_sum_are_refused_and_nothing_is_written()
 -> Result<()> {
+    let _turn = turn::busy();
     let folder = copied()?;
     let before = fs::read_to_string(folder.path().join("base/image.yaml"))?;
     let short = format!("registry.example.org/serin@sha256:{}", "a".repeat(63));
@@ -96,6 +100,7 @@ fn an_image_without_a_digest_and_a_file_without_a_sum_are_refused_and_nothing_is
 
 #[test]
 fn a_snapshot_becomes_the_reference_of_every_guard() -> Result<()> {
+    let _turn = turn::busy();
     let folder = copied()?;
     let snapshot = json!({"serin_snapshot": 1, "destination": "shop", "version": "v1",
         "exchanges": 3, "routes": [{"method": "GET", "path": "/", "exchanges": 3,

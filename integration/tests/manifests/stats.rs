@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serin_integration::envoy::workspace;
 use serin_integration::topology::STAT_TAGS;
+use serin_integration::turn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -113,6 +114,7 @@ fn the_patch_names_the_deployment_that_the_documents_patch() -> Result<()> {
 
 #[test]
 fn the_component_annotates_the_pods_of_every_deployment_and_keeps_what_they_have() -> Result<()> {
+    let _turn = turn::busy();
     let folder = copied()?;
     let mine = folder.path().join("mine");
     fs::create_dir(&mine)?;

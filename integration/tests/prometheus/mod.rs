@@ -24,6 +24,7 @@ use tokio::time::sleep;
 
 #[test]
 fn promtool_accepts_the_rules_and_their_tests_pass() -> Result<()> {
+    let _turn = turn::busy();
     let Some(promtool) = server::binary("promtool") else {
         return Ok(());
     };
