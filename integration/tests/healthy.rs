@@ -4,6 +4,7 @@ mod common;
 
 use anyhow::Result;
 use common::{ANOMALOUS, HEALTHY, config, filter, load, verdict, watch};
+use scorer_sdk::telemetry;
 use serin_integration::load::{Load, Mix};
 use serin_integration::metrics::Metrics;
 use serin_integration::one_at_a_time;
@@ -45,7 +46,7 @@ async fn a_healthy_canary_is_left_alone_while_load_mix_share_and_shared_change_c
             verdict(metrics) == Some(HEALTHY)
         })
         .await?;
-    assert_eq!(metrics.value("serin_steered_total", &[]), None);
+    assert_eq!(metrics.value(telemetry::STEERED.name, &[]), None);
     load.stop().await;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod mesh;
 use anyhow::{Context as _, Result};
 use common::ANOMALOUS;
 use mesh::{answered_by_both, assert_undisturbed, counted, destination, load, overlay};
+use scorer_sdk::telemetry;
 use serde_json::json;
 use serin_integration::istio::manifests::rendered;
 use serin_integration::istio::mesh::{HOST, PORT, weights};
@@ -162,7 +163,7 @@ async fn a_canary_that_is_worse_is_steered_away_from() -> Result<()> {
     mesh.gateway
         .wait_for_metrics("the verdict", |metrics| {
             let labels = [("version", "v2"), ("destination", &*destination())];
-            metrics.value("serin_verdict", &labels) == Some(ANOMALOUS)
+            metrics.value(telemetry::VERDICT.name, &labels) == Some(ANOMALOUS)
         })
         .await?;
     load.wait_until_left_alone(&shops.v2).await?;

@@ -8,6 +8,7 @@ use common::{
     wait_for_anomalous, wait_for_judged,
 };
 use scorer_sdk::judge::verdict::Reason;
+use scorer_sdk::telemetry;
 use scorer_sdk::{Decision, Plan, Verdict};
 use serin_cli::replay::Replay;
 use serin_integration::one_at_a_time;
@@ -49,7 +50,7 @@ async fn record_and_replay(name: &str, regression: &str) -> Result<Live> {
     let metrics = topology
         .front
         .wait_for_metrics("every exchange to be counted", |metrics| {
-            metrics.value("serin_merged_exchanges", &[]) >= Some(tally.sent as f64)
+            metrics.value(telemetry::MERGED_EXCHANGES.name, &[]) >= Some(tally.sent as f64)
         })
         .await?;
     let healthy = verdict(&metrics) == Some(HEALTHY);

@@ -126,6 +126,20 @@ pub struct Metric {
     pub series: Series,
 }
 
+impl Metric {
+    /// Names of its series in Prometheus: its own, or the three of a histogram.
+    #[must_use]
+    pub fn exposed(&self) -> Vec<String> {
+        match self.kind {
+            Kind::Counter | Kind::Gauge => vec![self.name.to_owned()],
+            Kind::Histogram => ["bucket", "sum", "count"]
+                .iter()
+                .map(|part| format!("{}_{part}", self.name))
+                .collect(),
+        }
+    }
+}
+
 /// Which messages carry a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {

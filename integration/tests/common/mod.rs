@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use anyhow::{Context as _, Result};
+use scorer_sdk::telemetry;
 use scorer_sdk::wire::recording::Record;
 use serde_json::{Value, json};
 use serin_integration::envoy::Envoy;
@@ -74,7 +75,7 @@ pub(crate) fn load(topology: &Topology, rate: f64, seed: u64) -> Result<Load> {
 
 pub(crate) fn verdict(metrics: &Metrics) -> Option<f64> {
     metrics.value(
-        "serin_verdict",
+        telemetry::VERDICT.name,
         &[("destination", "shop"), ("version", "v2")],
     )
 }
@@ -95,7 +96,7 @@ pub(crate) async fn wait_for_judged(front: &Envoy, exchanges: f64) -> Result<()>
     let labels = [("destination", "shop"), ("version", "v2")];
     front
         .wait_for_metrics("judged exchanges", |metrics| {
-            metrics.value("serin_judged_exchanges", &labels) >= Some(exchanges)
+            metrics.value(telemetry::JUDGED_EXCHANGES.name, &labels) >= Some(exchanges)
         })
         .await?;
     Ok(())
@@ -105,7 +106,7 @@ pub(crate) async fn wait_for_judged(front: &Envoy, exchanges: f64) -> Result<()>
 pub(crate) async fn wait_for_counted(front: &Envoy, version: &str, exchanges: f64) -> Result<()> {
     front
         .wait_for_metrics("counted exchanges", |metrics| {
-            metrics.value("serin_exchanges_total", &[("version", version)]) >= Some(exchanges)
+            metrics.value(telemetry::EXCHANGES.name, &[("version", version)]) >= Some(exchanges)
         })
         .await?;
     Ok(())

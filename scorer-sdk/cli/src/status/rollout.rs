@@ -1,11 +1,12 @@
 //! One rollout, as each proxy sees it and as all do together.
 
 use super::notes::notes;
-use super::pairs::{Pair, log_mean, pairs, routes};
-use super::samples::{about, is_guard, saturating_sum};
+use super::pairs::{Pair, pairs};
+use super::proxies::{about, is_guard};
 use super::source::Proxy;
-use crate::report::scrape::{value, verdict};
+use crate::samples::{of, saturating_sum, value, verdict};
 use scorer_sdk::Verdict;
+use scorer_sdk::telemetry::{self, Metric, label};
 use std::collections::BTreeMap;
 
 /// Pairs that are kept of one rollout.
@@ -35,7 +36,8 @@ pub struct Rollout {
     pub others: Vec<String>,
     /// What the proxies say, the worst verdict first, and of equal ones that with most evidence.
     pub opinions: Vec<Opinion>,
-    /// Log evidence of all proxies together in nats; `None` where there is but one.
+    /// The [fleet's evidence](crate::fleet_evidence) in nats; `None` where fewer than two proxies
+    /// compare this candidate.
     pub together: Option<f64>,
     /// Exchanges that ended, by version.
     pub exchanges: BTreeMap<String, u64>,
@@ -99,13 +101,17 @@ impl Rollout {
     }
 }
 
+/// The rollout as these proxies see it; `together` is the fleet's evidence, which counts only where
+/// more than one of them compares.
 pub(super) fn rollout(
     destination: &str,
     candidate: &str,
     proxies: &[&Proxy],
     exchanges: BTreeMap<String, u64>,
+    together: f64,
 ) -> Rollout {
-    let gauge = |proxy: &Proxy, metric| value(&proxy.samples, metric, destination, candidate);
+    let gauge =
+        |proxy: &Proxy, metric: &Metric| value(&proxy.samples, metric, destination, candidate);
     let mut opinions: Vec<Opinion> = proxies
         .iter()
         .map(|proxy| Opinion {
@@ -114,9 +120,9 @@ pub(super) fn rollout(
             } else {
                 proxy.name.clone()
             },
-            verdict: verdict(gauge(proxy, "serin_verdict")),
-            evidence: gauge(proxy, "serin_rollout_evidence") / 1e3,
-            threshold: gauge(proxy, "serin_rollout_threshold") / 1e3,
+            verdict: verdict(gauge(proxy, &telemetry::VERDICT)),
+            evidence: gauge(proxy, &telemetry::ROLLOUT_EVIDENCE) / 1e3,
+            threshold: gauge(proxy, &telemetry::ROLLOUT_THRESHOLD) / 1e3,
         })
         .collect();
     opinions.sort_by(|one, other| {
@@ -129,14 +135,14 @@ pub(super) fn rollout(
         .filter(|proxy| !is_guard(proxy))
         .copied()
         .collect();
+    let together = (counted.len() > 1).then_some(together);
     if counted.is_empty() {
         counted = proxies.to_vec();
     }
     let counted = counted.as_slice();
     let mut pairs = pairs(destination, candidate, counted);
-    let together = (counted.len() > 1).then(|| log_mean(&pairs, routes(destination, counted)));
     pairs.truncate(MAX_PAIRS);
-    let judged = |proxy: &&Proxy| gauge(proxy, "serin_judged_exchanges").max(0.0) as u64;
+    let judged = |proxy: &&Proxy| gauge(proxy, &telemetry::JUDGED_EXCHANGES).max(0.0) as u64;
     let judged = saturating_sum(counted.iter().map(judged));
     let others = exchanges
         .keys()
@@ -156,18 +162,17 @@ pub(super) fn rollout(
         notes: notes(destination, candidate, proxies),
         held: proxies
             .iter()
-            .any(|proxy| gauge(proxy, "serin_held_by_placebo") > 0.0),
+            .any(|proxy| gauge(proxy, &telemetry::HELD_BY_PLACEBO) > 0.0),
     }
 }
 
 fn needed(destination: &str, candidate: &str, proxies: &[&Proxy]) -> Vec<(String, u64)> {
     let mut least: BTreeMap<&str, u64> = BTreeMap::new();
-    for sample in about(proxies, destination) {
-        if sample.metric == "serin_requests_needed"
-            && sample.label("version") == candidate
-            && sample.value > 0.0
-        {
-            let known = least.entry(sample.label("odds_ratio")).or_insert(u64::MAX);
+    for sample in of(about(proxies, destination), &telemetry::REQUESTS_NEEDED) {
+        if sample.label(label::VERSION) == candidate && sample.value > 0.0 {
+            let known = least
+                .entry(sample.label(label::ODDS_RATIO))
+                .or_insert(u64::MAX);
             *known = (*known).min(sample.value as u64);
         }
     }
