@@ -15,6 +15,7 @@
 //! under load disturb each other on a small machine:
 //!
 //! ```no_run
+//! use scorer_sdk::telemetry::EXCHANGES;
 //! use serin_integration::{load::{Load, LoadOptions}, shop::{Regression, Shops}, turn};
 //! use serin_integration::topology::{Topology, WasmFilter};
 //! use std::time::Duration;
@@ -33,7 +34,7 @@
 //! tokio::time::sleep(Duration::from_secs(5)).await;
 //! let tally = load.stop().await;
 //! println!("{} of {} lost", tally.lost(), tally.sent);
-//! println!("{:?}", topology.front.metrics().await?.value("serin_exchanges", &[("version", "v2")]));
+//! println!("{:?}", topology.front.metrics().await?.value(EXCHANGES.name, &[("version", "v2")]));
 //! # Ok(())
 //! # }
 //! ```

@@ -1,5 +1,6 @@
 //! Reads the Prometheus text format, as far as Envoy writes it.
 
+use scorer_sdk::telemetry;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -79,7 +80,7 @@ impl Metrics {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs();
-        self.select("serin_heartbeat_seconds", &[])
+        self.select(telemetry::HEARTBEAT.name, &[])
             .all(|beat| beat.value > second as f64)
     }
 
@@ -146,31 +147,35 @@ fn parse_quoted(text: &str) -> Option<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::Metrics;
+    use scorer_sdk::telemetry;
 
-    const PAGE: &str = r#"# TYPE serin_exchanges counter
-serin_exchanges{route="GET /api/products/{id}",version="v1"} 3
-serin_exchanges{route="GET /, \"home\"",version="v1"} 4
-serin_exchanges{route="GET /",version="v2"} 5
-serin_heartbeat 7
+    const PAGE: &str = r#"# TYPE serin_exchanges_total counter
+serin_exchanges_total{route="GET /api/products/{id}",version="v1"} 3
+serin_exchanges_total{route="GET /, \"home\"",version="v1"} 4
+serin_exchanges_total{route="GET /",version="v2"} 5
+serin_heartbeat_seconds 7
 "#;
 
     #[test]
     fn labels_with_braces_commas_and_quotes_are_read() {
         let metrics = Metrics::parse(PAGE);
-        let of = |route| metrics.value("serin_exchanges", &[("route", route)]);
+        let of = |route| metrics.value(telemetry::EXCHANGES.name, &[("route", route)]);
         assert_eq!(of("GET /api/products/{id}"), Some(3.0));
         assert_eq!(of("GET /, \"home\""), Some(4.0));
-        assert_eq!(metrics.value("serin_heartbeat", &[]), Some(7.0));
+        assert_eq!(metrics.value(telemetry::HEARTBEAT.name, &[]), Some(7.0));
     }
 
     #[test]
     fn value_sums_over_labels_that_are_not_named_and_is_none_for_unknown_series() {
         let metrics = Metrics::parse(PAGE);
         assert_eq!(
-            metrics.value("serin_exchanges", &[("version", "v1")]),
+            metrics.value(telemetry::EXCHANGES.name, &[("version", "v1")]),
             Some(7.0)
         );
-        assert_eq!(metrics.value("serin_exchanges", &[("version", "v3")]), None);
-        assert_eq!(metrics.value("serin_exchange", &[]), None);
+        assert_eq!(
+            metrics.value(telemetry::EXCHANGES.name, &[("version", "v3")]),
+            None
+        );
+        assert_eq!(metrics.value("serin_x", &[]), None);
     }
 }

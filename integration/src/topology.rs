@@ -23,24 +23,6 @@ use crate::envoy::{DRAIN_TIME, Envoy, Launch, free_port};
 use crate::shop::Shops;
 use config::{Cluster, Front, Inbound};
 
-/// Tags that become Prometheus labels, as Istio's `extraStatTags` makes them.
-pub const STAT_TAGS: [&str; 14] = [
-    "role",
-    "route",
-    "table",
-    "version",
-    "category",
-    "signal",
-    "odds_ratio",
-    "destination",
-    "verdict",
-    "reason",
-    "mode",
-    "cause",
-    "arm",
-    "measure",
-];
-
 /// Where the inbound sidecar of v2 runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SidecarProcess {

@@ -1,5 +1,4 @@
-//! What the documents say is so: links, paths, targets, metrics, config fields, categories,
-//! manifests.
+//! What the documents say is so: links, paths, targets, config fields, categories, manifests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,9 +11,7 @@ use clap::error::ErrorKind;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 use scorer_sdk::Plan;
 use serde_json::Value;
-use serin_cli::status::source::LABELS;
 use serin_integration::envoy::{binary, run_dir, workspace};
-use serin_integration::topology::STAT_TAGS;
 
 /// What is neither source nor document.
 const BUILT: [&str; 3] = ["target", ".cache", ".git"];
@@ -299,54 +296,6 @@ fn commands_in_the_documents_can_be_typed() -> Result<()> {
     fail_on(wrong)
 }
 
-/// The filter's sources by their paths in `filter/src`, what is only for tests left out.
-fn sources_of_the_filter() -> Result<BTreeMap<PathBuf, String>> {
-    let root = workspace().join("filter/src");
-    let mut paths = Vec::new();
-    files(&root, &mut paths)?;
-    let mut sources = BTreeMap::new();
-    for path in paths {
-        let path = workspace().join(path);
-        let name = path.strip_prefix(&root)?;
-        if name.starts_with("scenarios") || name.ends_with("testing.rs") || !path.is_file() {
-            continue;
-        }
-        let text = fs::read_to_string(&path)?;
-        let shipped = text
-            .split("#[cfg(test)]\nmod tests")
-            .next()
-            .unwrap_or_default();
-        sources.insert(name.to_owned(), shipped.to_owned());
-    }
-    ensure!(sources.len() > 10, "only {} sources found", sources.len());
-    Ok(sources)
-}
-
-/// Names of metrics in the filter's source.
-fn metrics_of_the_filter() -> Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
-    for text in sources_of_the_filter()?.values() {
-        for literal in text.split("\"serin_").skip(1) {
-            if let Some((name, _)) = literal.split_once('"') {
-                names.insert(format!("serin_{name}"));
-            }
-        }
-    }
-    Ok(names)
-}
-
-#[test]
-fn the_table_of_metrics_has_just_those_that_the_filter_makes() -> Result<()> {
-    let readme = readme()?;
-    let written: BTreeSet<String> = readme
-        .table("Metrics")?
-        .into_keys()
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(written, metrics_of_the_filter()?);
-    Ok(())
-}
-
 /// Paths of all config fields, from the source of the raw config.
 fn config_fields() -> Result<BTreeSet<String>> {
     let source = fs::read_to_string(workspace().join("scorer-sdk/src/config/raw.rs"))?;
@@ -543,79 +492,5 @@ fn envoy_accepts_the_plain_bootstrap_and_the_module_its_config() -> Result<()> {
         log.contains("observe as comparer, baseline v1, candidate v2"),
         "{log}"
     );
-    Ok(())
-}
-
-/// The regexes of the bootstrap's tags cover all labels that the filter uses.
-#[test]
-fn every_label_of_a_metric_has_a_tag_in_the_plain_bootstrap() -> Result<()> {
-    let bootstrap: Value = serde_yaml_ng::from_str(&plain_envoy()?)?;
-    let tags = bootstrap["stats_config"]["stats_tags"]
-        .as_array()
-        .context("tags")?;
-    let written: BTreeSet<&str> = tags
-        .iter()
-        .filter_map(|tag| tag["tag_name"].as_str())
-        .collect();
-    for tag in tags {
-        let name = tag["tag_name"].as_str().context("a name")?;
-        assert_eq!(tag["regex"], format!(r"({name}=\.=(.*?);\.;)"));
-    }
-    let readme = readme()?;
-    let labels: BTreeSet<&str> = readme
-        .table("Metrics")?
-        .into_values()
-        .filter_map(|rest| rest.get(1))
-        .flat_map(|labels| labels.split(", "))
-        .filter(|label| !label.is_empty())
-        .collect();
-    assert_eq!(labels, written);
-    // Istio's list, that of the live tests and that of `serin doctor`.
-    let text = fs::read_to_string(workspace().join("README.md"))?;
-    let (_, list) = text.split_once("`extraStatTags: [").context("a list")?;
-    let (list, _) = list.split_once("]`").context("the list's end")?;
-    let istio: BTreeSet<&str> = list.split(", ").collect();
-    assert_eq!(labels, istio);
-    let missing: Vec<_> = labels
-        .iter()
-        .filter(|label| !STAT_TAGS.contains(label) || !LABELS.contains(label))
-        .collect();
-    assert!(missing.is_empty(), "{missing:?}");
-    Ok(())
-}
-
-/// Labels that the filter's source gives to metrics.
-fn labels_of_the_filter() -> Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
-    let sources = sources_of_the_filter()?;
-    for file in ["metrics.rs", "filter/tick.rs"] {
-        let shipped = sources.get(Path::new(file)).context(file)?;
-        // A label is the first half of a pair of texts; a function's argument is not.
-        for (at, _) in shipped.match_indices("(\"") {
-            let (before, pair) = shipped.split_at(at);
-            let called = before.ends_with(|last: char| last.is_alphanumeric() || last == '_');
-            let Some((name, rest)) = pair[2..].split_once('"') else {
-                continue;
-            };
-            if !called && rest.starts_with(", ") && !name.starts_with("serin_") {
-                names.insert(name.to_owned());
-            }
-        }
-    }
-    Ok(names)
-}
-
-#[test]
-fn the_table_of_metrics_has_just_the_labels_that_the_filter_gives() -> Result<()> {
-    let readme = readme()?;
-    let written: BTreeSet<String> = readme
-        .table("Metrics")?
-        .into_values()
-        .filter_map(|rest| rest.get(1))
-        .flat_map(|labels| labels.split(", "))
-        .filter(|label| !label.is_empty())
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(written, labels_of_the_filter()?);
     Ok(())
 }

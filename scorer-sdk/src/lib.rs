@@ -29,6 +29,7 @@ pub mod signal;
 pub mod simulation;
 pub mod sketch;
 pub mod surprise;
+pub mod telemetry;
 pub mod wire;
 
 #[cfg(test)]

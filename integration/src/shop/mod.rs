@@ -18,6 +18,7 @@ pub use respond::VERSION_HEADER;
 pub use route::Route;
 pub use served::RouteCounts;
 
+use scorer_sdk::telemetry;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -256,9 +257,10 @@ async fn handle(state: &State, request: Request<Incoming>) -> Result<Response<Fu
     let Some((route, id)) = Route::of(&head.method, head.uri.path()) else {
         return respond::no_such_route(&state.version);
     };
-    state
-        .served
-        .arrived(route, head.headers.contains_key("x-serin-steer"));
+    state.served.arrived(
+        route,
+        head.headers.contains_key(telemetry::STEER_HEADER.name),
+    );
     // The body is read as an application would, even though only its JSON is checked.
     let Ok(body) = Limited::new(body, MAX_REQUEST_BODY).collect().await else {
         return respond::too_large(&state.version);

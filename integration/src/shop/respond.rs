@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::http::response::Builder;
 use hyper::{Response, StatusCode};
+use scorer_sdk::telemetry;
 use serde_json::{Value, json};
 
 use super::behaviour::{Ending, Plan};
@@ -30,7 +31,7 @@ pub(super) fn respond(
 ) -> Result<Response<Full<Bytes>>> {
     match plan.ending {
         Ending::Refused => {
-            let refusal = start(version, 503).header("x-serin-reject", "shop");
+            let refusal = start(version, 503).header(telemetry::REJECT_HEADER.name, "shop");
             return finish(refusal, Bytes::new());
         }
         Ending::Error => return problem(version, 500, "internal error"),

@@ -5,11 +5,12 @@
     reason = "a JSON object made here: an index that is missing is inserted"
 )]
 
+use scorer_sdk::telemetry::{self, LABELS, tag_regex};
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::{AccessLog, STAT_TAGS};
+use super::AccessLog;
 use crate::envoy::{Launch, run_dir};
 use crate::load::BETA_HEADER;
 
@@ -130,7 +131,7 @@ impl Front {
             });
             // Istio's retry policy has no field for the names; this request header stands in.
             weighted["request_headers_to_add"] = json!([{
-                "header": {"key": "x-envoy-retriable-header-names", "value": "x-serin-reject"},
+                "header": {"key": "x-envoy-retriable-header-names", "value": telemetry::REJECT_HEADER.name},
                 "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"
             }]);
             host["include_request_attempt_count"] = json!(true);
@@ -178,7 +179,7 @@ pub(crate) fn steered_route() -> Value {
     json!({
         "match": {
             "prefix": "/",
-            "headers": [{"name": "x-serin-steer", "string_match": {"exact": "v1"}}]
+            "headers": [{"name": telemetry::STEER_HEADER.name, "string_match": {"exact": "v1"}}]
         },
         "route": {"cluster": "shop-v1"}
     })
@@ -222,9 +223,9 @@ pub(crate) fn host(domain: &str, route: &Value) -> Value {
 
 /// A bootstrap without listeners; `version` is the workload's own label.
 pub(crate) fn bootstrap(id: &str, version: &str, clusters: &[Cluster]) -> Value {
-    let tags: Vec<Value> = STAT_TAGS
+    let tags: Vec<Value> = LABELS
         .iter()
-        .map(|tag| json!({"tag_name": tag, "regex": format!(r"({tag}=\.=(.*?);\.;)")}))
+        .map(|tag| json!({"tag_name": tag, "regex": tag_regex(tag)}))
         .collect();
     let clusters: Vec<Value> = clusters.iter().map(Cluster::to_json).collect();
     json!({

@@ -5,6 +5,7 @@
 
 use super::common::{assert_undisturbed, counted, load, overlay};
 use anyhow::{Context as _, Result};
+use scorer_sdk::telemetry;
 use serde_json::{Value, json};
 use serin_integration::istio::manifests::{of_kind, rendered};
 use serin_integration::istio::mesh::weights;
@@ -93,7 +94,7 @@ async fn a_typo_in_the_config_is_said_and_the_config_before_it_stays() -> Result
     let metrics = mesh
         .gateway
         .wait_for_metrics("the gauge", |metrics| {
-            metrics.value("serin_config_broken", &[]) == Some(1.0)
+            metrics.value(telemetry::CONFIG_BROKEN.name, &[]) == Some(1.0)
         })
         .await?;
     let before = counted(&metrics, "v1");
@@ -105,7 +106,7 @@ async fn a_typo_in_the_config_is_said_and_the_config_before_it_stays() -> Result
     mesh.apply(rendered("gateway-compare")?)?;
     mesh.gateway
         .wait_for_metrics("the gauge at 0", |metrics| {
-            metrics.value("serin_config_broken", &[]) == Some(0.0)
+            metrics.value(telemetry::CONFIG_BROKEN.name, &[]) == Some(0.0)
         })
         .await?;
     assert_undisturbed(&load.stop().await);
@@ -130,13 +131,18 @@ async fn a_baseline_that_does_not_exist_is_said_and_nothing_is_judged() -> Resul
     let metrics = mesh
         .gateway
         .wait_for_metrics("candidate", |metrics| {
-            metrics.value("serin_judged_exchanges", &[]).is_some()
+            metrics
+                .value(telemetry::JUDGED_EXCHANGES.name, &[])
+                .is_some()
         })
         .await?;
-    assert_eq!(metrics.value("serin_judged_exchanges", &[]), Some(0.0));
+    assert_eq!(
+        metrics.value(telemetry::JUDGED_EXCHANGES.name, &[]),
+        Some(0.0)
+    );
     assert!(
         metrics
-            .value("serin_steered_total", &[])
+            .value(telemetry::STEERED.name, &[])
             .is_none_or(|steered| steered == 0.0)
     );
     assert_undisturbed(&load.stop().await);
@@ -176,7 +182,7 @@ async fn a_subset_that_does_not_exist_costs_its_own_share_and_shows_as_unattribu
     assert_eq!(tally.lost(), v1.errors + nowhere.errors, "{tally:?}");
     mesh.gateway
         .wait_for_metrics("the unattributed", |metrics| {
-            metrics.value("serin_unattributed_total", &[]) == Some(nowhere.answered as f64)
+            metrics.value(telemetry::UNATTRIBUTED.name, &[]) == Some(nowhere.answered as f64)
                 && counted(metrics, "v1") == v1.answered as f64
         })
         .await?;

@@ -1,6 +1,7 @@
 //! What the tests under Istio share.
 
 use anyhow::Result;
+use scorer_sdk::telemetry;
 use serde_json::Value;
 use serin_integration::istio::Mesh;
 use serin_integration::istio::manifests::{configure, rendered};
@@ -36,7 +37,7 @@ pub(crate) async fn answered_by_both(load: Load, answers: u64) -> Result<Tally> 
 pub(crate) fn counted(metrics: &Metrics, version: &str) -> f64 {
     let labels = [("version", version), ("destination", &destination())];
     metrics
-        .value("serin_exchanges_total", &labels)
+        .value(telemetry::EXCHANGES.name, &labels)
         .unwrap_or_default()
 }
 

@@ -6,6 +6,7 @@
 use super::common::{answered_by_both, assert_undisturbed, counted, destination, load, overlay};
 use crate::live::common::ANOMALOUS;
 use anyhow::{Context as _, Result};
+use scorer_sdk::telemetry;
 use serde_json::json;
 use serin_integration::istio::manifests::rendered;
 use serin_integration::istio::mesh::{HOST, PORT, weights};
@@ -158,7 +159,7 @@ async fn a_canary_that_is_worse_is_steered_away_from() -> Result<()> {
     mesh.gateway
         .wait_for_metrics("the verdict", |metrics| {
             let labels = [("version", "v2"), ("destination", &*destination())];
-            metrics.value("serin_verdict", &labels) == Some(ANOMALOUS)
+            metrics.value(telemetry::VERDICT.name, &labels) == Some(ANOMALOUS)
         })
         .await?;
     load.wait_until_left_alone(&shops.v2).await?;

@@ -6,6 +6,7 @@
 use super::common::{assert_undisturbed, counted, destination, overlay};
 use anyhow::{Context as _, Result};
 use scorer_sdk::Plan;
+use scorer_sdk::telemetry;
 use scorer_sdk::wire::recording::Record;
 use serde_json::{Value, json};
 use serin_cli::snapshot::Snapshot;
@@ -119,13 +120,13 @@ async fn what_the_guard_refuses_is_answered_by_stable_and_then_everything_is_ste
         })
         .await?;
     assert_eq!(
-        sum(&mesh.canary.metrics().await?, "serin_rejected_total"),
+        sum(&mesh.canary.metrics().await?, telemetry::REJECTED.name),
         0.0
     );
     shops.v2.set_regression("headers".parse()?);
     mesh.canary
         .wait_for_metrics("refusals", |metrics| {
-            sum(metrics, "serin_rejected_total") > 200.0
+            sum(metrics, telemetry::REJECTED.name) > 200.0
         })
         .await?;
     let tally = load.stop().await;
@@ -135,8 +136,8 @@ async fn what_the_guard_refuses_is_answered_by_stable_and_then_everything_is_ste
     // count at their own ticks.
     let (mut refused, mut rescued) = (0.0, 0.0);
     wait_until("refusals counted as rescued", async || {
-        refused = sum(&mesh.canary.metrics().await?, "serin_rejected_total");
-        rescued = sum(&mesh.gateway.metrics().await?, "serin_rescued_total");
+        refused = sum(&mesh.canary.metrics().await?, telemetry::REJECTED.name);
+        rescued = sum(&mesh.gateway.metrics().await?, telemetry::RESCUED.name);
         Ok((0.95 * refused..=refused).contains(&rescued))
     })
     .await?;

@@ -1,6 +1,7 @@
 //! What the live tests share: the shipped module, its config, and what to ask of its metrics.
 
 use anyhow::{Context as _, Result};
+use scorer_sdk::telemetry;
 use scorer_sdk::wire::recording::Record;
 use serde_json::{Value, json};
 use serin_integration::envoy::Envoy;
@@ -72,7 +73,7 @@ pub(crate) fn load(topology: &Topology, rate: f64, seed: u64) -> Result<Load> {
 
 pub(crate) fn verdict(metrics: &Metrics) -> Option<f64> {
     metrics.value(
-        "serin_verdict",
+        telemetry::VERDICT.name,
         &[("destination", "shop"), ("version", "v2")],
     )
 }
@@ -93,7 +94,7 @@ pub(crate) async fn wait_for_judged(front: &Envoy, exchanges: f64) -> Result<()>
     let labels = [("destination", "shop"), ("version", "v2")];
     front
         .wait_for_metrics("judged exchanges", |metrics| {
-            metrics.value("serin_judged_exchanges", &labels) >= Some(exchanges)
+            metrics.value(telemetry::JUDGED_EXCHANGES.name, &labels) >= Some(exchanges)
         })
         .await?;
     Ok(())
@@ -103,7 +104,7 @@ pub(crate) async fn wait_for_judged(front: &Envoy, exchanges: f64) -> Result<()>
 pub(crate) async fn wait_for_counted(front: &Envoy, version: &str, exchanges: f64) -> Result<()> {
     front
         .wait_for_metrics("counted exchanges", |metrics| {
-            metrics.value("serin_exchanges_total", &[("version", version)]) >= Some(exchanges)
+            metrics.value(telemetry::EXCHANGES.name, &[("version", version)]) >= Some(exchanges)
         })
         .await?;
     Ok(())

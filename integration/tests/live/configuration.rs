@@ -4,6 +4,7 @@ use super::common::{
     ENOUGH, config, filter, load, wait_for_anomalous, wait_for_judged, wait_for_line, with,
 };
 use anyhow::Result;
+use scorer_sdk::telemetry;
 use serde_json::json;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
@@ -27,7 +28,7 @@ async fn a_bad_config_on_start_lets_traffic_pass() -> Result<()> {
     let consequence = "traffic passes unwatched until it is repaired";
     wait_for_line(&topology.front, consequence).await?;
     let metrics = topology.front.metrics().await?;
-    assert_eq!(metrics.value("serin_config_broken", &[]), Some(1.0));
+    assert_eq!(metrics.value(telemetry::CONFIG_BROKEN.name, &[]), Some(1.0));
     Ok(())
 }
 

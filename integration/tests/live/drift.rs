@@ -2,6 +2,7 @@
 
 use super::common::{ANOMALOUS, UNHURRIED, config, filter, verdict, wait_for_line, with};
 use anyhow::{Context as _, Result};
+use scorer_sdk::telemetry;
 use serde_json::json;
 use serin_integration::load::{Load, LoadOptions, Mix};
 use serin_integration::metrics::Metrics;
@@ -50,7 +51,9 @@ impl Rollout {
             ["baseline", "candidate"].iter().all(|arm| {
                 ["errors", "latency"].iter().all(|measure| {
                     let labels = [("arm", *arm), ("measure", *measure)];
-                    metrics.value("serin_drift_evidence", &labels).is_some()
+                    metrics
+                        .value(telemetry::DRIFT_EVIDENCE.name, &labels)
+                        .is_some()
                 })
             })
         })
@@ -63,7 +66,7 @@ impl Rollout {
     async fn is_quiet(&self) -> Result<()> {
         let labels = [("cause", "nothing")];
         self.wait("quiet", |metrics| {
-            metrics.value("serin_cause", &labels) == Some(1.0)
+            metrics.value(telemetry::CAUSE.name, &labels) == Some(1.0)
         })
         .await?;
         Ok(())
@@ -74,7 +77,7 @@ impl Rollout {
         let labels = [("destination", "shop"), ("cause", cause)];
         let metrics = self
             .wait(cause, |metrics| {
-                metrics.value("serin_cause", &labels) == Some(1.0)
+                metrics.value(telemetry::CAUSE.name, &labels) == Some(1.0)
             })
             .await?;
         let blamed = verdict(&metrics) == Some(ANOMALOUS);

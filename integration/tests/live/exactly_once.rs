@@ -2,6 +2,7 @@
 
 use super::common::{config, filter, load, with};
 use anyhow::Result;
+use scorer_sdk::telemetry;
 use serde_json::json;
 use serin_integration::metrics::Metrics;
 use serin_integration::shop::Shops;
@@ -39,15 +40,15 @@ async fn every_exchange_is_counted_once_over_both_workers_and_reloads_under_load
     let metrics = topology
         .front
         .wait_for_metrics("every exchange to be counted", |metrics| {
-            ["serin_exchanges_total", "serin_merged_exchanges"]
+            [telemetry::EXCHANGES.name, telemetry::MERGED_EXCHANGES.name]
                 .iter()
                 .all(|name| sum(metrics, name, &[]) >= tally.sent)
         })
         .await?;
     for name in [
-        "serin_exchanges_total",
-        "serin_merged_exchanges",
-        "serin_unattributed_total",
+        telemetry::EXCHANGES.name,
+        telemetry::MERGED_EXCHANGES.name,
+        telemetry::UNATTRIBUTED.name,
     ] {
         println!("{name}: {}", sum(&metrics, name, &[]));
     }
@@ -55,18 +56,18 @@ async fn every_exchange_is_counted_once_over_both_workers_and_reloads_under_load
         "sent {}: {:?}",
         tally.sent,
         metrics
-            .select("serin_overflow_total", &[])
+            .select(telemetry::OVERFLOW.name, &[])
             .collect::<Vec<_>>()
     );
     for (shop, version) in [(&shops.v1, "v1"), (&shops.v2, "v2")] {
-        let counted = sum(&metrics, "serin_exchanges_total", &[("version", version)]);
+        let counted = sum(&metrics, telemetry::EXCHANGES.name, &[("version", version)]);
         assert_eq!(counted, shop.received(), "{version}");
     }
-    assert_eq!(sum(&metrics, "serin_exchanges_total", &[]), tally.sent);
-    assert_eq!(sum(&metrics, "serin_unattributed_total", &[]), 0);
-    assert_eq!(sum(&metrics, "serin_overflow_total", &[]), 0);
+    assert_eq!(sum(&metrics, telemetry::EXCHANGES.name, &[]), tally.sent);
+    assert_eq!(sum(&metrics, telemetry::UNATTRIBUTED.name, &[]), 0);
+    assert_eq!(sum(&metrics, telemetry::OVERFLOW.name, &[]), 0);
     // What the workers counted has reached the judge, too: the last state knows of all of it.
-    let judged = sum(&metrics, "serin_merged_exchanges", &[]);
+    let judged = sum(&metrics, telemetry::MERGED_EXCHANGES.name, &[]);
     assert_eq!(judged, tally.sent);
     Ok(())
 }

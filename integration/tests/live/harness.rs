@@ -1,5 +1,6 @@
 //! The harness itself: Envoy, shop and load without any filter.
 
+use scorer_sdk::telemetry;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -213,8 +214,14 @@ async fn steer_header_sends_a_request_to_v1_whatever_the_weights() -> Result<()>
         }
     };
     assert_eq!(version(&[]).await?, "v2");
-    assert_eq!(version(&[("x-serin-steer", "v1")]).await?, "v1");
-    assert_eq!(version(&[("x-serin-steer", "v2")]).await?, "v2");
+    assert_eq!(
+        version(&[(telemetry::STEER_HEADER.name, "v1")]).await?,
+        "v1"
+    );
+    assert_eq!(
+        version(&[(telemetry::STEER_HEADER.name, "v2")]).await?,
+        "v2"
+    );
     let steered = |shop: &serin_integration::shop::Shop| shop.served()[&Route::Health].steered;
     assert_eq!((steered(&shops.v1), steered(&shops.v2)), (1, 1));
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::common::{ENOUGH, config, filter, load, wait_for_judged};
 use anyhow::Result;
+use scorer_sdk::telemetry;
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::shop::{Route, Shops};
 use serin_integration::topology::Topology;
@@ -19,8 +20,8 @@ async fn a_client_that_sends_serins_headers_itself_changes_nothing() -> Result<(
         .await?;
     let options = LoadOptions::new(topology.address(), 200.0)
         .seed(12)
-        .header("x-serin-steer", "v1")
-        .header("x-serin-reject", "all;of it");
+        .header(telemetry::STEER_HEADER.name, "v1")
+        .header(telemetry::REJECT_HEADER.name, "all;of it");
     let load = Load::start(options)?;
     load.wait_for_answers(800).await?;
     let tally = load.stop().await;
@@ -55,7 +56,10 @@ async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<
             let value = value.and_then(|value| value.to_str().ok());
             value.unwrap_or_default().to_owned()
         };
-        (annotation, version) = (header("x-serin-verdict"), header("x-shop-version"));
+        (annotation, version) = (
+            header(telemetry::VERDICT_HEADER.name),
+            header("x-shop-version"),
+        );
         Ok(annotation.contains("candidate=v2"))
     })
     .await?;
@@ -75,15 +79,15 @@ async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<
     let metrics = topology
         .front
         .wait_for_metrics("all exchanges of a route", |metrics| {
-            metrics.value("serin_exchanges_total", &labels) >= Some(received)
+            metrics.value(telemetry::EXCHANGES.name, &labels) >= Some(received)
         })
         .await?;
     let page = topology.front.prometheus().await?;
-    let counted = metrics.value("serin_exchanges_total", &labels);
+    let counted = metrics.value(telemetry::EXCHANGES.name, &labels);
     assert_eq!(counted, Some(received), "{page}");
     assert!(
         metrics
-            .value("serin_evidence_for", &[("category", "error")])
+            .value(telemetry::EVIDENCE_FOR.name, &[("category", "error")])
             .is_some(),
         "{page}"
     );

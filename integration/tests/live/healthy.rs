@@ -2,6 +2,7 @@
 
 use super::common::{ANOMALOUS, HEALTHY, config, filter, load, verdict, watch};
 use anyhow::Result;
+use scorer_sdk::telemetry;
 use serin_integration::load::{Load, Mix};
 use serin_integration::metrics::Metrics;
 use serin_integration::shop::Shops;
@@ -43,7 +44,7 @@ async fn a_healthy_canary_is_left_alone_while_load_mix_share_and_shared_change_c
             verdict(metrics) == Some(HEALTHY)
         })
         .await?;
-    assert_eq!(metrics.value("serin_steered_total", &[]), None);
+    assert_eq!(metrics.value(telemetry::STEERED.name, &[]), None);
     load.stop().await;
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::common::{
     wait_for_judged, wait_for_line, watch, why_anomalous, with,
 };
 use anyhow::Result;
+use scorer_sdk::telemetry;
 use serde_json::{Value, json};
 use serin_integration::load::{Load, LoadOptions, Mix};
 use serin_integration::metrics::Metrics;
@@ -40,7 +41,7 @@ async fn users_who_are_chosen_by_a_header_make_the_balance_speak_and_chance_does
     let options = LoadOptions::new(topology.address(), 400.0).beta_share(0.3);
     let load = Load::start(options.seed(42))?;
     // The same users, assigned by chance.
-    let unbalanced = |metrics: &Metrics| of_candidate(metrics, "serin_unbalanced") > 0.0;
+    let unbalanced = |metrics: &Metrics| of_candidate(metrics, telemetry::UNBALANCED.name) > 0.0;
     let judged = wait_for_judged(&topology.front, 3.0 * ENOUGH);
     watch(&topology.front, judged, unbalanced).await?;
     topology.set_beta_rule(true).await?;
@@ -49,7 +50,7 @@ async fn users_who_are_chosen_by_a_header_make_the_balance_speak_and_chance_does
         .wait_for_metrics("balance that speaks", unbalanced)
         .await?;
     let labels = [("destination", "shop"), ("signal", "request_headers")];
-    assert!(metrics.value("serin_balance", &labels) > Some(0.0));
+    assert!(metrics.value(telemetry::BALANCE.name, &labels) > Some(0.0));
     assert!(!is_anomalous(&metrics));
     let line = wait_for_line(&topology.front, "do not get the same requests").await?;
     assert!(line.contains("request_headers"), "{line}");
@@ -60,7 +61,10 @@ async fn users_who_are_chosen_by_a_header_make_the_balance_speak_and_chance_does
 /// Whether stable's hosts differ by more than twice the odds.
 fn placebo_speaks(metrics: &Metrics) -> bool {
     metrics
-        .select("serin_placebo_odds_ratio", &[("destination", "shop")])
+        .select(
+            telemetry::PLACEBO_ODDS_RATIO.name,
+            &[("destination", "shop")],
+        )
         .any(|sample| sample.value > 2_000.0)
 }
 
@@ -104,7 +108,7 @@ async fn a_slow_host_of_stable_makes_the_placebo_speak_and_holds_back_a_verdict(
     let _turn = turn::alone().await;
     let (topology, load, shops) = slow_hosts("limits-placebo", true).await?;
     let held_and_told = |metrics: &Metrics| {
-        of_candidate(metrics, "serin_held_by_placebo") > 0.0 && placebo_speaks(metrics)
+        of_candidate(metrics, telemetry::HELD_BY_PLACEBO.name) > 0.0 && placebo_speaks(metrics)
     };
     topology
         .front
@@ -153,7 +157,7 @@ async fn a_declared_change_stays_quiet_and_an_undeclared_one_next_to_it_is_caugh
     wait_for_judged(&topology.front, ENOUGH).await?;
     shops.v2.set_regression(Regression::Size);
     let speaks = |metrics: &Metrics| {
-        verdict(metrics) >= Some(SUSPECT) || of_candidate(metrics, "serin_differs") > 0.0
+        verdict(metrics) >= Some(SUSPECT) || of_candidate(metrics, telemetry::DIFFERS.name) > 0.0
     };
     watch(&topology.front, load.wait_for_answers(3_200), speaks).await?;
     shops
@@ -186,7 +190,7 @@ async fn a_candidate_that_is_slow_in_its_first_seconds_is_not_condemned_for_it()
     // Caches are cold and code is not compiled yet.
     shops.v2.set_slowdown(5.0);
     topology.set_weights(70, 30).await?;
-    let warming_up = |metrics: &Metrics| of_candidate(metrics, "serin_warming_up") > 0.0;
+    let warming_up = |metrics: &Metrics| of_candidate(metrics, telemetry::WARMING_UP.name) > 0.0;
     topology
         .front
         .wait_for_metrics("warm-up", warming_up)

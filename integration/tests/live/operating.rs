@@ -4,6 +4,7 @@
 use super::common::{self, config, filter};
 use anyhow::{Context as _, Result, ensure};
 use scorer_sdk::Verdict;
+use scorer_sdk::telemetry;
 use serin_cli::doctor::{Finding, State, checks, gather};
 use serin_cli::fetch::Fetcher;
 use serin_cli::status::fleet::{Fleet, STALE};
@@ -14,6 +15,7 @@ use serin_integration::metrics::Metrics;
 use serin_integration::shop::{Regression, Shops};
 use serin_integration::topology::{Topology, WasmFilter};
 use serin_integration::{http, turn, wait_until};
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -31,7 +33,7 @@ async fn status(urls: &[String]) -> Result<Fleet> {
         for url in &urls {
             proxies.extend(Source::new(url)?.look(&Fetcher::new())?);
         }
-        Ok(Fleet::new(&proxies, STALE))
+        Ok(Fleet::new(&proxies, &BTreeMap::new(), STALE))
     })
     .await?
 }
@@ -152,7 +154,7 @@ async fn a_new_build_of_the_module_goes_on_with_the_state_and_its_removal_leaves
     let merged = |metrics: &Metrics| {
         let of_comparer = [("role", "comparer")];
         metrics
-            .value("serin_merged_exchanges", &of_comparer)
+            .value(telemetry::MERGED_EXCHANGES.name, &of_comparer)
             .unwrap_or(0.0)
     };
     let before = topology

@@ -6,6 +6,7 @@ use super::common::{
 };
 use anyhow::{Context as _, Result};
 use scorer_sdk::judge::verdict::Reason;
+use scorer_sdk::telemetry;
 use scorer_sdk::{Decision, Plan, Verdict};
 use serin_cli::replay::Replay;
 use serin_integration::shop::Shops;
@@ -47,7 +48,7 @@ async fn record_and_replay(name: &str, regression: &str) -> Result<Live> {
     let metrics = topology
         .front
         .wait_for_metrics("every exchange to be counted", |metrics| {
-            metrics.value("serin_merged_exchanges", &[]) >= Some(tally.sent as f64)
+            metrics.value(telemetry::MERGED_EXCHANGES.name, &[]) >= Some(tally.sent as f64)
         })
         .await?;
     let healthy = verdict(&metrics) == Some(HEALTHY);

@@ -3,6 +3,7 @@
 use super::common::{config, filter, recording, stop_and_read, with};
 use anyhow::{Context as _, Result};
 use scorer_sdk::Plan;
+use scorer_sdk::telemetry;
 use serde_json::{Value, json};
 use serin_cli::snapshot::Snapshot;
 use serin_integration::load::{Load, LoadOptions, Mix};
@@ -76,14 +77,14 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
     // Long after the warm-up.
     wait_until("requests to v2", async || Ok(shops.v2.received() >= 450)).await?;
     assert_eq!(
-        sum(&sidecar.metrics().await?, "serin_rejected_total"),
+        sum(&sidecar.metrics().await?, telemetry::REJECTED.name),
         0,
         "refused too early"
     );
     shops.v2.set_regression("headers".parse()?);
     sidecar
         .wait_for_metrics("refusals", |metrics| {
-            sum(metrics, "serin_rejected_total") > 0
+            sum(metrics, telemetry::REJECTED.name) > 0
         })
         .await?;
     // Both workers of the sidecar know at their next ticks.
@@ -124,8 +125,8 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
     let (mut rejected, mut rescued) = (0, 0);
     wait_until("refusals counted as rescued", async || {
         let counted = (rejected, rescued);
-        rejected = sum(&sidecar.metrics().await?, "serin_rejected_total");
-        rescued = sum(&topology.front.metrics().await?, "serin_rescued_total");
+        rejected = sum(&sidecar.metrics().await?, telemetry::REJECTED.name);
+        rescued = sum(&topology.front.metrics().await?, telemetry::RESCUED.name);
         sleep(Duration::from_secs(1)).await;
         let all = counted == (rejected, rescued) && rejected as f64 > 0.35 * tally.sent as f64;
         Ok(all && (0.98 * rejected as f64..=rejected as f64).contains(&(rescued as f64)))

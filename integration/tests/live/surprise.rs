@@ -8,6 +8,7 @@ use super::common::{config, filter, with};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use hyper::{Method, Response, StatusCode};
+use scorer_sdk::telemetry;
 use serde_json::{Value, json};
 use serin_integration::shop::{Shops, VERSION_HEADER};
 use serin_integration::topology::{AccessLog, SidecarProcess, Topology};
@@ -47,7 +48,7 @@ fn header<'a>(answer: &'a Response<Bytes>, name: &str) -> Option<&'a str> {
 
 /// The percentile in `x-serin-score`, in percent.
 fn percentile(answer: &Response<Bytes>) -> Result<f64> {
-    let score = header(answer, "x-serin-score").context("no x-serin-score")?;
+    let score = header(answer, telemetry::SCORE_HEADER.name).context("no x-serin-score")?;
     let (_, percentile) = score.split_once(";percentile=").context("no percentile")?;
     Ok(percentile.parse()?)
 }
@@ -237,14 +238,14 @@ async fn what_a_guard_finds_too_strange_is_answered_by_stable_for_safe_methods_o
     let refused = ask(sidecar, Method::GET, STRANGE, STRANGER, &first).await?;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(
-        header(&refused, "x-serin-reject"),
+        header(&refused, telemetry::REJECT_HEADER.name),
         Some("GET /api/products/{int};surprise")
     );
     // What is not safe to ask again, and what nobody will ask again, passes.
     let unsafe_method = ask(sidecar, Method::POST, STRANGE, STRANGER, &first).await?;
     let last = ask(sidecar, Method::GET, STRANGE, STRANGER, &[]).await?;
     for answer in [unsafe_method, last] {
-        assert_eq!(header(&answer, "x-serin-reject"), None);
+        assert_eq!(header(&answer, telemetry::REJECT_HEADER.name), None);
         assert_eq!(header(&answer, VERSION_HEADER), Some("v2"));
     }
     Ok(())
@@ -260,7 +261,7 @@ async fn without_surprise_in_the_config_answers_carry_no_score() -> Result<()> {
         .start()
         .await?;
     let answer = ask(topology.address(), Method::GET, "/", STRANGER, &[]).await?;
-    assert!(header(&answer, "x-serin-verdict").is_some());
-    assert_eq!(header(&answer, "x-serin-score"), None);
+    assert!(header(&answer, telemetry::VERDICT_HEADER.name).is_some());
+    assert_eq!(header(&answer, telemetry::SCORE_HEADER.name), None);
     Ok(())
 }

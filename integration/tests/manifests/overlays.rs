@@ -1,6 +1,7 @@
 //! What the overlays have to have in common with each other, with the filter and with the README.
 
 use anyhow::{Context as _, Result, ensure};
+use scorer_sdk::telemetry;
 use serde_json::Value;
 use serin_integration::envoy::workspace;
 use serin_integration::turn;
@@ -120,7 +121,7 @@ fn steered_requests_match_before_the_split_and_every_subset_exists() -> Result<(
             anyhow::bail!("{folder}: other routes than two");
         };
         // The value that the filter sets is the baseline's name.
-        let header = &steer["match"][0]["headers"]["x-serin-steer"]["exact"];
+        let header = &steer["match"][0]["headers"][telemetry::STEER_HEADER.name]["exact"];
         ensure!(*header == plugin["baseline"], "{folder}: {header}");
         let baseline = plugin["baseline"].as_str().context("a baseline")?;
         ensure!(subsets(steer) == BTreeSet::from([baseline]));
@@ -155,7 +156,7 @@ fn only_refusals_are_retried_and_the_last_attempt_is_never_refused() -> Result<(
             "{folder}"
         );
         let names = &split["headers"]["request"]["set"]["x-envoy-retriable-header-names"];
-        ensure!(*names == "x-serin-reject", "{folder}: {names}");
+        ensure!(*names == telemetry::REJECT_HEADER.name, "{folder}: {names}");
         let guard = object(&objects, "WasmPlugin", "serin-guard")?;
         let attempts = guard["spec"]["pluginConfig"]["reject"]["attempts"].as_u64();
         let retries = split["retries"]["attempts"].as_u64().context("attempts")?;
@@ -201,7 +202,9 @@ fn routes_of_the_gateway_api_lead_to_the_clusters_that_the_plugin_lists() -> Res
     let plugin = &object(&objects, "WasmPlugin", "serin")?["spec"];
     let config = &plugin["pluginConfig"];
     let header = &steer["matches"][0]["headers"][0];
-    ensure!(header["name"] == "x-serin-steer" && header["value"] == config["baseline"]);
+    ensure!(
+        header["name"] == telemetry::STEER_HEADER.name && header["value"] == config["baseline"]
+    );
     ensure!(split["matches"].is_null());
     let gateway = &plugin["targetRefs"][0]["name"];
     ensure!(route["parentRefs"][0]["name"] == *gateway);

@@ -1,6 +1,7 @@
 //! The bootstraps for an Envoy without Istio, in a real Envoy: as they are, but for the addresses.
 
 use anyhow::{Context as _, Result, ensure};
+use scorer_sdk::telemetry;
 use serin_integration::envoy::{Envoy, Launch, binary, free_port, run_dir, workspace};
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::shop::{Regression, Shops};
@@ -106,7 +107,7 @@ async fn the_plain_bootstrap_steers_away_from_v2_once_a_verdict_stands() -> Resu
     let load = Load::start(LoadOptions::new(front, 200.0).seed(54))?;
     envoy
         .wait_for_metrics("judged exchanges", |metrics| {
-            let seen = metrics.value("serin_judged_exchanges", &[("version", "v2")]);
+            let seen = metrics.value(telemetry::JUDGED_EXCHANGES.name, &[("version", "v2")]);
             seen > Some(300.0)
         })
         .await?;
@@ -120,7 +121,7 @@ async fn the_plain_bootstrap_steers_away_from_v2_once_a_verdict_stands() -> Resu
     shops.v2.set_regression(Regression::Errors);
     envoy
         .wait_for_metrics("steered requests", |metrics| {
-            metrics.value("serin_steered_total", &[]) > Some(50.0)
+            metrics.value(telemetry::STEERED.name, &[]) > Some(50.0)
         })
         .await?;
     load.wait_until_left_alone(&shops.v2).await
@@ -181,8 +182,8 @@ async fn what_compose_starts_comes_to_a_verdict_when_it_runs_here() -> Result<()
     )?;
     envoy
         .wait_for_metrics("verdict and its effect", |metrics| {
-            metrics.value("serin_verdict", &[("version", "v2")]) == Some(3.0)
-                && metrics.value("serin_steered_total", &[]) > Some(0.0)
+            metrics.value(telemetry::VERDICT.name, &[("version", "v2")]) == Some(3.0)
+                && metrics.value(telemetry::STEERED.name, &[]) > Some(0.0)
         })
         .await?;
     Ok(())

@@ -1,8 +1,8 @@
 //! Labels and buckets: the same wherever a proxy is told of them.
 
 use anyhow::{Context as _, Result, ensure};
+use scorer_sdk::telemetry::{LABELS, STAT_PREFIX, tag_regex};
 use serin_integration::envoy::workspace;
-use serin_integration::topology::STAT_TAGS;
 use serin_integration::turn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,19 +16,23 @@ const BOOTSTRAPS: [&str; 2] = [
     "compose/envoy.yaml",
 ];
 
-/// The tags of a bootstrap.
+/// The tags of a bootstrap, whose regexes have to be those of Istio.
 fn tags(path: &str) -> Result<BTreeSet<String>> {
     let bootstrap = &documents(&fs::read_to_string(workspace().join(path))?)?[0];
     let tags = bootstrap["stats_config"]["stats_tags"].as_array();
     tags.context("tags")?
         .iter()
-        .map(|tag| Ok(tag["tag_name"].as_str().context("a name")?.to_owned()))
+        .map(|tag| {
+            let name = tag["tag_name"].as_str().context("a name")?;
+            ensure!(tag["regex"] == tag_regex(name), "{path}: {tag}");
+            Ok(name.to_owned())
+        })
         .collect()
 }
 
-/// The labels of the plain bootstrap, which `documents.rs` holds against those that the filter gives.
-fn expected() -> Result<BTreeSet<String>> {
-    tags(BOOTSTRAPS[0])
+/// The labels of the metrics.
+fn expected() -> BTreeSet<String> {
+    LABELS.iter().map(|label| (*label).to_owned()).collect()
 }
 
 fn listed(annotation: &serde_json::Value) -> Result<BTreeSet<String>> {
@@ -37,22 +41,22 @@ fn listed(annotation: &serde_json::Value) -> Result<BTreeSet<String>> {
 }
 
 #[test]
-fn annotations_mesh_config_and_bootstraps_have_the_same_labels() -> Result<()> {
+fn annotations_mesh_config_and_bootstraps_have_the_labels_of_the_metrics() -> Result<()> {
     let stats = manifests().join("stats");
     let deployment = &documents(&fs::read_to_string(stats.join("deployment.yaml"))?)?[0];
     let annotations = &deployment["spec"]["template"]["metadata"]["annotations"];
-    ensure!(listed(&annotations[ANNOTATION])? == expected()?);
+    ensure!(listed(&annotations[ANNOTATION])? == expected());
     let mesh = &documents(&fs::read_to_string(stats.join("mesh-config.yaml"))?)?[0];
     let tags: BTreeSet<String> =
         serde_json::from_value(mesh["meshConfig"]["defaultConfig"]["extraStatTags"].clone())?;
-    ensure!(tags == expected()?);
-    ensure!(super::stats::tags(BOOTSTRAPS[1])? == expected()?);
-    let live = STAT_TAGS.map(str::to_owned).into();
-    ensure!(expected()?.is_subset(&live), "the live tests know {live:?}");
+    ensure!(tags == expected());
+    for bootstrap in BOOTSTRAPS {
+        ensure!(super::stats::tags(bootstrap)? == expected(), "{bootstrap}");
+    }
     let steer = manifests().join("gateway-api-steer/gateway.yaml");
     let gateway = &documents(&fs::read_to_string(steer)?)?[0];
     let annotations = &gateway["spec"]["infrastructure"]["annotations"];
-    ensure!(listed(&annotations[ANNOTATION])? == expected()?);
+    ensure!(listed(&annotations[ANNOTATION])? == expected());
     Ok(())
 }
 
@@ -83,7 +87,7 @@ fn annotated(annotation: &serde_json::Value) -> Result<Buckets> {
 fn annotations_and_bootstraps_have_the_same_buckets() -> Result<()> {
     let expected = bounds(BOOTSTRAPS[0])?;
     // `plain_envoy.rs` shows that Envoy's names of Serin's metrics begin so.
-    let bounds = expected.get("wasmcustom").context("no wasmcustom")?;
+    let bounds = expected.get(STAT_PREFIX).context(STAT_PREFIX)?;
     ensure!(bounds.len() > 5 && bounds.is_sorted() && bounds[0] > 0.0);
     ensure!(super::stats::bounds(BOOTSTRAPS[1])? == expected);
     let read = |path: &str| documents(&fs::read_to_string(manifests().join(path))?);
@@ -137,7 +141,7 @@ fn the_component_annotates_the_pods_of_every_deployment_and_keeps_what_they_have
         let deployment = object(&objects, "Deployment", name)?;
         let annotations = &deployment["spec"]["template"]["metadata"]["annotations"];
         ensure!(annotations["mine"] == "kept", "{deployment}");
-        ensure!(listed(&annotations[ANNOTATION])? == expected()?);
+        ensure!(listed(&annotations[ANNOTATION])? == expected());
         ensure!(annotated(&annotations[BUCKETS])? == bounds(BOOTSTRAPS[0])?);
     }
     Ok(())

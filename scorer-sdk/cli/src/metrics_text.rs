@@ -3,13 +3,18 @@
 //! In Envoy's own names the labels are part of the name, `destination=.=shop;.;serin_verdict`; where
 //! its tags are set up, `/stats/prometheus` has them as labels. Both are read.
 
+use scorer_sdk::telemetry::{METRIC_PREFIX, STAT_PREFIX, TAG_END, TAG_EQUALS};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What Serin's metrics begin with.
-pub const PREFIX: &str = "serin_";
 /// Most samples of one page.
 const MAX_SAMPLES: usize = 200_000;
+
+/// What Envoy's admin address shows of Serin, with labels in the names whatever its tags are.
+#[must_use]
+pub fn admin_path() -> String {
+    format!("/stats?format=json&filter={METRIC_PREFIX}")
+}
 
 /// One metric with its labels.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +66,7 @@ fn of_serin(mut sample: Sample) -> Option<Sample> {
     if let Some(name) = sample.metric.strip_prefix("envoy_") {
         sample.metric = name.to_owned();
     }
-    (sample.metric.starts_with(PREFIX) && sample.value.is_finite()).then_some(sample)
+    (sample.metric.starts_with(METRIC_PREFIX) && sample.value.is_finite()).then_some(sample)
 }
 
 /// Envoy's JSON: `{"stats": [{"name": …, "value": …}]}`, with histograms among them.
@@ -84,14 +89,17 @@ fn from_json(page: &str) -> Result<Vec<Sample>, String> {
 
 /// A name of the kind `wasmcustom.label=.=value;.;metric`.
 fn from_envoy(name: &str, value: f64) -> Option<Sample> {
-    let name = name.strip_prefix("wasmcustom.").unwrap_or(name);
-    let mut parts: Vec<&str> = name.split(";.;").collect();
+    let name = name
+        .strip_prefix(STAT_PREFIX)
+        .and_then(|name| name.strip_prefix('.'))
+        .unwrap_or(name);
+    let mut parts: Vec<&str> = name.split(TAG_END).collect();
     let metric = parts.pop()?;
-    if !metric.starts_with(PREFIX) {
+    if !metric.starts_with(METRIC_PREFIX) {
         return None;
     }
     let labels = parts.into_iter().filter_map(|part| {
-        let (label, value) = part.split_once("=.=")?;
+        let (label, value) = part.split_once(TAG_EQUALS)?;
         Some((label.to_owned(), value.to_owned()))
     });
     Some(Sample {
@@ -150,6 +158,7 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scorer_sdk::telemetry;
 
     #[test]
     fn both_formats_say_the_same() {
@@ -163,7 +172,7 @@ mod tests {
         let samples = parse(json).unwrap();
         assert_eq!(samples.len(), 1);
         assert_eq!(samples, parse(text).unwrap());
-        assert_eq!(samples[0].metric, "serin_evidence_for");
+        assert_eq!(samples[0].metric, telemetry::EVIDENCE_FOR.name);
         assert_eq!(samples[0].label("route"), "GET /a \"b\"");
         assert_eq!(
             (samples[0].label("version"), samples[0].value),
@@ -182,7 +191,7 @@ mod tests {
             names[..2],
             [
                 ("envoy_server_live".to_owned(), 1.0),
-                ("serin_verdict".to_owned(), 3.0)
+                (telemetry::VERDICT.name.to_owned(), 3.0)
             ]
         );
         assert!(names[2].1.is_nan() && names.len() == 3);

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use scorer_sdk::judge::verdict::{Decision, Verdict};
+use scorer_sdk::telemetry;
 use serin_integration::envoy::Envoy;
 use serin_integration::metrics::Metrics;
 
@@ -41,7 +42,7 @@ impl Opinion {
         let number = |name| metrics.value(name, &canary).unwrap_or(0.0);
         let nats = |thousandths: f64| thousandths / 1_000.0;
         let strongest = metrics
-            .select("serin_evidence_for", &[])
+            .select(telemetry::EVIDENCE_FOR.name, &[])
             .filter(|sample| sample.value > 0.0)
             .max_by(|a, b| a.value.total_cmp(&b.value))
             .map(|sample| {
@@ -49,16 +50,19 @@ impl Opinion {
                 (label("route"), label("category"), nats(sample.value))
             });
         Self {
-            verdict: Verdict::from_number(number("serin_verdict") as u8).unwrap_or_default(),
-            evidence: nats(number("serin_rollout_evidence")),
-            threshold: nats(number("serin_rollout_threshold")),
-            judged: number("serin_judged_exchanges") as u64,
-            steered: metrics.value("serin_steered_total", &[]).unwrap_or(0.0) as u64,
+            verdict: Verdict::from_number(number(telemetry::VERDICT.name) as u8)
+                .unwrap_or_default(),
+            evidence: nats(number(telemetry::ROLLOUT_EVIDENCE.name)),
+            threshold: nats(number(telemetry::ROLLOUT_THRESHOLD.name)),
+            judged: number(telemetry::JUDGED_EXCHANGES.name) as u64,
+            steered: metrics.value(telemetry::STEERED.name, &[]).unwrap_or(0.0) as u64,
             strongest,
             cause: cause(metrics),
             knows_past: ["baseline", "candidate"].iter().all(|arm| {
                 let labels = [("arm", *arm), ("measure", "latency")];
-                metrics.value("serin_drift_evidence", &labels).is_some()
+                metrics
+                    .value(telemetry::DRIFT_EVIDENCE.name, &labels)
+                    .is_some()
             }),
         }
     }
@@ -81,7 +85,7 @@ impl Opinion {
 
 fn cause(metrics: &Metrics) -> Option<String> {
     let mut causes = metrics
-        .select("serin_cause", &[])
+        .select(telemetry::CAUSE.name, &[])
         .filter(|sample| sample.value > 0.0)
         .filter_map(|sample| sample.label("cause"));
     causes.find(|name| *name != "nothing").map(str::to_owned)

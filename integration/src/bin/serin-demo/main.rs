@@ -5,6 +5,7 @@ mod filter;
 mod scene;
 mod screen;
 mod story;
+mod style;
 mod summary;
 mod table;
 mod window;

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use console::{Style, Term, truncate_str};
-use scorer_sdk::judge::verdict::Verdict;
 use tokio::time::Instant;
 
 use crate::table::{self, View};
@@ -183,16 +182,6 @@ impl Drop for Screen {
             let _ = term.show_cursor();
             let _ = term.flush();
         }
-    }
-}
-
-/// The colour of a verdict.
-pub(crate) fn verdict_style(verdict: Verdict) -> Style {
-    match verdict {
-        Verdict::Learning => Style::new(),
-        Verdict::Healthy => Style::new().green().bold(),
-        Verdict::Suspect => Style::new().yellow().bold(),
-        Verdict::Anomalous => Style::new().red().bold(),
     }
 }
 

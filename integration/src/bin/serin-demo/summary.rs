@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::args::{Args, Mode, Story};
 use crate::filter::Opinion;
-use crate::screen::{Screen, verdict_style};
+use crate::screen::Screen;
+use crate::style::verdict_style;
 use crate::window::Losses;
 
 /// A canary that still gets requests this long after the verdict is not steered away from: each

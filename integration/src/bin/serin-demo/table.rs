@@ -5,7 +5,7 @@ use std::time::Duration;
 use console::{Style, style};
 
 use crate::filter::Opinion;
-use crate::screen::verdict_style;
+use crate::style::verdict_style;
 use crate::window::{Losses, Row};
 
 /// Lines of [`lines`].

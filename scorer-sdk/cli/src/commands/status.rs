@@ -4,7 +4,8 @@ use super::Exit;
 use crate::args;
 use crate::fetch::Fetcher;
 use crate::output;
-use crate::status::fleet::{Fleet, STALE, STALE_IN_PROMETHEUS, saturating_sum};
+use crate::samples::saturating_sum;
+use crate::status::fleet::{Fleet, STALE, STALE_IN_PROMETHEUS};
 use crate::status::show::{Around, Report, text};
 use crate::status::source::{Kind, Proxy, Source, now};
 use anyhow::{Result, bail};
@@ -42,7 +43,12 @@ pub fn run(args: &args::Status) -> Result<Exit> {
     let mut past: VecDeque<(Instant, Exchanges)> = VecDeque::new();
     for look in 0_u64.. {
         let begun = Instant::now();
-        let (proxies, unreachable) = look_at_all(&mut sources, &fetcher);
+        let Looked {
+            proxies,
+            routes,
+            unreachable,
+            problems,
+        } = look_at_all(&mut sources, &fetcher);
         if look == 0 && proxies.is_empty() && !unreachable.is_empty() {
             let errors: Vec<&str> = unreachable.iter().map(|(_, error)| &**error).collect();
             bail!("{}", errors.join("\n"));
@@ -55,7 +61,8 @@ pub fn run(args: &args::Status) -> Result<Exit> {
         } else {
             STALE
         };
-        let fleet = Fleet::new(&proxies, stale);
+        let mut fleet = Fleet::new(&proxies, &routes, stale);
+        fleet.problems.extend(problems);
         let around = Around {
             at: now(),
             recent: recent(&mut past, &fleet),
@@ -82,16 +89,45 @@ pub fn run(args: &args::Status) -> Result<Exit> {
     Ok(Exit::Good)
 }
 
+/// What one look at all places has found.
+#[derive(Debug, Default)]
+struct Looked {
+    proxies: Vec<Proxy>,
+    /// Routes of each destination within a day; of several Prometheus the most.
+    routes: BTreeMap<String, usize>,
+    /// Places that could not be looked at, with the reason.
+    unreachable: Vec<(String, String)>,
+    /// What else is wrong, in sentences.
+    problems: Vec<String>,
+}
+
+impl Looked {
+    fn add_routes(&mut self, url: &str, routes: Result<BTreeMap<String, usize>>) {
+        match routes {
+            Ok(routes) => {
+                for (destination, count) in routes {
+                    let most = self.routes.entry(destination).or_default();
+                    *most = count.max(*most);
+                }
+            }
+            Err(error) => self.problems.push(format!(
+                "{url}: the routes of the last day cannot be counted, only those of now: {error:#}"
+            )),
+        }
+    }
+}
+
 /// Asks all places, some at once, and gives what they say in their order.
-fn look_at_all(sources: &mut [Source], fetcher: &Fetcher) -> (Vec<Proxy>, Vec<(String, String)>) {
-    let (mut proxies, mut unreachable) = (Vec::new(), Vec::new());
+fn look_at_all(sources: &mut [Source], fetcher: &Fetcher) -> Looked {
+    let mut looked = Looked::default();
     for some in sources.chunks_mut(AT_ONCE) {
         let found = std::thread::scope(|scope| {
             let looks: Vec<_> = some
                 .iter_mut()
                 .map(|source| {
                     let url = source.url().to_owned();
-                    (url, scope.spawn(move || source.look(fetcher)))
+                    let look = move || anyhow::Ok((source.look(fetcher)?, source.routes(fetcher)));
+                    (url, scope.spawn(look))
                 })
                 .collect();
             looks
@@ -101,13 +137,18 @@ fn look_at_all(sources: &mut [Source], fetcher: &Fetcher) -> (Vec<Proxy>, Vec<(S
         });
         for (url, look) in found {
             match look {
-                Ok(Ok(found)) => proxies.extend(found),
-                Ok(Err(error)) => unreachable.push((url, format!("{error:#}"))),
-                Err(_) => unreachable.push((url.clone(), format!("{url} could not be read"))),
+                Ok(Ok((proxies, routes))) => {
+                    looked.proxies.extend(proxies);
+                    looked.add_routes(&url, routes);
+                }
+                Ok(Err(error)) => looked.unreachable.push((url, format!("{error:#}"))),
+                Err(_) => looked
+                    .unreachable
+                    .push((url.clone(), format!("{url} could not be read"))),
             }
         }
     }
-    (proxies, unreachable)
+    looked
 }
 
 /// The exchanges of the last seconds, of the destinations that had enough of them.

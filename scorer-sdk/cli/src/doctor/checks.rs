@@ -2,11 +2,12 @@
 
 use super::gather::Facts;
 use super::{Finding, limits};
-use crate::metrics_text::Sample;
+use crate::number::seconds;
 use crate::output::grouped;
-use crate::report::number::seconds;
+use crate::samples::of;
 use crate::status::fleet::{STALE, STALE_IN_PROMETHEUS};
-use crate::status::source::{Kind, LABELS};
+use crate::status::source::Kind;
+use scorer_sdk::telemetry::{self, LABELS, label};
 use std::collections::BTreeSet;
 
 /// Clocks that are further apart make alerts lie, in seconds.
@@ -41,15 +42,6 @@ const CHECKS: [Check; 14] = [
 #[must_use]
 pub fn run(facts: &Facts) -> Vec<Finding> {
     CHECKS.iter().flat_map(|check| check(facts)).collect()
-}
-
-/// Serin's samples of one metric, over all proxies.
-pub(super) fn of<'a>(facts: &'a Facts, metric: &'a str) -> impl Iterator<Item = &'a Sample> + 'a {
-    facts
-        .proxies
-        .iter()
-        .flat_map(|proxy| &proxy.samples)
-        .filter(move |sample| sample.metric == metric)
 }
 
 fn has_serin(facts: &Facts) -> bool {
@@ -87,8 +79,9 @@ fn module(facts: &Facts) -> Vec<Finding> {
         .sum();
     let mut findings = Vec::new();
     if has_serin(facts) || !facts.merged.is_empty() {
-        let mut roles: BTreeSet<&str> = of(facts, "serin_heartbeat_seconds")
-            .map(|sample| sample.label("role"))
+        let mut roles: BTreeSet<&str> = facts
+            .of(&telemetry::HEARTBEAT)
+            .map(|sample| sample.label(label::ROLE))
             .collect();
         roles.remove("");
         let roles: Vec<&str> = roles.into_iter().collect();
@@ -149,20 +142,21 @@ fn module(facts: &Facts) -> Vec<Finding> {
 
 fn config(facts: &Facts) -> Vec<Finding> {
     let check = "config";
-    if of(facts, "serin_config_broken").next().is_none() {
+    if facts.of(&telemetry::CONFIG_BROKEN).next().is_none() {
         return Vec::new();
     }
-    vec![
-        if of(facts, "serin_config_broken").any(|sample| sample.value > 0.0) {
-            Finding::fail(
-                check,
-                "the last config was refused; the one before it, if any, is in force",
-                "run serin check-config on the manifest: it names the field and the repair",
-            )
-        } else {
-            Finding::ok(check, "the config is in force")
-        },
-    ]
+    vec![if facts
+        .of(&telemetry::CONFIG_BROKEN)
+        .any(|sample| sample.value > 0.0)
+    {
+        Finding::fail(
+            check,
+            "the last config was refused; the one before it, if any, is in force",
+            "run serin check-config on the manifest: it names the field and the repair",
+        )
+    } else {
+        Finding::ok(check, "the config is in force")
+    }]
 }
 
 /// Whether labels come out as labels.
@@ -178,7 +172,8 @@ fn labels(facts: &Facts) -> Vec<Finding> {
         )
     };
     let merged: BTreeSet<&str> = LABELS
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|label| {
             let (first, later) = (format!("{label}___"), format!("___{label}___"));
             facts
@@ -191,7 +186,8 @@ fn labels(facts: &Facts) -> Vec<Finding> {
         // What the bootstrap lacks beyond that would show only later.
         let missing = match &facts.tags {
             Some(tags) => LABELS
-                .into_iter()
+                .iter()
+                .copied()
                 .filter(|label| !tags.contains(*label))
                 .collect(),
             None => merged,
@@ -204,7 +200,8 @@ fn labels(facts: &Facts) -> Vec<Finding> {
     }
     let missing: BTreeSet<&str> = match &facts.tags {
         Some(tags) => LABELS
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|label| !tags.contains(*label))
             .collect(),
         None => BTreeSet::new(),
@@ -280,11 +277,7 @@ fn heartbeat(facts: &Facts) -> Vec<Finding> {
     let mut late = Vec::new();
     let mut never = Vec::new();
     for proxy in &facts.proxies {
-        let beats = proxy
-            .samples
-            .iter()
-            .filter(|sample| sample.metric == "serin_heartbeat_seconds")
-            .map(|sample| sample.value);
+        let beats = of(&proxy.samples, &telemetry::HEARTBEAT).map(|sample| sample.value);
         match beats.reduce(f64::min) {
             None => never.push(proxy.name.as_str()),
             Some(beat) => {
@@ -326,11 +319,7 @@ fn clock(facts: &Facts) -> Vec<Finding> {
         .proxies
         .iter()
         .flat_map(|proxy| {
-            proxy
-                .samples
-                .iter()
-                .filter(|sample| sample.metric == "serin_heartbeat_seconds")
-                .map(|sample| sample.value - proxy.at)
+            of(&proxy.samples, &telemetry::HEARTBEAT).map(|sample| sample.value - proxy.at)
         })
         .fold(0.0, f64::max);
     let repair = "set the clocks of proxies, Prometheus and this machine by NTP: the alert on the \
@@ -396,11 +385,13 @@ fn histograms(facts: &Facts) -> Vec<Finding> {
 
 /// Whether steering is held back.
 fn baseline(facts: &Facts) -> Vec<Finding> {
-    let failing: BTreeSet<&str> = of(facts, "serin_baseline_failing")
+    let failing: BTreeSet<&str> = facts
+        .of(&telemetry::BASELINE_FAILING)
         .filter(|sample| sample.value > 0.0)
-        .map(|sample| sample.label("destination"))
+        .map(|sample| sample.label(label::DESTINATION))
         .collect();
-    let merged: f64 = of(facts, "serin_merged_exchanges")
+    let merged: f64 = facts
+        .of(&telemetry::MERGED_EXCHANGES)
         .map(|sample| sample.value)
         .sum();
     if let Some(destination) = failing.first() {

@@ -2,8 +2,10 @@
 
 use crate::fetch::{Fetcher, split};
 use crate::metrics_text::{Sample, all};
-use crate::status::source::{self, EXPORTED, Kind, LABELS, PAGE_PATH, Proxy, Source};
+use crate::samples;
+use crate::status::source::{self, EXPORTED, Kind, PAGE_PATH, Proxy, Source};
 use anyhow::Result;
+use scorer_sdk::telemetry::{LABELS, METRIC_PREFIX, Metric};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +15,9 @@ const CLUSTERS_PATH: &str =
     "/stats?format=json&usedonly&filter=%5Ecluster%5C..*%5C.upstream_rq_total%24";
 const TAGS_PATH: &str = "/config_dump?mask=bootstrap.stats_config";
 /// Names in which labels were left, as Prometheus has to write them.
-const MERGED_QUERY: &str = "count by (__name__) ({__name__=~\".+___serin_.+\"})";
+fn merged_query() -> String {
+    format!("count by (__name__) ({{__name__=~\".+___{METRIC_PREFIX}.+\"}})")
+}
 /// Names of series that are kept for a message.
 const MAX_NAMES: usize = 10_000;
 
@@ -100,6 +104,11 @@ fn numbers(page: &str) -> BTreeMap<String, f64> {
 }
 
 impl Facts {
+    /// Serin's samples of one metric, over all proxies.
+    pub(super) fn of(&self, metric: &Metric) -> impl Iterator<Item = &Sample> {
+        samples::of(self.proxies.iter().flat_map(|proxy| &proxy.samples), metric)
+    }
+
     /// What only the admin address knows. What it does not answer is not known.
     fn ask_admin(&mut self, base: &str, fetcher: &Fetcher) {
         let ask = |path: &str| {
@@ -142,7 +151,7 @@ impl Facts {
                 .unwrap_or(&sample.metric);
             if is_merged(name) && self.merged.len() < MAX_NAMES {
                 self.merged.push(name.to_owned());
-            } else if name.starts_with("serin_") {
+            } else if name.starts_with(METRIC_PREFIX) {
                 self.labelled.push(sample);
             }
         }
@@ -151,7 +160,7 @@ impl Facts {
     }
 
     fn ask_prometheus(&mut self, base: &str, fetcher: &Fetcher) -> Result<()> {
-        let page = fetcher.get(&source::query_url(base, MERGED_QUERY))?;
+        let page = fetcher.get(&source::query_url(base, &merged_query()))?;
         self.merged = source::all_series(&page.body)?
             .into_iter()
             .filter_map(|(mut labels, _, _)| labels.remove("__name__"))
@@ -162,7 +171,7 @@ impl Facts {
         for (mut labels, _, value) in source::all_series(&page.body)? {
             for label in LABELS {
                 if labels.contains_key(&format!("{EXPORTED}{label}")) {
-                    self.hidden.insert(label.to_owned());
+                    self.hidden.insert((*label).to_owned());
                 }
             }
             if let Some(instance) = labels.get("instance").cloned() {
@@ -216,7 +225,7 @@ impl Facts {
 /// Whether a name still holds labels: `destination=.=shop;.;serin_verdict`, of which Prometheus
 /// gets every character that it does not take as an underscore.
 fn is_merged(name: &str) -> bool {
-    name.contains("___serin_")
+    name.contains(&format!("___{METRIC_PREFIX}"))
         && LABELS
             .iter()
             .any(|label| name.starts_with(&format!("{label}___")))
@@ -240,13 +249,14 @@ fn tags(dump: &str) -> Option<BTreeSet<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scorer_sdk::telemetry;
 
     #[test]
     fn a_name_with_labels_in_it_is_told_from_others() {
         for (name, merged) in [
             ("destination___shop___version___v2___serin_verdict", true),
             ("role___comparer___serin_heartbeat_seconds", true),
-            ("serin_verdict", false),
+            (telemetry::VERDICT.name, false),
             ("my___serin_metric", false),
             ("wasm_serin_vm_reload", false),
         ] {

@@ -1,12 +1,12 @@
 //! The checks of what passes: is there traffic, of two versions, that can be compared?
 
 use super::Finding;
-use super::checks::of;
 use super::gather::Facts;
+use crate::number::short;
 use crate::output::grouped;
-use crate::report::number::short;
-use crate::status::fleet::{exchanges, saturating_sum};
+use crate::samples::{exchanges, saturating_sum};
 use crate::status::source::Kind;
+use scorer_sdk::telemetry::{self, Metric, label};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Exchanges of both versions from which on some should have been judged.
@@ -22,8 +22,8 @@ fn seen(facts: &Facts) -> Exchanges {
     exchanges(facts.proxies.iter().flat_map(|proxy| &proxy.samples))
 }
 
-fn sum(facts: &Facts, metric: &str) -> f64 {
-    of(facts, metric).map(|sample| sample.value.max(0.0)).sum()
+fn sum(facts: &Facts, metric: &Metric) -> f64 {
+    facts.of(metric).map(|sample| sample.value.max(0.0)).sum()
 }
 
 /// Whether requests pass, and their destinations are known.
@@ -34,8 +34,8 @@ pub(super) fn traffic(facts: &Facts) -> Vec<Finding> {
     if !readable || !facts.proxies.iter().any(|proxy| !proxy.samples.is_empty()) {
         return Vec::new();
     }
-    let known = sum(facts, "serin_exchanges_total");
-    let unknown = sum(facts, "serin_unattributed_total");
+    let known = sum(facts, &telemetry::EXCHANGES);
+    let unknown = sum(facts, &telemetry::UNATTRIBUTED);
     let repair = "Istio: the destination needs subsets in a DestinationRule, or pods with version \
                   labels; plain Envoy: list every cluster in versions.destinations; answers that \
                   the proxy gives itself count here, too";
@@ -76,7 +76,9 @@ pub(super) fn arms(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     let seen = seen(facts);
     let mut both = Vec::new();
-    let mut roles = of(facts, "serin_heartbeat_seconds").map(|sample| sample.label("role"));
+    let mut roles = facts
+        .of(&telemetry::HEARTBEAT)
+        .map(|sample| sample.label(label::ROLE));
     // A guard sees its own version only, as it has to.
     if roles.next() == Some("guard") && roles.all(|role| role == "guard") {
         return Vec::new();
@@ -132,16 +134,29 @@ pub(super) fn judging(facts: &Facts) -> Vec<Finding> {
     let check = "judging";
     let seen = seen(facts);
     let mut judged: BTreeMap<(&str, &str), f64> = BTreeMap::new();
-    let warming: BTreeSet<&str> = of(facts, "serin_warming_up")
+    let warming: BTreeSet<&str> = facts
+        .of(&telemetry::WARMING_UP)
         .filter(|sample| sample.value > 0.0)
-        .map(|sample| sample.label("destination"))
+        .map(|sample| sample.label(label::DESTINATION))
         .collect();
     // A candidate that was replaced keeps gauges of 0.
-    for sample in of(facts, "serin_rollout_threshold").filter(|sample| sample.value > 0.0) {
-        judged.insert((sample.label("destination"), sample.label("version")), 0.0);
+    for sample in facts
+        .of(&telemetry::ROLLOUT_THRESHOLD)
+        .filter(|sample| sample.value > 0.0)
+    {
+        judged.insert(
+            (
+                sample.label(label::DESTINATION),
+                sample.label(label::VERSION),
+            ),
+            0.0,
+        );
     }
-    for sample in of(facts, "serin_judged_exchanges") {
-        let key = (sample.label("destination"), sample.label("version"));
+    for sample in facts.of(&telemetry::JUDGED_EXCHANGES) {
+        let key = (
+            sample.label(label::DESTINATION),
+            sample.label(label::VERSION),
+        );
         if let Some(count) = judged.get_mut(&key) {
             *count += sample.value;
         }
@@ -188,8 +203,9 @@ pub(super) fn judging(facts: &Facts) -> Vec<Finding> {
 /// Destinations with two versions of which none was ever taken for the candidate.
 fn without_a_candidate(facts: &Facts, seen: &Exchanges) -> Vec<Finding> {
     // A rollout that is over leaves the gauge behind, at 0, and the counts of both its versions.
-    let compared: BTreeSet<&str> = of(facts, "serin_rollout_threshold")
-        .map(|sample| sample.label("destination"))
+    let compared: BTreeSet<&str> = facts
+        .of(&telemetry::ROLLOUT_THRESHOLD)
+        .map(|sample| sample.label(label::DESTINATION))
         .collect();
     let mut findings = Vec::new();
     for (destination, versions) in seen {
@@ -218,17 +234,19 @@ fn without_a_candidate(facts: &Facts, seen: &Exchanges) -> Vec<Finding> {
 /// Whether like is compared with like.
 pub(super) fn fairness(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let speaking = |metric| {
-        let names: BTreeSet<&str> = of(facts, metric)
+    let speaking = |metric: &Metric| {
+        let names: BTreeSet<&str> = facts
+            .of(metric)
             .filter(|sample| sample.value > 0.0)
-            .map(|sample| sample.label("destination"))
+            .map(|sample| sample.label(label::DESTINATION))
             .collect();
         names
     };
-    for destination in speaking("serin_unbalanced").into_iter().take(NAMED) {
-        let signals: BTreeSet<&str> = of(facts, "serin_balance")
-            .filter(|sample| sample.value > 0.0 && sample.label("destination") == destination)
-            .map(|sample| sample.label("signal"))
+    for destination in speaking(&telemetry::UNBALANCED).into_iter().take(NAMED) {
+        let signals: BTreeSet<&str> = facts
+            .of(&telemetry::BALANCE)
+            .filter(|sample| sample.value > 0.0 && sample.label(label::DESTINATION) == destination)
+            .map(|sample| sample.label(label::SIGNAL))
             .collect();
         let signals: Vec<&str> = signals.into_iter().collect();
         findings.push(Finding::warn(
@@ -242,12 +260,18 @@ pub(super) fn fairness(facts: &Facts) -> Vec<Finding> {
         ));
     }
     let mut placebo: BTreeMap<(&str, &str), f64> = BTreeMap::new();
-    for sample in of(facts, "serin_placebo_odds_ratio").filter(|sample| sample.value > 0.0) {
-        let key = (sample.label("destination"), sample.label("category"));
+    for sample in facts
+        .of(&telemetry::PLACEBO_ODDS_RATIO)
+        .filter(|sample| sample.value > 0.0)
+    {
+        let key = (
+            sample.label(label::DESTINATION),
+            sample.label(label::CATEGORY),
+        );
         let most = placebo.entry(key).or_insert(0.0);
         *most = most.max(sample.value / 1e3);
     }
-    let held = speaking("serin_held_by_placebo");
+    let held = speaking(&telemetry::HELD_BY_PLACEBO);
     for ((destination, category), ratio) in placebo.iter().take(NAMED) {
         let consequence = if held.contains(destination) {
             "and a verdict is held back"
@@ -282,11 +306,14 @@ pub(super) fn fairness(facts: &Facts) -> Vec<Finding> {
 pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
     let check = "tables";
     let mut full: BTreeMap<&str, f64> = BTreeMap::new();
-    for sample in of(facts, "serin_overflow_total").filter(|sample| sample.value > 0.0) {
-        *full.entry(sample.label("table")).or_insert(0.0) += sample.value;
+    for sample in facts
+        .of(&telemetry::OVERFLOW)
+        .filter(|sample| sample.value > 0.0)
+    {
+        *full.entry(sample.label(label::TABLE)).or_insert(0.0) += sample.value;
     }
     if full.is_empty() {
-        return match of(facts, "serin_exchanges_total").next() {
+        return match facts.of(&telemetry::EXCHANGES).next() {
             Some(_) => vec![Finding::ok(check, "no table was full")],
             None => Vec::new(),
         };
@@ -328,7 +355,7 @@ pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
                 ),
                 other => (
                     format!("{count} entries found no room in the table {other}"),
-                    "see Metrics in the README",
+                    "see docs/reference-metrics.md",
                 ),
             };
             Finding::warn(check, text, repair)

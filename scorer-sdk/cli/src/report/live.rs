@@ -1,15 +1,16 @@
 //! What was seen of a live proxy, as sections: one a destination.
 
 use super::clock::{Clock, date};
-use super::number::{seconds, short};
 use super::page::Section;
-use super::scrape::{Seen, candidates, value, verdict};
+use super::scrape::Seen;
 use super::{plot, rollout};
 use crate::document::{Plot, Series};
 use crate::metrics_text::Sample;
+use crate::number::{seconds, short};
 use crate::output::grouped;
-use crate::status::fleet::NOTES;
+use crate::samples::{NOTES, candidates, value, verdict};
 use maud::{Markup, html};
+use scorer_sdk::telemetry::{self, Metric, label};
 
 /// Destinations that get a section.
 const MAX_SECTIONS: usize = 20;
@@ -25,7 +26,12 @@ pub fn sections(seen: &Seen, url: &str) -> Vec<Section> {
         .enumerate()
         .map(|(index, (destination, candidate))| {
             let id = format!("rollout-{}", index + 1);
-            let thought = verdict(value(&seen.last, "serin_verdict", destination, candidate));
+            let thought = verdict(value(
+                &seen.last,
+                &telemetry::VERDICT,
+                destination,
+                candidate,
+            ));
             Section {
                 name: format!("{destination}: {}", thought.name()),
                 body: section(seen, destination, candidate, &id),
@@ -42,8 +48,8 @@ pub fn sections(seen: &Seen, url: &str) -> Vec<Section> {
 }
 
 fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup {
-    let gauge = |metric| value(&seen.last, metric, destination, candidate);
-    let thought = verdict(gauge("serin_verdict"));
+    let gauge = |metric: &Metric| value(&seen.last, metric, destination, candidate);
+    let thought = verdict(gauge(&telemetry::VERDICT));
     let clock = Clock::new(seen.span.0, seen.span.1 - seen.span.0, "the first look");
     let versions = versions(seen, destination, candidate);
     let facts = [
@@ -51,13 +57,13 @@ fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup 
             "evidence".to_owned(),
             format!(
                 "{:.1} of {:.1} nats",
-                gauge("serin_rollout_evidence") / 1e3,
-                gauge("serin_rollout_threshold") / 1e3
+                gauge(&telemetry::ROLLOUT_EVIDENCE) / 1e3,
+                gauge(&telemetry::ROLLOUT_THRESHOLD) / 1e3
             ),
         ),
         (
             format!("judged requests of {candidate}"),
-            grouped(gauge("serin_judged_exchanges") as u64),
+            grouped(gauge(&telemetry::JUDGED_EXCHANGES) as u64),
         ),
     ];
     html! {
@@ -67,7 +73,7 @@ fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup 
             dl.facts {
                 @for (name, value) in &facts { div { dt { (name) } dd { (value) } } }
             }
-            @for (metric, sentence) in NOTES {
+            @for (metric, sentence) in &NOTES {
                 @if gauge(metric) > 0.0 { p.warning { (sentence) } }
             }
             div.plots {
@@ -196,24 +202,26 @@ fn categories(seen: &Seen, destination: &str, versions: &[&str]) -> Markup {
 
 /// What limits the comparison.
 fn findings(samples: &[Sample], destination: &str) -> Markup {
-    let of = |metric: &'static str| {
+    let of = |metric: &'static Metric| {
         samples.iter().filter(move |sample| {
-            sample.metric == metric
-                && sample.label("destination") == destination
+            sample.metric == metric.name
+                && sample.label(label::DESTINATION) == destination
                 && sample.value > 0.0
         })
     };
-    let limits: Vec<(String, f64)> = of("serin_placebo")
+    let limits: Vec<(String, f64)> = of(&telemetry::PLACEBO)
         .map(|sample| {
             (
-                format!("placebo, {}", sample.label("category")),
+                format!("placebo, {}", sample.label(label::CATEGORY)),
                 sample.value,
             )
         })
-        .chain(
-            of("serin_balance")
-                .map(|sample| (format!("balance, {}", sample.label("signal")), sample.value)),
-        )
+        .chain(of(&telemetry::BALANCE).map(|sample| {
+            (
+                format!("balance, {}", sample.label(label::SIGNAL)),
+                sample.value,
+            )
+        }))
         .collect();
     html! {
         @if !limits.is_empty() {
@@ -224,13 +232,13 @@ fn findings(samples: &[Sample], destination: &str) -> Markup {
                 }
             }
         }
-        @if of("serin_requests_needed").next().is_some() {
+        @if of(&telemetry::REQUESTS_NEEDED).next().is_some() {
             h3 { "How much more is needed" }
             ul {
-                @for sample in of("serin_requests_needed") {
+                @for sample in of(&telemetry::REQUESTS_NEEDED) {
                     li {
-                        (grouped(sample.value as u64)) " requests of " (sample.label("version"))
-                        " for an odds ratio of " (sample.label("odds_ratio"))
+                        (grouped(sample.value as u64)) " requests of " (sample.label(label::VERSION))
+                        " for an odds ratio of " (sample.label(label::ODDS_RATIO))
                     }
                 }
             }

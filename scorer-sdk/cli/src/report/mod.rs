@@ -8,7 +8,6 @@ pub mod arms;
 pub mod clock;
 pub mod document;
 pub mod live;
-pub mod number;
 pub mod odds;
 pub mod page;
 pub mod plot;

@@ -1,7 +1,7 @@
 //! How much worse: rates, odds ratio and interval of each route and category, as dots and whiskers
 //! on one logarithmic axis.
 
-use super::number::{percent, short};
+use crate::number::{percent, short};
 use crate::output::grouped;
 use maud::{Markup, html};
 use scorer_sdk::judge::inspect::InspectedPair;

@@ -4,8 +4,8 @@
 //! of the page, so that they wrap on a phone. Colours are placeholders which the page's style sheet
 //! replaces, so that they follow the reader's light or dark theme.
 
-use super::number::short;
 use crate::document::{Plot, Series};
+use crate::number::short;
 use maud::{Markup, PreEscaped, html};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;

@@ -2,11 +2,11 @@
 
 use super::arms::Arms;
 use super::clock::{Clock, date};
-use super::number::{percent, seconds, short};
 use super::odds::{self, Row};
 use super::timeline::Track;
 use super::{plot, tokens};
 use crate::document::{Level, Plot, Series};
+use crate::number::{percent, seconds, short};
 use crate::output::grouped;
 use crate::replay::seconds_until_verdict;
 use maud::{Markup, html};

@@ -2,11 +2,11 @@
 
 use super::timeline::Timeline;
 use crate::fetch::{Fetcher, split};
-use crate::metrics_text::{self, Sample};
-use crate::status::fleet::pair_evidence;
-use crate::status::source::ADMIN_PATH;
+use crate::fleet_evidence;
+use crate::metrics_text::{self, Sample, admin_path};
+use crate::samples::{candidates, value, verdict};
 use anyhow::{Result, anyhow, bail};
-use scorer_sdk::Verdict;
+use scorer_sdk::telemetry::{self, Metric, label};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -86,7 +86,7 @@ pub fn watch(url: &str, time: Duration, progress: &mut dyn FnMut(Duration)) -> R
 /// The URL that is asked.
 fn address(url: &str) -> Result<String> {
     Ok(match split(url)? {
-        (base, "") => format!("{base}{ADMIN_PATH}"),
+        (base, "") => format!("{base}{}", admin_path()),
         _ => url.to_owned(),
     })
 }
@@ -117,15 +117,16 @@ impl Seen {
         self.looks += 1;
         if self.timeline.begin(at) {
             for (destination, candidate) in candidates(&samples) {
-                let value = |metric| value(&samples, metric, destination, candidate);
+                let value = |metric: &Metric| value(&samples, metric, destination, candidate);
                 self.timeline.add(
                     destination,
                     candidate,
-                    value("serin_rollout_evidence") / 1e3,
-                    value("serin_rollout_threshold") / 1e3,
-                    verdict(value("serin_verdict")),
+                    value(&telemetry::ROLLOUT_EVIDENCE) / 1e3,
+                    value(&telemetry::ROLLOUT_THRESHOLD) / 1e3,
+                    verdict(value(&telemetry::VERDICT)),
                 );
-                for ((route, category), evidence) in pair_evidence(&samples, destination, candidate)
+                for ((route, category), evidence) in
+                    fleet_evidence::of_pairs(&samples, destination, candidate)
                 {
                     self.timeline
                         .add_pair(destination, route, category, evidence);
@@ -151,58 +152,16 @@ impl Seen {
     }
 }
 
-/// The destinations with their candidates. One that was replaced keeps gauges of 0; so the one that
-/// has a threshold is meant.
-#[must_use]
-pub fn candidates(samples: &[Sample]) -> Vec<(&str, &str)> {
-    let mut found: BTreeMap<&str, (&str, f64)> = BTreeMap::new();
-    for sample in samples {
-        if sample.metric != "serin_rollout_threshold" {
-            continue;
-        }
-        let this = (sample.label("version"), sample.value);
-        let kept = found.entry(sample.label("destination")).or_insert(this);
-        if this.1 > kept.1 {
-            *kept = this;
-        }
-    }
-    found
-        .into_iter()
-        .map(|(destination, (candidate, _))| (destination, candidate))
-        .collect()
-}
-
-/// The value of a destination's and version's metric; 0 where there is none.
-#[must_use]
-pub fn value(samples: &[Sample], metric: &str, destination: &str, version: &str) -> f64 {
-    samples
-        .iter()
-        .find(|sample| {
-            sample.metric == metric
-                && sample.label("destination") == destination
-                && sample.label("version") == version
-        })
-        .map_or(0.0, |sample| sample.value)
-}
-
-/// The verdict that a gauge stands for.
-#[must_use]
-pub fn verdict(number: f64) -> Verdict {
-    Verdict::from_number(number as u8).unwrap_or_default()
-}
-
 /// Counts by destination, version and category, over all routes.
 fn counts(samples: &[Sample]) -> BTreeMap<Key, f64> {
     let mut counts = BTreeMap::new();
     for sample in samples {
-        if !matches!(
-            sample.metric.as_str(),
-            "serin_exchanges_total" | "serin_category_total"
-        ) {
+        let counted = [telemetry::EXCHANGES.name, telemetry::CATEGORY.name];
+        if !counted.contains(&sample.metric.as_str()) {
             continue;
         }
-        let key =
-            ["destination", "version", "category"].map(|label| sample.label(label).to_owned());
+        let key = [label::DESTINATION, label::VERSION, label::CATEGORY]
+            .map(|label| sample.label(label).to_owned());
         let [destination, version, category] = key;
         *counts
             .entry((destination, version, category))
@@ -214,6 +173,7 @@ fn counts(samples: &[Sample]) -> BTreeMap<Key, f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scorer_sdk::Verdict;
 
     fn page(threshold_of_v2: f64, exchanges: f64) -> Vec<Sample> {
         metrics_text::parse(&format!(
@@ -258,7 +218,9 @@ mod tests {
         .unwrap();
         let mut samples = page(4_605.0, 10.0);
         samples.extend(more);
-        let found: Vec<_> = pair_evidence(&samples, "shop", "v2").into_iter().collect();
+        let found: Vec<_> = fleet_evidence::of_pairs(&samples, "shop", "v2")
+            .into_iter()
+            .collect();
         assert_eq!(
             found,
             [(("GET /", "error"), 3.0), (("GET /", "refused"), -1.0)]

@@ -1,8 +1,8 @@
 //! What differs: the tokens of both versions side by side, and numbers as two distributions.
 
-use super::number::{percent, short};
 use super::plot;
 use crate::document::{Plot, Series};
+use crate::number::{percent, short};
 use maud::{Markup, html};
 use scorer_sdk::judge::inspect::{InspectedSignal, InspectedToken};
 

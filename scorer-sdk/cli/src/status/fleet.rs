@@ -1,25 +1,22 @@
 //! Many proxies as one: what each says of a rollout, and what they say together.
 //!
-//! Proxies judge on their own, at their own false-alarm rate. Their evidence is independent, so the
-//! logs of one pair of route and category add up over proxies; the mean over pairs comes after, each
-//! with a weight of 1 in [`PAIRS_PER_ROUTE`] times the routes. That is what the recording rule
-//! `serin:fleet_evidence:nats` does (`envoyfilter-manifests/alerts/recording.yaml`), which also says
-//! why the weights sum to at most 1. A guard judges requests that a comparer judges as well: it has
-//! an opinion of its own and adds nothing to the sum. The metrics have no pairs over all routes, so
-//! that what is said together can be less than what one proxy says by itself.
+//! Proxies judge on their own, at their own false-alarm rate. [`fleet_evidence`] says what they come
+//! to together. A guard judges requests that a comparer judges as well: it has an opinion of its own
+//! and adds nothing to that.
 
-pub use super::notes::NOTES;
-pub use super::pairs::{PAIRS_PER_ROUTE, Pair, pair_evidence};
+pub use super::pairs::Pair;
 pub use super::problems::{STALE, STALE_IN_PROMETHEUS};
 pub use super::rollout::{Opinion, Rollout};
-pub use super::samples::{exchanges, saturating_sum};
 
 use super::problems::problems;
+use super::proxies::{is_guard, samples_of};
 use super::rollout::rollout;
-use super::samples::{samples_of, total};
 use super::source::Proxy;
-use crate::report::scrape::{candidates, value};
+use crate::fleet_evidence;
+use crate::metrics_text::Sample;
+use crate::samples::{candidates, exchanges, total, value};
 use scorer_sdk::Verdict;
+use scorer_sdk::telemetry;
 use std::collections::BTreeMap;
 
 /// Rollouts that are kept.
@@ -41,9 +38,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Puts the proxies together; `stale` is the age in seconds at which a heartbeat is too old.
+    /// Puts the proxies together. `routes` has the number of routes that a Prometheus saw of each
+    /// destination within a day; those that the proxies show now count in any case. `stale` is the
+    /// age in seconds at which a heartbeat is too old.
     #[must_use]
-    pub fn new(proxies: &[Proxy], stale: f64) -> Self {
+    pub fn new(proxies: &[Proxy], routes: &BTreeMap<String, usize>, stale: f64) -> Self {
         let mut fleet = Self {
             proxies: proxies.iter().map(|proxy| proxy.name.clone()).collect(),
             ..Self::default()
@@ -52,8 +51,8 @@ impl Fleet {
         for proxy in proxies {
             for pair in candidates(&proxy.samples) {
                 // One that was replaced keeps gauges of 0.
-                let gone = value(&proxy.samples, "serin_rollout_threshold", pair.0, pair.1) <= 0.0;
-                if gone {
+                let threshold = &telemetry::ROLLOUT_THRESHOLD;
+                if value(&proxy.samples, threshold, pair.0, pair.1) <= 0.0 {
                     continue;
                 }
                 if found.len() < MAX_ROLLOUTS || found.contains_key(&pair) {
@@ -63,9 +62,9 @@ impl Fleet {
             fleet.problems.extend(problems(proxy, stale));
         }
         for (metric, what) in [
-            ("serin_steered_total", "steered to stable"),
-            ("serin_rejected_total", "refused by guards"),
-            ("serin_rescued_total", "rescued by stable"),
+            (&telemetry::STEERED, "steered to stable"),
+            (&telemetry::REJECTED, "refused by guards"),
+            (&telemetry::RESCUED, "rescued by stable"),
         ] {
             let count = total(proxies.iter().flat_map(|proxy| &proxy.samples), metric);
             if count > 0 {
@@ -76,9 +75,19 @@ impl Fleet {
         for (destination, versions) in exchanges(samples_of(proxies, true)) {
             fleet.waiting.entry(destination).or_insert(versions);
         }
+        let routes_now = fleet_evidence::routes(proxies.iter().flat_map(|proxy| &proxy.samples));
+        let comparers: Vec<&[Sample]> = proxies
+            .iter()
+            .filter(|proxy| !is_guard(proxy))
+            .map(|proxy| proxy.samples.as_slice())
+            .collect();
         for ((destination, candidate), proxies) in found {
             let exchanges = fleet.waiting.get(destination).cloned().unwrap_or_default();
-            let rollout = rollout(destination, candidate, &proxies, exchanges);
+            let routes = [routes, &routes_now].map(|routes| routes.get(destination));
+            let routes = routes.into_iter().flatten().max().copied().unwrap_or(0);
+            let comparers = comparers.iter().copied();
+            let together = fleet_evidence::of_fleet(comparers, destination, candidate, routes);
+            let rollout = rollout(destination, candidate, &proxies, exchanges, together);
             fleet.rollouts.push(rollout);
         }
         for rollout in &fleet.rollouts {
@@ -133,7 +142,7 @@ mod tests {
             proxy("b", &page(5.0, 1)),
             proxy("c", &page(-2.0, 1)),
         ];
-        let fleet = Fleet::new(&proxies, STALE);
+        let fleet = Fleet::new(&proxies, &BTreeMap::new(), STALE);
         let rollout = &fleet.rollouts[0];
         assert_eq!(rollout.pairs[0].evidence, 12.0);
         let together = rollout.together.unwrap();
@@ -147,13 +156,34 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_of_which_a_full_table_kept_a_half_out_is_left_out() {
+    fn routes_that_only_prometheus_remembers_count() {
+        let proxies = [proxy("a", &page(9.0, 1)), proxy("b", &page(5.0, 1))];
+        let day = BTreeMap::from([("shop".to_owned(), 4)]);
+        let together = |day| {
+            Fleet::new(&proxies, day, STALE).rollouts[0]
+                .together
+                .unwrap()
+        };
+        let less = together(&BTreeMap::new()) - together(&day);
+        assert!((less - 4.0_f64.ln()).abs() < 1e-9, "{less}");
+    }
+
+    #[test]
+    fn guards_alone_have_no_evidence_together() {
+        let guard = |name| proxy(name, &page(9.0, 1).replace("comparer", "guard"));
+        let fleet = Fleet::new(&[guard("a"), guard("b")], &BTreeMap::new(), STALE);
+        assert_eq!(fleet.rollouts[0].together, None);
+        assert_eq!(fleet.rollouts[0].judged, 100);
+    }
+
+    #[test]
+    fn a_pair_is_left_out_where_a_full_table_kept_half_of_it_out() {
         // Two nats for the candidate, and the metric that says so found no room.
-        let half = page(-2.0, 1).replace("serin_evidence_against", "serin_other");
+        let half = page(-2.0, 1).replace(telemetry::EVIDENCE_AGAINST.name, "serin_other");
         let proxies = [proxy("a", &page(3.0, 1)), proxy("b", &half)];
-        let pair = &Fleet::new(&proxies, STALE).rollouts[0].pairs[0];
+        let pair = &Fleet::new(&proxies, &BTreeMap::new(), STALE).rollouts[0].pairs[0];
         assert_eq!(pair.evidence, 3.0);
-        let alone = Fleet::new(&[proxy("b", &half)], STALE);
+        let alone = Fleet::new(&[proxy("b", &half)], &BTreeMap::new(), STALE);
         assert!(alone.rollouts[0].pairs.is_empty());
     }
 
@@ -164,7 +194,7 @@ mod tests {
             proxy("a", &(page(9.0, 2) + held)),
             proxy("b", &page(9.0, 1)),
         ];
-        let fleet = Fleet::new(&proxies, STALE);
+        let fleet = Fleet::new(&proxies, &BTreeMap::new(), STALE);
         assert_eq!(fleet.rollouts[0].verdict(), Verdict::Suspect);
         assert!(!fleet.is_anomalous());
         assert!(fleet.rollouts[0].notes[0].contains("1 of 2 proxies"));
@@ -178,7 +208,7 @@ mod tests {
             proxy("another", &page(1.0, 1)),
             proxy("v2", &guard),
         ];
-        let fleet = Fleet::new(&proxies, STALE);
+        let fleet = Fleet::new(&proxies, &BTreeMap::new(), STALE);
         let rollout = &fleet.rollouts[0];
         assert_eq!(rollout.pairs[0].evidence, 3.0);
         assert_eq!((rollout.judged, rollout.exchanges["v2"]), (100, 20));
@@ -189,7 +219,7 @@ mod tests {
 
     #[test]
     fn one_proxy_has_no_opinion_beside_its_own() {
-        let fleet = Fleet::new(&[proxy("a", &page(12.0, 1))], STALE);
+        let fleet = Fleet::new(&[proxy("a", &page(12.0, 1))], &BTreeMap::new(), STALE);
         assert_eq!(fleet.rollouts[0].together, None);
         assert_eq!(fleet.rollouts[0].verdict(), Verdict::Healthy);
     }
@@ -198,7 +228,7 @@ mod tests {
     fn a_proxy_that_stopped_to_judge_or_shows_nothing_is_a_problem() {
         let mut old = proxy("a", &page(1.0, 1));
         old.at = 1_100.0;
-        let fleet = Fleet::new(&[old, proxy("b", "up 1\n")], STALE);
+        let fleet = Fleet::new(&[old, proxy("b", "up 1\n")], &BTreeMap::new(), STALE);
         assert_eq!(
             fleet.problems,
             [
@@ -220,7 +250,7 @@ mod tests {
             "judged_exchanges{destination=\"shop\",version=\"v2\"} 1e30",
         );
         let proxies = ["a", "b"].map(|name| proxy(name, &format!("{page}{huge}")));
-        let fleet = Fleet::new(&proxies, STALE);
+        let fleet = Fleet::new(&proxies, &BTreeMap::new(), STALE);
         let rollout = &fleet.rollouts[0];
         let pair = &rollout.pairs[0];
         let sums = [

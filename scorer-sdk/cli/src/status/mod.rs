@@ -7,7 +7,8 @@ pub mod fleet;
 mod notes;
 mod pairs;
 mod problems;
+mod proxies;
 mod rollout;
-mod samples;
+
 pub mod show;
 pub mod source;

@@ -1,7 +1,8 @@
 //! What is wrong with a proxy, as far as its metrics tell.
 
-use super::samples::total;
 use super::source::Proxy;
+use crate::samples::{of, total};
+use scorer_sdk::telemetry::{self, label};
 
 /// A proxy whose last merge is longer ago has stopped to judge, in seconds.
 pub const STALE: f64 = 60.0;
@@ -17,16 +18,11 @@ pub(super) fn problems(proxy: &Proxy, stale: f64) -> Vec<String> {
         say("shows no metric of Serin; serin doctor says why".to_owned());
         return problems;
     }
-    let of = |metric: &'static str| {
-        proxy
-            .samples
-            .iter()
-            .filter(move |sample| sample.metric == metric)
-    };
-    if of("serin_config_broken").any(|sample| sample.value > 0.0) {
+    let samples = &proxy.samples;
+    if of(samples, &telemetry::CONFIG_BROKEN).any(|sample| sample.value > 0.0) {
         say("the last config was refused; Envoy's log names the field".to_owned());
     }
-    let beats = of("serin_heartbeat_seconds").map(|sample| sample.value);
+    let beats = of(samples, &telemetry::HEARTBEAT).map(|sample| sample.value);
     match beats.reduce(f64::min) {
         None => say("nobody judges yet, or labels are missing; serin doctor says which".to_owned()),
         Some(beat) if proxy.at - beat > stale => {
@@ -34,9 +30,9 @@ pub(super) fn problems(proxy: &Proxy, stale: f64) -> Vec<String> {
         }
         Some(_) => {}
     }
-    let tables: Vec<&str> = of("serin_overflow_total")
+    let tables: Vec<&str> = of(samples, &telemetry::OVERFLOW)
         .filter(|sample| sample.value > 0.0)
-        .map(|sample| sample.label("table"))
+        .map(|sample| sample.label(label::TABLE))
         .collect();
     if !tables.is_empty() {
         say(format!(
@@ -44,8 +40,8 @@ pub(super) fn problems(proxy: &Proxy, stale: f64) -> Vec<String> {
             tables.join(", ")
         ));
     }
-    let unknown = total(&proxy.samples, "serin_unattributed_total");
-    let known = total(&proxy.samples, "serin_exchanges_total");
+    let unknown = total(samples, &telemetry::UNATTRIBUTED);
+    let known = total(samples, &telemetry::EXCHANGES);
     if unknown > 0 && unknown.saturating_mul(20) >= known {
         say(format!(
             "{unknown} requests of no known version, beside {known} of known ones"

@@ -1,11 +1,12 @@
 //! One rollout, as each proxy sees it and as all do together.
 
 use super::notes::notes;
-use super::pairs::{Pair, log_mean, pairs, routes};
-use super::samples::{about, is_guard, saturating_sum};
+use super::pairs::{Pair, pairs};
+use super::proxies::{about, is_guard};
 use super::source::Proxy;
-use crate::report::scrape::{value, verdict};
+use crate::samples::{of, saturating_sum, value, verdict};
 use scorer_sdk::Verdict;
+use scorer_sdk::telemetry::{self, Metric, label};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -38,7 +39,8 @@ pub struct Rollout {
     /// What the proxies say, the worst verdict first, and of equal ones that with most evidence.
     #[serde(rename = "by_proxy")]
     pub opinions: Vec<Opinion>,
-    /// Log evidence of all proxies together in nats; `None` where there is but one.
+    /// The [fleet's evidence](crate::fleet_evidence) in nats; `None` where fewer than two proxies
+    /// compare this candidate.
     #[serde(rename = "evidence_together")]
     pub together: Option<f64>,
     /// Exchanges that ended, by version.
@@ -110,13 +112,17 @@ fn map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S
     serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
 }
 
+/// The rollout as these proxies see it; `together` is the fleet's evidence, which counts only where
+/// more than one of them compares.
 pub(super) fn rollout(
     destination: &str,
     candidate: &str,
     proxies: &[&Proxy],
     exchanges: BTreeMap<String, u64>,
+    together: f64,
 ) -> Rollout {
-    let gauge = |proxy: &Proxy, metric| value(&proxy.samples, metric, destination, candidate);
+    let gauge =
+        |proxy: &Proxy, metric: &Metric| value(&proxy.samples, metric, destination, candidate);
     let mut opinions: Vec<Opinion> = proxies
         .iter()
         .map(|proxy| Opinion {
@@ -125,9 +131,9 @@ pub(super) fn rollout(
             } else {
                 proxy.name.clone()
             },
-            verdict: verdict(gauge(proxy, "serin_verdict")),
-            evidence: gauge(proxy, "serin_rollout_evidence") / 1e3,
-            threshold: gauge(proxy, "serin_rollout_threshold") / 1e3,
+            verdict: verdict(gauge(proxy, &telemetry::VERDICT)),
+            evidence: gauge(proxy, &telemetry::ROLLOUT_EVIDENCE) / 1e3,
+            threshold: gauge(proxy, &telemetry::ROLLOUT_THRESHOLD) / 1e3,
         })
         .collect();
     opinions.sort_by(|one, other| {
@@ -140,14 +146,14 @@ pub(super) fn rollout(
         .filter(|proxy| !is_guard(proxy))
         .copied()
         .collect();
+    let together = (counted.len() > 1).then_some(together);
     if counted.is_empty() {
         counted = proxies.to_vec();
     }
     let counted = counted.as_slice();
     let mut pairs = pairs(destination, candidate, counted);
-    let together = (counted.len() > 1).then(|| log_mean(&pairs, routes(destination, counted)));
     pairs.truncate(MAX_PAIRS);
-    let judged = |proxy: &&Proxy| gauge(proxy, "serin_judged_exchanges").max(0.0) as u64;
+    let judged = |proxy: &&Proxy| gauge(proxy, &telemetry::JUDGED_EXCHANGES).max(0.0) as u64;
     let judged = saturating_sum(counted.iter().map(judged));
     let others = exchanges
         .keys()
@@ -167,18 +173,17 @@ pub(super) fn rollout(
         notes: notes(destination, candidate, proxies),
         held: proxies
             .iter()
-            .any(|proxy| gauge(proxy, "serin_held_by_placebo") > 0.0),
+            .any(|proxy| gauge(proxy, &telemetry::HELD_BY_PLACEBO) > 0.0),
     }
 }
 
 fn needed(destination: &str, candidate: &str, proxies: &[&Proxy]) -> Vec<(String, u64)> {
     let mut least: BTreeMap<&str, u64> = BTreeMap::new();
-    for sample in about(proxies, destination) {
-        if sample.metric == "serin_requests_needed"
-            && sample.label("version") == candidate
-            && sample.value > 0.0
-        {
-            let known = least.entry(sample.label("odds_ratio")).or_insert(u64::MAX);
+    for sample in of(about(proxies, destination), &telemetry::REQUESTS_NEEDED) {
+        if sample.label(label::VERSION) == candidate && sample.value > 0.0 {
+            let known = least
+                .entry(sample.label(label::ODDS_RATIO))
+                .or_insert(u64::MAX);
             *known = (*known).min(sample.value as u64);
         }
     }

@@ -2,9 +2,9 @@
 
 use super::fleet::{Fleet, Pair, Rollout};
 use crate::document::{Document, Table};
+use crate::number::percent;
 use crate::output::{BAD, BOLD, DIM, UNSURE, grouped, plain, styled, verdict_style};
 use crate::report::clock::date;
-use crate::report::number::percent;
 use crate::report::terminal::to_terminal;
 use scorer_sdk::{Plan, Verdict};
 use serde::Serialize;

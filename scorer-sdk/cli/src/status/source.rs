@@ -3,38 +3,24 @@
 //! A bare address is asked for each in turn; what answers is asked again the next time.
 
 use crate::fetch::{Fetcher, Page, encoded, split};
-use crate::metrics_text::{self, PREFIX, Sample};
+use crate::fleet_evidence;
+use crate::metrics_text::{self, Sample, admin_path};
 use anyhow::{Context, Result, anyhow, bail};
+use scorer_sdk::telemetry::{LABELS, METRIC_PREFIX, label};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-/// What Envoy's admin address shows of Serin, with labels in the names whatever its tags are.
-pub(crate) const ADMIN_PATH: &str = "/stats?format=json&filter=serin_";
 /// Envoy's admin, its port 15090 in Istio, and the agent's port 15020 have this page.
 pub(crate) const PAGE_PATH: &str = "/stats/prometheus";
 const QUERY_PATH: &str = "/api/v1/query";
-/// Asks a Prometheus for all of Serin's metrics.
-const QUERY: &str = "{__name__=~\"serin_.+\"}";
-/// Labels that Serin gives to metrics.
-pub const LABELS: [&str; 12] = [
-    "destination",
-    "route",
-    "version",
-    "category",
-    "signal",
-    "odds_ratio",
-    "reason",
-    "table",
-    "role",
-    "arm",
-    "measure",
-    "cause",
-];
 /// What Prometheus puts before a label of the page that is one of the target's as well.
 pub const EXPORTED: &str = "exported_";
 /// Most series that one answer of Prometheus may have.
 const MAX_SERIES: usize = 200_000;
+/// Time after which a Prometheus is asked again how many routes there were: it reads a day of
+/// samples for that.
+const ROUTES_EVERY: Duration = Duration::from_secs(60);
 
 /// What kind of place a URL is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +51,8 @@ pub struct Source {
     url: String,
     /// What may be there: kinds with the URL that is asked.
     asked: Vec<(Kind, String)>,
+    /// Routes of each destination within a day, with the time at which they were asked for.
+    routes: Option<(Instant, BTreeMap<String, usize>)>,
 }
 
 impl Source {
@@ -76,7 +64,7 @@ impl Source {
         let (base, path) = split(url)?;
         let asked = match path {
             "" => vec![
-                (Kind::Admin, format!("{base}{ADMIN_PATH}")),
+                (Kind::Admin, format!("{base}{}", admin_path())),
                 (Kind::Page, format!("{base}{PAGE_PATH}")),
                 (Kind::Prometheus, query(base)),
             ],
@@ -86,6 +74,7 @@ impl Source {
         Ok(Self {
             url: url.to_owned(),
             asked,
+            routes: None,
         })
     }
 
@@ -98,6 +87,7 @@ impl Source {
         Ok(Self {
             url: url.to_owned(),
             asked: vec![(Kind::Prometheus, query(base(url)))],
+            routes: None,
         })
     }
 
@@ -147,6 +137,33 @@ impl Source {
         Ok(proxies)
     }
 
+    /// How many routes of each destination were seen within a day, as far as a Prometheus is here to
+    /// remember them; none elsewhere. The answer holds for a minute.
+    ///
+    /// # Errors
+    /// When a Prometheus does not answer or refuses the query.
+    pub fn routes(&mut self, fetcher: &Fetcher) -> Result<BTreeMap<String, usize>> {
+        if self.kind() != Some(Kind::Prometheus) {
+            return Ok(BTreeMap::new());
+        }
+        if let Some((at, routes)) = &self.routes
+            && at.elapsed() < ROUTES_EVERY
+        {
+            return Ok(routes.clone());
+        }
+        let query = fleet_evidence::routes_of_counters_query("");
+        let page = fetcher.get(&query_url(base(&self.url), &query))?;
+        let series = all_series(&page.body).with_context(|| self.url.clone())?;
+        let routes: BTreeMap<String, usize> = series
+            .into_iter()
+            .filter_map(|(mut labels, _, count)| {
+                Some((labels.remove(label::DESTINATION)?, count.max(0.0) as usize))
+            })
+            .collect();
+        self.routes = Some((Instant::now(), routes.clone()));
+        Ok(routes)
+    }
+
     fn read(&self, kind: Kind, page: &Page) -> Result<Vec<Proxy>> {
         if kind == Kind::Prometheus {
             return from_query(&page.body).map_err(|problem| match page.status {
@@ -182,7 +199,7 @@ pub(crate) fn base(url: &str) -> &str {
 
 /// The URL that asks a Prometheus for all of Serin's metrics.
 pub(crate) fn query(base: &str) -> String {
-    query_url(base, QUERY)
+    query_url(base, &format!("{{__name__=~\"{METRIC_PREFIX}.+\"}}"))
 }
 
 /// The URL that asks a Prometheus for `text` as of now.
@@ -247,7 +264,7 @@ fn from_query(page: &str) -> Result<Vec<Proxy>> {
     let mut proxies: BTreeMap<String, (String, Proxy)> = BTreeMap::new();
     for (mut labels, at, value) in all_series(page)? {
         let metric = labels.remove("__name__").unwrap_or_default();
-        if !metric.starts_with(PREFIX) || !value.is_finite() {
+        if !metric.starts_with(METRIC_PREFIX) || !value.is_finite() {
             continue;
         }
         let instance = labels.get("instance").cloned().unwrap_or_default();
@@ -266,7 +283,7 @@ fn from_query(page: &str) -> Result<Vec<Proxy>> {
         }
         for label in LABELS {
             if let Some(own) = labels.remove(&format!("{EXPORTED}{label}")) {
-                labels.insert(label.to_owned(), own);
+                labels.insert((*label).to_owned(), own);
             }
         }
         proxy.samples.push(Sample {

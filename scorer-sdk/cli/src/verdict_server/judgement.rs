@@ -3,11 +3,13 @@
 //! The same as the recording rule `serin:decision`, without need of the rules: abort where one
 //! proxy is sure that the candidate is worse, or all of them together are and none holds its verdict
 //! back for the sake of the placebo; promote where the verdict is healthy, its proxy still judges,
-//! the baseline works and the candidate has traffic; wait for all else. The formula of the fleet's
-//! evidence is explained beside that rule, in `envoyfilter-manifests/alerts/recording.yaml`.
+//! the baseline works and the candidate has traffic; wait for all else. [`fleet_evidence`] has the
+//! formula of the fleet's evidence.
 
 use super::prometheus::{Sample, quoted};
+use crate::fleet_evidence;
 use scorer_sdk::Verdict;
+use scorer_sdk::telemetry::{self, METRIC_PREFIX, Metric, label};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,12 +21,12 @@ const REASONS: usize = 10;
 /// Label that tells the parts of the question from each other.
 const ASKED: &str = "asked";
 /// Gauges that are 1 while something limits the comparison.
-const LIMITS: [&str; 5] = [
-    "baseline_failing",
-    "differs",
-    "held_by_placebo",
-    "unbalanced",
-    "warming_up",
+const LIMITS: [Metric; 5] = [
+    telemetry::BASELINE_FAILING,
+    telemetry::DIFFERS,
+    telemetry::HELD_BY_PLACEBO,
+    telemetry::UNBALANCED,
+    telemetry::WARMING_UP,
 ];
 
 /// What to do with a rollout.
@@ -110,57 +112,59 @@ pub struct Judgement {
 pub fn question(destination: &str, window: Duration) -> String {
     let of = format!("destination={}", quoted(destination));
     let window = window.as_secs().max(1);
-    let fresh =
-        format!("on (job, instance) (time() - serin_heartbeat_seconds < {OLDEST_HEARTBEAT})");
-    // A proxy that only guards sees the requests that a comparer has counted already.
-    let only_guards = "(serin_heartbeat_seconds{role=\"guard\"} unless on (job, instance) serin_heartbeat_seconds{role=\"comparer\"})";
-    let pairs = format!(
-        "sum by (version, route, category) ((serin_evidence_for{{{of}}} - serin_evidence_against{{{of}}}) unless on (job, instance) {only_guards}) / 1000"
-    );
-    let routes = format!(
-        "scalar(count(count by (route) (max_over_time(serin_exchanges_total{{{of}}}[1d]))))"
-    );
-    let limits = LIMITS.join("|");
+    let metric = |metric: &Metric| format!("{}{{{of}}}", metric.name);
+    let verdict = metric(&telemetry::VERDICT);
+    let beat = telemetry::HEARTBEAT.name;
+    let fresh = format!("on (job, instance) (time() - {beat} < {OLDEST_HEARTBEAT})");
+    let pairs = fleet_evidence::pairs_query(&of);
+    let routes = fleet_evidence::routes_of_counters_query(&of);
+    let limits = LIMITS.map(|metric| metric.name).join("|");
     [
-        (
-            "verdict",
-            format!("max by (version) (serin_verdict{{{of}}})"),
-        ),
-        (
-            "fresh",
-            format!("max by (version) (serin_verdict{{{of}}} and {fresh})"),
-        ),
+        ("verdict", format!("max by (version) ({verdict})")),
+        ("fresh", format!("max by (version) ({verdict} and {fresh})")),
         (
             "proxies",
-            format!("count by (version) (serin_verdict{{{of}}} and {fresh})"),
+            format!("count by (version) ({verdict} and {fresh})"),
         ),
         (
             "enough",
-            format!("max by (version) (serin_rollout_threshold{{{of}}}) / 1000"),
+            format!(
+                "max by (version) ({}) / 1000",
+                metric(&telemetry::ROLLOUT_THRESHOLD)
+            ),
         ),
         (
             "proxy",
-            format!("max by (version) (serin_rollout_evidence{{{of}}}) / 1000"),
+            format!(
+                "max by (version) ({}) / 1000",
+                metric(&telemetry::ROLLOUT_EVIDENCE)
+            ),
         ),
-        (
-            "fleet",
-            format!("ln(sum by (version) (exp(clamp_max({pairs}, 600))) / (32 * {routes}))"),
-        ),
+        ("fleet", fleet_evidence::fleet_query(&pairs, &routes)),
         (
             "judged",
-            format!("sum by (version) (serin_judged_exchanges{{{of}}})"),
+            format!(
+                "sum by (version) ({})",
+                metric(&telemetry::JUDGED_EXCHANGES)
+            ),
         ),
         (
             "recent",
-            format!("sum by (version) (increase(serin_exchanges_total{{{of}}}[{window}s]))"),
+            format!(
+                "sum by (version) (increase({}[{window}s]))",
+                metric(&telemetry::EXCHANGES)
+            ),
         ),
         (
             "limit",
-            format!("max by (version, __name__) ({{__name__=~\"serin_({limits})\", {of}}}) == 1"),
+            format!("max by (version, __name__) ({{__name__=~\"{limits}\", {of}}}) == 1"),
         ),
         (
             "needed",
-            format!("min by (version, odds_ratio) (serin_requests_needed{{{of}}})"),
+            format!(
+                "min by (version, odds_ratio) ({})",
+                metric(&telemetry::REQUESTS_NEEDED)
+            ),
         ),
         (
             "pair",
@@ -183,7 +187,7 @@ impl Known<'_> {
         Known {
             samples: samples
                 .iter()
-                .filter(|sample| sample.label("version") == version && !sample.value.is_nan())
+                .filter(|sample| sample.label(label::VERSION) == version && !sample.value.is_nan())
                 .collect(),
         }
     }
@@ -242,14 +246,14 @@ pub fn judge(
         .map(|sample| {
             sample
                 .label("__name__")
-                .trim_start_matches("serin_")
+                .trim_start_matches(METRIC_PREFIX)
                 .to_owned()
         })
         .collect();
     judgement.limits.sort();
     judgement.requests_needed = known
         .part("needed")
-        .map(|sample| (sample.label("odds_ratio").to_owned(), sample.value))
+        .map(|sample| (sample.label(label::ODDS_RATIO).to_owned(), sample.value))
         .collect();
     judgement.strongest = strongest(&known);
     let fresh = known.value("fresh").and_then(verdict_of);
@@ -356,7 +360,7 @@ fn current(samples: &[Sample]) -> Result<String, String> {
         .iter()
         // A candidate that was replaced keeps its gauges, at 0.
         .filter(|sample| sample.label(ASKED) == "enough" && sample.value > 0.0)
-        .map(|sample| sample.label("version"))
+        .map(|sample| sample.label(label::VERSION))
         .collect();
     let busy = versions
         .iter()
@@ -397,8 +401,8 @@ fn strongest(known: &Known) -> Vec<Strongest> {
     let mut strongest: Vec<Strongest> = known
         .part("pair")
         .map(|sample| Strongest {
-            route: sample.label("route").to_owned(),
-            category: sample.label("category").to_owned(),
+            route: sample.label(label::ROUTE).to_owned(),
+            category: sample.label(label::CATEGORY).to_owned(),
             nats: sample.value,
         })
         .collect();
@@ -483,7 +487,10 @@ mod tests {
         assert_eq!(action(&without(version("v2", 3.0), "fresh")), Action::Abort);
 
         let mut failing = version("v2", 1.0);
-        let labels = [("version", "v2"), ("__name__", "serin_baseline_failing")];
+        let labels = [
+            ("version", "v2"),
+            ("__name__", telemetry::BASELINE_FAILING.name),
+        ];
         failing.push(sample("limit", &labels, 1.0));
         assert_eq!(action(&failing), Action::Wait);
     }
@@ -513,7 +520,10 @@ mod tests {
         let mut samples = version("v2", 2.0);
         samples.push(sample("fleet", &[("version", "v2")], 9.0));
         assert_eq!(action(&samples), Action::Abort);
-        let labels = [("version", "v2"), ("__name__", "serin_held_by_placebo")];
+        let labels = [
+            ("version", "v2"),
+            ("__name__", telemetry::HELD_BY_PLACEBO.name),
+        ];
         samples.push(sample("limit", &labels, 1.0));
         let judgement = judge(&samples, "shop", Some("v2"), WINDOW);
         assert_eq!(judgement.decision, Action::Wait);
@@ -550,7 +560,9 @@ mod tests {
         // Two are compared, and one of them has traffic.
         let samples: Vec<Sample> = samples
             .into_iter()
-            .filter(|sample| sample.label("version") != "v3" || sample.label(ASKED) != "recent")
+            .filter(|sample| {
+                sample.label(label::VERSION) != "v3" || sample.label(ASKED) != "recent"
+            })
             .collect();
         assert_eq!(judge(&samples, "shop", None, WINDOW).candidate, "v2");
         assert_eq!(judge(&[], "shop", None, WINDOW).verdict, "none");

@@ -4,6 +4,7 @@ use crate::support::proxy::{FakeEnvoy, closed, now, serve_prometheus};
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
+use scorer_sdk::telemetry;
 use serde_json::Value;
 
 fn doctor(arguments: &[&str]) -> Command {
@@ -77,7 +78,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     ),
     (
         "the config is broken",
-        |envoy| envoy.set("serin_config_broken", &[], 1),
+        |envoy| envoy.set(telemetry::CONFIG_BROKEN.name, &[], 1),
         "fail config",
         "refused",
         "serin check-config",
@@ -86,7 +87,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
         "nobody judges any more",
         |envoy| {
             envoy.set(
-                "serin_heartbeat_seconds",
+                telemetry::HEARTBEAT.name,
                 &[("role", "comparer")],
                 now() - 300,
             )
@@ -98,7 +99,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     ),
     (
         "nobody has judged yet",
-        |envoy| envoy.remove("serin_heartbeat_seconds"),
+        |envoy| envoy.remove(telemetry::HEARTBEAT.name),
         "warn heartbeat",
         "nobody has judged yet",
         "ask again",
@@ -108,7 +109,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
         |envoy| {
             envoy.ahead = 200;
             envoy.set(
-                "serin_heartbeat_seconds",
+                telemetry::HEARTBEAT.name,
                 &[("role", "comparer")],
                 now() + 200,
             );
@@ -121,7 +122,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
         "the heartbeat is in the future",
         |envoy| {
             envoy.set(
-                "serin_heartbeat_seconds",
+                telemetry::HEARTBEAT.name,
                 &[("role", "comparer")],
                 now() + 600,
             )
@@ -132,7 +133,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     ),
     (
         "no traffic",
-        |envoy| envoy.remove("serin_exchanges_total"),
+        |envoy| envoy.remove(telemetry::EXCHANGES.name),
         "warn traffic",
         "no exchange",
         "send some requests",
@@ -140,8 +141,8 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     (
         "traffic of no known version",
         |envoy| {
-            envoy.remove("serin_exchanges_total");
-            envoy.set("serin_unattributed_total", &[], 7_000);
+            envoy.remove(telemetry::EXCHANGES.name);
+            envoy.set(telemetry::UNATTRIBUTED.name, &[], 7_000);
         },
         "fail traffic",
         "7,000 requests",
@@ -149,7 +150,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     ),
     (
         "some traffic of no known version",
-        |envoy| envoy.set("serin_unattributed_total", &[], 500),
+        |envoy| envoy.set(telemetry::UNATTRIBUTED.name, &[], 500),
         "warn traffic",
         "500 requests of no known version, beside 1,000",
         "DestinationRule",
@@ -157,7 +158,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     (
         "one version only",
         |envoy| {
-            envoy.remove("serin_exchanges_total");
+            envoy.remove(telemetry::EXCHANGES.name);
             exchanges(envoy, "v1", 900);
         },
         "warn arms",
@@ -167,7 +168,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     (
         "both clusters are one version",
         |envoy| {
-            envoy.remove("serin_exchanges_total");
+            envoy.remove(telemetry::EXCHANGES.name);
             exchanges(envoy, "v1", 900);
             envoy
                 .own
@@ -180,7 +181,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     (
         "nothing is compared",
         |envoy| {
-            envoy.rollout("serin_judged_exchanges", 0);
+            envoy.rollout(telemetry::JUDGED_EXCHANGES.name, 0);
             exchanges(envoy, "v1", 9_000);
             exchanges(envoy, "v2", 1_000);
         },
@@ -192,10 +193,10 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
         "the candidate's name is misspelt",
         |envoy| {
             for gauge in [
-                "serin_verdict",
-                "serin_rollout_evidence",
-                "serin_rollout_threshold",
-                "serin_judged_exchanges",
+                telemetry::VERDICT.name,
+                telemetry::ROLLOUT_EVIDENCE.name,
+                telemetry::ROLLOUT_THRESHOLD.name,
+                telemetry::JUDGED_EXCHANGES.name,
             ] {
                 envoy.remove(gauge);
             }
@@ -209,9 +210,9 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     (
         "the versions get other requests",
         |envoy| {
-            envoy.rollout("serin_unbalanced", 1);
+            envoy.rollout(telemetry::UNBALANCED.name, 1);
             let labels = [("destination", "shop"), ("signal", "request_headers")];
-            envoy.set("serin_balance", &labels, 9_000);
+            envoy.set(telemetry::BALANCE.name, &labels, 9_000);
         },
         "warn balance",
         "request_headers",
@@ -220,9 +221,9 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     (
         "the placebo speaks",
         |envoy| {
-            envoy.rollout("serin_held_by_placebo", 1);
+            envoy.rollout(telemetry::HELD_BY_PLACEBO.name, 1);
             let labels = [("destination", "shop"), ("category", "slow_p95")];
-            envoy.set("serin_placebo_odds_ratio", &labels, 3_100);
+            envoy.set(telemetry::PLACEBO_ODDS_RATIO.name, &labels, 3_100);
         },
         "warn placebo",
         "slow_p95 by an odds ratio of 3.1, and a verdict is held back",
@@ -230,14 +231,14 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
     ),
     (
         "series are capped",
-        |envoy| envoy.set("serin_overflow_total", &[("table", "series")], 12),
+        |envoy| envoy.set(telemetry::OVERFLOW.name, &[("table", "series")], 12),
         "warn tables",
         "series are capped",
         "max_series",
     ),
     (
         "stable fails",
-        |envoy| envoy.rollout("serin_baseline_failing", 1),
+        |envoy| envoy.rollout(telemetry::BASELINE_FAILING.name, 1),
         "warn baseline",
         "stable fails",
         "repair stable",
@@ -262,7 +263,7 @@ fn exchanges(envoy: &mut FakeEnvoy, version: &str, count: u64) {
         ("route", "GET /api/items/{int}"),
         ("version", version),
     ];
-    envoy.set("serin_exchanges_total", &labels, count);
+    envoy.set(telemetry::EXCHANGES.name, &labels, count);
 }
 
 #[test]
@@ -286,9 +287,9 @@ fn each_fault_is_named_by_one_check_with_its_repair() {
 #[test]
 fn a_guard_need_not_see_both_versions() {
     let mut guard = FakeEnvoy::healthy();
-    guard.remove("serin_exchanges_total");
-    guard.remove("serin_heartbeat_seconds");
-    guard.set("serin_heartbeat_seconds", &[("role", "guard")], now());
+    guard.remove(telemetry::EXCHANGES.name);
+    guard.remove(telemetry::HEARTBEAT.name);
+    guard.set(telemetry::HEARTBEAT.name, &[("role", "guard")], now());
     exchanges(&mut guard, "v2", 900);
     doctor(&[&guard.serve(), "--strict"])
         .assert()
@@ -301,17 +302,17 @@ fn a_rollout_that_is_over_and_one_that_has_hardly_begun_lack_no_candidate() {
     // What becomes of the gauges when the candidate is the new baseline; the counts stay.
     let mut over = FakeEnvoy::healthy();
     for gauge in [
-        "serin_verdict",
-        "serin_rollout_evidence",
-        "serin_rollout_threshold",
-        "serin_judged_exchanges",
+        telemetry::VERDICT.name,
+        telemetry::ROLLOUT_EVIDENCE.name,
+        telemetry::ROLLOUT_THRESHOLD.name,
+        telemetry::JUDGED_EXCHANGES.name,
     ] {
         over.rollout(gauge, 0);
     }
     exchanges(&mut over, "v1", 9_000);
     exchanges(&mut over, "v2", 9_000);
     let mut begun = FakeEnvoy::healthy();
-    begun.remove("serin_rollout_threshold");
+    begun.remove(telemetry::ROLLOUT_THRESHOLD.name);
     exchanges(&mut begun, "v1", 9_000);
     exchanges(&mut begun, "v2", 10);
     for envoy in [over, begun] {
@@ -322,7 +323,7 @@ fn a_rollout_that_is_over_and_one_that_has_hardly_begun_lack_no_candidate() {
 #[test]
 fn a_warning_fails_only_where_it_is_asked_to() {
     let mut envoy = FakeEnvoy::healthy();
-    envoy.rollout("serin_unbalanced", 1);
+    envoy.rollout(telemetry::UNBALANCED.name, 1);
     let url = envoy.serve();
     doctor(&[&url]).assert().code(0).stdout(contains("warn"));
     doctor(&[&url, "--strict"]).assert().code(1);

@@ -4,6 +4,7 @@ use crate::support::proxy::{self, FakeEnvoy, closed, ok, serve, serve_prometheus
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
+use scorer_sdk::telemetry;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -52,22 +53,26 @@ fn a_bad_canary_is_shown_with_route_category_and_counts_and_has_an_exit_code_of_
 #[test]
 fn what_limits_a_verdict_is_said_beside_it() {
     let mut envoy = FakeEnvoy::healthy();
-    envoy.rollout("serin_verdict", 2);
-    envoy.rollout("serin_held_by_placebo", 1);
-    envoy.rollout("serin_unbalanced", 1);
+    envoy.rollout(telemetry::VERDICT.name, 2);
+    envoy.rollout(telemetry::HELD_BY_PLACEBO.name, 1);
+    envoy.rollout(telemetry::UNBALANCED.name, 1);
     let of_shop = |label| [("destination", "shop"), label];
     envoy.set(
-        "serin_placebo_odds_ratio",
+        telemetry::PLACEBO_ODDS_RATIO.name,
         &of_shop(("category", "slow_p95")),
         2_400,
     );
-    envoy.set("serin_balance", &of_shop(("signal", "routes")), 7_000);
     envoy.set(
-        "serin_heartbeat_seconds",
+        telemetry::BALANCE.name,
+        &of_shop(("signal", "routes")),
+        7_000,
+    );
+    envoy.set(
+        telemetry::HEARTBEAT.name,
         &[("role", "comparer")],
         proxy::now() - 90,
     );
-    envoy.set("serin_overflow_total", &[("table", "routes")], 5);
+    envoy.set(telemetry::OVERFLOW.name, &[("table", "routes")], 5);
     status(&[&envoy.serve()]).assert().code(0).stdout(
         contains("suspect")
             .and(contains("held back"))
@@ -188,9 +193,9 @@ fn a_proxy_without_serin_or_without_a_candidate_says_so() {
         );
     let mut idle = FakeEnvoy::healthy();
     for metric in [
-        "serin_verdict",
-        "serin_rollout_evidence",
-        "serin_rollout_threshold",
+        telemetry::VERDICT.name,
+        telemetry::ROLLOUT_EVIDENCE.name,
+        telemetry::ROLLOUT_THRESHOLD.name,
     ] {
         idle.remove(metric);
     }
@@ -203,7 +208,7 @@ fn a_proxy_without_serin_or_without_a_candidate_says_so() {
 fn a_replaced_candidate_is_not_shown() {
     let mut envoy = FakeEnvoy::bad();
     envoy.set(
-        "serin_rollout_threshold",
+        telemetry::ROLLOUT_THRESHOLD.name,
         &[("destination", "cart"), ("version", "v0")],
         0,
     );
@@ -241,7 +246,7 @@ fn watched_proxies_are_shown_again_and_the_share_is_that_of_the_last_seconds() {
                 ("version", version),
             ];
             envoy.set(
-                "serin_exchanges_total",
+                telemetry::EXCHANGES.name,
                 &labels,
                 count + 50 * u64::from(looks),
             );

@@ -1,8 +1,9 @@
 //! Proxies that are none: what Envoy's admin and a Prometheus answer, with metrics named by the
 //! filter's own function.
 
+use scorer_sdk::telemetry;
+use scorer_sdk::telemetry::LABELS;
 use serde_json::{Value, json};
-use serin_cli::status::source::LABELS;
 use serin_filter::metrics::name;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -46,28 +47,28 @@ impl FakeEnvoy {
     /// In the middle of a rollout of `shop` that goes well.
     pub(crate) fn healthy() -> Self {
         let mut envoy = Self::empty();
-        envoy.set("serin_config_broken", &[], 0);
+        envoy.set(telemetry::CONFIG_BROKEN.name, &[], 0);
         let role = [("role", "comparer")];
-        envoy.set("serin_heartbeat_seconds", &role, now());
-        envoy.set("serin_merged_exchanges", &role, 1_000);
-        envoy.rollout("serin_verdict", 1);
-        envoy.rollout("serin_rollout_evidence", 200);
-        envoy.rollout("serin_rollout_threshold", 4_605);
-        envoy.rollout("serin_judged_exchanges", 180);
+        envoy.set(telemetry::HEARTBEAT.name, &role, now());
+        envoy.set(telemetry::MERGED_EXCHANGES.name, &role, 1_000);
+        envoy.rollout(telemetry::VERDICT.name, 1);
+        envoy.rollout(telemetry::ROLLOUT_EVIDENCE.name, 200);
+        envoy.rollout(telemetry::ROLLOUT_THRESHOLD.name, 4_605);
+        envoy.rollout(telemetry::JUDGED_EXCHANGES.name, 180);
         for (version, count) in [("v1", 900), ("v2", 100)] {
             let labels = [
                 ("destination", "shop"),
                 ("route", "GET /api/items/{int}"),
                 ("version", version),
             ];
-            envoy.set("serin_exchanges_total", &labels, count);
+            envoy.set(telemetry::EXCHANGES.name, &labels, count);
         }
         let needed = [
             ("destination", "shop"),
             ("version", "v2"),
             ("odds_ratio", "5"),
         ];
-        envoy.set("serin_requests_needed", &needed, 1_234);
+        envoy.set(telemetry::REQUESTS_NEEDED.name, &needed, 1_234);
         envoy
             .own
             .push(("cluster.shop-v1.upstream_rq_total".to_owned(), 900));
@@ -77,8 +78,8 @@ impl FakeEnvoy {
     /// Where the candidate fails, and it was found out.
     pub(crate) fn bad() -> Self {
         let mut envoy = Self::healthy();
-        envoy.rollout("serin_verdict", 3);
-        envoy.rollout("serin_rollout_evidence", 5_600);
+        envoy.rollout(telemetry::VERDICT.name, 3);
+        envoy.rollout(telemetry::ROLLOUT_EVIDENCE.name, 5_600);
         envoy.evidence("GET /api/items/{int}", "error", 8_100);
         for (version, count) in [("v1", 2), ("v2", 14)] {
             let labels = [
@@ -87,9 +88,9 @@ impl FakeEnvoy {
                 ("version", version),
                 ("category", "error"),
             ];
-            envoy.set("serin_category_total", &labels, count);
+            envoy.set(telemetry::CATEGORY.name, &labels, count);
         }
-        envoy.set("serin_steered_total", &[("destination", "shop")], 410);
+        envoy.set(telemetry::STEERED.name, &[("destination", "shop")], 410);
         envoy
     }
 
@@ -112,8 +113,8 @@ impl FakeEnvoy {
             ("version", "v2"),
             ("category", category),
         ];
-        self.set("serin_evidence_for", &labels, value);
-        self.set("serin_evidence_against", &labels, 0);
+        self.set(telemetry::EVIDENCE_FOR.name, &labels, value);
+        self.set(telemetry::EVIDENCE_AGAINST.name, &labels, 0);
     }
 
     pub(crate) fn remove(&mut self, metric: &str) {
