@@ -476,7 +476,7 @@ fn configs_in_the_readme_compile() -> Result<()> {
 fn the_wasmplugin_of_the_base_has_a_config_that_compiles_and_fails_open() -> Result<()> {
     let base = workspace().join("envoyfilter-manifests/base");
     let kustomization: Value =
-        serde_yaml_ng::from_str(&fs::read_to_string(base.join("kustomization.yaml"))?)?;
+        serde_saphyr::from_str(&fs::read_to_string(base.join("kustomization.yaml"))?)?;
     let resources = kustomization["resources"].as_array().context("resources")?;
     let mut compiled = 0;
     for resource in resources {
@@ -523,7 +523,7 @@ fn configurations(value: &Value, found: &mut Vec<String>) {
 fn envoy_accepts_the_plain_bootstrap_and_the_module_its_config() -> Result<()> {
     let text = plain_envoy()?;
     let mut configs = Vec::new();
-    configurations(&serde_yaml_ng::from_str(&text)?, &mut configs);
+    configurations(&serde_saphyr::from_str(&text)?, &mut configs);
     assert_eq!(configs.len(), 1);
     for config in &configs {
         Plan::from_json(config)?;
@@ -549,7 +549,7 @@ fn envoy_accepts_the_plain_bootstrap_and_the_module_its_config() -> Result<()> {
 /// The regexes of the bootstrap's tags cover all labels that the filter uses.
 #[test]
 fn every_label_of_a_metric_has_a_tag_in_the_plain_bootstrap() -> Result<()> {
-    let bootstrap: Value = serde_yaml_ng::from_str(&plain_envoy()?)?;
+    let bootstrap: Value = serde_saphyr::from_str(&plain_envoy()?)?;
     let tags = bootstrap["stats_config"]["stats_tags"]
         .as_array()
         .context("tags")?;
