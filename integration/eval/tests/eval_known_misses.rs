@@ -9,7 +9,7 @@
 )]
 
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use scorer_sdk::{Decision, Exchange, Plan, Verdict};
 use serin_eval::peers::kayenta::{Class, Kayenta};
 use serin_eval::serin::Watcher;
