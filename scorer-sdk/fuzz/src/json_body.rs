@@ -6,11 +6,12 @@ use crate::oracle;
 use scorer_sdk::shape::{Limits, MAX_PATHS, Seen, Shape, ShapeFacts};
 use std::sync::Arc;
 
-/// Limits under which no object counts as a map for the number of its keys.
+/// Limits under which no object counts as a map for the number of its keys, and no document that
+/// `serde_json` reads is too deep.
 fn limits() -> Limits {
     Limits {
         max_paths: MAX_PATHS,
-        max_depth: 64,
+        max_depth: 128,
         max_keys: u16::MAX,
         max_nested_keys: u16::MAX,
         ..Limits::default()

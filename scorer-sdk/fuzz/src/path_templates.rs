@@ -2,8 +2,11 @@
 
 use crate::input::Input;
 use scorer_sdk::route::{
-    Limits, MAX_TEMPLATE_BYTES, MAX_TEMPLATES, PathConfig, PathTree, TemplateSet,
+    Limits, MAX_SEGMENT_BYTES, MAX_TEMPLATE_BYTES, MAX_TEMPLATES, PathConfig, PathTree, TemplateSet,
 };
+
+/// Longest text of a template, in bytes: 16 segments, and what stands for further ones.
+const LONGEST: usize = 16 * (1 + MAX_SEGMENT_BYTES) + "/**".len();
 
 /// The bytes are the number of templates, the templates, and paths.
 pub fn run(data: &[u8]) {
@@ -32,7 +35,8 @@ pub fn run(data: &[u8]) {
     while !input.is_empty() {
         let path = input.text();
         let id = tree.resolve(path);
-        assert!(!tree.text(id).is_empty(), "a template without a text");
+        let text = tree.text(id);
+        assert!(text.len() <= LONGEST, "{} bytes", text.len());
         assert!(tree.nodes() <= limits.max_nodes, "{} nodes", tree.nodes());
         assert_eq!(twin.resolve(path), id, "equal paths, other trees");
         assert_eq!(twin.text(id), tree.text(id));

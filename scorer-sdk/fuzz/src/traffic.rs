@@ -9,8 +9,11 @@ use scorer_sdk::shape::{Limits, Shape};
 use std::sync::Arc;
 
 /// A plan that judges early, with every signal that traffic alone can feed.
-const CONFIG: &str = r#"{"baseline": "v1", "candidate": "v2", "warm_up": "1s", "tick": "1s",
-    "paths": {"templates": ["/api/items/{id}"]}}"#;
+const CONFIG: &str = r#"{
+    "baseline": "v1", "candidate": "v2", "warm_up": "1s", "tick": "1s",
+    "body": {}, "session": {"from": "connection"}, "signals": {"fan_out": true},
+    "routes": {"templates": ["/api/items/{id}"]}
+}"#;
 /// Names as real traffic has them, so that exchanges come together on routes and versions.
 const DESTINATIONS: [&str; 2] = ["shop", "cart"];
 const VERSIONS: [&str; 3] = ["v1", "v2", "v3"];
@@ -18,12 +21,10 @@ const PATHS: [&str; 4] = ["/api/items/7", "/api/cart?x=1", "/", "/users/alice"];
 
 /// The plan of [`CONFIG`].
 pub(crate) fn plan() -> Arc<Plan> {
-    // A default plan where the config does not compile: a test below says that it does.
-    Arc::new(
-        Plan::from_json(CONFIG)
-            .or_else(|_| Plan::from_json(""))
-            .unwrap_or_else(|_| unreachable!("the empty config is the default plan")),
-    )
+    let Ok(plan) = Plan::from_json(CONFIG) else {
+        unreachable!("a test says that the config compiles");
+    };
+    Arc::new(plan)
 }
 
 /// Exchanges from bytes.
