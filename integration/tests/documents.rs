@@ -425,7 +425,7 @@ fn configs_in_the_readme_compile() -> Result<()> {
 fn the_wasmplugin_of_the_base_has_a_config_that_compiles_and_fails_open() -> Result<()> {
     let base = workspace().join("envoyfilter-manifests/base");
     let kustomization: Value =
-        serde_yaml_ng::from_str(&fs::read_to_string(base.join("kustomization.yaml"))?)?;
+        serde_saphyr::from_str(&fs::read_to_string(base.join("kustomization.yaml"))?)?;
     let resources = kustomization["resources"].as_array().context("resources")?;
     let mut compiled = 0;
     for resource in resources {
@@ -472,7 +472,7 @@ fn configurations(value: &Value, found: &mut Vec<String>) {
 fn envoy_accepts_the_plain_bootstrap_and_the_module_its_config() -> Result<()> {
     let text = plain_envoy()?;
     let mut configs = Vec::new();
-    configurations(&serde_yaml_ng::from_str(&text)?, &mut configs);
+    configurations(&serde_saphyr::from_str(&text)?, &mut configs);
     assert_eq!(configs.len(), 1);
     for config in &configs {
         Plan::from_json(config)?;

@@ -10,7 +10,7 @@ use super::peers;
 use super::score::{Mode, Outcome, Score, Truth};
 use super::serin::Watcher;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use scorer_sdk::Plan;
 use scorer_sdk::simulation::{Harm, Outage, Scenario, Share, Swing, Traffic};
 use serde_json::Value;

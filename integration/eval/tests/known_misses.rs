@@ -3,7 +3,7 @@
 //! the numbers.
 
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use scorer_sdk::{Decision, Exchange, Plan, Verdict};
 use serin_eval::peers::kayenta::{Class, Kayenta};
 use serin_eval::serin::Watcher;

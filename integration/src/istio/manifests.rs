@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::envoy::workspace;
@@ -43,14 +42,7 @@ pub fn rendered(overlay: &str) -> Result<Vec<Value>> {
 /// # Errors
 /// When it is no YAML.
 pub fn documents(yaml: &str) -> Result<Vec<Value>> {
-    let mut found = Vec::new();
-    for document in serde_yaml_ng::Deserializer::from_str(yaml) {
-        let value = Value::deserialize(document).context("a manifest")?;
-        if !value.is_null() {
-            found.push(value);
-        }
-    }
-    Ok(found)
+    serde_saphyr::from_multiple(yaml).context("a manifest")
 }
 
 /// The pod annotations with which Serin's numbers get their labels, from

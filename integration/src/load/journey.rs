@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 use super::session::{Session, Visit};
 use crate::shop::Route;

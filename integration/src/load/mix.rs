@@ -1,6 +1,6 @@
 //! How often each route is asked for.
 
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::SmallRng;
 
 use crate::shop::Route;

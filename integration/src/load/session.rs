@@ -1,6 +1,6 @@
 //! Users who come back: a cookie, a cart, and what they ask for next.
 
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::SmallRng;
 use serde_json::json;
 

@@ -189,7 +189,7 @@ async fn a_new_build_of_the_module_goes_on_with_the_state_and_its_removal_leaves
 fn without_tags(shops: &Shops, port: u16) -> Result<String> {
     let path = workspace().join("envoyfilter-manifests/plain-envoy/envoy.yaml");
     let text = fs::read_to_string(path)?;
-    let mut bootstrap: serde_json::Value = serde_yaml_ng::from_str(&text)?;
+    let mut bootstrap: serde_json::Value = serde_saphyr::from_str(&text)?;
     let fields = bootstrap.as_object_mut().context("a bootstrap")?;
     fields.remove("stats_config").context("stats_config")?;
     // The launch brings its own.

@@ -48,9 +48,7 @@ fn compose() -> Result<Value> {
         rest = after;
     }
     plain += rest;
-    let mut file: serde_yaml_ng::Value = serde_yaml_ng::from_str(&plain)?;
-    file.apply_merge()?;
-    Ok(serde_json::to_value(file)?)
+    Ok(serde_saphyr::from_str(&plain)?)
 }
 
 fn yaml(path: &str) -> Result<Value> {

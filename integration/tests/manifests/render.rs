@@ -1,7 +1,6 @@
 //! Rendering: what `kubectl apply -k` would send.
 
 use anyhow::{Context as _, Result, ensure};
-use serde::Deserialize as _;
 use serde_json::Value;
 use serin_integration::envoy::workspace;
 use std::fs;
@@ -56,14 +55,7 @@ pub(crate) fn render(folder: &Path) -> Result<Option<Vec<Value>>> {
 
 /// The documents of a YAML text that are not empty.
 pub(crate) fn documents(text: &str) -> Result<Vec<Value>> {
-    let mut found = Vec::new();
-    for document in serde_yaml_ng::Deserializer::from_str(text) {
-        let value = Value::deserialize(document)?;
-        if !value.is_null() {
-            found.push(value);
-        }
-    }
-    Ok(found)
+    Ok(serde_saphyr::from_multiple(text)?)
 }
 
 /// All folders that can be applied by themselves: those with a kustomization that is no component.

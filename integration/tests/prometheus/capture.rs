@@ -27,7 +27,7 @@ pub(crate) async fn write(scene: &Scene) -> Result<()> {
         .take_while(|line| line.starts_with('#'))
         .flat_map(|line| [line, "\n"])
         .collect();
-    let mut tests: Value = serde_yaml_ng::from_str(&text)?;
+    let mut tests: Value = serde_saphyr::from_str(&text)?;
     let selector = format!("{{__name__=~\"{METRICS}\"}}");
     let found = scene.prometheus.raw(&selector, LONGEST).await?;
     let times = found
@@ -44,10 +44,10 @@ pub(crate) async fn write(scene: &Scene) -> Result<()> {
         test["interval"] = format!("{STEP}s").into();
         test["input_series"] = series.clone().into();
     }
-    fs::write(
-        &path,
-        format!("{comment}{}", serde_yaml_ng::to_string(&tests)?),
-    )?;
+    // Each text on one line, however long: one line of the diff is one series.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    let tests = serde_saphyr::to_string_with_options(&tests, options)?;
+    fs::write(&path, format!("{comment}{tests}"))?;
     println!("{} series into {}", series.len(), path.display());
     Ok(())
 }

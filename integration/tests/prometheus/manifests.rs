@@ -12,7 +12,7 @@ pub(crate) fn documents(path: &str) -> Result<Vec<Value>> {
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let found: Vec<Value> = text
         .split("\n---\n")
-        .map(serde_yaml_ng::from_str)
+        .map(serde_saphyr::from_str)
         .collect::<Result<_, _>>()
         .with_context(|| path.display().to_string())?;
     ensure!(!found.is_empty(), "{} is empty", path.display());

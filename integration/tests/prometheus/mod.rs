@@ -33,7 +33,7 @@ fn promtool_accepts_the_rules_and_their_tests_pass() -> Result<()> {
     let groups = manifests::rule_groups()?;
     fs::write(
         folder.join("rules.yaml"),
-        serde_yaml_ng::to_string(&serde_json::json!({ "groups": groups }))?,
+        serde_saphyr::to_string(&serde_json::json!({ "groups": groups }))?,
     )?;
     let mut tests = Vec::new();
     for entry in fs::read_dir(workspace().join("envoyfilter-manifests/alerts/tests"))? {

@@ -62,7 +62,7 @@ impl Prometheus {
         let rules = dir.join("rules.yaml");
         fs::write(
             &rules,
-            serde_yaml_ng::to_string(&json!({ "groups": groups }))?,
+            serde_saphyr::to_string(&json!({ "groups": groups }))?,
         )?;
         let targets: Vec<Value> = targets
             .iter()
@@ -86,7 +86,7 @@ impl Prometheus {
             }],
         });
         let file = dir.join("prometheus.yaml");
-        fs::write(&file, serde_yaml_ng::to_string(&config)?)?;
+        fs::write(&file, serde_saphyr::to_string(&config)?)?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let log = dir.join("prometheus.log");
         let output = File::create(&log)?;

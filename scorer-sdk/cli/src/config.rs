@@ -2,6 +2,7 @@
 
 use crate::open::open;
 use crate::sniff;
+use crate::yaml;
 use anyhow::{Context, Result, anyhow, bail};
 use scorer_sdk::Plan;
 use scorer_sdk::config::ConfigError;
@@ -99,13 +100,7 @@ pub fn find(text: &str) -> Result<Vec<Found>> {
         };
     }
     bound(text)?;
-    let mut documents = Vec::new();
-    for document in serde_yaml_ng::Deserializer::from_str(text) {
-        let value = Value::deserialize(document).context("is neither JSON nor YAML")?;
-        if !value.is_null() {
-            documents.push(value);
-        }
-    }
+    let documents = yaml::documents(text).context("is neither JSON nor YAML")?;
     match documents.as_slice() {
         [] => Ok(plain(String::new())),
         [value] if value.get("kind").is_none() => Ok(plain(value.to_string())),

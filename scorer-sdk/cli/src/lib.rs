@@ -27,3 +27,4 @@ pub mod sniff;
 pub mod status;
 pub mod surprise;
 pub mod verdict_server;
+pub mod yaml;

@@ -15,7 +15,7 @@
 use super::rows::{Edge, MINUTE_S, Release};
 use crate::minute::{Arm, Minute};
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Poisson};
 use std::collections::BTreeSet;
 

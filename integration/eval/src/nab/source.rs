@@ -163,8 +163,5 @@ fn series(name: &str, text: &str, windows: &[[String; 2]]) -> Result<Series> {
 
 fn seconds(time: &str) -> Result<i64> {
     let time: DateTime = time.trim().parse()?;
-    Ok(time
-        .to_zoned(jiff::tz::TimeZone::UTC)?
-        .timestamp()
-        .as_second())
+    Ok(jiff::tz::Offset::UTC.to_timestamp(time)?.as_second())
 }
