@@ -4,7 +4,7 @@
 use crate::input::Input;
 use crate::traffic;
 use scorer_sdk::Engine;
-use scorer_sdk::exchange::Exchange;
+use scorer_sdk::Exchange;
 use scorer_sdk::signal::fan_out::{MAX_CALLS, MORE, describe};
 use std::time::Duration;
 

@@ -3,9 +3,9 @@
 use crate::input::Input;
 use scorer_sdk::Plan;
 use scorer_sdk::count::tally::Tally;
-use scorer_sdk::exchange::{Ending, Exchange, HeaderNames};
 use scorer_sdk::judge::verdict::Decision;
 use scorer_sdk::shape::{Limits, Shape};
+use scorer_sdk::{Ending, Exchange, HeaderNames};
 use std::sync::Arc;
 
 /// A plan that judges early, with every signal that traffic alone can feed.
