@@ -23,7 +23,7 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := --remap-path-prefix=$(CA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: alert-series help setup require build wasm noop-wasm own-signal-wasm demo test test-wasm test-istio check fmt audit fuzz bench eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: alert-series help setup require build wasm noop-wasm own-signal-wasm demo test test-wasm test-istio check package fmt audit fuzz bench eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -118,11 +118,16 @@ test-istio: setup manifest-tools wasm ## Run the tests under Istio's control pla
 alert-series: setup wasm ## Take new series from live Envoys for the tests of the alerts
 	SERIN_CAPTURE=1 cargo test $(LOCKED) -p serin-integration --test main prometheus::a_bad_canary -- --nocapture
 
-check: require ## Formatting, clippy and docs, warnings denied
+check: require package ## Formatting, clippy and docs, warnings denied; that the library can be published
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	cargo clippy $(LOCKED) -p serin-filter -p noop-filter -p own-signal --target $(WASM_TARGET) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
+
+# Not `--locked`: the published crate has no Cargo.lock. Clippy holds the code against the crate's rust-version.
+package: require ## Check that the library can be published, and that it keeps to its lowest Rust
+	cargo publish --dry-run --quiet --allow-dirty -p scorer-sdk
+	cargo clippy $(LOCKED) -p scorer-sdk --features simulation -- -D warnings -D clippy::incompatible_msrv
 
 fmt: require ## Format the sources
 	cargo fmt --all

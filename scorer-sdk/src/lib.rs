@@ -40,5 +40,7 @@ pub use engine::Engine;
 pub use exchange::{Ending, Exchange, HeaderNames};
 pub use judge::verdict::{Decision, Difference, Rate, Reason, Verdict};
 pub use route::RouteKey;
-pub use signal::{Direction, Input, NameHasher, Quantity, Question, Rule, Side, Signal, Token};
+pub use signal::{
+    Direction, Input, IsFailure, NameHasher, Quantity, Question, Rule, Side, Signal, Token,
+};
 pub use sketch::buckets;

@@ -13,7 +13,7 @@ use super::signals::signals;
 use super::surprise::SurprisePlan;
 use crate::limits::MAX_ROUTES;
 use crate::route::{Limits, PathConfig, RouteKey, TemplateSet};
-use crate::signal::{Input, Quantity, Question, Rule, Signal};
+use crate::signal::{Input, IsFailure, Quantity, Question, Rule, Signal};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
@@ -194,7 +194,7 @@ impl Plan {
     /// The index of the signal that tells failures, and which of its tokens are failures. The first
     /// one counts.
     #[must_use]
-    pub fn failures(&self) -> Option<(usize, fn(u16) -> bool)> {
+    pub fn failures(&self) -> Option<(usize, IsFailure)> {
         self.signals
             .iter()
             .enumerate()

@@ -11,6 +11,7 @@ use crate::shape::Kind;
 use crate::shape::presence::{Held, Presence, Requirement};
 use crate::signal::body_shape::{HELD, NEEDS};
 use crate::signal::{Question, Rule};
+use crate::sketch::names::cut;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Most pairs of one route.
@@ -213,8 +214,7 @@ impl PathPair {
             .find(|(_, (_, asked))| is_path_question(asked) && asked.name == name)?;
         let mut detail = String::new();
         known.describe(path, requirement, &mut detail);
-        let cut = detail.floor_char_boundary(MAX_DETAIL_BYTES);
-        detail.truncate(cut);
+        detail.truncate(cut(&detail, MAX_DETAIL_BYTES).len());
         Some(Self {
             path,
             requirement,

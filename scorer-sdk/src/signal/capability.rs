@@ -22,6 +22,9 @@ pub enum Input {
     FanOut,
 }
 
+/// Tells whether a token is a failure of the server.
+pub type IsFailure = fn(u16) -> bool;
+
 /// What a signal's numbers measure, where they are log buckets ([`buckets`]) and not codes of the
 /// signal's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +86,7 @@ mod tests {
             Some(Quantity::Duration)
         }
 
-        fn failures(&self) -> Option<fn(u16) -> bool> {
+        fn failures(&self) -> Option<IsFailure> {
             Some(teapot)
         }
 

@@ -20,7 +20,7 @@ pub mod size;
 
 use crate::exchange::Exchange;
 pub use asked::{Asked, required};
-pub use capability::{Input, Quantity};
+pub use capability::{Input, IsFailure, Quantity};
 use core::hash::BuildHasher;
 pub use question::{Question, Rule};
 
@@ -103,7 +103,7 @@ pub trait Signal: Send + Sync {
     }
 
     /// Says which tokens are the server's failures, where every exchange has a token that tells.
-    fn failures(&self) -> Option<fn(u16) -> bool> {
+    fn failures(&self) -> Option<IsFailure> {
         None
     }
 

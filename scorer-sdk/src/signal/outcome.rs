@@ -1,6 +1,6 @@
 //! Outcome: the status, the gRPC status where the content type is gRPC, or how it broke off.
 
-use super::{NameHasher, Question, Rule, Signal, Token};
+use super::{IsFailure, NameHasher, Question, Rule, Signal, Token};
 use crate::exchange::{Ending, Exchange};
 
 /// No response came.
@@ -71,7 +71,7 @@ impl Signal for Outcome {
         ]
     }
 
-    fn failures(&self) -> Option<fn(u16) -> bool> {
+    fn failures(&self) -> Option<IsFailure> {
         Some(is_error)
     }
 

@@ -20,7 +20,7 @@ impl NameTable {
     /// The code of `name`, which gets the next free place when it is new; [`OTHER`] when there is
     /// none.
     pub fn code(&mut self, name: &str) -> u16 {
-        let name = cut(name);
+        let name = cut(name, MAX_NAME_BYTES);
         if let Some(index) = self.names.iter().position(|known| known == name) {
             return index as u16;
         }
@@ -75,12 +75,13 @@ impl NameTable {
     }
 }
 
-fn cut(name: &str) -> &str {
-    let mut end = name.len().min(MAX_NAME_BYTES);
-    while !name.is_char_boundary(end) {
+/// The start of `text`: as many whole characters as fit into `most` bytes.
+pub(crate) fn cut(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    name.get(..end).unwrap_or_default()
+    text.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]
