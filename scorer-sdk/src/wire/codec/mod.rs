@@ -101,6 +101,20 @@ impl Writer {
         self.u32(u32::try_from(length).unwrap_or(u32::MAX));
     }
 
+    /// Appends the number of items, then each item as `write` does.
+    pub fn list<T>(&mut self, items: &[T], write: impl Fn(&T, &mut Self)) {
+        self.length(items.len());
+        items.iter().for_each(|item| write(item, self));
+    }
+
+    /// Appends whether there is a value, then the value as `write` does.
+    pub fn option<T>(&mut self, value: Option<&T>, write: impl FnOnce(&T, &mut Self)) {
+        self.u8(u8::from(value.is_some()));
+        if let Some(value) = value {
+            write(value, self);
+        }
+    }
+
     /// Appends a text with its length.
     pub fn text(&mut self, value: &str) {
         self.length(value.len());
@@ -210,6 +224,37 @@ impl<'a> Reader<'a> {
         Ok(length)
     }
 
+    /// Takes at most `limit` items, each as `read` does. Memory grows with the items that are
+    /// read, not with the number that the bytes claim.
+    ///
+    /// # Errors
+    /// As [`Reader::length`], and those of `read`.
+    pub fn list<T>(
+        &mut self,
+        limit: usize,
+        mut read: impl FnMut(&mut Self) -> Result<T, CodecError>,
+    ) -> Result<Vec<T>, CodecError> {
+        let mut items = Vec::new();
+        for _ in 0..self.length(limit)? {
+            items.push(read(self)?);
+        }
+        Ok(items)
+    }
+
+    /// Takes what [`Writer::option`] wrote; any other byte than 0 says that a value follows.
+    ///
+    /// # Errors
+    /// As [`Reader::u8`], and those of `read`.
+    pub fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, CodecError>,
+    ) -> Result<Option<T>, CodecError> {
+        match self.u8()? {
+            0 => Ok(None),
+            _ => read(self).map(Some),
+        }
+    }
+
     /// Takes a text of at most `limit` bytes.
     ///
     /// # Errors
@@ -263,6 +308,30 @@ mod tests {
         assert_eq!(reader.f64(), Ok(1.5));
         assert_eq!(reader.text(2), Ok("ü"));
         assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn lists_and_options_come_back_and_a_long_list_is_refused() {
+        let mut writer = Writer::new();
+        writer.list(&[7, 8], |item, writer| writer.u16(*item));
+        writer.option(Some(&9), |item, writer| writer.u8(*item));
+        writer.option(None, |item, writer| writer.u8(*item));
+        let bytes = writer.into_bytes();
+        assert_eq!(bytes, [2, 0, 0, 0, 7, 0, 8, 0, 1, 9, 0]);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(reader.list(2, Reader::u16), Ok(vec![7, 8]));
+        assert_eq!(reader.option(Reader::u8), Ok(Some(9)));
+        assert_eq!(reader.option(Reader::u8), Ok(None));
+        assert_eq!(reader.finish(), Ok(()));
+        let too_long = CodecError::TooLong {
+            length: 2,
+            limit: 1,
+        };
+        assert_eq!(Reader::new(&bytes).list(1, Reader::u16), Err(too_long));
+        assert_eq!(
+            Reader::new(&bytes[..7]).list(2, Reader::u16),
+            Err(CodecError::Truncated)
+        );
     }
 
     #[test]
