@@ -3,6 +3,11 @@
 //! What comes out of shared data may have been written by another version of the module or by
 //! another plugin, so a [`Reader`] never trusts a length: it is checked against the caller's bound
 //! and against the bytes that are left before anything is allocated.
+//!
+//! The pairs of `encode` and `decode` are written by hand. serde with postcard was measured in their
+//! place: 526 lines less and a delta half as long, but a module that is 4.3 % larger, an `encode`
+//! that takes twice the time, errors that do not say what was wrong, and bounds that are absent
+//! wherever a field's attribute is forgotten. Here a list cannot be read without its limit.
 
 use core::fmt;
 
