@@ -159,33 +159,8 @@ impl Delta {
 
     /// Writes the delta.
     pub fn encode(&self, writer: &mut Writer) {
-        writer.length(self.routes.len());
-        for route in &self.routes {
-            route.key.encode(writer);
-            writer.length(route.names.len());
-            route.names.iter().for_each(|names| names.encode(writer));
-            writer.length(route.versions.len());
-            for version in &route.versions {
-                writer.text(&version.version);
-                writer.u64(version.exchanges);
-                writer.length(version.counts.len());
-                version
-                    .counts
-                    .iter()
-                    .for_each(|counts| counts.encode(writer));
-                for half in &version.halves {
-                    writer.length(half.len());
-                    half.iter().for_each(|counts| counts.encode(writer));
-                }
-                version.bodies.encode(writer);
-            }
-        }
-        writer.length(self.new_hosts.len());
-        for new in &self.new_hosts {
-            writer.text(&new.destination);
-            writer.text(&new.version);
-            writer.u64(new.host);
-        }
+        writer.list(&self.routes, RouteDelta::encode);
+        writer.list(&self.new_hosts, NewHost::encode);
         self.overflow.encode(writer);
     }
 
@@ -194,47 +169,66 @@ impl Delta {
     /// # Errors
     /// When the bytes are not a delta.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut routes = Vec::new();
-        for _ in 0..reader.length(MAX_ROUTES)? {
-            let mut route = RouteDelta {
-                key: RouteKey::decode(reader)?,
-                ..RouteDelta::default()
-            };
-            for _ in 0..reader.length(MAX_SIGNALS)? {
-                route.names.push(NameTable::decode(reader)?);
-            }
-            for _ in 0..reader.length(MAX_VERSIONS)? {
-                let mut version = VersionDelta {
-                    version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
-                    exchanges: exchanges(reader.u64()?)?,
-                    ..VersionDelta::default()
-                };
-                for _ in 0..reader.length(MAX_SIGNALS)? {
-                    version.counts.push(Counts::decode(reader)?);
-                }
-                for half in &mut version.halves {
-                    for _ in 0..reader.length(MAX_SIGNALS)? {
-                        half.push(Counts::decode(reader)?);
-                    }
-                }
-                version.bodies = Presence::decode(reader)?;
-                route.versions.push(version);
-            }
-            routes.push(route);
-        }
-        let mut new_hosts = Vec::new();
-        for _ in 0..reader.length(MAX_HOSTS)? {
-            new_hosts.push(NewHost {
-                destination: reader.text(MAX_PART_BYTES)?.to_owned(),
-                version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
-                host: reader.u64()?,
-            });
-        }
-        let overflow = Overflow::decode(reader)?;
         Ok(Self {
-            routes,
-            new_hosts,
-            overflow,
+            routes: reader.list(MAX_ROUTES, RouteDelta::decode)?,
+            new_hosts: reader.list(MAX_HOSTS, NewHost::decode)?,
+            overflow: Overflow::decode(reader)?,
+        })
+    }
+}
+
+impl RouteDelta {
+    fn encode(&self, writer: &mut Writer) {
+        self.key.encode(writer);
+        writer.list(&self.names, NameTable::encode);
+        writer.list(&self.versions, VersionDelta::encode);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            key: RouteKey::decode(reader)?,
+            names: reader.list(MAX_SIGNALS, NameTable::decode)?,
+            versions: reader.list(MAX_VERSIONS, VersionDelta::decode)?,
+        })
+    }
+}
+
+impl VersionDelta {
+    fn encode(&self, writer: &mut Writer) {
+        writer.text(&self.version);
+        writer.u64(self.exchanges);
+        for counts in core::iter::once(&self.counts).chain(&self.halves) {
+            writer.list(counts, Counts::encode);
+        }
+        self.bodies.encode(writer);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
+            exchanges: exchanges(reader.u64()?)?,
+            counts: reader.list(MAX_SIGNALS, Counts::decode)?,
+            halves: [
+                reader.list(MAX_SIGNALS, Counts::decode)?,
+                reader.list(MAX_SIGNALS, Counts::decode)?,
+            ],
+            bodies: Presence::decode(reader)?,
+        })
+    }
+}
+
+impl NewHost {
+    fn encode(&self, writer: &mut Writer) {
+        writer.text(&self.destination);
+        writer.text(&self.version);
+        writer.u64(self.host);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            destination: reader.text(MAX_PART_BYTES)?.to_owned(),
+            version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
+            host: reader.u64()?,
         })
     }
 }

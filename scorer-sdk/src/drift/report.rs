@@ -137,18 +137,12 @@ fn significant(value: f64) -> String {
 impl Drift {
     /// Appends a drift, or that there is none.
     pub(super) fn encode_optional(drift: Option<&Self>, writer: &mut Writer) {
-        writer.u8(u8::from(drift.is_some()));
-        if let Some(drift) = drift {
-            drift.encode(writer);
-        }
+        writer.option(drift, Self::encode);
     }
 
     /// Reads what [`Drift::encode_optional`] wrote.
     pub(super) fn decode_optional(reader: &mut Reader<'_>) -> Result<Option<Self>, CodecError> {
-        match reader.u8()? {
-            0 => Ok(None),
-            _ => Self::decode(reader).map(Some),
-        }
+        reader.option(Self::decode)
     }
 
     fn encode(&self, writer: &mut Writer) {

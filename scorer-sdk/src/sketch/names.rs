@@ -56,10 +56,7 @@ impl NameTable {
 
     /// Writes the table.
     pub fn encode(&self, writer: &mut Writer) {
-        writer.length(self.names.len());
-        for name in &self.names {
-            writer.text(name);
-        }
+        writer.list(&self.names, |name, writer| writer.text(name));
     }
 
     /// Reads a table.
@@ -67,11 +64,10 @@ impl NameTable {
     /// # Errors
     /// When the bytes are not such a table.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut names = Vec::new();
-        for _ in 0..reader.length(MAX_NAMES)? {
-            names.push(reader.text(MAX_NAME_BYTES)?.to_owned());
-        }
-        Ok(Self { names })
+        let name = |reader: &mut Reader<'_>| reader.text(MAX_NAME_BYTES).map(str::to_owned);
+        Ok(Self {
+            names: reader.list(MAX_NAMES, name)?,
+        })
     }
 }
 
