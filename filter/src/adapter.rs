@@ -1,8 +1,8 @@
-//! The proxy's callbacks: the SDK's traits over [`Filter`].
+//! The proxy's callbacks: the SDK's traits over [`Worker`].
 
-use crate::filter::{Filter, Stream};
+use crate::host::proxy_host::ProxyHost;
 use crate::host::{Host, Kind, Level};
-use crate::proxy_host::ProxyHost;
+use crate::worker::{Stream, Worker};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use scorer_sdk::Plan;
@@ -18,7 +18,7 @@ thread_local! {
     static LAST_GOOD: RefCell<BTreeMap<String, Arc<Plan>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-type Shared = Rc<RefCell<Filter<ProxyHost>>>;
+type Shared = Rc<RefCell<Worker<ProxyHost>>>;
 
 /// Makes the signals of a user's own that a module has beside the built-in ones.
 pub type OwnSignals = fn() -> Vec<Box<dyn Signal>>;
@@ -90,7 +90,7 @@ impl RootContext for Root {
             .unwrap_or_default();
         if let Some(plan) = self.plan(&plugin, &config) {
             ProxyHost.set_tick_period(plan.tick);
-            let mut filter = Filter::new(ProxyHost, plan, &plugin, self.context_id);
+            let mut filter = Worker::new(ProxyHost, plan, &plugin, self.context_id);
             filter.announce();
             if let Some(old) = self.filter.replace(Rc::new(RefCell::new(filter))) {
                 old.borrow_mut().close();

@@ -1,7 +1,7 @@
 //! What limits a comparison: hosts that differ, sessions, requests that are not alike.
 
 use super::{Answer, CONFIG, GOOD, Proxy};
-use crate::filter::Stream;
+use crate::worker::Stream;
 
 /// An exchange on a host, over a connection, with a request header more.
 fn exchange(proxy: &mut Proxy, answer: Answer, host: &str, connection: u64, header: &str) {

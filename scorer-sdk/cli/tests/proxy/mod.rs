@@ -10,7 +10,7 @@
 
 use serde_json::{Value, json};
 use serin_cli::status::source::LABELS;
-use serin_filter::metrics::name;
+use serin_filter::report::metrics::name;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};

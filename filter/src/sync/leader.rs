@@ -5,11 +5,11 @@
 //! nothing.
 
 use crate::host::{Host, Level};
-use crate::mailbox::{
+use crate::report::metrics::{Metrics, Overview};
+use crate::sync::mailbox::{
     Acknowledged, Collected, Keys, collect, decode_acknowledged, encode_acknowledged,
 };
-use crate::metrics::{Metrics, Overview};
-use crate::publication::{Directive, Publication};
+use crate::sync::publication::{Directive, Publication};
 use core::time::Duration;
 use scorer_sdk::Plan;
 use scorer_sdk::drift::Cause;

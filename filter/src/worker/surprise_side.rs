@@ -2,18 +2,18 @@
 //! when it is over.
 
 use super::response_side::Phase;
-use super::{Filter, SCORE_HEADER, Stream, served};
+use super::{SCORE_HEADER, Stream, Worker, served};
 use crate::host::Host;
-use crate::request::Request;
-use crate::response::Response;
-use crate::surprise;
+use crate::stream::request::Request;
+use crate::stream::response::Response;
+use crate::stream::surprise;
 use scorer_sdk::config::Mode;
 use scorer_sdk::exchange::Exchange;
 
 /// Where the access log finds it: `%FILTER_STATE(wasm.serin.surprise:PLAIN)%`.
 const PROPERTY: &str = "serin.surprise";
 
-impl<H: Host> Filter<H> {
+impl<H: Host> Worker<H> {
     /// Scores the exchange at the response's headers, where that is asked for: for a header, or to
     /// refuse an answer that is too strange. Whether it was refused.
     pub(super) fn is_too_strange(&mut self, stream: &mut Stream, response: &Response) -> bool {

@@ -1,10 +1,10 @@
 //! What is kept of a request from its headers.
 
-use crate::fan_out;
 use crate::host::{Header, Headers};
-use crate::name_sets::{NameSet, NameSets};
-use crate::origin::session;
-use crate::surprise;
+use crate::stream::fan_out;
+use crate::stream::name_sets::{NameSet, NameSets};
+use crate::stream::origin::session;
+use crate::stream::surprise;
 use scorer_sdk::config::Plan;
 use scorer_sdk::signal::{NameHasher, Side};
 use scorer_sdk::surprise::Value;

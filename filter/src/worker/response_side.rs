@@ -1,12 +1,12 @@
 //! A response: annotated or refused at its headers, counted when it is over.
 
-use super::{Filter, Flight, REJECT_HEADER, REPORT_HEADER, SCORE_HEADER, Served, Stream, served};
-use crate::body;
-use crate::fan_out;
+use super::{Flight, REJECT_HEADER, REPORT_HEADER, SCORE_HEADER, Served, Stream, Worker, served};
 use crate::host::Host;
-use crate::in_flight::InFlight;
-use crate::request::Request;
-use crate::response::Response;
+use crate::stream::body;
+use crate::stream::fan_out;
+use crate::stream::in_flight::InFlight;
+use crate::stream::request::Request;
+use crate::stream::response::Response;
 use scorer_sdk::config::Mode;
 use scorer_sdk::exchange::{Ending, Exchange};
 use scorer_sdk::wire::recording::Record;
@@ -30,7 +30,7 @@ pub(super) enum Phase {
     Log,
 }
 
-impl<H: Host> Filter<H> {
+impl<H: Host> Worker<H> {
     /// The response's headers have come. Whether the response goes on.
     pub fn on_response(&mut self, stream: &mut Stream) -> bool {
         // A local reply of our own comes by here too.

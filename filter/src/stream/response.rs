@@ -1,7 +1,7 @@
 //! What is kept of a response from its headers.
 
 use crate::host::{Header, Headers};
-use crate::request::{OWN_PREFIX, is_grpc};
+use crate::stream::request::{OWN_PREFIX, is_grpc};
 use scorer_sdk::exchange::HeaderNames;
 use std::borrow::Cow;
 

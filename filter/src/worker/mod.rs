@@ -1,7 +1,7 @@
 //! What one worker does with the proxy's callbacks: requests and responses become facts in a
 //! tally; ticks carry them to the mailbox and bring verdicts back.
 //!
-//! [`Filter`] and what starts and ends it are here; what it does with a request is in
+//! [`Worker`] and what starts and ends it are here; what it does with a request is in
 //! `request_side`, with its response in `response_side`, how strange it was in `surprise_side`,
 //! between requests in `tick`.
 
@@ -10,22 +10,22 @@ mod response_side;
 mod surprise_side;
 mod tick;
 
-use crate::body::Sampler;
-use crate::fan_out;
-use crate::guard::Guard;
+use crate::act::guard::Guard;
 use crate::host::{Host, Level};
-use crate::in_flight::{InFlight, Table};
-use crate::leader::Leader;
-use crate::mailbox::{Keys, Outbox};
-use crate::metrics::Metrics;
-use crate::origin::Origins;
-use crate::owner;
-use crate::publication::Directive;
-use crate::request::{Reader, Request};
-use crate::response::Response;
-use crate::secret;
-use crate::surprise::Surprise;
-use crate::upstream::Upstreams;
+use crate::report::metrics::Metrics;
+use crate::stream::body::Sampler;
+use crate::stream::fan_out;
+use crate::stream::in_flight::{InFlight, Table};
+use crate::stream::origin::Origins;
+use crate::stream::request::{Reader, Request};
+use crate::stream::response::Response;
+use crate::stream::surprise::Surprise;
+use crate::stream::upstream::Upstreams;
+use crate::sync::leader::Leader;
+use crate::sync::mailbox::{Keys, Outbox};
+use crate::sync::publication::Directive;
+use crate::sync::secret;
+use crate::sync::worker_id;
 use hashbrown::HashMap;
 use scorer_sdk::Plan;
 use scorer_sdk::config::{Mode, Role};
@@ -180,7 +180,7 @@ fn keys(plugin: &str, guarding: bool) -> Keys {
 }
 
 /// What one worker knows and does under one config.
-pub struct Filter<H: Host> {
+pub struct Worker<H: Host> {
     host: H,
     plan: Arc<Plan>,
     /// Whether this is the callee's own inbound listener.
@@ -225,12 +225,12 @@ pub struct Filter<H: Host> {
     busy: bool,
     closed: bool,
 }
-impl<H: Host> Filter<H> {
+impl<H: Host> Worker<H> {
     /// A worker under `plan`. `plugin` names the plugin among those of the proxy.
     #[must_use]
     pub fn new(host: H, plan: Arc<Plan>, plugin: &str, root_id: u32) -> Self {
         let now = host.now();
-        let owner = owner::of_worker(&host, now, root_id);
+        let owner = worker_id::of_worker(&host, now, root_id);
         let guarding = match plan.role {
             Role::Guard => true,
             Role::Comparer => false,

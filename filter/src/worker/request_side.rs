@@ -1,12 +1,12 @@
 //! A request's headers: forged ones go, a verdict steers or refuses, and the rest is kept for later.
 
-use super::{Filter, Flight, Stream};
-use crate::fan_out;
+use super::{Flight, Stream, Worker};
 use crate::host::Host;
-use crate::in_flight::InFlight;
-use crate::request::Request;
+use crate::stream::fan_out;
+use crate::stream::in_flight::InFlight;
+use crate::stream::request::Request;
 
-impl<H: Host> Filter<H> {
+impl<H: Host> Worker<H> {
     /// The request's headers have come. Whether the request goes on; it does not when it was
     /// refused.
     pub fn on_request(&mut self, stream: &mut Stream) -> bool {

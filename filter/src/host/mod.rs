@@ -1,5 +1,7 @@
 //! What the filter asks of the proxy.
 
+pub mod proxy_host;
+
 use core::time::Duration;
 
 /// A header: its name in lower case, and its value.

@@ -1,6 +1,6 @@
 //! The guard: refuses on the candidate's own listener what the evidence condemns.
 
-use crate::request::Request;
+use crate::stream::request::Request;
 use scorer_sdk::config::{Plan, RejectPhase};
 use scorer_sdk::exchange::Exchange;
 use scorer_sdk::route::RouteKey;

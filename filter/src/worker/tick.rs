@@ -1,9 +1,9 @@
 //! Between requests: counts go to the mailbox, verdicts come back, and what hangs is counted.
 
-use super::{Filter, served};
+use super::{Worker, served};
 use crate::host::Host;
-use crate::publication::Publication;
-use crate::secret;
+use crate::sync::publication::Publication;
+use crate::sync::secret;
 use core::time::Duration;
 use scorer_sdk::config::{Mode, SessionSource};
 use scorer_sdk::count::delta::Delta;
@@ -14,7 +14,7 @@ use scorer_sdk::judge::verdict::Verdict;
 const MAX_LONG_RUNNING_PER_TICK: usize = 512;
 /// Time in microseconds until an exchange in flight on a route without a cut is looked at again.
 const LOOK_AGAIN_US: u64 = 10_000_000;
-impl<H: Host> Filter<H> {
+impl<H: Host> Worker<H> {
     /// A tick: what hangs is counted, what was counted goes to the mailbox, verdicts come back, and
     /// whoever holds the lease merges.
     pub fn tick(&mut self) {

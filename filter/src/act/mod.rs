@@ -1,0 +1,3 @@
+//! What a worker does about a verdict.
+
+pub mod guard;

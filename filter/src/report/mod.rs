@@ -1,0 +1,3 @@
+//! What operators are told.
+
+pub mod metrics;
