@@ -1,8 +1,9 @@
 //! Serin as a proxy-wasm filter: a thin adapter over `scorer-sdk`.
 //!
-//! [`adapter`] receives the proxy's callbacks, [`filter`] turns them into facts for the engine, and
-//! [`host`] is the narrow trait through which everything asks the proxy; [`proxy_host`] is the one
-//! file that touches hostcalls.
+//! [`adapter`] receives the proxy's callbacks, and [`worker`] says what is done at each of them, in
+//! order. The parts: [`stream`] reads what passes and counts it, [`sync`] brings the workers of one
+//! proxy to one verdict, [`act`] does something about it, and [`report`] tells operators. [`host`] is
+//! the narrow trait through which everything asks the proxy.
 
 pub mod act;
 pub mod adapter;

@@ -4,8 +4,9 @@ mod behaviour;
 mod limits;
 mod surprise;
 
+use crate::stream::life::Stream;
 use crate::testing::FakeHost;
-use crate::worker::{Stream, Worker};
+use crate::worker::Worker;
 use core::time::Duration;
 use scorer_sdk::Plan;
 use std::sync::Arc;
