@@ -1,12 +1,14 @@
-//! The proxy's callbacks: the SDK's traits over [`Filter`].
+//! The proxy's callbacks: the SDK's traits over [`Worker`].
 
-use crate::filter::{Filter, Stream};
-use crate::host::{Host, Kind, Level};
-use crate::proxy_host::ProxyHost;
+use crate::host::proxy_host::ProxyHost;
+use crate::host::{Host, properties};
+use crate::stream::life::Stream;
+use crate::worker::Worker;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use scorer_sdk::Plan;
 use scorer_sdk::signal::Signal;
+use scorer_sdk::telemetry::CONFIG_BROKEN;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -18,7 +20,7 @@ thread_local! {
     static LAST_GOOD: RefCell<BTreeMap<String, Arc<Plan>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-type Shared = Rc<RefCell<Filter<ProxyHost>>>;
+type Shared = Rc<RefCell<Worker<ProxyHost>>>;
 
 /// Makes the signals of a user's own that a module has beside the built-in ones.
 pub type OwnSignals = fn() -> Vec<Box<dyn Signal>>;
@@ -27,7 +29,7 @@ pub type OwnSignals = fn() -> Vec<Box<dyn Signal>>;
 pub struct Root {
     context_id: u32,
     own: OwnSignals,
-    filter: Option<Shared>,
+    worker: Option<Shared>,
 }
 
 impl Root {
@@ -40,10 +42,11 @@ impl Root {
     /// A root with further signals.
     #[must_use]
     pub fn with_signals(context_id: u32, own: OwnSignals) -> Self {
+        ProxyHost.start_logging();
         Self {
             context_id,
             own,
-            filter: None,
+            worker: None,
         }
     }
 
@@ -55,7 +58,7 @@ impl Root {
             .and_then(|text| {
                 Plan::with_signals(text, (self.own)()).map_err(|error| error.to_string())
             });
-        let broken = ProxyHost.define_metric(Kind::Gauge, "serin_config_broken");
+        let broken = ProxyHost.define_metric(CONFIG_BROKEN.kind, CONFIG_BROKEN.name);
         ProxyHost.set_metric(broken, u64::from(compiled.is_err()));
         match compiled {
             Ok(plan) => {
@@ -72,7 +75,7 @@ impl Root {
                     Some(_) => "the config before it stays in force",
                     None => "traffic passes unwatched until it is repaired",
                 };
-                ProxyHost.log(Level::Error, &format!("serin: {problem} ({consequence})"));
+                log::error!("serin: {problem} ({consequence})");
                 last
             }
         }
@@ -85,14 +88,14 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let config = ProxyHost.configuration(size);
         let plugin = ProxyHost
-            .property(&["plugin_name"])
+            .property(properties::PLUGIN_NAME)
             .and_then(|name| String::from_utf8(name).ok())
             .unwrap_or_default();
         if let Some(plan) = self.plan(&plugin, &config) {
             ProxyHost.set_tick_period(plan.tick);
-            let mut filter = Filter::new(ProxyHost, plan, &plugin, self.context_id);
-            filter.announce();
-            if let Some(old) = self.filter.replace(Rc::new(RefCell::new(filter))) {
+            let mut worker = Worker::new(ProxyHost, plan, &plugin, self.context_id);
+            worker.announce();
+            if let Some(old) = self.worker.replace(Rc::new(RefCell::new(worker))) {
                 old.borrow_mut().close();
             }
         }
@@ -101,8 +104,8 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(filter) = &self.filter {
-            filter.borrow_mut().tick();
+        if let Some(worker) = &self.worker {
+            worker.borrow_mut().tick();
         }
     }
 
@@ -111,9 +114,9 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(match &self.filter {
-            Some(filter) => Box::new(Watched {
-                filter: Rc::clone(filter),
+        Some(match &self.worker {
+            Some(worker) => Box::new(Watched {
+                worker: Rc::clone(worker),
                 stream: Stream::new(context_id),
             }),
             None => Box::new(Unwatched),
@@ -123,15 +126,15 @@ impl RootContext for Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
-        if let Some(filter) = &self.filter {
-            filter.borrow_mut().close();
+        if let Some(worker) = &self.worker {
+            worker.borrow_mut().close();
         }
     }
 }
 
 /// One request under a config.
 struct Watched {
-    filter: Shared,
+    worker: Shared,
     stream: Stream,
 }
 
@@ -139,18 +142,18 @@ impl Context for Watched {}
 
 impl HttpContext for Watched {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        action(self.filter.borrow_mut().on_request(&mut self.stream))
+        action(self.worker.borrow_mut().on_request(&mut self.stream))
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         self.stream.passed(0, end_of_stream);
-        action(self.filter.borrow_mut().on_response(&mut self.stream))
+        action(self.worker.borrow_mut().on_response(&mut self.stream))
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         self.stream.passed(size, end_of_stream);
         if self.stream.has_watched_body() {
-            self.filter
+            self.worker
                 .borrow_mut()
                 .on_response_body(&mut self.stream, size);
         }
@@ -158,7 +161,7 @@ impl HttpContext for Watched {
     }
 
     fn on_log(&mut self) {
-        self.filter.borrow_mut().on_log(&mut self.stream);
+        self.worker.borrow_mut().on_log(&mut self.stream);
     }
 }
 

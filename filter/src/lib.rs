@@ -1,29 +1,17 @@
 //! Serin as a proxy-wasm filter: a thin adapter over `scorer-sdk`.
 //!
-//! [`adapter`] receives the proxy's callbacks, [`filter`] turns them into facts for the engine, and
-//! [`host`] is the narrow trait through which everything asks the proxy; [`proxy_host`] is the one
-//! file that touches hostcalls.
+//! [`adapter`] receives the proxy's callbacks, and [`worker`] says what is done at each of them, in
+//! order. The parts: [`stream`] reads what passes and counts it, [`sync`] brings the workers of one
+//! proxy to one verdict, [`act`] does something about it, and [`report`] tells operators. [`host`] is
+//! the narrow trait through which everything asks the proxy.
 
+pub mod act;
 pub mod adapter;
-pub mod body;
-pub mod fan_out;
-pub mod filter;
-pub mod guard;
 pub mod host;
-pub mod in_flight;
-pub mod leader;
-pub mod mailbox;
-pub mod metrics;
-pub mod name_sets;
-pub mod origin;
-pub mod owner;
-pub mod proxy_host;
-pub mod publication;
-pub mod request;
-pub mod response;
-pub mod secret;
-pub mod surprise;
-pub mod upstream;
+pub mod report;
+pub mod stream;
+pub mod sync;
+pub mod worker;
 
 /// Smaller than the standard library's, and not slower.
 #[cfg(target_arch = "wasm32")]

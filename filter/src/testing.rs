@@ -1,10 +1,17 @@
 //! A proxy for unit tests: a clock that is set, shared data, metrics, one stream at a time.
 
-use crate::host::{Headers, Host, Kind, Level, Shared};
+use crate::host::{Headers, Host, Shared};
 use core::time::Duration;
+use scorer_sdk::telemetry::Kind;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Once;
+
+thread_local! {
+    /// Log lines of the test that runs in this thread.
+    static LINES: RefCell<Vec<(log::Level, String)>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What all workers of a fake proxy share, and the current stream.
 #[derive(Debug, Default)]
@@ -20,14 +27,47 @@ pub(crate) struct World {
     /// How often each property was asked for.
     pub(crate) asked: BTreeMap<String, u64>,
     pub(crate) refused: Option<(String, bool)>,
-    pub(crate) log: Vec<(Level, String)>,
+}
+
+/// Keeps log lines in the thread that wrote them, so that tests in parallel do not mix theirs.
+struct Capture;
+
+impl log::Log for Capture {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = (record.level(), record.args().to_string());
+        LINES.with(|lines| lines.borrow_mut().push(line));
+    }
+
+    fn flush(&self) {}
 }
 
 /// A fake proxy.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct FakeHost(pub(crate) Rc<RefCell<World>>);
 
+impl Default for FakeHost {
+    /// A proxy in which nothing has happened, with an empty log.
+    fn default() -> Self {
+        static START: Once = Once::new();
+        START.call_once(|| {
+            log::set_logger(&Capture).unwrap();
+            log::set_max_level(log::LevelFilter::Info);
+        });
+        LINES.with(|lines| lines.borrow_mut().clear());
+        Self(Rc::default())
+    }
+}
+
 impl FakeHost {
+    /// The log, from its first line on.
+    pub(crate) fn log(&self) -> Vec<(log::Level, String)> {
+        LINES.with(|lines| lines.borrow().clone())
+    }
+
     pub(crate) fn metric_value(&self, name: &str) -> Option<u64> {
         self.0
             .borrow()
@@ -56,10 +96,6 @@ impl FakeHost {
 impl Host for FakeHost {
     fn now(&self) -> Duration {
         self.0.borrow().now
-    }
-
-    fn log(&self, level: Level, message: &str) {
-        self.0.borrow_mut().log.push((level, message.to_owned()));
     }
 
     fn request_headers(&self) -> Headers {

@@ -124,8 +124,8 @@ fn bodies_of_other_content_types_and_those_beyond_the_sample_are_not_looked_at()
 /// The proxy beside the application: an inbound listener and an outbound one in one process.
 struct Sidecar {
     host: FakeHost,
-    inbound: Filter<FakeHost>,
-    outbound: Filter<FakeHost>,
+    inbound: Worker<FakeHost>,
+    outbound: Worker<FakeHost>,
 }
 
 impl Sidecar {
@@ -136,9 +136,9 @@ impl Sidecar {
             let text = format!(r#"{{"role": "{role}", "signals": {{"fan_out": true}}}}"#);
             Arc::new(Plan::from_json(&text).unwrap())
         };
-        let inbound = Filter::new(host.clone(), config("auto"), "in", 1);
+        let inbound = Worker::new(host.clone(), config("auto"), "in", 1);
         host.pass(Duration::from_nanos(1));
-        let outbound = Filter::new(host.clone(), config("comparer"), "out", 2);
+        let outbound = Worker::new(host.clone(), config("comparer"), "out", 2);
         let mut sidecar = Self {
             host,
             inbound,

@@ -1,7 +1,7 @@
 //! What limits a comparison: hosts that differ, sessions, requests that are not alike.
 
 use super::{Answer, CONFIG, GOOD, Proxy};
-use crate::filter::Stream;
+use crate::stream::life::Stream;
 
 /// An exchange on a host, over a connection, with a request header more.
 fn exchange(proxy: &mut Proxy, answer: Answer, host: &str, connection: u64, header: &str) {
@@ -63,16 +63,14 @@ fn a_bad_host_of_stable_is_told_and_a_candidate_no_worse_than_it_is_held_back() 
     let v2 = "version=.=v2;.;";
     assert_eq!(of_shop(&proxy, v2, "serin_held_by_placebo"), Some(1));
     assert_eq!(proxy.verdict(), Some(2));
-    let world = proxy.host.0.borrow();
-    let lines = |text: &str| {
-        world
-            .log
-            .iter()
-            .filter(|line| line.1.contains(text))
-            .count()
-    };
+    let log = proxy.host.log();
+    let lines = |text: &str| log.iter().filter(|line| line.1.contains(text)).count();
     assert_eq!(lines("serin: shop: v1 differs from itself"), 1);
     assert!(lines("shop v2 is suspect") > 0 && lines("held back") > 0);
+    let warns = |line: &(log::Level, String)| {
+        line.0 == log::Level::Warn && line.1.contains("v1 differs from itself")
+    };
+    assert!(log.iter().any(warns));
 }
 
 #[test]

@@ -4,8 +4,9 @@ mod behaviour;
 mod limits;
 mod surprise;
 
-use crate::filter::{Filter, Stream};
+use crate::stream::life::Stream;
 use crate::testing::FakeHost;
+use crate::worker::Worker;
 use core::time::Duration;
 use scorer_sdk::Plan;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ const CONFIG: &str = r#"{"mode": "MODE", "baseline": "v1", "candidate": "v2", "w
 
 struct Proxy {
     host: FakeHost,
-    workers: Vec<Filter<FakeHost>>,
+    workers: Vec<Worker<FakeHost>>,
     config: String,
 }
 
@@ -66,7 +67,7 @@ impl Proxy {
         // All in one moment, as Envoy's workers are.
         let plan = Arc::new(Plan::from_json(&self.config).unwrap());
         self.workers
-            .push(Filter::new(self.host.clone(), plan, "test", 2));
+            .push(Worker::new(self.host.clone(), plan, "test", 2));
     }
 
     fn request(&self, headers: &[(&str, &str)]) {
@@ -211,7 +212,7 @@ fn a_new_config_takes_over_and_the_old_one_hands_in_what_it_has() {
     proxy.add_worker();
     proxy.add_worker();
     proxy.traffic(2, 50, GOOD);
-    old.iter_mut().for_each(Filter::close);
+    old.iter_mut().for_each(Worker::close);
     // A request that began under the old config ends after it is gone.
     proxy.respond(GOOD[0]);
     assert!(old[0].on_response(&mut late));

@@ -4,7 +4,7 @@
 use scorer_sdk::telemetry;
 use scorer_sdk::telemetry::LABELS;
 use serde_json::{Value, json};
-use serin_filter::metrics::name;
+use serin_filter::report::metrics::name;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,34 +1,19 @@
 //! What the filter asks of the proxy.
+//!
+//! [`Host`] is the one trait through which everything asks, [`properties`] the names of what it asks
+//! for. [`proxy_host`] is the only file that touches hostcalls; tests have a fake proxy.
+
+pub mod properties;
+pub mod proxy_host;
 
 use core::time::Duration;
+use scorer_sdk::telemetry::Kind;
 
 /// A header: its name in lower case, and its value.
 pub type Header = (String, Vec<u8>);
 
 /// A header map as the proxy hands it over.
 pub type Headers = Vec<Header>;
-
-/// How loud a log line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// For the record.
-    Info,
-    /// Something should be done about it.
-    Warn,
-    /// Something does not work.
-    Error,
-}
-
-/// What kind of metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Only grows.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// How often which values came.
-    Histogram,
-}
 
 /// A value in shared data with the number that a compare-and-swap needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,8 +28,6 @@ pub struct Shared {
 pub trait Host {
     /// Time since the Unix epoch.
     fn now(&self) -> Duration;
-    /// Writes a line to the proxy's log.
-    fn log(&self, level: Level, message: &str);
 
     /// All request headers; only in the request's headers phase and in the log phase.
     fn request_headers(&self) -> Headers;

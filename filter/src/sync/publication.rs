@@ -1,7 +1,7 @@
 //! What whoever merges tells everybody: who was merged how far, what to do with each destination,
 //! from when on a request in flight is slow, and how baselines are split in halves.
 
-use crate::mailbox::{Acknowledged, decode_acknowledged, encode_acknowledged};
+use crate::sync::mailbox::{Acknowledged, decode_acknowledged, encode_acknowledged};
 use scorer_sdk::count::halves::Halves;
 use scorer_sdk::judge::verdict::{Decision, Verdict};
 use scorer_sdk::limits::MAX_VERSION_BYTES;

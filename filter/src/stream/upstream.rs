@@ -1,6 +1,6 @@
 //! Which destination and version a request went to, from what the proxy says of its upstream.
 
-use crate::host::Host;
+use crate::host::{Host, properties};
 use hashbrown::HashMap;
 use scorer_sdk::config::{Plan, VersionSource};
 use std::rc::Rc;
@@ -29,7 +29,7 @@ impl Upstreams {
     /// The upstream of the current stream: from the route before the request is sent, from where it
     /// really went afterwards. `None` when it belongs to no destination that is watched.
     pub fn current(&mut self, host: &impl Host, plan: &Plan) -> Option<Upstream> {
-        let cluster = host.property(&["xds", "cluster_name"])?;
+        let cluster = host.property(properties::CLUSTER_NAME)?;
         if let Some(known) = self.known.get(&cluster) {
             return known.clone();
         }
@@ -87,13 +87,7 @@ fn upstream(cluster: &str, plan: &Plan) -> Option<Upstream> {
 /// The revision of the workload behind the upstream host, from Istio's metadata
 /// `workload;namespace;canonical-name;canonical-revision;cluster`.
 fn workload_version(host: &impl Host) -> Option<Rc<str>> {
-    let workload = host.property(&[
-        "xds",
-        "upstream_host_metadata",
-        "filter_metadata",
-        "istio",
-        "workload",
-    ])?;
+    let workload = host.property(properties::UPSTREAM_WORKLOAD)?;
     let revision = core::str::from_utf8(&workload).ok()?.split(';').nth(3)?;
     Some(if revision.is_empty() {
         LATEST.into()

@@ -1,6 +1,5 @@
 //! The guard: refuses on the candidate's own listener what the evidence condemns.
 
-use crate::request::Request;
 use scorer_sdk::Exchange;
 use scorer_sdk::config::{Plan, RejectPhase};
 use scorer_sdk::route::RouteKey;
@@ -13,6 +12,23 @@ const MOST_CREDIT: f64 = 10.0;
 
 /// What a refusal for surprise is called in place of a category.
 const STRANGE: &str = "surprise";
+
+/// What of a request decides whether it may be refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The request's method.
+    pub method: &'a str,
+    /// Which attempt this is, from the caller's proxy; `None` when it does not say.
+    pub number: Option<u64>,
+}
+
+impl Attempt<'_> {
+    /// Whether the method is safe (RFC 9110, 9.2.1): asking again does no harm.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        matches!(self.method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
+    }
+}
 
 /// A route and category that may be refused.
 #[derive(Debug)]
@@ -63,10 +79,10 @@ impl Guard {
 
     /// Whether the caller's proxy will ask again when this attempt is refused. Without its word
     /// the request passes.
-    fn may_refuse(&self, plan: &Plan, request: &Request) -> bool {
-        let retried = request
-            .attempt
-            .is_some_and(|attempt| attempt <= plan.reject.attempts);
+    fn may_refuse(&self, plan: &Plan, attempt: &Attempt<'_>) -> bool {
+        let retried = attempt
+            .number
+            .is_some_and(|number| number <= plan.reject.attempts);
         retried && self.credit >= 1.0
     }
 
@@ -74,10 +90,10 @@ impl Guard {
     pub fn refuse_request(
         &mut self,
         plan: &Plan,
-        request: &Request,
+        attempt: &Attempt<'_>,
         route: &RouteKey,
     ) -> Option<String> {
-        if plan.reject.phase != RejectPhase::Request || !self.may_refuse(plan, request) {
+        if plan.reject.phase != RejectPhase::Request || !self.may_refuse(plan, attempt) {
             return None;
         }
         let found = self.on_route(route).next()?;
@@ -90,13 +106,13 @@ impl Guard {
     pub fn refuse_response(
         &mut self,
         plan: &Plan,
-        request: &Request,
+        attempt: &Attempt<'_>,
         route: &RouteKey,
         exchange: &Exchange<'_>,
         hasher: &NameHasher,
     ) -> Option<String> {
-        let in_time = plan.reject.phase == RejectPhase::Response && request.is_safe();
-        if !in_time || !self.may_refuse(plan, request) {
+        let in_time = plan.reject.phase == RejectPhase::Response && attempt.is_safe();
+        if !in_time || !self.may_refuse(plan, attempt) {
             return None;
         }
         let found = self.on_route(route).find(|condemned| {
@@ -116,10 +132,10 @@ impl Guard {
     pub fn refuse_strange(
         &mut self,
         plan: &Plan,
-        request: &Request,
+        attempt: &Attempt<'_>,
         route: &RouteKey,
     ) -> Option<String> {
-        if !request.is_safe() || !self.may_refuse(plan, request) {
+        if !attempt.is_safe() || !self.may_refuse(plan, attempt) {
             return None;
         }
         self.credit -= 1.0;
@@ -220,12 +236,8 @@ mod tests {
         }
     }
 
-    fn request(method: &str, attempt: Option<u64>) -> Request {
-        Request {
-            method: method.to_owned(),
-            attempt,
-            ..Request::default()
-        }
+    fn request(method: &str, number: Option<u64>) -> Attempt<'_> {
+        Attempt { method, number }
     }
 
     fn armed(plan: &Plan, category: &str) -> Guard {

@@ -4,7 +4,7 @@
 //! types, or of gRPC how many messages there were ([`scorer_sdk::shape`]).
 
 use crate::host::Host;
-use crate::response::Response;
+use crate::stream::response::Response;
 use core::time::Duration;
 use scorer_sdk::config::BodyPlan;
 use scorer_sdk::shape::{Format, Shape, ShapeFacts};

@@ -1,18 +1,17 @@
 //! What is kept of a request from its headers.
 
-use crate::fan_out;
 use crate::host::{Header, Headers};
-use crate::name_sets::{NameSet, NameSets};
-use crate::origin::session;
-use crate::surprise;
+use crate::stream::fan_out;
+use crate::stream::name_sets::{NameSet, NameSets};
+use crate::stream::origin::session;
+use crate::stream::surprise;
 use scorer_sdk::config::Plan;
 use scorer_sdk::signal::{NameHasher, Side};
 use scorer_sdk::surprise::Value;
 use scorer_sdk::surprise::request_texts::RequestTexts;
+use scorer_sdk::telemetry::HEADER_PREFIX;
 use std::rc::Rc;
 
-/// Prefix of the headers that belong to Serin: those that come from outside are removed.
-pub const OWN_PREFIX: &str = "x-serin-";
 /// Longest path that is looked at, in bytes; the rest is cut off.
 const MAX_PATH_BYTES: usize = 2_048;
 
@@ -114,15 +113,9 @@ impl Request {
             "content-type" => self.grpc = is_grpc(&value),
             "content-length" => self.bytes = text(value).parse().ok(),
             "x-envoy-attempt-count" => self.attempt = text(value).parse().ok(),
-            _ if name.starts_with(OWN_PREFIX) => self.forged.push(name),
+            _ if name.starts_with(HEADER_PREFIX) => self.forged.push(name),
             _ => {}
         }
-    }
-
-    /// Whether the method is safe (RFC 9110, 9.2.1): asking again does no harm.
-    #[must_use]
-    pub fn is_safe(&self) -> bool {
-        matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
     }
 }
 

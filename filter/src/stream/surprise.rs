@@ -5,7 +5,7 @@
 //! secret. What is not known at the response's headers (time, size of the body) comes into the score
 //! at the end; both scores are ranked among their like.
 
-use crate::host::Host;
+use crate::host::{Host, properties};
 use core::fmt::Write as _;
 use core::time::Duration;
 use hashbrown::HashMap;
@@ -217,7 +217,9 @@ impl Surprise {
     /// The client of the current stream: its address, of IPv6 the network of one site. All count as
     /// one where the proxy does not say.
     pub fn client(&self, host: &impl Host) -> u64 {
-        let address = host.property(&["source", "address"]).unwrap_or_default();
+        let address = host
+            .property(properties::SOURCE_ADDRESS)
+            .unwrap_or_default();
         let text = String::from_utf8(address).unwrap_or_default();
         match text.parse::<SocketAddr>().map(|address| address.ip()) {
             Ok(IpAddr::V4(address)) => self.hasher.hash_bytes(&address.octets()),

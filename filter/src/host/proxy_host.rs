@@ -3,10 +3,11 @@
 //! The SDK panics on a status that it does not expect, and a panic takes the worker's VM with it;
 //! the callers keep to the phases that [`Host`] names, in which no such status comes.
 
-use crate::host::{Headers, Host, Kind, Level, Shared};
+use crate::host::{Headers, Host, Shared};
 use core::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType};
+use scorer_sdk::telemetry::Kind;
 use std::time::SystemTime;
 
 /// The proxy that this module runs in.
@@ -26,6 +27,12 @@ impl ProxyHost {
             .unwrap_or_default()
     }
 
+    /// Sends what the macros of `log` write to the proxy's log: info, warnings and errors. The proxy
+    /// keeps what its own level for wasm lets through.
+    pub fn start_logging(self) {
+        proxy_wasm::set_log_level(LogLevel::Info);
+    }
+
     /// Asks for a tick every `period`.
     pub fn set_tick_period(self, period: Duration) {
         let _ = hostcalls::set_tick_period(period);
@@ -38,15 +45,6 @@ impl Host for ProxyHost {
             .ok()
             .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
             .unwrap_or_default()
-    }
-
-    fn log(&self, level: Level, message: &str) {
-        let level = match level {
-            Level::Info => LogLevel::Info,
-            Level::Warn => LogLevel::Warn,
-            Level::Error => LogLevel::Error,
-        };
-        let _ = hostcalls::log(level, message);
     }
 
     fn request_headers(&self) -> Headers {

@@ -1,8 +1,9 @@
 //! What is kept of a response from its headers.
 
 use crate::host::{Header, Headers};
-use crate::request::{OWN_PREFIX, is_grpc};
+use crate::stream::request::is_grpc;
 use scorer_sdk::HeaderNames;
+use scorer_sdk::telemetry::HEADER_PREFIX;
 use std::borrow::Cow;
 
 /// A response.
@@ -29,7 +30,7 @@ impl Response {
     #[must_use]
     pub fn read(mut headers: Headers) -> Self {
         let own = headers
-            .extract_if(.., |header| header.0.starts_with(OWN_PREFIX))
+            .extract_if(.., |header| header.0.starts_with(HEADER_PREFIX))
             .collect();
         let mut response = Self {
             own,

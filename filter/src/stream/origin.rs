@@ -3,7 +3,7 @@
 //! Both cost a property of the proxy, so they are read only where the halves, or a signal that
 //! follows sessions, need them; and where traffic is heavy, the halves make do with a part of it.
 
-use crate::host::{Header, Host};
+use crate::host::{Header, Host, properties};
 use core::time::Duration;
 use scorer_sdk::config::{Plan, SessionSource};
 use scorer_sdk::count::halves::mix;
@@ -68,7 +68,7 @@ impl Origins {
         };
         let session = match plan.session {
             SessionSource::Connection if self.followed || needs == Needs::HostAndSession => {
-                host.number(&["connection", "id"])
+                host.number(properties::CONNECTION_ID)
             }
             _ => session,
         };
@@ -81,7 +81,8 @@ impl Origins {
             }
         };
         let address = if asked {
-            host.property(&["upstream", "address"]).unwrap_or_default()
+            host.property(properties::UPSTREAM_ADDRESS)
+                .unwrap_or_default()
         } else {
             Vec::new()
         };

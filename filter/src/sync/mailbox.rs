@@ -7,7 +7,7 @@
 //!   number of its own. Merging one twice is impossible: the state knows the last number per owner.
 //! - `lease`: who merges, until when.
 //! - `state`: acknowledged numbers and the judge, swapped as one.
-//! - `verdict`: what everybody has to know ([`crate::publication`]).
+//! - `verdict`: what everybody has to know ([`crate::sync::publication`]).
 //!
 //! All keys begin with a version and the name of the plugin: every plugin of a proxy shares one
 //! namespace.

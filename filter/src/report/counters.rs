@@ -1,0 +1,78 @@
+//! The metrics that each worker counts for itself.
+
+use super::metrics::{Id, Metrics};
+use crate::host::Host;
+use scorer_sdk::count::delta::Delta;
+use scorer_sdk::telemetry::{self, label};
+
+/// What one worker counts.
+#[derive(Debug)]
+pub struct Counters {
+    metrics: Metrics,
+}
+
+impl Counters {
+    /// Nothing counted yet, and at most `limit` series.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            metrics: Metrics::new(limit),
+        }
+    }
+
+    /// Counts the exchanges of a delta, and what found no room in a bounded table.
+    /// `lost_surprise` is the number of entries that did not fit the models of surprise.
+    pub fn count_delta(&mut self, host: &impl Host, delta: &Delta, lost_surprise: u64) {
+        for route in &delta.routes {
+            let route_label = route.key.label();
+            for version in &route.versions {
+                let labels = [
+                    (label::DESTINATION, route.key.destination.as_str()),
+                    (label::ROUTE, route_label.as_str()),
+                    (label::VERSION, version.version.as_str()),
+                ];
+                let metric = Id::of(&telemetry::EXCHANGES);
+                self.metrics.count(host, metric, &labels, version.exchanges);
+            }
+        }
+        self.metrics.count_overflow(host, &delta.overflow);
+        self.metrics.count_lost(host, "surprise", lost_surprise);
+        self.metrics.count_refused(host);
+    }
+
+    /// Counts requests to a destination that were steered.
+    pub fn count_steered(&mut self, host: &impl Host, destination: &str, count: u64) {
+        let labels = [(label::DESTINATION, destination)];
+        let metric = Id::of(&telemetry::STEERED);
+        self.metrics.count(host, metric, &labels, count);
+    }
+
+    /// Counts requests to a destination that a further attempt rescued.
+    pub fn count_rescued(&mut self, host: &impl Host, destination: &str, count: u64) {
+        let labels = [(label::DESTINATION, destination)];
+        let metric = Id::of(&telemetry::RESCUED);
+        self.metrics.count(host, metric, &labels, count);
+    }
+
+    /// Counts refusals. `reason` is `<route>;<category>`, as the caller's proxy was told.
+    pub fn count_rejected(&mut self, host: &impl Host, reason: &str, count: u64) {
+        let (route, category) = reason.rsplit_once(';').unwrap_or((reason, ""));
+        let labels = [(label::ROUTE, route), (label::REASON, category)];
+        let metric = Id::of(&telemetry::REJECTED);
+        self.metrics.count(host, metric, &labels, count);
+    }
+
+    /// Adds the surprise of one exchange, in bits, to the histogram of its version.
+    pub fn sample_surprise(
+        &mut self,
+        host: &impl Host,
+        destination: &str,
+        version: &str,
+        bits: f64,
+    ) {
+        let labels = [(label::DESTINATION, destination), (label::VERSION, version)];
+        let tenths = (10.0 * bits) as u64;
+        let metric = Id::of(&telemetry::SURPRISE);
+        self.metrics.sample(host, metric, &labels, tenths);
+    }
+}

@@ -1,0 +1,246 @@
+//! The gauges of a verdict, which the leader sets: evidence, limits, causes, decisions.
+
+use super::metrics::{Id, Metrics, cut, thousandths};
+use crate::host::Host;
+use core::time::Duration;
+use scorer_sdk::drift::Cause;
+use scorer_sdk::judge::Judge;
+use scorer_sdk::judge::verdict::Decision;
+use scorer_sdk::telemetry::{self, label};
+
+/// What the leader publishes beside verdicts.
+#[derive(Debug, Clone, Copy)]
+pub struct Overview {
+    /// `comparer` or `guard`: both may be in one proxy.
+    pub role: &'static str,
+    /// Length of the state in bytes.
+    pub state_bytes: u64,
+    /// Time since the Unix epoch.
+    pub now: Duration,
+}
+
+/// Publishes what the leader knows.
+#[derive(Debug)]
+pub struct Findings {
+    metrics: Metrics,
+    /// Destinations and candidates whose gauges are set.
+    candidates: Vec<(String, String)>,
+}
+
+impl Findings {
+    /// Nothing published yet, and at most `limit` series.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            metrics: Metrics::new(limit),
+            candidates: Vec::new(),
+        }
+    }
+
+    /// Another worker may set the gauges from now on: what they hold is not known any more.
+    pub fn forget_values(&mut self) {
+        self.metrics.forget_values();
+    }
+
+    /// Publishes the state of the judge. `damaged` values of shared data could not be read.
+    pub fn publish(
+        &mut self,
+        host: &impl Host,
+        judge: &Judge,
+        decisions: &[Decision],
+        damaged: u64,
+        overview: Overview,
+    ) {
+        let role = [(label::ROLE, overview.role)];
+        for (metric, value) in [
+            (Id::of(&telemetry::HEARTBEAT), overview.now.as_secs()),
+            (Id::of(&telemetry::STATE_BYTES), overview.state_bytes),
+            (Id::of(&telemetry::MERGED_EXCHANGES), judge.merged()),
+        ] {
+            self.metrics.set(host, metric, &role, value);
+        }
+        self.metrics.begin_findings();
+        self.publish_evidence(host, judge);
+        self.publish_limits(host, judge, decisions);
+        self.publish_shared_change(host, decisions);
+        self.metrics.end_findings(host);
+        // Last, so that whoever sees an alarm finds what it is about.
+        self.publish_decisions(host, decisions);
+        self.metrics.count_lost(host, "damaged", damaged);
+        self.metrics.count_refused(host);
+    }
+
+    fn publish_evidence(&mut self, host: &impl Host, judge: &Judge) {
+        for (route, candidate, category, evidence) in judge.pair_evidence() {
+            if evidence == 0.0 || candidate.is_empty() {
+                continue;
+            }
+            let route_label = route.label();
+            let labels = [
+                (label::DESTINATION, cut(&route.destination)),
+                (label::ROUTE, cut(&route_label)),
+                (label::VERSION, cut(candidate)),
+                (label::CATEGORY, category),
+            ];
+            for (metric, evidence) in [
+                (Id::of(&telemetry::EVIDENCE_FOR), evidence),
+                (Id::of(&telemetry::EVIDENCE_AGAINST), -evidence),
+            ] {
+                self.metrics
+                    .find(host, metric, &labels, thousandths(evidence));
+            }
+        }
+    }
+
+    /// What limits the comparison: the placebo, the balance, and the traffic that is missing.
+    fn publish_limits(&mut self, host: &impl Host, judge: &Judge, decisions: &[Decision]) {
+        for (destination, category, evidence) in judge.placebo_evidence() {
+            let labels = [
+                (label::DESTINATION, cut(destination)),
+                (label::CATEGORY, category),
+            ];
+            if evidence > 0.0 {
+                let metric = Id::of(&telemetry::PLACEBO);
+                self.metrics
+                    .find(host, metric, &labels, thousandths(evidence));
+            }
+        }
+        for decision in decisions {
+            let destination = (label::DESTINATION, cut(&decision.destination));
+            for finding in &decision.placebo {
+                let labels = [destination, (label::CATEGORY, finding.category)];
+                let ratio = thousandths(finding.odds_ratio.unwrap_or_default());
+                let metric = Id::of(&telemetry::PLACEBO_ODDS_RATIO);
+                self.metrics.find(host, metric, &labels, ratio);
+            }
+            // The strongest comes first, and one series of a signal stands for all its routes.
+            for unlike in decision.balance.iter().rev() {
+                let labels = [destination, (label::SIGNAL, unlike.signal)];
+                let metric = Id::of(&telemetry::BALANCE);
+                self.metrics
+                    .find(host, metric, &labels, thousandths(unlike.evidence));
+            }
+            for needed in &decision.needed {
+                let size = needed.odds_ratio.to_string();
+                let labels = [
+                    destination,
+                    (label::VERSION, cut(&decision.candidate)),
+                    (label::ODDS_RATIO, size.as_str()),
+                ];
+                let metric = Id::of(&telemetry::REQUESTS_NEEDED);
+                self.metrics.find(host, metric, &labels, needed.requests);
+            }
+        }
+    }
+
+    /// Both versions against their own past, and the cause of a change.
+    fn publish_shared_change(&mut self, host: &impl Host, decisions: &[Decision]) {
+        for decision in decisions {
+            let destination = (label::DESTINATION, cut(&decision.destination));
+            let shared_change = &decision.shared_change;
+            if shared_change.series.is_empty() && shared_change.cause == Cause::Nothing {
+                continue;
+            }
+            let labels = [destination, (label::CAUSE, shared_change.cause.name())];
+            self.metrics
+                .find(host, Id::of(&telemetry::CAUSE), &labels, 1);
+            for series in &shared_change.series {
+                let labels = [
+                    destination,
+                    (label::ARM, series.whose.name()),
+                    (label::MEASURE, series.measure.name()),
+                ];
+                let drifts = u64::from(series.drift.is_some());
+                self.metrics
+                    .find(host, Id::of(&telemetry::DRIFT), &labels, drifts);
+                let evidence = thousandths(series.evidence);
+                self.metrics
+                    .find(host, Id::of(&telemetry::DRIFT_EVIDENCE), &labels, evidence);
+            }
+        }
+    }
+
+    fn publish_decisions(&mut self, host: &impl Host, decisions: &[Decision]) {
+        let current: Vec<(String, String)> = decisions
+            .iter()
+            .filter(|decision| !decision.candidate.is_empty())
+            .map(|decision| (decision.destination.clone(), decision.candidate.clone()))
+            .collect();
+        // A candidate that was replaced must not keep an alarm up for ever.
+        for (destination, candidate) in core::mem::replace(&mut self.candidates, current.clone()) {
+            if !current.contains(&(destination.clone(), candidate.clone())) {
+                let gone = Decision {
+                    destination,
+                    candidate,
+                    ..Decision::default()
+                };
+                self.publish_decision(host, &gone);
+            }
+        }
+        for decision in decisions
+            .iter()
+            .filter(|decision| !decision.candidate.is_empty())
+        {
+            self.publish_decision(host, decision);
+        }
+    }
+
+    fn publish_decision(&mut self, host: &impl Host, decision: &Decision) {
+        let labels = [
+            (label::DESTINATION, cut(&decision.destination)),
+            (label::VERSION, cut(&decision.candidate)),
+        ];
+        let flag = u64::from;
+        for (metric, value) in [
+            (
+                Id::of(&telemetry::VERDICT),
+                u64::from(decision.verdict.number()),
+            ),
+            (
+                Id::of(&telemetry::ROLLOUT_EVIDENCE),
+                thousandths(decision.evidence),
+            ),
+            (
+                Id::of(&telemetry::ROLLOUT_THRESHOLD),
+                thousandths(decision.threshold),
+            ),
+            (Id::of(&telemetry::DIFFERS), flag(decision.differs())),
+            (
+                Id::of(&telemetry::JUDGED_EXCHANGES),
+                decision.judged_exchanges,
+            ),
+            (
+                Id::of(&telemetry::BASELINE_FAILING),
+                flag(decision.baseline_failing),
+            ),
+            (
+                Id::of(&telemetry::HELD_BY_PLACEBO),
+                flag(decision.held_by_placebo),
+            ),
+            (
+                Id::of(&telemetry::UNBALANCED),
+                flag(!decision.balance.is_empty()),
+            ),
+            (Id::of(&telemetry::WARMING_UP), flag(decision.warming_up)),
+        ] {
+            self.metrics.set(host, metric, &labels, value);
+        }
+    }
+
+    /// Counts what the judge counted in its categories since the last time.
+    pub fn count_categories(&mut self, host: &impl Host, judge: &mut Judge) {
+        judge.drain_counts(&mut |route, category, version, count| {
+            if count > 0 {
+                let route_label = route.label();
+                let labels = [
+                    (label::DESTINATION, cut(&route.destination)),
+                    (label::ROUTE, cut(&route_label)),
+                    (label::VERSION, cut(version)),
+                    (label::CATEGORY, category),
+                ];
+                let metric = Id::of(&telemetry::CATEGORY);
+                self.metrics.count(host, metric, &labels, count);
+            }
+        });
+    }
+}

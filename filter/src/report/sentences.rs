@@ -1,0 +1,175 @@
+//! Log lines about verdicts: each change is told once.
+
+use log::Level;
+use scorer_sdk::drift::Cause;
+use scorer_sdk::judge::verdict::{Decision, Verdict};
+
+/// What the log has been told of a candidate.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    destination: String,
+    candidate: String,
+    verdict: Verdict,
+    differs: bool,
+    baseline_failing: bool,
+    held_by_placebo: bool,
+    unbalanced: bool,
+}
+
+impl Told {
+    fn new(decision: &Decision) -> Self {
+        Self {
+            destination: decision.destination.clone(),
+            candidate: decision.candidate.clone(),
+            verdict: decision.verdict,
+            differs: decision.differs(),
+            baseline_failing: decision.baseline_failing,
+            held_by_placebo: decision.held_by_placebo,
+            unbalanced: !decision.balance.is_empty(),
+        }
+    }
+}
+
+/// Writes the lines, and remembers what the log has been told.
+#[derive(Debug, Default)]
+pub struct Sentences {
+    verdicts: Vec<Told>,
+    /// Destinations whose placebo finding has been told.
+    uneven: Vec<String>,
+    /// The last cause that was told, per destination.
+    causes: Vec<(String, Cause)>,
+}
+
+impl Sentences {
+    /// Says in the log what has changed since the last decisions.
+    pub fn tell(&mut self, decisions: &[Decision]) {
+        self.tell_placebo(decisions);
+        self.tell_verdicts(decisions);
+        self.tell_shared_change(decisions);
+    }
+
+    /// Says when a baseline begins to differ from itself.
+    fn tell_placebo(&mut self, decisions: &[Decision]) {
+        let findings = decisions
+            .iter()
+            .filter_map(|decision| Some((decision, decision.placebo.first()?)));
+        let mut uneven = Vec::new();
+        for (decision, finding) in findings {
+            if !self.uneven.contains(&decision.destination) {
+                log::warn!(
+                    "serin: {}: {}; a candidate has to differ by more",
+                    decision.destination,
+                    finding.sentence(&decision.baseline)
+                );
+            }
+            uneven.push(decision.destination.clone());
+        }
+        self.uneven = uneven;
+    }
+
+    /// Says when something drifts, what the cause is, and when it is over.
+    fn tell_shared_change(&mut self, decisions: &[Decision]) {
+        let told = core::mem::take(&mut self.causes);
+        for decision in decisions {
+            let (name, shared_change) = (&decision.destination, &decision.shared_change);
+            // A verdict without any drift has a line of its own.
+            let drifts = shared_change
+                .series
+                .iter()
+                .any(|series| series.drift.is_some());
+            let cause = if drifts {
+                shared_change.cause
+            } else {
+                Cause::Nothing
+            };
+            let before = told
+                .iter()
+                .find(|(destination, _)| destination == name)
+                .map_or(Cause::Nothing, |(_, cause)| *cause);
+            if cause != before {
+                match cause {
+                    Cause::Nothing => {
+                        log::info!("serin: {name}: drift: nothing drifts any more");
+                    }
+                    _ => log::warn!("serin: {name}: drift: {}", shared_change.sentence),
+                }
+            }
+            self.causes.push((name.clone(), cause));
+        }
+    }
+
+    /// Says when a verdict has changed, or what limits it.
+    fn tell_verdicts(&mut self, decisions: &[Decision]) {
+        let mut told = Vec::new();
+        for decision in decisions
+            .iter()
+            .filter(|decision| !decision.candidate.is_empty())
+        {
+            let now = Told::new(decision);
+            let known = self.verdicts.contains(&now);
+            told.push(now);
+            if !known {
+                log::log!(level(decision), "{}", sentence(decision));
+            }
+        }
+        self.verdicts = told;
+    }
+}
+
+fn level(decision: &Decision) -> Level {
+    match decision.verdict {
+        Verdict::Anomalous => Level::Warn,
+        // Differences are warnings as well: by default Istio's proxies log nothing below a warning.
+        _ if decision.held_by_placebo || decision.differs() || !decision.balance.is_empty() => {
+            Level::Warn
+        }
+        _ => Level::Info,
+    }
+}
+
+/// The verdict with its reasons, and what limits it.
+fn sentence(decision: &Decision) -> String {
+    let failing = if decision.baseline_failing && decision.verdict == Verdict::Anomalous {
+        "; nothing is steered, for the baseline fails itself"
+    } else {
+        ""
+    };
+    let held = if decision.held_by_placebo && decision.placebo.is_empty() {
+        "; held back, for two halves of the baseline seem to differ as much"
+    } else {
+        ""
+    };
+    let differs = match decision.differences.first() {
+        Some(difference) => format!("; behaves differently: {difference}"),
+        None => String::new(),
+    };
+    format!(
+        "serin: {} {} is {}: {}{held}{differs}{failing}",
+        decision.destination,
+        decision.candidate,
+        decision.verdict,
+        decision.explanation()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeHost;
+
+    #[test]
+    fn a_change_is_told_once_and_at_the_level_that_it_deserves() {
+        let host = FakeHost::default();
+        let mut decision = Decision::default();
+        decision.destination = "shop".to_owned();
+        decision.candidate = "v2".to_owned();
+        decision.verdict = Verdict::Healthy;
+        let mut sentences = Sentences::default();
+        sentences.tell(core::slice::from_ref(&decision));
+        sentences.tell(core::slice::from_ref(&decision));
+        decision.verdict = Verdict::Anomalous;
+        sentences.tell(core::slice::from_ref(&decision));
+        let levels: Vec<Level> = host.log().iter().map(|line| line.0).collect();
+        assert_eq!(levels, [Level::Info, Level::Warn]);
+    }
+}

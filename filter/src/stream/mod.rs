@@ -1,0 +1,19 @@
+//! What a worker sees of each request and its response, and how it becomes an exchange.
+//!
+//! The [`observer`] reads headers, bodies and properties, follows each stream from its beginning to
+//! its end, and counts it. What is done about a request is decided in [`crate::act`].
+
+pub mod body;
+pub mod calls;
+pub mod exchange;
+pub mod fan_out;
+pub mod in_flight;
+pub mod life;
+pub mod name_sets;
+pub mod observer;
+pub mod origin;
+pub mod request;
+pub mod response;
+pub mod served;
+pub mod surprise;
+pub mod upstream;

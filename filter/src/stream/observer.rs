@@ -1,0 +1,443 @@
+//! The observer: reads each stream, and counts it as an exchange.
+
+use super::body::{self, Sampler};
+use super::calls::Calls;
+use super::exchange::{self, End, Facts, Phase};
+use super::in_flight::{InFlight, Table};
+use super::life::{Flight, Stream};
+use super::origin::Origins;
+use super::request::{Reader, Request};
+use super::response::Response;
+use super::served::Served;
+use super::surprise::{self, Surprise};
+use super::upstream::{Upstream, Upstreams};
+use crate::host::Host;
+use core::time::Duration;
+use hashbrown::HashMap;
+use scorer_sdk::Plan;
+use scorer_sdk::count::delta::Delta;
+use scorer_sdk::count::halves::Halves;
+use scorer_sdk::count::tally::Tally;
+use scorer_sdk::route::RouteKey;
+use scorer_sdk::signal::NameHasher;
+use scorer_sdk::wire::recording::Record;
+use scorer_sdk::{Ending, Exchange};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Exchanges in flight that are looked at in one tick.
+const MAX_LONG_RUNNING_PER_TICK: usize = 512;
+/// Time in microseconds until an exchange in flight on a route without a cut is looked at again.
+const LOOK_AGAIN_US: u64 = 10_000_000;
+
+/// What one worker sees of its streams.
+pub struct Observer {
+    plan: Arc<Plan>,
+    /// Whether this is the callee's own inbound listener.
+    guarding: bool,
+    tally: Tally,
+    reader: Reader,
+    upstreams: Upstreams,
+    origins: Origins,
+    bodies: Sampler,
+    /// What is usual, where surprise is on.
+    surprise: Option<Surprise>,
+    calls: Calls,
+    in_flight: Table,
+    overflowed_flights: u64,
+    /// Per route, the microseconds from which on an exchange in flight is slow.
+    cuts: HashMap<RouteKey, u64>,
+}
+
+/// An exchange that was counted.
+pub struct Counted {
+    /// Where it went.
+    pub served: Served,
+    /// Response status; `None` when no response came.
+    pub status: Option<u16>,
+    /// How strange it was, where surprise is on.
+    pub surprise: Option<Surprising>,
+    /// The exchange as a line of JSON, where the plan asks for a recording.
+    pub record: Option<Vec<u8>>,
+}
+
+/// How strange an exchange was, for those who are told.
+pub struct Surprising {
+    /// For the access log.
+    pub text: String,
+    /// Its surprise in bits; `None` in the first epochs, when everything is new.
+    pub bits: Option<f64>,
+}
+
+/// How strange an exchange is at the response's headers.
+pub struct Early {
+    /// For the response's header.
+    pub text: String,
+    /// Its method and route, when it is so strange that a guard may refuse it.
+    pub too_strange: Option<(String, RouteKey)>,
+}
+
+impl Observer {
+    /// An observer in the worker `owner`, under the proxy's `secret`.
+    #[must_use]
+    pub fn new(plan: &Arc<Plan>, owner: u64, secret: u64, guarding: bool) -> Self {
+        let hasher = NameHasher::new(owner);
+        Self {
+            guarding,
+            tally: Tally::new(Arc::clone(plan), owner),
+            surprise: Surprise::new(plan, &hasher),
+            reader: Reader::new(plan, hasher, secret),
+            upstreams: Upstreams::default(),
+            origins: Origins::new(plan),
+            bodies: Sampler::default(),
+            calls: Calls::new(plan),
+            in_flight: Table::default(),
+            overflowed_flights: 0,
+            cuts: HashMap::new(),
+            plan: Arc::clone(plan),
+        }
+    }
+
+    /// This is an inbound listener; nothing has been counted yet.
+    pub fn become_guard(&mut self) {
+        self.guarding = true;
+    }
+
+    /// Looks for the other listener of a sidecar, where fan-out is looked at.
+    pub fn look_for_counterpart(&mut self, host: &impl Host) {
+        self.calls
+            .look_for_counterpart(host, self.plan.tick, self.guarding);
+    }
+
+    /// Reads the request's headers.
+    pub fn read_request(&mut self, host: &impl Host) -> Request {
+        self.reader.read(&self.plan, host.request_headers())
+    }
+
+    /// Where the current request is going, or where it went.
+    pub fn upstream(&mut self, host: &impl Host) -> Option<Upstream> {
+        self.upstreams.current(host, &self.plan)
+    }
+
+    /// Where the current stream went: for a guard, to the application beside it.
+    pub fn served(&mut self, host: &impl Host) -> Option<Served> {
+        if self.guarding {
+            return Some(Served::by_guarded(&self.plan));
+        }
+        Served::current(host, &self.plan, &mut self.upstreams)
+    }
+
+    /// Destination and version of the current stream's upstream.
+    pub fn version(&mut self, host: &impl Host) -> Option<(Rc<str>, Rc<str>)> {
+        self.upstreams.served(host, &self.plan)
+    }
+
+    /// The route of a request to the application that is guarded, if there is a reference for it.
+    pub fn guarded_route(&mut self, method: &str, path: &str) -> Option<RouteKey> {
+        let reference = self.plan.reject.reference.as_ref()?;
+        let index = self.tally.route(&reference.destination, "", method, path)?;
+        self.tally.key(index).cloned()
+    }
+
+    /// Follows a request that goes on.
+    pub fn follow(&mut self, host: &impl Host, stream: &mut Stream, mut request: Request) {
+        if self.guarding {
+            stream.gathered_as = self.calls.gather(host, &request);
+        } else if self.calls.notes(&request)
+            && let Some(upstream) = self.upstreams.current(host, &self.plan)
+        {
+            self.calls.note(host, &self.plan, &upstream, &request);
+        }
+        let flight = InFlight {
+            context_id: stream.context_id,
+            started: host.now(),
+            counted: false,
+            not_before_us: 0,
+            method: core::mem::take(&mut request.method),
+            path: core::mem::take(&mut request.path),
+            session: request.session,
+        };
+        stream.request = request;
+        stream.flight = match self.in_flight.add(flight) {
+            Ok(index) => Flight::Listed(index),
+            Err(flight) => {
+                self.overflowed_flights += 1;
+                Flight::Unlisted(flight)
+            }
+        };
+    }
+
+    /// The calls behind a request: the inbound listener reports them, the caller takes the report.
+    pub fn pass_report(&self, host: &impl Host, stream: &mut Stream, response: &mut Response) {
+        if self.guarding {
+            let names = core::mem::take(&mut stream.gathered_as);
+            self.calls.report(host, &names);
+        } else if let Some(report) = self.calls.take_report(host, response) {
+            stream.report = Some(report);
+        }
+    }
+
+    /// Decides whether the response's body is looked at.
+    pub fn choose_body(&mut self, stream: &mut Stream, response: &Response) {
+        // The answer to HEAD has no body.
+        let may_have_body = stream
+            .flight(&self.in_flight)
+            .is_some_and(|flight| flight.method != "HEAD");
+        if let Some(plan) = &self.plan.body
+            && !self.guarding
+            && may_have_body
+        {
+            stream.body = self.bodies.choose(plan, response);
+        }
+    }
+
+    /// Looks at a chunk of the response's body that is passing.
+    pub fn look_at_body(&self, host: &impl Host, stream: &mut Stream, size: usize) {
+        if let (Some(plan), Some(watch)) = (&self.plan.body, &mut stream.body) {
+            body::look(host, plan, watch, size);
+        }
+    }
+
+    /// What `decide` says of an exchange to the guarded application at its response's headers.
+    pub fn decide_at_headers<Decision>(
+        &mut self,
+        stream: &Stream,
+        response: &Response,
+        decide: impl FnOnce(&RouteKey, &Exchange<'_>) -> Option<Decision>,
+    ) -> Option<Decision> {
+        let flight = stream.flight(&self.in_flight)?.clone();
+        let route = self.guarded_route(&flight.method, &flight.path)?;
+        let served = Served::by_guarded(&self.plan);
+        let facts = Facts::at_headers(&served, &flight, stream, response);
+        decide(&route, &facts.exchange())
+    }
+
+    /// Whether somebody wants to know at the response's headers how strange an exchange is.
+    #[must_use]
+    pub fn scores_early(&self, stream: &Stream) -> bool {
+        let surprise = self.surprise.as_ref();
+        surprise.is_some_and(|surprise| surprise.is_wanted_early(self.guarding))
+            && stream.flight(&self.in_flight).is_some()
+    }
+
+    /// Scores an exchange at its response's headers. `None` where it is not known whose it is.
+    pub fn score_early(
+        &mut self,
+        host: &impl Host,
+        stream: &mut Stream,
+        response: &Response,
+    ) -> Option<Early> {
+        let flight = stream.flight(&self.in_flight)?.clone();
+        let served = self.served(host)?;
+        let index = self.tally.route(
+            &served.destination,
+            &served.route_name,
+            &flight.method,
+            &flight.path,
+        )?;
+        stream.index = Some(index);
+        let route = self.tally.key(index)?;
+        let surprise = self.surprise.as_mut()?;
+        let label = self.tally.label(index)?;
+        let facts = Facts::at_headers(&served, &flight, stream, response);
+        let score = surprise.score_early(label, &facts.exchange(), &stream.request.looks);
+        let refused = self.guarding && surprise.is_refused(&score);
+        let early = Early {
+            text: surprise::text(&score),
+            too_strange: refused.then(|| (flight.method.clone(), route.clone())),
+        };
+        stream.early = Some(score);
+        Some(early)
+    }
+
+    /// No response came: what was kept for one is free again.
+    pub fn abandon_report(&self, host: &impl Host, stream: &mut Stream) {
+        let names = core::mem::take(&mut stream.gathered_as);
+        self.calls.abandon(host, &names);
+    }
+
+    /// Counts an exchange, once. `None` when it is not watched or belongs to no known version.
+    pub fn count(
+        &mut self,
+        host: &impl Host,
+        stream: &mut Stream,
+        response: &Response,
+        phase: Phase,
+    ) -> Option<Counted> {
+        let flight = stream.land(&mut self.in_flight)?;
+        let Some(served) = self.served(host) else {
+            self.tally.record_unattributed();
+            return None;
+        };
+        let ending = exchange::ending(host, stream, response, phase);
+        let duration = host.now().saturating_sub(flight.started);
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let body = body::facts(stream.body.take(), ending == Ending::Complete, duration);
+        let origin = self.origins.current(
+            host,
+            &self.plan,
+            &self.tally,
+            (&served.destination, &served.version),
+            flight.session,
+        );
+        let end = End {
+            ending,
+            grpc_status: exchange::grpc_status(host, response, phase, ending),
+            response_bytes: exchange::response_bytes(stream, response, phase),
+            duration_us,
+            origin: &origin,
+            body: body.as_ref(),
+        };
+        let facts = Facts::at_end(&served, &flight, stream, response, &end);
+        let exchange = facts.exchange();
+        let surprise = if self.surprise.is_some() {
+            self.record_and_score(host, &exchange, stream, phase)
+        } else {
+            self.tally.record(&exchange);
+            None
+        };
+        let record = if self.plan.record {
+            serde_json::to_vec(&Record::new(&exchange, flight.started, duration_us)).ok()
+        } else {
+            None
+        };
+        Some(Counted {
+            status: response.status,
+            surprise,
+            record,
+            served,
+        })
+    }
+
+    /// Counts an exchange and says how strange it was; nothing of one whose answer is replaced.
+    fn record_and_score(
+        &mut self,
+        host: &impl Host,
+        exchange: &Exchange<'_>,
+        stream: &Stream,
+        phase: Phase,
+    ) -> Option<Surprising> {
+        // Looked up once: each look-up counts the path for the templates that are learned.
+        let found = stream
+            .index
+            .filter(|index| self.tally.key(*index).is_some());
+        let index = found.or_else(|| {
+            self.tally.route(
+                exchange.destination,
+                exchange.route_name,
+                exchange.method,
+                exchange.path,
+            )
+        })?;
+        let surprise = self.surprise.as_mut()?;
+        self.tally.record_at(index, exchange);
+        let label = self.tally.label(index)?;
+        let client = surprise.client(host);
+        let (looks, early) = (&stream.request.looks, stream.early.as_ref());
+        if phase == Phase::Headers {
+            if let Some(early) = early {
+                surprise.learn_refused(label, exchange, looks, client, early);
+            }
+            return None;
+        }
+        let score = surprise.finish(label, exchange, looks, client, early)?;
+        let terms = surprise.terms(&score, exchange);
+        Some(Surprising {
+            text: format!("{};terms={terms}", surprise::text(&score)),
+            bits: surprise
+                .has_past(exchange.destination)
+                .then_some(score.bits),
+        })
+    }
+
+    /// Takes over from when on an exchange in flight is slow, and how baselines are split.
+    pub fn update(&mut self, cuts: Vec<(RouteKey, u64)>, halves: Vec<Halves>) {
+        self.cuts = cuts.into_iter().collect();
+        self.tally.set_halves(halves);
+    }
+
+    /// Takes the proxy's secret anew.
+    pub fn set_secret(&mut self, secret: u64) {
+        self.reader.set_secret(secret);
+    }
+
+    /// A tick has passed. `root_id` is the root context, which calls concern afterwards.
+    pub fn tick(&mut self, host: &impl Host, now: Duration, root_id: u32) {
+        self.count_long_running(host, now, root_id);
+        self.origins.tick(self.plan.tick);
+        if let Some(surprise) = &mut self.surprise {
+            surprise.tick(now);
+        }
+    }
+
+    /// What was counted since the last call, and how many entries found no room in the models of
+    /// surprise.
+    pub fn take(&mut self) -> (Delta, u64) {
+        let mut delta = self.tally.take();
+        delta.overflow.in_flight += core::mem::take(&mut self.overflowed_flights);
+        delta.overflow.fan_outs += self.calls.take_overflow();
+        let lost = self.surprise.as_mut().map_or(0, Surprise::take_overflow);
+        (delta, lost)
+    }
+
+    /// Counts as slow what has been in flight for longer than its route's cut: a candidate that
+    /// hangs never completes anything.
+    fn count_long_running(&mut self, host: &impl Host, now: Duration, root_id: u32) {
+        let Some(shortest) = self.cuts.values().min().copied() else {
+            return;
+        };
+        let mut table = core::mem::take(&mut self.in_flight);
+        let mut looked_at = 0;
+        for flight in table.iter_mut().filter(|flight| !flight.counted) {
+            let elapsed = now.saturating_sub(flight.started).as_micros() as u64;
+            if elapsed <= shortest.max(flight.not_before_us)
+                || looked_at >= MAX_LONG_RUNNING_PER_TICK
+            {
+                continue;
+            }
+            // Streams that last long by nature are not looked at in every tick.
+            flight.not_before_us = elapsed.saturating_add(LOOK_AGAIN_US);
+            looked_at += 1;
+            if host.enter(flight.context_id) {
+                self.count_if_long(host, flight, elapsed);
+            }
+        }
+        self.in_flight = table;
+        if looked_at > 0 {
+            host.enter(root_id);
+        }
+    }
+
+    /// Counts the current stream's exchange as slow if `elapsed_us` is beyond its route's cut.
+    fn count_if_long(&mut self, host: &impl Host, flight: &mut InFlight, elapsed_us: u64) {
+        let Some(served) = self.served(host) else {
+            return;
+        };
+        let Some(index) = self.tally.route(
+            &served.destination,
+            &served.route_name,
+            &flight.method,
+            &flight.path,
+        ) else {
+            return;
+        };
+        let key = self.tally.key(index);
+        let Some(cut) = key.and_then(|key| self.cuts.get(key)) else {
+            return;
+        };
+        if elapsed_us <= *cut {
+            flight.not_before_us = *cut;
+            return;
+        }
+        let origin = self.origins.current(
+            host,
+            &self.plan,
+            &self.tally,
+            (&served.destination, &served.version),
+            flight.session,
+        );
+        let facts = Facts::in_flight(&served, flight, elapsed_us, &origin);
+        self.tally.record_at(index, &facts.exchange());
+        flight.counted = true;
+    }
+}

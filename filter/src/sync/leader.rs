@@ -1,0 +1,161 @@
+//! The leader: the worker that holds the lease merges all deltas into the state and publishes the
+//! verdict.
+//!
+//! The state is swapped as one, together with the numbers of the deltas that are in it: two that
+//! both believe to lead cannot count anything twice, and one that is lost in the middle has changed
+//! nothing.
+
+use crate::host::Host;
+use crate::report::findings::{Findings, Overview};
+use crate::report::sentences::Sentences;
+use crate::sync::lease::Candidate;
+use crate::sync::mailbox::{
+    Acknowledged, Collected, Keys, collect, decode_acknowledged, encode_acknowledged,
+};
+use crate::sync::publication::{Directive, Publication};
+use core::time::Duration;
+use scorer_sdk::Plan;
+use scorer_sdk::judge::Judge;
+use scorer_sdk::wire::codec::{Reader, Writer};
+use std::sync::Arc;
+
+/// The judge with what it has merged, as it stands in shared data.
+struct Held {
+    judge: Judge,
+    acknowledged: Acknowledged,
+    /// Who wrote it and its number: whether shared data still holds just this.
+    writer: u64,
+    number: u64,
+}
+
+/// Merges, when it holds the lease.
+pub struct Leader {
+    plan: Arc<Plan>,
+    keys: Keys,
+    owner: u64,
+    candidate: Candidate,
+    held: Option<Held>,
+    role: &'static str,
+    findings: Findings,
+    sentences: Sentences,
+}
+
+impl Leader {
+    /// One that holds nothing yet.
+    #[must_use]
+    pub fn new(
+        plan: Arc<Plan>,
+        keys: Keys,
+        owner: u64,
+        configured: Duration,
+        role: &'static str,
+    ) -> Self {
+        Self {
+            candidate: Candidate::new(keys.lease(), owner, configured, plan.tick),
+            findings: Findings::new(plan.max_series),
+            sentences: Sentences::default(),
+            plan,
+            keys,
+            owner,
+            role,
+            held: None,
+        }
+    }
+
+    /// Merges if this worker holds the lease, and tries to get the lease otherwise. `busy` says that
+    /// this worker answers requests.
+    pub fn tick(&mut self, host: &impl Host, now: Duration, busy: bool) {
+        if self.candidate.hold(host, now, busy) {
+            self.merge(host, now);
+        } else {
+            self.held = None;
+            self.findings.forget_values();
+        }
+    }
+
+    fn merge(&mut self, host: &impl Host, now: Duration) {
+        let shared = host.shared(&self.keys.state());
+        let mut held = self.current(&shared.bytes);
+        let collected = collect(host, &self.keys, &held.acknowledged, now);
+        held.judge.tick(&collected.deltas, now);
+        held.acknowledged.clone_from(&collected.acknowledged);
+        held.writer = self.owner;
+        held.number += 1;
+        let bytes = write_state(&held);
+        if !host.swap_shared(&self.keys.state(), &bytes, shared.swap) {
+            // Another has merged meanwhile: what it wrote stands.
+            return;
+        }
+        collected.free_gone(host, &self.keys);
+        self.findings.count_categories(host, &mut held.judge);
+        self.publish(host, &held, &collected, bytes.len(), now);
+        self.held = Some(held);
+    }
+
+    /// The judge as it stands in shared data: the one in memory if that is it.
+    fn current(&mut self, bytes: &[u8]) -> Held {
+        let mut reader = Reader::new(bytes);
+        let found = (reader.u64().unwrap_or(0), reader.u64().unwrap_or(0));
+        if let Some(held) = self.held.take()
+            && found == (held.writer, held.number)
+        {
+            return held;
+        }
+        let acknowledged = decode_acknowledged(&mut reader).unwrap_or_default();
+        let judge = match Judge::decode(Arc::clone(&self.plan), &mut reader) {
+            Ok(judge) => judge,
+            Err(error) => {
+                if !bytes.is_empty() {
+                    log::warn!("serin: the state starts anew: {error}");
+                }
+                Judge::new(Arc::clone(&self.plan))
+            }
+        };
+        Held {
+            judge,
+            acknowledged,
+            writer: found.0,
+            number: found.1,
+        }
+    }
+
+    fn publish(
+        &mut self,
+        host: &impl Host,
+        held: &Held,
+        collected: &Collected,
+        state_bytes: usize,
+        now: Duration,
+    ) {
+        let decisions = held.judge.decisions();
+        let publication = Publication {
+            number: held.number,
+            acknowledged: held.acknowledged.clone(),
+            directives: decisions.iter().map(Directive::new).collect(),
+            cuts: held.judge.slow_cuts(),
+            halves: held.judge.halves(),
+        };
+        host.swap_shared(&self.keys.verdict(), &publication.encode(), None);
+        self.sentences.tell(&decisions);
+        self.findings.publish(
+            host,
+            &held.judge,
+            &decisions,
+            collected.damaged,
+            Overview {
+                role: self.role,
+                state_bytes: state_bytes as u64,
+                now,
+            },
+        );
+    }
+}
+
+fn write_state(held: &Held) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u64(held.writer);
+    writer.u64(held.number);
+    encode_acknowledged(&held.acknowledged, &mut writer);
+    held.judge.encode(&mut writer);
+    writer.into_bytes()
+}

@@ -1,0 +1,13 @@
+//! How the workers of one proxy come to one verdict, through the shared data of the proxy.
+//!
+//! Each worker ([`peers`]) puts what it counted into the [`mailbox`]. One of them holds the [`lease`]: as the
+//! [`leader`] it merges all of that into the judge's state and writes the [`publication`], which
+//! every worker reads.
+
+pub mod leader;
+pub mod lease;
+pub mod mailbox;
+pub mod peers;
+pub mod publication;
+pub mod secret;
+pub mod worker_id;

@@ -1,0 +1,296 @@
+//! One worker under one config: what it does at each of the proxy's callbacks, in order.
+
+use crate::act::actions::Actions;
+use crate::act::guard::Attempt;
+use crate::act::{annotate, forged};
+use crate::host::{Host, properties};
+use crate::report::access_log;
+use crate::report::counters::Counters;
+use crate::stream::exchange::Phase;
+use crate::stream::life::Stream;
+use crate::stream::observer::Observer;
+use crate::stream::response::Response;
+use crate::sync::peers::{Peers, role};
+use scorer_sdk::Plan;
+use scorer_sdk::config::{Mode, Role, SessionSource};
+use scorer_sdk::count::delta::Delta;
+use scorer_sdk::signal::NameHasher;
+use std::sync::Arc;
+
+/// What one worker knows and does under one config.
+pub struct Worker<H: Host> {
+    host: H,
+    plan: Arc<Plan>,
+    /// Comparer or guard; `Auto` until the first request tells, and a comparer so far.
+    role: Role,
+    /// The root context, for calls between streams.
+    root_id: u32,
+    observer: Observer,
+    peers: Peers,
+    actions: Actions,
+    counters: Counters,
+    /// Whether it has answered requests: a leader should be idle.
+    busy: bool,
+    closed: bool,
+}
+
+impl<H: Host> Worker<H> {
+    /// A worker under `plan`. `plugin` names the plugin among those of the proxy.
+    #[must_use]
+    pub fn new(host: H, plan: Arc<Plan>, plugin: &str, root_id: u32) -> Self {
+        let role = match plan.role {
+            Role::Auto if plan.mode == Mode::Reject => Role::Guard,
+            role => role,
+        };
+        let guarding = role == Role::Guard;
+        let peers = Peers::new(&host, &plan, plugin, root_id, guarding);
+        let owner = peers.owner();
+        Self {
+            role,
+            observer: Observer::new(&plan, owner, peers.secret(&host), guarding),
+            peers,
+            actions: Actions::new(&plan, NameHasher::new(owner)),
+            counters: Counters::new(plan.max_series),
+            busy: false,
+            closed: false,
+            host,
+            plan,
+            root_id,
+        }
+    }
+
+    /// Whether this is the callee's own inbound listener.
+    fn is_guarding(&self) -> bool {
+        self.role == Role::Guard
+    }
+
+    /// Says in the log what runs here.
+    pub fn announce(&mut self) {
+        log::info!(
+            "serin {}: {} as {}, baseline {}, candidate {}",
+            env!("CARGO_PKG_VERSION"),
+            self.plan.mode.name(),
+            role(self.is_guarding()),
+            self.plan.baseline.as_deref().unwrap_or("found"),
+            self.plan.candidate.as_deref().unwrap_or("found"),
+        );
+        if self.role != Role::Auto {
+            self.observer.look_for_counterpart(&self.host);
+        }
+    }
+
+    /// Finds out at the first request whether this is an inbound listener: the proxy tells a stream
+    /// and not a root context. On an inbound one the worker begins anew as a guard; nothing has been
+    /// counted yet.
+    fn find_role(&mut self) {
+        if self.role != Role::Auto {
+            return;
+        }
+        let direction = self.host.property(properties::LISTENER_DIRECTION);
+        let inbound = direction.as_deref() == Some(&properties::INBOUND);
+        self.role = if inbound { Role::Guard } else { Role::Comparer };
+        if inbound {
+            self.observer.become_guard();
+            self.peers.become_guard(self.host.now());
+        }
+        self.observer.look_for_counterpart(&self.host);
+        if inbound {
+            log::info!("serin: inbound listener, so guard");
+        }
+    }
+
+    /// The request's headers have come: forged ones go, a verdict steers or refuses. Whether the
+    /// request goes on; it does not when it was refused.
+    pub fn on_request(&mut self, stream: &mut Stream) -> bool {
+        let mut request = self.observer.read_request(&self.host);
+        forged::remove_from_request(&self.host, &mut request);
+        if request.left_alone {
+            return true;
+        }
+        self.busy = true;
+        self.find_role();
+        if self.actions.is_steering()
+            && let Some(upstream) = self.observer.upstream(&self.host)
+        {
+            self.actions.steer(&self.host, upstream);
+        }
+        if self.is_guarding() {
+            self.actions.note_request();
+            if self.actions.is_armed()
+                && let Some(route) = self.observer.guarded_route(&request.method, &request.path)
+                && self.actions.refuse_request(&self.host, &request, &route)
+            {
+                stream.refused = true;
+                return false;
+            }
+        }
+        self.observer.follow(&self.host, stream, request);
+        true
+    }
+
+    /// The response's headers have come: it is annotated or refused. Whether the response goes on.
+    pub fn on_response(&mut self, stream: &mut Stream) -> bool {
+        // A local reply of our own passes here as well.
+        if stream.refused {
+            return true;
+        }
+        // Read once: each read copies the whole map.
+        let mut response = Response::read(self.host.response_headers());
+        if self.is_guarding() {
+            forged::remove_from_response(&self.host, &response);
+        }
+        self.observer.pass_report(&self.host, stream, &mut response);
+        if self.actions.annotates() && stream.is_watched() {
+            self.annotate();
+        }
+        if self.is_too_strange(stream, &response) {
+            return false;
+        }
+        if self.is_guarding() && self.actions.is_armed() {
+            let refused = self.is_condemned(stream, &response);
+            stream.keep(response);
+            return !refused;
+        }
+        self.observer.choose_body(stream, &response);
+        stream.keep(response);
+        true
+    }
+
+    fn annotate(&mut self) {
+        let served = self.observer.version(&self.host);
+        let served = served
+            .as_ref()
+            .map(|(destination, version)| (&**destination, &**version));
+        self.actions.annotate(&self.host, served);
+    }
+
+    /// Scores the exchange at the response's headers, where this is asked for: for a header, or to
+    /// refuse an answer that is too strange. Whether it was refused.
+    fn is_too_strange(&mut self, stream: &mut Stream, response: &Response) -> bool {
+        if !self.observer.scores_early(stream) {
+            return false;
+        }
+        let early = self.observer.score_early(&self.host, stream, response);
+        if self.actions.annotates() {
+            let text = early.as_ref().map(|early| early.text.as_str());
+            annotate::score(&self.host, text);
+        }
+        let Some((method, route)) = early.and_then(|early| early.too_strange) else {
+            return false;
+        };
+        let attempt = Attempt {
+            method: &method,
+            number: stream.attempt(),
+        };
+        match self.actions.condemn_strange(&attempt, &route) {
+            Some(reason) => {
+                self.refuse(stream, response, &reason);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Refuses a response that is itself in a condemned category; whether it did.
+    fn is_condemned(&mut self, stream: &mut Stream, response: &Response) -> bool {
+        let attempt = stream.attempt();
+        let actions = &mut self.actions;
+        let reason = self
+            .observer
+            .decide_at_headers(stream, response, |route, exchange| {
+                actions.condemn_response(attempt, route, exchange)
+            });
+        if let Some(reason) = &reason {
+            self.refuse(stream, response, reason);
+        }
+        reason.is_some()
+    }
+
+    /// Replaces the answer, after the exchange was counted as what it was.
+    fn refuse(&mut self, stream: &mut Stream, response: &Response, reason: &str) {
+        stream.refused = true;
+        self.count(stream, response, Phase::Headers);
+        self.actions.refuse(&self.host, reason, response.grpc);
+    }
+
+    /// A chunk of the response's body is passing.
+    pub fn on_response_body(&mut self, stream: &mut Stream, size: usize) {
+        self.observer.look_at_body(&self.host, stream, size);
+    }
+
+    /// The exchange is over.
+    pub fn on_log(&mut self, stream: &mut Stream) {
+        self.observer.abandon_report(&self.host, stream);
+        if !stream.refused {
+            let response = stream.take_response();
+            self.count(stream, &response, Phase::End);
+        }
+        if self.closed {
+            // The config was replaced while this exchange went on; no further tick will come.
+            self.flush();
+        }
+    }
+
+    fn count(&mut self, stream: &mut Stream, response: &Response, phase: Phase) {
+        let counted = self.observer.count(&self.host, stream, response, phase);
+        let Some(counted) = counted else {
+            return;
+        };
+        if let Some(surprise) = &counted.surprise {
+            access_log::leave_surprise(&self.host, &surprise.text);
+            if let Some(bits) = surprise.bits {
+                let (destination, version) = (&counted.served.destination, &counted.served.version);
+                self.counters
+                    .sample_surprise(&self.host, destination, version, bits);
+            }
+        }
+        if let Some(line) = &counted.record {
+            access_log::leave_exchange(&self.host, line);
+        }
+        self.actions
+            .count_rescued(&self.host, counted.served, counted.status);
+    }
+
+    /// A tick: verdicts come back, what hangs is counted, what was counted goes to the mailbox, and
+    /// the worker that holds the lease merges.
+    pub fn tick(&mut self) {
+        let now = self.host.now();
+        if let Some(publication) = self.peers.read(&self.host) {
+            self.actions
+                .update(publication.directives, self.is_guarding());
+            self.observer.update(publication.cuts, publication.halves);
+        }
+        if self.role != Role::Auto {
+            self.observer.look_for_counterpart(&self.host);
+        }
+        self.observer.tick(&self.host, now, self.root_id);
+        if self.plan.session != SessionSource::Connection {
+            self.observer.set_secret(self.peers.secret(&self.host));
+        }
+        if self.peers.has_room() {
+            let delta = self.take();
+            self.peers.publish(&self.host, delta, now);
+        }
+        self.actions.report(&self.host, &mut self.counters);
+        self.peers.lead(&self.host, now, self.busy);
+    }
+
+    /// The config is going: everything that was counted goes to the mailbox at once.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        let delta = self.take();
+        self.peers.flush(&self.host, delta);
+        self.actions.report(&self.host, &mut self.counters);
+    }
+
+    /// What was counted since the last call; the metrics are told.
+    fn take(&mut self) -> Delta {
+        let (delta, lost_surprise) = self.observer.take();
+        self.counters.count_delta(&self.host, &delta, lost_surprise);
+        delta
+    }
+}
