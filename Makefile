@@ -23,7 +23,7 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := --remap-path-prefix=$(CA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: alert-series help setup require build wasm noop-wasm own-signal-wasm demo test test-wasm test-istio check package fmt audit fuzz bench eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: alert-series reference help setup require build wasm noop-wasm own-signal-wasm demo test test-wasm test-istio check package fmt audit fuzz bench eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -75,6 +75,9 @@ manifest-tools: require ## Fetch what the tests of the manifests need: resource 
 
 manifest-image: ## Say in the manifests where the module is: IMAGE=registry/serin@sha256:…, or a URL with SHA256=…
 	@scripts/manifest-settings.py image '$(IMAGE)' $(SHA256)
+
+reference: ## Write docs/reference-metrics.md from the table in scorer-sdk/src/telemetry.rs
+	SERIN_WRITE_REFERENCE=1 cargo test $(LOCKED) -p serin-integration the_reference_page
 
 manifest-reference: ## Put a snapshot of stable into the guard's manifests: REFERENCE=v1.json
 	@scripts/manifest-settings.py reference '$(REFERENCE)'

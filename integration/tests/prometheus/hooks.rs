@@ -60,6 +60,18 @@ impl Hooks {
         ))
     }
 
+    /// The fleet's evidence in nats in the verdict on a candidate.
+    pub(crate) async fn fleet_evidence(
+        &self,
+        destination: &str,
+        candidate: &str,
+    ) -> Result<Option<f64>> {
+        let path = format!("/verdict?destination={destination}&candidate={candidate}");
+        let (status, verdict) = self.get(&path).await?;
+        ensure!(status == 200, "{status} {verdict}");
+        Ok(verdict["evidence"]["fleet"].as_f64())
+    }
+
     pub(crate) async fn serve_verdict_and_the_rule_agree(&self, scene: &Scene) -> Result<()> {
         ensure!(self.get("/healthz").await?.0 == 200, "healthz");
         for (destination, expected) in EXPECTED {

@@ -3,6 +3,8 @@
 use super::manifests;
 use super::scene::Scene;
 use anyhow::{Context as _, Result, ensure};
+use scorer_sdk::telemetry;
+use serin_cli::fleet_evidence::PAIRS_PER_ROUTE;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `SerinAnomalous` for the bad canary and `SerinPlacebo` for the host that is slow; nothing that
@@ -61,7 +63,7 @@ pub(crate) async fn the_fleets_evidence_is_right(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
-/// `ln(Σ_pairs exp(Σ_proxies evidence) / (32 · routes))` in nats.
+/// The formula of `fleet_evidence`, worked out by hand, in nats.
 async fn fleet_evidence(scene: &Scene, destination: &str) -> Result<f64> {
     let mut pairs: BTreeMap<(String, String), f64> = BTreeMap::new();
     let mut routes = BTreeSet::new();
@@ -69,8 +71,8 @@ async fn fleet_evidence(scene: &Scene, destination: &str) -> Result<f64> {
     for proxy in &scene.proxies {
         let metrics = proxy.front.metrics().await?;
         for (name, sign) in [
-            ("serin_evidence_for", 1.0),
-            ("serin_evidence_against", -1.0),
+            (telemetry::EVIDENCE_FOR.name, 1.0),
+            (telemetry::EVIDENCE_AGAINST.name, -1.0),
         ] {
             for sample in metrics.select(name, &labels) {
                 let label = |name| sample.label(name).unwrap_or_default().to_owned();
@@ -79,13 +81,13 @@ async fn fleet_evidence(scene: &Scene, destination: &str) -> Result<f64> {
                     .or_insert(0.0) += sign * sample.value / 1_000.0;
             }
         }
-        for sample in metrics.select("serin_exchanges_total", &labels) {
+        for sample in metrics.select(telemetry::EXCHANGES.name, &labels) {
             routes.insert(sample.label("route").unwrap_or_default().to_owned());
         }
     }
     ensure!(pairs.len() > 5 && routes.len() > 2, "{pairs:?} {routes:?}");
     let sum: f64 = pairs.values().map(|nats| nats.exp()).sum();
-    Ok((sum / (32.0 * routes.len() as f64)).ln())
+    Ok((sum / (PAIRS_PER_ROUTE * routes.len()) as f64).ln())
 }
 
 /// A heartbeat that stands still is an alert a minute later, and not before.
@@ -96,7 +98,7 @@ pub(crate) async fn a_judge_that_stopped_is_missed(scene: &Scene, silent: &str) 
         .find(|rule| rule["alert"] == "SerinHeartbeatStopped")
         .context("SerinHeartbeatStopped")?;
     let expression = rule["expr"].as_str().context("expr")?;
-    let beats = scene.prometheus.query("serin_heartbeat_seconds").await?;
+    let beats = scene.prometheus.query(telemetry::HEARTBEAT.name).await?;
     let last = beats.iter().find(|beat| beat.label("instance") == silent);
     let last = last.context("no heartbeat")?.value;
     // Prometheus can be asked of another time: what is known then is as old as that.

@@ -1,0 +1,205 @@
+//! The fleet's evidence has one formula: the recording rule, serve-verdict and status come to the
+//! same number from the same series.
+
+use super::eventually;
+use super::hooks::Hooks;
+use super::manifests::{hurried_rule_groups, rules};
+use super::server::{self, Prometheus};
+use anyhow::{Context as _, Result, ensure};
+use scorer_sdk::telemetry::{
+    CONFIG_BROKEN, EVIDENCE_AGAINST, EVIDENCE_FOR, EXCHANGES, HEARTBEAT, Metric, ROLLOUT_THRESHOLD,
+    VERDICT,
+};
+use serin_cli::fetch::Fetcher;
+use serin_cli::fleet_evidence::{fleet_query, pairs_query, route_query, routes_query};
+use serin_cli::status::fleet::{Fleet, STALE_IN_PROMETHEUS};
+use serin_cli::status::source::Source;
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[test]
+fn the_recording_rules_are_the_formula() -> Result<()> {
+    let rules = rules()?;
+    let written = |record: &str| -> Result<String> {
+        let rule = rules.iter().find(|rule| rule["record"] == record);
+        let rule = rule.with_context(|| format!("no {record}"))?;
+        Ok(dense(rule["expr"].as_str().context("expr")?))
+    };
+    for (record, formula) in [
+        ("serin:pair_evidence:nats", pairs_query("")),
+        ("serin:route_proxies:count", route_query("")),
+        (
+            "serin:routes:count1d",
+            routes_query("serin:route_proxies:count"),
+        ),
+        (
+            "serin:fleet_evidence:nats",
+            fleet_query("serin:pair_evidence:nats", "serin:routes:count1d"),
+        ),
+    ] {
+        assert_eq!(written(record)?, dense(&formula), "{record}");
+    }
+    Ok(())
+}
+
+/// An expression without white space.
+fn dense(expression: &str) -> String {
+    expression.split_whitespace().collect()
+}
+
+/// A proxy that is none: a page of metrics that a test can change.
+struct Page {
+    address: SocketAddr,
+    text: Arc<Mutex<String>>,
+}
+
+impl Page {
+    fn serve(text: String) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let text = Arc::new(Mutex::new(text));
+        let shown = Arc::clone(&text);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                let mut request = [0; 4_096];
+                let _ = stream.read(&mut request);
+                let page = shown.lock().unwrap().clone();
+                let length = page.len();
+                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\
+                            content-type: text/plain; version=0.0.4\r\n";
+                let _ = write!(stream, "{head}content-length: {length}\r\n\r\n{page}");
+            }
+        });
+        Ok(Self { address, text })
+    }
+}
+
+/// What one proxy shows: its role, its routes, and its evidence in thousandths of a nat, by route
+/// and category, as (for, against).
+fn page(
+    role: &str,
+    routes: &[&str],
+    evidence: &[(&str, &str, Option<u64>, Option<u64>)],
+) -> String {
+    let mut lines = Vec::new();
+    let mut line = |metric: &Metric, labels: &[(&str, &str)], value: u64| {
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{value}\""))
+            .collect();
+        lines.push(format!("{}{{{}}} {value}\n", metric.name, labels.join(",")));
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let rollout = [("destination", "shop"), ("version", "v2")];
+    line(&CONFIG_BROKEN, &[], 0);
+    line(&HEARTBEAT, &[("role", role)], now.as_secs());
+    line(&VERDICT, &rollout, 1);
+    line(&ROLLOUT_THRESHOLD, &rollout, 4_605);
+    for route in routes {
+        for version in ["v1", "v2"] {
+            let labels = [
+                ("destination", "shop"),
+                ("route", route),
+                ("version", version),
+            ];
+            line(&EXCHANGES, &labels, 100);
+        }
+    }
+    for (route, category, worse, better) in evidence {
+        let labels = [
+            ("destination", "shop"),
+            ("route", route),
+            ("version", "v2"),
+            ("category", category),
+        ];
+        for (metric, value) in [(&EVIDENCE_FOR, worse), (&EVIDENCE_AGAINST, better)] {
+            if let Some(value) = value {
+                line(metric, &labels, *value);
+            }
+        }
+    }
+    lines.concat()
+}
+
+/// Two proxies that compare, and a guard. Which parts of a page count is what the three readers
+/// could disagree on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rule_serve_verdict_and_status_come_to_the_same_evidence() -> Result<()> {
+    let Some(binary) = server::binary("prometheus") else {
+        return Ok(());
+    };
+    let _turn = serin_integration::turn::alone().await;
+    let evidence = [
+        ("/a", "error", Some(3_000), Some(0)),
+        ("/b", "slow_p90", Some(0), Some(1_000)),
+    ];
+    let first = Page::serve(page("comparer", &["/a", "/b", "/gone"], &evidence))?;
+    let second = Page::serve(page(
+        "comparer",
+        &["/a", "/c"],
+        &[
+            ("/a", "error", Some(2_500), Some(0)),
+            // A full table kept the other half out.
+            ("/c", "error", Some(8_000), None),
+        ],
+    ))?;
+    let guard = Page::serve(page(
+        "guard",
+        &["/guarded"],
+        &[("/a", "error", Some(9_000), Some(0))],
+    ))?;
+    let targets = [
+        ("first", first.address),
+        ("second", second.address),
+        ("guard", guard.address),
+    ];
+    let prometheus = Prometheus::start(&binary, &targets, &hurried_rule_groups()?).await?;
+    prometheus
+        .wait_for("serin:routes:count1d{destination=\"shop\"} == 5")
+        .await?;
+    // A route that nobody shows any more still shares the weights.
+    *first.text.lock().unwrap() = page("comparer", &["/a", "/b"], &evidence);
+    let gone = format!("absent({}{{route=\"/gone\"}})", EXCHANGES.name);
+    prometheus.wait_for(&gone).await?;
+    let expected = ((5.5_f64.exp() + (-1.0_f64).exp()) / (32.0 * 5.0)).ln();
+    let hooks = Hooks::start(prometheus.address()).await?;
+    eventually(async || {
+        let rule = prometheus
+            .query("serin:fleet_evidence:nats{destination=\"shop\", version=\"v2\"}")
+            .await?;
+        let served = hooks.fleet_evidence("shop", "v2").await?;
+        let status = status(prometheus.address()).await?;
+        for (reader, nats) in [
+            ("the rule", rule.first().map(|sample| sample.value)),
+            ("serve-verdict", served),
+            ("status", status),
+        ] {
+            let nats = nats.with_context(|| format!("{reader} has none"))?;
+            ensure!(
+                (nats - expected).abs() < 1e-9,
+                "{reader} has {nats}, expected {expected}"
+            );
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// What `serin status --prometheus` has of the candidate v2 of `shop`.
+async fn status(prometheus: SocketAddr) -> Result<Option<f64>> {
+    tokio::task::spawn_blocking(move || {
+        let fetcher = Fetcher::new();
+        let mut source = Source::prometheus(&format!("http://{prometheus}"))?;
+        let proxies = source.look(&fetcher)?;
+        let routes: BTreeMap<String, usize> = source.routes(&fetcher)?;
+        let fleet = Fleet::new(&proxies, &routes, STALE_IN_PROMETHEUS);
+        let rollout = fleet.rollouts.first().context("no rollout")?;
+        ensure!(rollout.candidate == "v2", "{rollout:?}");
+        Ok(rollout.together)
+    })
+    .await?
+}
