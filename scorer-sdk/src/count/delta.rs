@@ -12,6 +12,9 @@ use crate::wire::codec::{CodecError, Reader, Writer};
 pub const MAX_ROUTES: usize = 2_000;
 /// Most signals, built-in and the user's own.
 pub const MAX_SIGNALS: usize = 32;
+/// Most exchanges of one version on one route: more than a worker can serve between two ticks, and
+/// so few that no sum over a delta overflows.
+pub const MAX_EXCHANGES: u64 = u32::MAX as u64;
 /// Longest name of a version in bytes.
 pub const MAX_VERSION_BYTES: usize = 128;
 
@@ -80,17 +83,17 @@ impl Overflow {
         })
     }
 
-    /// Adds another's numbers.
+    /// Adds another's numbers; a sum too large for 64 bits stays at the largest.
     pub fn add(&mut self, other: &Self) {
-        self.destinations += other.destinations;
-        self.routes += other.routes;
-        self.versions += other.versions;
-        self.names += other.names;
-        self.paths += other.paths;
-        self.unattributed += other.unattributed;
-        self.in_flight += other.in_flight;
-        self.sessions += other.sessions;
-        self.fan_outs += other.fan_outs;
+        self.destinations = self.destinations.saturating_add(other.destinations);
+        self.routes = self.routes.saturating_add(other.routes);
+        self.versions = self.versions.saturating_add(other.versions);
+        self.names = self.names.saturating_add(other.names);
+        self.paths = self.paths.saturating_add(other.paths);
+        self.unattributed = self.unattributed.saturating_add(other.unattributed);
+        self.in_flight = self.in_flight.saturating_add(other.in_flight);
+        self.sessions = self.sessions.saturating_add(other.sessions);
+        self.fan_outs = self.fan_outs.saturating_add(other.fan_outs);
     }
 }
 
@@ -157,7 +160,7 @@ impl Delta {
             .iter()
             .flat_map(|route| &route.versions)
             .map(|version| version.exchanges)
-            .sum()
+            .fold(0, u64::saturating_add)
     }
 
     /// Writes the delta.
@@ -209,7 +212,7 @@ impl Delta {
             for _ in 0..reader.length(MAX_VERSIONS)? {
                 let mut version = VersionDelta {
                     version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
-                    exchanges: reader.u64()?,
+                    exchanges: exchanges(reader.u64()?)?,
                     ..VersionDelta::default()
                 };
                 for _ in 0..reader.length(MAX_SIGNALS)? {
@@ -240,4 +243,14 @@ impl Delta {
             overflow,
         })
     }
+}
+
+fn exchanges(value: u64) -> Result<u64, CodecError> {
+    if value > MAX_EXCHANGES {
+        return Err(CodecError::Unknown {
+            what: "number of exchanges",
+            value,
+        });
+    }
+    Ok(value)
 }
