@@ -4,7 +4,7 @@
 //! and nothing is shared; at each tick [`Tally::take`] hands over a [`Delta`].
 
 use crate::config::Plan;
-use crate::count::delta::{Delta, NewHost, Overflow, RouteDelta, VersionDelta};
+use crate::count::delta::{Delta, MAX_VERSION_BYTES, NewHost, Overflow, RouteDelta, VersionDelta};
 use crate::count::halves::{Half, Halves, MAX_HOSTS, identity};
 use crate::count::sessions::{LastCall, Sessions};
 use crate::exchange::{Ending, Exchange};
@@ -375,7 +375,9 @@ impl Tally {
             .versions
             .iter()
             .position(|known| *known.version == *exchange.version);
-        if known.is_none() && route.versions.len() < MAX_VERSIONS {
+        // A longer name could be written into a delta and not be read from it.
+        let is_short = exchange.version.len() <= MAX_VERSION_BYTES;
+        if known.is_none() && is_short && route.versions.len() < MAX_VERSIONS {
             route.versions.push(VersionTally::new(
                 &route.key.destination,
                 exchange.version,
