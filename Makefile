@@ -26,7 +26,7 @@ WASM_BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: alert-series help setup require build wasm noop-wasm own-signal-wasm demo test test-wasm test-istio check fmt audit bench eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: alert-series help setup require build wasm noop-wasm own-signal-wasm demo test test-wasm test-istio check fmt audit fuzz bench eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -129,6 +129,9 @@ fmt: require ## Format the sources
 
 audit: require ## Dependencies' licences, sources and known vulnerabilities
 	@scripts/audit.sh
+
+fuzz: require ## Fuzz each target of scorer-sdk/fuzz for SECONDS=60; TARGETS="state delta" chooses
+	@scripts/fuzz.sh '$(or $(SECONDS),60)' $(TARGETS)
 
 bench: setup wasm noop-wasm ## Measure what Serin costs beside no filter, a no-op and Lua: target/bench.json
 	cargo bench --quiet $(LOCKED) -p scorer-sdk --bench engine -- --json '$(CURDIR)/target/engine.json'
