@@ -91,7 +91,10 @@ pub(super) fn parse(text: &str) -> Result<Config, ConfigError> {
         } else {
             "give a value of that type"
         };
-        ConfigError::new(&error.path().to_string(), problem, repair)
+        let path = error.path().to_string();
+        // A field at the top whose name is empty.
+        let path = if path.is_empty() { "\"\"" } else { &path };
+        ConfigError::new(path, problem, repair)
     })?;
     deserializer.end().map_err(|error| {
         ConfigError::new(

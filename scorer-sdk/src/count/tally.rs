@@ -9,7 +9,7 @@ use crate::count::halves::{Half, Halves, identity};
 use crate::count::interner::Interner;
 use crate::count::sessions::{LastCall, Sessions};
 use crate::exchange::{Ending, Exchange};
-use crate::limits::{MAX_DESTINATIONS, MAX_HOSTS, MAX_VERSIONS};
+use crate::limits::{MAX_DESTINATIONS, MAX_HOSTS, MAX_VERSION_BYTES, MAX_VERSIONS};
 use crate::route::{PathTree, RouteKey, TemplateId};
 use crate::shape::presence::Presence;
 use crate::signal::{Input, NameHasher, Side, Token, next_call};
@@ -343,7 +343,9 @@ impl Tally {
             .versions
             .iter()
             .position(|known| *known.version == *exchange.version);
-        if known.is_none() && route.versions.len() < MAX_VERSIONS {
+        // A longer name could be written into a delta and not be read from it.
+        let is_short = exchange.version.len() <= MAX_VERSION_BYTES;
+        if known.is_none() && is_short && route.versions.len() < MAX_VERSIONS {
             route.versions.push(VersionTally::new(
                 &route.key.destination,
                 exchange.version,
