@@ -160,10 +160,12 @@ mod tests {
     #[test]
     fn a_change_is_told_once_and_at_the_level_that_it_deserves() {
         let host = FakeHost::default();
-        let mut decision = Decision::default();
-        decision.destination = "shop".to_owned();
-        decision.candidate = "v2".to_owned();
-        decision.verdict = Verdict::Healthy;
+        let mut decision = Decision {
+            destination: "shop".to_owned(),
+            candidate: "v2".to_owned(),
+            verdict: Verdict::Healthy,
+            ..Decision::default()
+        };
         let mut sentences = Sentences::default();
         sentences.tell(core::slice::from_ref(&decision));
         sentences.tell(core::slice::from_ref(&decision));
