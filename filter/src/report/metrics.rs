@@ -190,7 +190,7 @@ impl Metrics {
         self.count(host, Id::of(&telemetry::OVERFLOW), &labels, count);
     }
 
-    /// Counts the updates that found no room since the last call. Exceeds the cap by one series: it
+    /// Counts the updates that found no room since the last call. This exceeds the cap by one series: it
     /// has to be seen that the cap is reached.
     pub fn count_refused(&mut self, host: &impl Host) {
         let refused = core::mem::take(&mut self.refused);

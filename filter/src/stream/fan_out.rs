@@ -136,7 +136,7 @@ pub struct Reporter {
 
 impl Reporter {
     /// Says every now and then that this proxy has an inbound listener. To be called as soon as
-    /// that is known, and at every tick, of which one takes `tick`.
+    /// that is known, and at every tick. `tick` is the time between two ticks.
     pub fn announce(&mut self, host: &impl Host, now: Duration, tick: Duration) {
         if self
             .said

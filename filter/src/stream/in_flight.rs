@@ -32,10 +32,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// Adds an exchange and gives its place; gives it back when the table is full.
+    /// Adds an exchange and gives its index; gives it back when the table is full.
     ///
     /// # Errors
-    /// The exchange itself, when there is no place.
+    /// The exchange itself, when there is no room.
     pub fn add(&mut self, exchange: InFlight) -> Result<u32, InFlight> {
         if let Some(index) = self.free.pop() {
             if let Some(slot) = self.slots.get_mut(index as usize) {
@@ -50,7 +50,7 @@ impl Table {
         Ok((self.slots.len() - 1) as u32)
     }
 
-    /// The exchange at a place.
+    /// The exchange at an index.
     #[must_use]
     pub fn get(&self, index: u32) -> Option<&InFlight> {
         self.slots.get(index as usize)?.as_ref()
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_bounded_and_places_are_used_again() {
+    fn the_table_is_bounded_and_indices_are_used_again() {
         let exchange = |context_id| InFlight {
             context_id,
             started: Duration::ZERO,

@@ -46,7 +46,7 @@ pub(super) enum Flight {
 }
 
 impl Stream {
-    /// A stream of which nothing is known yet.
+    /// A stream that has only begun.
     #[must_use]
     pub fn new(context_id: u32) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Stream {
         }
     }
 
-    /// So many bytes of the response's body have passed; whether they were its end.
+    /// Notes that `bytes` of the response's body have passed, and whether they were its end.
     pub fn passed(&mut self, bytes: usize, end_of_stream: bool) {
         self.body_bytes = self.body_bytes.saturating_add(bytes as u64);
         self.is_whole |= end_of_stream;

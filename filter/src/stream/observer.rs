@@ -212,7 +212,7 @@ impl Observer {
         decide(&route, &facts.exchange())
     }
 
-    /// Whether somebody wants to know at the response's headers how strange an exchange is.
+    /// Whether a score is wanted at the response's headers, for a header or for a guard.
     #[must_use]
     pub fn scores_early(&self, stream: &Stream) -> bool {
         let surprise = self.surprise.as_ref();

@@ -10,11 +10,11 @@ use scorer_sdk::count::halves::mix;
 use scorer_sdk::count::tally::{Needs, Tally};
 use scorer_sdk::signal::{Input, NameHasher};
 
-/// Where halves are sessions, one exchange in so many is asked for its host: often enough to see
+/// Where halves are sessions, one exchange in this many is asked for its host: often enough to see
 /// that a second host has come.
 const HOST_IS_ASKED_EACH: u32 = 16;
-/// So many exchanges a second of one worker are asked for what tells their half, and of more than
-/// that a random part: the halves know more by then than a verdict ever needs.
+/// Up to this many exchanges a second of one worker are asked for what tells their half. Beyond that a
+/// random part is asked: the halves then know more than a verdict ever needs.
 const ASKED_PER_SECOND: u64 = 2_000;
 
 /// Where an exchange was answered, and for whom.
@@ -96,7 +96,7 @@ impl Origins {
 /// Takes all of what comes slowly, and a random part of what comes fast.
 #[derive(Debug)]
 struct Thinning {
-    /// One in so many is taken.
+    /// One in this many is taken.
     one_in: u64,
     /// Came since the last tick.
     came: u64,
@@ -114,7 +114,7 @@ impl Default for Thinning {
 }
 
 impl Thinning {
-    /// Not each nth one: load balancers take turns.
+    /// Whether this one is taken. Not each nth one: balancers take turns as well.
     fn takes(&mut self) -> bool {
         self.came += 1;
         self.number = self.number.wrapping_add(1);

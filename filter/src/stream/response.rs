@@ -17,7 +17,7 @@ pub struct Response {
     pub grpc_status: Option<u16>,
     /// Whether the content type is gRPC.
     pub grpc: bool,
-    /// Places of the content type and the content encoding among the headers.
+    /// Indices of the content type and the content encoding among the headers.
     content_type: Option<usize>,
     content_encoding: Option<usize>,
     headers: Headers,

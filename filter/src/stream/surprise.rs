@@ -1,4 +1,4 @@
-//! How strange each exchange is beside what this worker saw before.
+//! How strange each exchange is, compared with what this worker saw before.
 //!
 //! One model for each destination, all within one bound of memory. Every worker learns for itself:
 //! what it knows is its own share of the traffic. A client is its address, hashed under the worker's
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// Most destinations; the exchanges of others are counted.
 const MAX_DESTINATIONS: usize = 64;
-/// Most terms that are named, and the fewest bits that make one loud.
+/// Most terms that are named, and the fewest bits of a term that is named.
 const MAX_TERMS: usize = 3;
 const LEAST_BITS: f64 = 2.0;
 
@@ -236,8 +236,8 @@ impl Surprise {
     #[must_use]
     pub fn terms(&self, score: &Score, exchange: &Exchange<'_>) -> String {
         let mut text = String::new();
-        let loud = score.terms.iter().filter(|term| term.bits >= LEAST_BITS);
-        for term in loud.take(MAX_TERMS) {
+        let strong = score.terms.iter().filter(|term| term.bits >= LEAST_BITS);
+        for term in strong.take(MAX_TERMS) {
             if !text.is_empty() {
                 text.push_str(", ");
             }

@@ -1,13 +1,13 @@
-//! The mailbox: how workers hand their counts to whoever merges them, through shared data.
+//! The mailbox: how workers hand their counts to the leader, through shared data.
 //!
 //! - `workers`: the list of owners by slot. A worker takes a free slot by compare-and-swap and uses
 //!   it once a later tick finds it still there (the first value of a key cannot be swapped in, only
 //!   written, so two workers may take the same slot of an empty list; one of them then finds out).
-//! - `delta/N`: what the owner of slot N has counted and nobody has acknowledged, each delta with a
+//! - `delta/N`: what the owner of slot N has counted and the leader has not acknowledged, each delta with a
 //!   number of its own. Merging one twice is impossible: the state knows the last number per owner.
 //! - `lease`: who merges, until when.
 //! - `state`: acknowledged numbers and the judge, swapped as one.
-//! - `verdict`: what everybody has to know ([`crate::sync::publication`]).
+//! - `verdict`: what every worker has to know ([`crate::sync::publication`]).
 //!
 //! All keys begin with a version and the name of the plugin: every plugin of a proxy shares one
 //! namespace.
@@ -68,7 +68,7 @@ impl Keys {
         format!("{}state", self.prefix)
     }
 
-    /// What everybody has to know.
+    /// What every worker has to know.
     #[must_use]
     pub fn verdict(&self) -> String {
         format!("{}verdict", self.prefix)
@@ -166,7 +166,7 @@ impl Outbox {
         self.waiting.len() < MAX_WAITING
     }
 
-    /// Puts a delta, if there is one, on the mailbox with all that wait.
+    /// Puts a delta, if there is one, into the mailbox with all that wait.
     pub fn publish(&mut self, host: &impl Host, delta: Delta, now: Duration) {
         let fresh = self.add(delta);
         if self.slot.is_none() && self.waiting.is_empty() {
@@ -180,7 +180,7 @@ impl Outbox {
         self.write(host, now);
     }
 
-    /// Puts everything on the mailbox although no later tick will come.
+    /// Puts everything into the mailbox, because no later tick will come.
     pub fn flush(&mut self, host: &impl Host, delta: Delta, now: Duration) {
         let fresh = self.add(delta);
         if self.waiting.is_empty() {
@@ -265,7 +265,7 @@ impl Outbox {
     }
 }
 
-/// What lies on the mailbox for whoever merges.
+/// What lies in the mailbox for the leader.
 #[derive(Debug, Default)]
 pub struct Collected {
     /// Deltas that were not merged yet.

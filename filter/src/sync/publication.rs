@@ -1,4 +1,4 @@
-//! What whoever merges tells everybody: who was merged how far, what to do with each destination,
+//! What the leader tells every worker: who was merged how far, what to do with each destination,
 //! from when on a request in flight is slow, and how baselines are split in halves.
 
 use crate::sync::mailbox::{Acknowledged, decode_acknowledged, encode_acknowledged};
@@ -33,7 +33,7 @@ pub struct Directive {
     pub condemned: Vec<(RouteKey, String)>,
 }
 
-/// What whoever merges tells everybody.
+/// What the leader tells every worker.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Publication {
     /// Grows with every one.

@@ -1,6 +1,6 @@
-//! A number that all workers of one proxy know and its clients do not: what clients choose is
-//! hashed with it, so that nobody can choose where it falls. It is the nanosecond in which a worker
-//! began: a module without randomness has nothing better.
+//! A number that all workers of one proxy know and its clients do not. Values that clients choose are
+//! hashed with it, so that clients cannot choose the hash. The number is the nanosecond in which a
+//! worker began: a module without randomness has nothing better.
 
 use crate::host::Host;
 

@@ -1,5 +1,5 @@
-//! What a worker is called on the mailbox: no two workers of a process may have one name, or one's
-//! counts pass for the other's and are lost.
+//! A worker's name in the mailbox. No two workers of a process may have the same name: the counts of
+//! one would pass for the other's and be lost.
 
 use crate::host::Host;
 use core::time::Duration;
@@ -12,9 +12,9 @@ const ATTEMPTS: usize = 1_000;
 
 /// A name that no other worker has, now or after a restart.
 ///
-/// The time alone is not enough. Envoy's clock has microseconds, and workers start together. So each
-/// takes a number, too: Envoy's main thread makes its own worker first, when there is nobody who
-/// could take the same, and all others swap.
+/// The time alone is not enough: Envoy's clock has microseconds, and workers start together. So each
+/// takes a number as well. Envoy's main thread makes its own worker first, when no other can take the
+/// same number, and all others swap.
 #[must_use]
 pub fn of_worker(host: &impl Host, now: Duration, root_id: u32) -> u64 {
     let time = (now.as_nanos() as u64).rotate_left(17) ^ u64::from(root_id);
