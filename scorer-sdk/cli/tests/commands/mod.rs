@@ -7,3 +7,4 @@ mod files;
 mod report;
 mod serve_verdict;
 mod status;
+mod surprise;
