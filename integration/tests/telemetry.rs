@@ -34,7 +34,7 @@ const OTHERS: [&str; 7] = [
 
 /// The reference page, made from the table.
 fn page() -> Result<String> {
-    let mut page = format!(
+    let mut page = String::from(
         "# Metrics and headers\n\n\
          <!-- Made from scorer-sdk/src/telemetry.rs by `make reference`: change it there. -->\n\n\
          ## Metrics\n\n\
@@ -46,7 +46,7 @@ fn page() -> Result<String> {
          any case. Gauges of destination and version, and the evidence, go to 0 when another \
          candidate takes over under the same config.\n\n\
          | metric | type | labels | meaning | capped |\n\
-         | --- | --- | --- | --- | --- |\n"
+         | --- | --- | --- | --- | --- |\n",
     );
     for metric in METRICS {
         let capped = match metric.series {

@@ -2,6 +2,7 @@
 
 use super::{NameHasher, Question, Rule, Signal, Token};
 use crate::exchange::{Exchange, HeaderNames};
+use crate::telemetry::HEADER_PREFIX;
 
 /// Headers that the transport or a proxy sets, not the application.
 const IGNORED: [&str; 10] = [
@@ -16,7 +17,7 @@ const IGNORED: [&str; 10] = [
     "transfer-encoding",
     "via",
 ];
-const IGNORED_PREFIXES: [&str; 3] = [":", "x-envoy-", "x-serin-"];
+const IGNORED_PREFIXES: [&str; 3] = [":", "x-envoy-", HEADER_PREFIX];
 /// Headers beyond this many count as one set with those before them.
 const MAX_HEADERS: usize = 48;
 

@@ -8,6 +8,7 @@ use super::header_names::HeaderNameSet;
 use super::{NameHasher, Quantity, Question, Side, Signal, Token};
 use crate::exchange::Exchange;
 use crate::sketch::buckets;
+use crate::telemetry::HEADER_PREFIX;
 
 /// Headers that tell of the way to this proxy and not of the client.
 const IGNORED_PREFIXES: [&str; 6] = [
@@ -16,7 +17,7 @@ const IGNORED_PREFIXES: [&str; 6] = [
     "x-envoy-",
     "x-forwarded-",
     "x-request-",
-    "x-serin-",
+    HEADER_PREFIX,
 ];
 const IGNORED: [&str; 6] = [
     "content-length",

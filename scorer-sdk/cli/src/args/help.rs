@@ -98,8 +98,9 @@ A URL is Envoy's admin address, a page in Prometheus' format (in Istio ports 150
 again and again until Ctrl-C; elsewhere, and with --once or --json, it is shown once, unless --watch
 says how often. Evidence is in nats, as `most of one proxy, of what is enough`. Of several proxies
 the column `together` has what they say as one: the evidence of each pair of route and category
-summed over proxies, then the mean over pairs, as the recording rules have it. share is the
-candidate's share of the requests, of the last 30 s while it is watched.
+summed over proxies, then the mean over pairs, as the recording rules have it. The mean counts the
+routes that were seen within a day where a Prometheus remembers them, else those that the proxies
+show. share is the candidate's share of the requests, of the last 30 s while it is watched.
 
 Exit codes:
   0   no candidate is anomalous
