@@ -19,7 +19,7 @@ runner=$folder/bin/wasm-bindgen-test-runner
 if [ ! -x "$runner" ]; then
     echo "building wasm-bindgen-test-runner $version into ${folder#"$PWD"/} (once, a few minutes)" >&2
     # It runs for a second: what optimising it takes would never be saved.
-    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 nice cargo install --quiet --locked --no-track \
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 nice cargo install --quiet --no-track \
         --root "$folder" --bin wasm-bindgen-test-runner "wasm-bindgen-cli@$version" >&2
 fi
 echo "$runner"
