@@ -11,3 +11,4 @@ mod live;
 mod manifests;
 mod prometheus;
 mod suites;
+mod telemetry;
