@@ -227,8 +227,8 @@ impl<'a> Segments<'a> {
 
     fn push(&mut self, part: &'a str) -> bool {
         match self.parts.get_mut(self.len) {
-            Some(index) => {
-                *index = part;
+            Some(slot) => {
+                *slot = part;
                 self.len += 1;
                 true
             }
