@@ -80,7 +80,8 @@ impl Leader {
         held.judge.tick(&collected.deltas, now);
         held.acknowledged.clone_from(&collected.acknowledged);
         held.writer = self.owner;
-        held.number += 1;
+        // From damaged data any number may come, and readers only ask whether it is another.
+        held.number = held.number.wrapping_add(1);
         let bytes = write_state(&held);
         if !host.swap_shared(&self.keys.state(), &bytes, shared.swap) {
             // Another has merged meanwhile: what it wrote stands.

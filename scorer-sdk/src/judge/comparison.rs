@@ -86,11 +86,8 @@ impl Comparison {
     ) {
         for delta in inbox {
             let Some(route) = self.route(plan, &delta.key) else {
-                overflow.routes += delta
-                    .versions
-                    .iter()
-                    .map(|version| version.exchanges)
-                    .sum::<u64>();
+                let exchanges: u64 = delta.versions.iter().map(|version| version.exchanges).sum();
+                overflow.routes = overflow.routes.saturating_add(exchanges);
                 continue;
             };
             for version in &delta.versions {

@@ -125,11 +125,11 @@ impl Judge {
                 self.destinations.len() - 1
             }
             None => {
-                self.overflow.destinations += exchanges;
+                self.overflow.destinations = self.overflow.destinations.saturating_add(exchanges);
                 return;
             }
         };
-        self.merged += exchanges;
+        self.merged = self.merged.saturating_add(exchanges);
         if let Some(destination) = self.destinations.get_mut(index) {
             destination.inbox.push(route.clone());
         }

@@ -103,7 +103,7 @@ impl Versions {
                     returned.push((name, exchanges));
                 }
                 known.last_seen_ms = now_ms;
-                known.exchanges += exchanges;
+                known.exchanges = known.exchanges.saturating_add(exchanges);
                 continue;
             }
             if self.known.len() >= MAX_KNOWN {
@@ -171,7 +171,11 @@ impl Versions {
 
     /// The version with most traffic, once enough was seen to say so.
     fn first_version(&self, plan: &Plan) -> Option<String> {
-        let total: u64 = self.known.iter().map(|version| version.exchanges).sum();
+        let total = self
+            .known
+            .iter()
+            .map(|version| version.exchanges)
+            .fold(0, u64::saturating_add);
         if total < SEEN_BEFORE_CHOICE {
             return None;
         }
