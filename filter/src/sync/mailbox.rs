@@ -80,11 +80,10 @@ pub type Acknowledged = Vec<(u64, u64)>;
 
 /// Writes acknowledged numbers.
 pub fn encode_acknowledged(acknowledged: &Acknowledged, writer: &mut Writer) {
-    writer.length(acknowledged.len());
-    for (owner, number) in acknowledged {
+    writer.list(acknowledged, |(owner, number), writer| {
         writer.u64(*owner);
         writer.u64(*number);
-    }
+    });
 }
 
 /// Reads acknowledged numbers.
@@ -92,11 +91,7 @@ pub fn encode_acknowledged(acknowledged: &Acknowledged, writer: &mut Writer) {
 /// # Errors
 /// When the bytes are not such a list.
 pub fn decode_acknowledged(reader: &mut Reader<'_>) -> Result<Acknowledged, CodecError> {
-    let mut acknowledged = Vec::new();
-    for _ in 0..reader.length(MAX_WORKERS)? {
-        acknowledged.push((reader.u64()?, reader.u64()?));
-    }
-    Ok(acknowledged)
+    reader.list(MAX_WORKERS, |reader| Ok((reader.u64()?, reader.u64()?)))
 }
 
 fn acknowledged_by(acknowledged: &Acknowledged, owner: u64) -> u64 {
@@ -120,8 +115,7 @@ fn read_workers(host: &impl Host, keys: &Keys) -> (Vec<u64>, Option<u32>) {
 
 fn swap_workers(host: &impl Host, keys: &Keys, owners: &[u64], swap: Option<u32>) -> bool {
     let mut writer = Writer::new();
-    writer.length(owners.len());
-    owners.iter().for_each(|owner| writer.u64(*owner));
+    writer.list(owners, |owner, writer| writer.u64(*owner));
     host.swap_shared(&keys.workers(), &writer.into_bytes(), swap)
 }
 
