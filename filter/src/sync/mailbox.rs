@@ -3,8 +3,9 @@
 //! - `workers`: the list of owners by slot. A worker takes a free slot by compare-and-swap and uses
 //!   it once a later tick finds it still there (the first value of a key cannot be swapped in, only
 //!   written, so two workers may take the same slot of an empty list; one of them then finds out).
-//! - `delta/N`: what the owner of slot N has counted and the leader has not acknowledged, each delta with a
-//!   number of its own. Merging one twice is impossible: the state knows the last number per owner.
+//! - `delta/N`: what the owner of slot N has counted and the leader has not acknowledged, each
+//!   delta with a number of its own. Merging one twice is impossible: the state knows the last
+//!   number per owner.
 //! - `lease`: who merges, until when.
 //! - `state`: acknowledged numbers and the judge, swapped as one.
 //! - `verdict`: what every worker has to know ([`crate::sync::publication`]).
