@@ -59,7 +59,7 @@ impl Segment {
         }
     }
 
-    /// Place of this class among a node's children, below [`Self::CLASSES`]; `None` for a literal.
+    /// Index of this class among a node's children, below [`Self::CLASSES`]; `None` for a literal.
     pub(super) const fn slot(self) -> Option<usize> {
         match self {
             Self::Literal => None,
