@@ -102,10 +102,7 @@ pub fn thousandths(value: f64) -> u64 {
 /// A label's value, cut to the longest that is kept.
 #[must_use]
 pub fn cut(value: &str) -> &str {
-    let mut end = value.len().min(MAX_LABEL_BYTES);
-    while !value.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = value.floor_char_boundary(MAX_LABEL_BYTES);
     value.get(..end).unwrap_or_default()
 }
 
@@ -190,8 +187,8 @@ impl Metrics {
         self.count(host, Id::of(&telemetry::OVERFLOW), &labels, count);
     }
 
-    /// Counts the updates that found no room since the last call. This exceeds the cap by one series: it
-    /// has to be seen that the cap is reached.
+    /// Counts the updates that found no room since the last call. This exceeds the cap by one
+    /// series: it has to be seen that the cap is reached.
     pub fn count_refused(&mut self, host: &impl Host) {
         let refused = core::mem::take(&mut self.refused);
         let metric = Id {

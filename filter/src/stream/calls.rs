@@ -31,12 +31,6 @@ impl Calls {
         }
     }
 
-    /// Whether fan-out is looked at.
-    #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.is_on
-    }
-
     /// Looks for the other listener, and makes an inbound one known to it. `tick` is the time
     /// between two ticks.
     pub fn look_for_counterpart(&mut self, host: &impl Host, tick: Duration, inbound: bool) {

@@ -8,7 +8,7 @@
 use crate::host::Host;
 use crate::report::findings::{Findings, Overview};
 use crate::report::sentences::Sentences;
-use crate::sync::lease::Candidate;
+use crate::sync::lease::Contender;
 use crate::sync::mailbox::{
     Acknowledged, Collected, Keys, collect, decode_acknowledged, encode_acknowledged,
 };
@@ -33,7 +33,7 @@ pub struct Leader {
     plan: Arc<Plan>,
     keys: Keys,
     owner: u64,
-    candidate: Candidate,
+    contender: Contender,
     held: Option<Held>,
     role: &'static str,
     findings: Findings,
@@ -51,7 +51,7 @@ impl Leader {
         role: &'static str,
     ) -> Self {
         Self {
-            candidate: Candidate::new(keys.lease(), owner, configured, plan.tick),
+            contender: Contender::new(keys.lease(), owner, configured, plan.tick),
             findings: Findings::new(plan.max_series),
             sentences: Sentences::default(),
             plan,
@@ -65,7 +65,7 @@ impl Leader {
     /// Merges if this worker holds the lease, and tries to get the lease otherwise. `busy` says that
     /// this worker answers requests.
     pub fn tick(&mut self, host: &impl Host, now: Duration, busy: bool) {
-        if self.candidate.hold(host, now, busy) {
+        if self.contender.hold(host, now, busy) {
             self.merge(host, now);
         } else {
             self.held = None;
@@ -80,7 +80,8 @@ impl Leader {
         held.judge.tick(&collected.deltas, now);
         held.acknowledged.clone_from(&collected.acknowledged);
         held.writer = self.owner;
-        held.number += 1;
+        // From damaged data any number may come, and readers only ask whether it is another.
+        held.number = held.number.wrapping_add(1);
         let bytes = write_state(&held);
         if !host.swap_shared(&self.keys.state(), &bytes, shared.swap) {
             // Another has merged meanwhile: what it wrote stands.

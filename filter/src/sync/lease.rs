@@ -39,7 +39,7 @@ impl Lease {
 
 /// One worker that stands for election.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub struct Contender {
     key: String,
     owner: u64,
     configured_ms: u64,
@@ -47,7 +47,7 @@ pub struct Candidate {
     tick: Duration,
 }
 
-impl Candidate {
+impl Contender {
     /// The worker `owner`, whose config came at `configured` (since the Unix epoch). The lease is
     /// under `key` in shared data.
     #[must_use]
@@ -105,14 +105,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const START: Duration = Duration::from_secs(1_700_000_000);
 
-    fn candidate(owner: u64, configured: Duration) -> Candidate {
-        Candidate::new("lease".to_owned(), owner, configured, SECOND)
+    fn contender(owner: u64, configured: Duration) -> Contender {
+        Contender::new("lease".to_owned(), owner, configured, SECOND)
     }
 
     #[test]
     fn one_leads_from_its_second_tick_on_and_another_when_the_lease_has_run_out() {
         let host = FakeHost::default();
-        let (first, second) = (candidate(1, START), candidate(2, START));
+        let (first, second) = (contender(1, START), contender(2, START));
         assert!(!first.hold(&host, START, false));
         assert!(first.hold(&host, START + SECOND, false));
         assert!(!second.hold(&host, START + SECOND, false));
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_busy_worker_leaves_a_free_lease_to_an_idle_one_and_a_newer_config_takes_it() {
         let host = FakeHost::default();
-        let (busy, newer) = (candidate(1, START), candidate(2, START + SECOND));
+        let (busy, newer) = (contender(1, START), contender(2, START + SECOND));
         assert!(!busy.hold(&host, START + 2 * SECOND, true));
         assert!(host.shared("lease").bytes.is_empty());
         assert!(!busy.hold(&host, START + 3 * SECOND, true));

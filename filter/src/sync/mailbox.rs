@@ -3,8 +3,9 @@
 //! - `workers`: the list of owners by slot. A worker takes a free slot by compare-and-swap and uses
 //!   it once a later tick finds it still there (the first value of a key cannot be swapped in, only
 //!   written, so two workers may take the same slot of an empty list; one of them then finds out).
-//! - `delta/N`: what the owner of slot N has counted and the leader has not acknowledged, each delta with a
-//!   number of its own. Merging one twice is impossible: the state knows the last number per owner.
+//! - `delta/N`: what the owner of slot N has counted and the leader has not acknowledged, each
+//!   delta with a number of its own. Merging one twice is impossible: the state knows the last
+//!   number per owner.
 //! - `lease`: who merges, until when.
 //! - `state`: acknowledged numbers and the judge, swapped as one.
 //! - `verdict`: what every worker has to know ([`crate::sync::publication`]).
@@ -80,11 +81,10 @@ pub type Acknowledged = Vec<(u64, u64)>;
 
 /// Writes acknowledged numbers.
 pub fn encode_acknowledged(acknowledged: &Acknowledged, writer: &mut Writer) {
-    writer.length(acknowledged.len());
-    for (owner, number) in acknowledged {
+    writer.list(acknowledged, |(owner, number), writer| {
         writer.u64(*owner);
         writer.u64(*number);
-    }
+    });
 }
 
 /// Reads acknowledged numbers.
@@ -92,11 +92,7 @@ pub fn encode_acknowledged(acknowledged: &Acknowledged, writer: &mut Writer) {
 /// # Errors
 /// When the bytes are not such a list.
 pub fn decode_acknowledged(reader: &mut Reader<'_>) -> Result<Acknowledged, CodecError> {
-    let mut acknowledged = Vec::new();
-    for _ in 0..reader.length(MAX_WORKERS)? {
-        acknowledged.push((reader.u64()?, reader.u64()?));
-    }
-    Ok(acknowledged)
+    reader.list(MAX_WORKERS, |reader| Ok((reader.u64()?, reader.u64()?)))
 }
 
 fn acknowledged_by(acknowledged: &Acknowledged, owner: u64) -> u64 {
@@ -120,8 +116,7 @@ fn read_workers(host: &impl Host, keys: &Keys) -> (Vec<u64>, Option<u32>) {
 
 fn swap_workers(host: &impl Host, keys: &Keys, owners: &[u64], swap: Option<u32>) -> bool {
     let mut writer = Writer::new();
-    writer.length(owners.len());
-    owners.iter().for_each(|owner| writer.u64(*owner));
+    writer.list(owners, |owner, writer| writer.u64(*owner));
     host.swap_shared(&keys.workers(), &writer.into_bytes(), swap)
 }
 

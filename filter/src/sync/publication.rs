@@ -4,12 +4,11 @@
 use crate::sync::mailbox::{Acknowledged, decode_acknowledged, encode_acknowledged};
 use scorer_sdk::count::halves::Halves;
 use scorer_sdk::judge::verdict::{Decision, Verdict};
-use scorer_sdk::limits::MAX_VERSION_BYTES;
+use scorer_sdk::limits::{MAX_DESTINATIONS, MAX_VERSION_BYTES};
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
 
-const MAX_DESTINATIONS: usize = 256;
-const MAX_VERSIONS: usize = 16;
+const MAX_CONDEMNED_VERSIONS: usize = 16;
 const MAX_CONDEMNED: usize = 256;
 const MAX_CUTS: usize = 4_096;
 const MAX_CATEGORY_BYTES: usize = 64;
@@ -74,41 +73,29 @@ impl Directive {
         writer.text(&self.candidate);
         writer.u8(self.verdict.map_or(u8::MAX, Verdict::number));
         writer.f64(self.steer_share);
-        writer.length(self.condemned_versions.len());
-        self.condemned_versions
-            .iter()
-            .for_each(|name| writer.text(name));
-        writer.length(self.condemned.len());
-        for (route, category) in &self.condemned {
+        writer.list(&self.condemned_versions, |name, writer| writer.text(name));
+        writer.list(&self.condemned, |(route, category), writer| {
             route.encode(writer);
             writer.text(category);
-        }
+        });
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut directive = Self {
+        let version = |reader: &mut Reader<'_>| reader.text(MAX_VERSION_BYTES).map(str::to_owned);
+        Ok(Self {
             destination: reader
                 .text(scorer_sdk::route::key::MAX_PART_BYTES)?
                 .to_owned(),
-            baseline: reader.text(MAX_VERSION_BYTES)?.to_owned(),
-            candidate: reader.text(MAX_VERSION_BYTES)?.to_owned(),
+            baseline: version(reader)?,
+            candidate: version(reader)?,
             verdict: Verdict::from_number(reader.u8()?),
             steer_share: reader.f64()?,
-            condemned_versions: Vec::new(),
-            condemned: Vec::new(),
-        };
-        for _ in 0..reader.length(MAX_VERSIONS)? {
-            directive
-                .condemned_versions
-                .push(reader.text(MAX_VERSION_BYTES)?.to_owned());
-        }
-        for _ in 0..reader.length(MAX_CONDEMNED)? {
-            let route = RouteKey::decode(reader)?;
-            directive
-                .condemned
-                .push((route, reader.text(MAX_CATEGORY_BYTES)?.to_owned()));
-        }
-        Ok(directive)
+            condemned_versions: reader.list(MAX_CONDEMNED_VERSIONS, version)?,
+            condemned: reader.list(MAX_CONDEMNED, |reader| {
+                let route = RouteKey::decode(reader)?;
+                Ok((route, reader.text(MAX_CATEGORY_BYTES)?.to_owned()))
+            })?,
+        })
     }
 }
 
@@ -119,19 +106,13 @@ impl Publication {
         let mut writer = Writer::new();
         writer.u64(self.number);
         encode_acknowledged(&self.acknowledged, &mut writer);
-        writer.length(self.directives.len());
-        self.directives
-            .iter()
-            .for_each(|directive| directive.encode(&mut writer));
-        writer.length(self.cuts.len().min(MAX_CUTS));
-        for (route, cut) in self.cuts.iter().take(MAX_CUTS) {
-            route.encode(&mut writer);
+        writer.list(&self.directives, Directive::encode);
+        let cuts = self.cuts.get(..MAX_CUTS).unwrap_or(&self.cuts);
+        writer.list(cuts, |(route, cut), writer| {
+            route.encode(writer);
             writer.u64(*cut);
-        }
-        writer.length(self.halves.len());
-        self.halves
-            .iter()
-            .for_each(|halves| halves.encode(&mut writer));
+        });
+        writer.list(&self.halves, Halves::encode);
         writer.into_bytes()
     }
 
@@ -147,21 +128,15 @@ impl Publication {
     /// When the bytes are not a publication.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new(bytes);
-        let mut publication = Self {
+        let publication = Self {
             number: reader.u64()?,
             acknowledged: decode_acknowledged(&mut reader)?,
-            ..Self::default()
+            directives: reader.list(MAX_DESTINATIONS, Directive::decode)?,
+            cuts: reader.list(MAX_CUTS, |reader| {
+                Ok((RouteKey::decode(reader)?, reader.u64()?))
+            })?,
+            halves: reader.list(MAX_DESTINATIONS, Halves::decode)?,
         };
-        for _ in 0..reader.length(MAX_DESTINATIONS)? {
-            publication.directives.push(Directive::decode(&mut reader)?);
-        }
-        for _ in 0..reader.length(MAX_CUTS)? {
-            let route = RouteKey::decode(&mut reader)?;
-            publication.cuts.push((route, reader.u64()?));
-        }
-        for _ in 0..reader.length(MAX_DESTINATIONS)? {
-            publication.halves.push(Halves::decode(&mut reader)?);
-        }
         reader.finish()?;
         Ok(publication)
     }

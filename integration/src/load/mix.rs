@@ -41,8 +41,8 @@ impl Mix {
     /// Replaces one route's weight.
     #[must_use]
     pub fn with(mut self, route: Route, weight: u32) -> Self {
-        if let Some(index) = self.weights.get_mut(route.index()) {
-            *index = weight;
+        if let Some(slot) = self.weights.get_mut(route.index()) {
+            *slot = weight;
         }
         self
     }

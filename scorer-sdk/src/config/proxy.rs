@@ -167,9 +167,9 @@ pub(super) fn clusters(raw: &Config) -> Result<BTreeMap<String, (String, String)
     for (destination, versions) in &raw.versions.destinations {
         for (version, clusters) in versions {
             for cluster in clusters {
-                let index = (destination.clone(), version.clone());
+                let owner = (destination.clone(), version.clone());
                 let path = format!("versions.destinations.{destination}.{version}");
-                if let Some((other, at)) = found.insert(cluster.clone(), index) {
+                if let Some((other, at)) = found.insert(cluster.clone(), owner) {
                     return Err(ConfigError::new(
                         &path,
                         format!("cluster `{cluster}` is listed for {other} {at} too"),

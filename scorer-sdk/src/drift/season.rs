@@ -85,12 +85,12 @@ impl Season {
     #[must_use]
     pub fn effect(&self, now_s: f64) -> f64 {
         // Between the middles of two hours the factor goes over from one to the other.
-        let index = (now_s / HOUR_S - 0.5).max(0.0);
-        let share = index.fract();
-        let hour = |index: f64| get(&self.hour_factors, remainder(index, HOURS));
+        let hours = (now_s / HOUR_S - 0.5).max(0.0);
+        let share = hours.fract();
+        let hour = |number: f64| get(&self.hour_factors, remainder(number, HOURS));
         let day = (now_s / DAY_S).max(0.0).floor();
-        (1.0 - share) * hour(index.floor())
-            + share * hour(index.floor() + 1.0)
+        (1.0 - share) * hour(hours.floor())
+            + share * hour(hours.floor() + 1.0)
             + get(&self.weekday_factors, remainder(day, DAYS))
     }
 
@@ -230,7 +230,7 @@ fn factors<const ROWS: usize, const COLUMNS: usize>(
 ) -> [f64; ROWS] {
     let mut medians = [None; ROWS];
     let (mut noise, mut known) = (0.0, 0.0);
-    for (row, index) in rows.iter().zip(&mut medians) {
+    for (row, slot) in rows.iter().zip(&mut medians) {
         let mut values: Vec<f64> = row
             .iter()
             .filter(|value| value.is_finite())
@@ -243,7 +243,7 @@ fn factors<const ROWS: usize, const COLUMNS: usize>(
         let mean = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         noise += MEDIAN_VARIANCE * squares / (count * (count - 1.0).max(1.0));
-        *index = Some(median(&mut values));
+        *slot = Some(median(&mut values));
         known += 1.0;
     }
     if known < ROWS as f64 / 2.0 {
@@ -272,8 +272,8 @@ fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-fn remainder(index: f64, size: usize) -> usize {
-    index as usize % size
+fn remainder(number: f64, size: usize) -> usize {
+    number as usize % size
 }
 
 fn get(values: &[f64], index: usize) -> f64 {

@@ -61,8 +61,8 @@ pub fn log_weighted_mean(pairs: impl IntoIterator<Item = WeightedEvidence>) -> f
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "only the size matters")]
 pub fn route_weight(rank: usize) -> f64 {
-    let index = rank as f64 + ROUTE_HORIZON;
-    ROUTE_HORIZON / (index * (index + 1.0))
+    let shifted = rank as f64 + ROUTE_HORIZON;
+    ROUTE_HORIZON / (shifted * (shifted + 1.0))
 }
 
 /// Which pairs to name: the indices that weighted e-BH picks from the current e-values at level

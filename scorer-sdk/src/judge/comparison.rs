@@ -86,11 +86,8 @@ impl Comparison {
     ) {
         for delta in inbox {
             let Some(route) = self.route(plan, &delta.key) else {
-                overflow.routes += delta
-                    .versions
-                    .iter()
-                    .map(|version| version.exchanges)
-                    .sum::<u64>();
+                let exchanges: u64 = delta.versions.iter().map(|version| version.exchanges).sum();
+                overflow.routes = overflow.routes.saturating_add(exchanges);
                 continue;
             };
             for version in &delta.versions {
@@ -181,11 +178,9 @@ impl Comparison {
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.weights.encode(writer);
-        writer.length(self.pooled.len());
-        self.pooled.iter().for_each(|pair| pair.encode(writer));
+        writer.list(&self.pooled, Pair::encode);
         self.mix.encode(writer);
-        writer.length(self.routes.len());
-        self.routes.iter().for_each(|route| route.encode(writer));
+        writer.list(&self.routes, Route::encode);
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -195,16 +190,11 @@ impl Comparison {
         for (_, question) in plan.questions.iter().take(count) {
             pooled.push(Pair::decode(reader, question)?);
         }
-        let mix = Mix::decode(reader)?;
-        let mut routes = Vec::new();
-        for _ in 0..reader.length(MAX_ROUTES)? {
-            routes.push(Route::decode(plan, reader)?);
-        }
         Ok(Self {
-            routes,
-            pooled,
             weights,
-            mix,
+            pooled,
+            mix: Mix::decode(reader)?,
+            routes: reader.list(MAX_ROUTES, |reader| Route::decode(plan, reader))?,
         })
     }
 }

@@ -162,30 +162,23 @@ impl Destination {
     pub(super) fn encode(&self, writer: &mut Writer) {
         writer.text(&self.name);
         self.versions.encode(writer);
-        writer.u8(u8::from(self.rollout.is_some()));
-        if let Some(rollout) = &self.rollout {
-            rollout.encode(writer);
-        }
+        writer.option(self.rollout.as_ref(), Rollout::encode);
         self.comparison.encode(writer);
         self.placebo.encode(writer);
-        writer.u8(u8::from(self.watch.is_some()));
-        if let Some(watch) = &self.watch {
-            watch.encode(writer);
-        }
+        writer.option(self.watch.as_deref(), Watch::encode);
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut destination = Self::new(reader.text(MAX_PART_BYTES)?, false);
-        destination.versions = Versions::decode(reader)?;
-        if reader.u8()? == 1 {
-            destination.rollout = Some(Rollout::decode(reader)?);
-        }
-        destination.comparison = Comparison::decode(plan, reader)?;
-        destination.placebo = Placebo::decode(plan, reader)?;
-        if reader.u8()? == 1 {
-            destination.watch = Some(Box::new(Watch::decode(reader)?));
-        }
-        Ok(destination)
+        Ok(Self {
+            name: reader.text(MAX_PART_BYTES)?.to_owned(),
+            versions: Versions::decode(reader)?,
+            rollout: reader.option(Rollout::decode)?,
+            comparison: Comparison::decode(plan, reader)?,
+            placebo: Placebo::decode(plan, reader)?,
+            watch: reader.option(Watch::decode)?.map(Box::new),
+            inbox: Vec::new(),
+            new_hosts: Vec::new(),
+        })
     }
 }
 

@@ -125,11 +125,11 @@ impl Judge {
                 self.destinations.len() - 1
             }
             None => {
-                self.overflow.destinations += exchanges;
+                self.overflow.destinations = self.overflow.destinations.saturating_add(exchanges);
                 return;
             }
         };
-        self.merged += exchanges;
+        self.merged = self.merged.saturating_add(exchanges);
         if let Some(destination) = self.destinations.get_mut(index) {
             destination.inbox.push(route.clone());
         }
@@ -224,10 +224,7 @@ impl Judge {
         writer.u64(fingerprint(&self.plan));
         writer.u64(self.merged);
         self.overflow.encode(writer);
-        writer.length(self.destinations.len());
-        for destination in &self.destinations {
-            destination.encode(writer);
-        }
+        writer.list(&self.destinations, Destination::encode);
     }
 
     /// Reads a state. One that was written under other signals or tolerances cannot be continued.
@@ -249,12 +246,13 @@ impl Judge {
                 value: found,
             });
         }
-        let mut judge = Self::new(Arc::clone(&plan));
-        judge.merged = reader.u64()?;
-        judge.overflow = Overflow::decode(reader)?;
-        for _ in 0..reader.length(MAX_DESTINATIONS)? {
-            judge.destinations.push(Destination::decode(&plan, reader)?);
-        }
-        Ok(judge)
+        Ok(Self {
+            merged: reader.u64()?,
+            overflow: Overflow::decode(reader)?,
+            destinations: reader.list(MAX_DESTINATIONS, |reader| {
+                Destination::decode(&plan, reader)
+            })?,
+            plan,
+        })
     }
 }

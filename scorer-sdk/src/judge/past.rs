@@ -198,8 +198,7 @@ impl Past {
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
-        writer.length(self.names.len());
-        self.names.iter().for_each(|names| names.encode(writer));
+        writer.list(&self.names, NameTable::encode);
         self.counts
             .iter()
             .flatten()

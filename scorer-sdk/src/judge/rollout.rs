@@ -77,9 +77,9 @@ impl Rollout {
         slowest_ms: u64,
         now_ms: u64,
     ) -> Judgement {
-        let [baseline_sum, candidate_sum] = &mut self.exchanges;
-        *baseline_sum += baseline;
-        *candidate_sum += candidate;
+        for (sum, count) in self.exchanges.iter_mut().zip([baseline, candidate]) {
+            *sum = sum.saturating_add(count);
+        }
         // After the candidate's share has changed, exchanges that began before still end, for as
         // long as the slowest take. Until then the completions of the arms are not comparable.
         if self.share_changed(candidate as f64, (candidate + baseline) as f64) {
@@ -125,7 +125,7 @@ impl Rollout {
     /// Takes what a tick has added: judged exchanges of the candidate, and failures and exchanges
     /// of the baseline.
     pub(super) fn note(&mut self, judged: u64, [failures, exchanges]: [u64; 2]) {
-        self.judged += judged;
+        self.judged = self.judged.saturating_add(judged);
         let [failure_sum, exchange_sum] = self.baseline_failures;
         self.baseline_failures = [
             failure_sum * KEEP + failures as f64,

@@ -117,7 +117,7 @@ impl Route {
         if self.gathered.is_empty() {
             return;
         }
-        self.gathered.ticks += 1;
+        self.gathered.ticks = self.gathered.ticks.saturating_add(1);
         let guarded = plan.reject.reference.is_some();
         // A guard compares with its reference, where that knows the route.
         let comparable = if guarded {
@@ -140,7 +140,7 @@ impl Route {
         if self.halves.is_empty() {
             return;
         }
-        self.halves.ticks += 1;
+        self.halves.ticks = self.halves.ticks.saturating_add(1);
         let complete = self.halves.has(0) && self.halves.has(1);
         if (!complete && self.halves.may_wait()) || self.halves.is_small() {
             return;

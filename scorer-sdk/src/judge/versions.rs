@@ -51,6 +51,22 @@ impl Version {
             .clamp(GONE_AFTER_MS, GONE_AT_MOST_MS);
         self.last_seen_ms.saturating_add(patience) < now_ms
     }
+
+    fn encode(&self, writer: &mut Writer) {
+        writer.text(&self.name);
+        writer.u64(self.last_seen_ms);
+        writer.u64(self.exchanges);
+        writer.u64(self.since_ms);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            name: reader.text(MAX_VERSION_BYTES)?.to_owned(),
+            last_seen_ms: reader.u64()?,
+            exchanges: reader.u64()?,
+            since_ms: reader.u64()?,
+        })
+    }
 }
 
 /// The versions of one destination.
@@ -103,7 +119,7 @@ impl Versions {
                     returned.push((name, exchanges));
                 }
                 known.last_seen_ms = now_ms;
-                known.exchanges += exchanges;
+                known.exchanges = known.exchanges.saturating_add(exchanges);
                 continue;
             }
             if self.known.len() >= MAX_KNOWN {
@@ -171,7 +187,11 @@ impl Versions {
 
     /// The version with most traffic, once enough was seen to say so.
     fn first_version(&self, plan: &Plan) -> Option<String> {
-        let total: u64 = self.known.iter().map(|version| version.exchanges).sum();
+        let total = self
+            .known
+            .iter()
+            .map(|version| version.exchanges)
+            .fold(0, u64::saturating_add);
         if total < SEEN_BEFORE_CHOICE {
             return None;
         }
@@ -233,35 +253,17 @@ impl Versions {
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         writer.text(&self.baseline);
-        writer.length(self.known.len());
-        for version in &self.known {
-            writer.text(&version.name);
-            writer.u64(version.last_seen_ms);
-            writer.u64(version.exchanges);
-            writer.u64(version.since_ms);
-        }
-        writer.length(self.condemned.len());
-        self.condemned.iter().for_each(|name| writer.text(name));
+        writer.list(&self.known, Version::encode);
+        writer.list(&self.condemned, |name, writer| writer.text(name));
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut versions = Self {
-            baseline: reader.text(MAX_VERSION_BYTES)?.to_owned(),
-            ..Self::default()
-        };
-        for _ in 0..reader.length(MAX_KNOWN)? {
-            versions.known.push(Version {
-                name: reader.text(MAX_VERSION_BYTES)?.to_owned(),
-                last_seen_ms: reader.u64()?,
-                exchanges: reader.u64()?,
-                since_ms: reader.u64()?,
-            });
-        }
-        for _ in 0..reader.length(MAX_KNOWN)? {
-            let name = reader.text(MAX_VERSION_BYTES)?.to_owned();
-            versions.condemned.push(name);
-        }
-        Ok(versions)
+        let name = |reader: &mut Reader<'_>| reader.text(MAX_VERSION_BYTES).map(str::to_owned);
+        Ok(Self {
+            baseline: name(reader)?,
+            known: reader.list(MAX_KNOWN, Version::decode)?,
+            condemned: reader.list(MAX_KNOWN, name)?,
+        })
     }
 }
 

@@ -46,8 +46,8 @@ fn exchanges(version: &VersionDelta) -> u64 {
         .max(version.exchanges)
 }
 
-/// Failures and exchanges of a version in one tick, as the plan's signal for failures counts them; none where no
-/// signal does.
+/// Failures and exchanges of a version in one tick, as the plan's signal for failures counts them;
+/// none where no signal does.
 pub(super) fn failures(plan: &Plan, inbox: &[RouteDelta], version: &str) -> [u64; 2] {
     let Some((index, is_failure)) = plan.failures() else {
         return [0; 2];

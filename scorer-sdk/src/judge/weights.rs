@@ -90,23 +90,19 @@ impl Weights {
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
-        writer.length(self.questions.len());
-        self.questions.iter().for_each(|part| writer.f64(*part));
+        writer.list(&self.questions, |part, writer| writer.f64(*part));
         writer.u32(self.next_rank);
         writer.f64(self.new_part);
         writer.f64(self.forfeited);
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut questions = Vec::new();
-        for _ in 0..reader.length(plan.questions.len())? {
-            questions.push(reader.f64()?.clamp(0.0, 1.0));
-        }
+        let part = |reader: &mut Reader<'_>| Ok(reader.f64()?.clamp(0.0, 1.0));
         Ok(Self {
-            questions,
+            questions: reader.list(plan.questions.len(), part)?,
             next_rank: reader.u32()?,
-            new_part: reader.f64()?.clamp(0.0, 1.0),
-            forfeited: reader.f64()?.clamp(0.0, 1.0),
+            new_part: part(reader)?,
+            forfeited: part(reader)?,
         })
     }
 }

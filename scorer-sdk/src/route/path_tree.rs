@@ -47,7 +47,7 @@ pub const KEEP_SEEN: u32 = 8;
 /// Text of the one template for paths that the tree has no room for.
 pub const OTHER_TEXT: &str = "{other}";
 
-/// Upper end of [`Limits::max_nodes`]: identifiers have 16 bits for the place.
+/// Upper end of [`Limits::max_nodes`]: identifiers have 16 bits for the index.
 const MOST_NODES: usize = 32_768;
 
 /// Bounds of a [`PathTree`]. Values outside the stated range are moved into it.
@@ -136,7 +136,7 @@ impl TemplateId {
     }
 
     fn new(index: usize, generation: u16) -> Self {
-        // Places stay below 2^16: MAX_TEMPLATES + MOST_NODES + 3.
+        // Indices stay below 2^16: MAX_TEMPLATES + MOST_NODES + 3.
         let index = u16::try_from(index).unwrap_or(0);
         Self(u32::from(generation) << 16 | u32::from(index))
     }
@@ -168,7 +168,7 @@ enum Label {
 struct Node {
     parent: NodeId,
     label: Label,
-    /// How many lives this place had before: part of the identifiers it gives out.
+    /// How many lives this slot had before: part of the identifiers it gives out.
     generation: u16,
     seen: u32,
     /// Literal children.
@@ -216,7 +216,7 @@ pub struct PathTree {
     limits: Limits,
     hash: FixedState,
     nodes: Vec<Node>,
-    /// Places in `nodes` that may be used again.
+    /// Indices in `nodes` that may be used again.
     free: Vec<NodeId>,
     /// Literal nodes by parent and text.
     index: HashTable<NodeId>,
@@ -416,7 +416,7 @@ impl PathTree {
         self.collapses = self.collapses.saturating_add(1);
     }
 
-    /// Empties a place, appends what was below it to `below`, and lets the place be used again.
+    /// Empties a slot, appends what was below it to `below`, and lets the slot be used again.
     fn release(&mut self, id: NodeId, below: &mut Vec<NodeId>) {
         let (nodes, hash) = (&self.nodes, &self.hash);
         if let Some(Node {
@@ -435,7 +435,7 @@ impl PathTree {
         };
         below.append(&mut node.literals);
         below.extend(node.classes.iter_mut().filter_map(Option::take));
-        // A new life needs a new generation only if the old one gave out an identifier. A place
+        // A new life needs a new generation only if the old one gave out an identifier. A slot
         // that has used up its generations is left empty for good: it still counts as a node.
         let next = match node.text {
             Some(_) => node.generation.checked_add(1),

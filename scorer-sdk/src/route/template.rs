@@ -274,12 +274,12 @@ impl TemplateSet {
         self.templates.is_empty()
     }
 
-    /// The template at this place, as it was written.
+    /// The template at this index, as it was written.
     pub(super) fn text(&self, at: usize) -> Option<&str> {
         self.templates.get(at).map(Template::text)
     }
 
-    /// Place of the template that matches, if one does.
+    /// Index of the template that matches, if one does.
     pub(super) fn find(&self, path: &Segments<'_>) -> Option<usize> {
         if path.bare {
             return None;
@@ -302,7 +302,7 @@ impl TemplateSet {
             .or(branch.rest)
     }
 
-    /// Adds a template at the next place, or gives back the place of one that says the same.
+    /// Adds a template at the next index, or gives back the index of one that says the same.
     fn insert(&mut self, template: &Template) -> Option<usize> {
         let index = self.templates.len();
         if self.branches.is_empty() {

@@ -202,7 +202,8 @@ impl Paths {
         }
     }
 
-    /// Makes `place` what the next value belongs to, and remembers what it came after.
+    /// Makes the node at `index` the one that the next value belongs to, and remembers what it came
+    /// after.
     fn go_to(&mut self, index: u16) {
         let Frame { around, at } = self.top;
         self.top.at = index;

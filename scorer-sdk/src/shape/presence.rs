@@ -23,7 +23,7 @@ use hashbrown::HashMap;
 pub const MAX_COUNTED_PATHS: usize = 256;
 /// Decayed counts below this are dropped, as those of tokens are.
 const NEGLIGIBLE: f32 = 1e-3;
-/// Share of the answers below which a path gives up its place when the table is full.
+/// Share of the answers below which a path makes room when the table is full.
 const RARE: f32 = 0.01;
 
 /// What can be required of a path.
@@ -120,7 +120,7 @@ impl Counts {
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
     hash: u64,
-    /// Place of the parent's row; the root is its own.
+    /// Index of the parent's row; the root is its own.
     parent: u16,
     step: Step,
     key: Box<str>,
@@ -136,7 +136,7 @@ pub struct Presence {
     /// A row comes after its parent's.
     rows: Vec<Row>,
     indices: HashMap<u64, u16, foldhash::fast::FixedState>,
-    /// Paths of answers that found no place.
+    /// Paths of answers that found no room.
     left_out: u64,
     /// The rows of the paths of the body that is being recorded.
     scratch: Vec<Option<u16>>,
@@ -212,7 +212,7 @@ impl Presence {
         f64::from(self.answers)
     }
 
-    /// How many paths have a place.
+    /// How many paths are in the table.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -224,7 +224,7 @@ impl Presence {
         self.answers == 0.0
     }
 
-    /// Paths of answers that found no place since the beginning; decay does not touch it.
+    /// Paths of answers that found no room since the beginning; decay does not touch it.
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.left_out
@@ -298,7 +298,7 @@ impl Presence {
         self.count_as_known_to(self, path, requirement)
     }
 
-    /// As [`Presence::count`], where the path's place in the tree is looked up in `known`: a block
+    /// As [`Presence::count`], where the path's index in the tree is looked up in `known`: a block
     /// from which a path is wholly gone does not have it.
     #[must_use]
     pub fn count_as_known_to(&self, known: &Self, path: u64, requirement: Requirement) -> Held {

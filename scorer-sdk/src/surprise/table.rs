@@ -34,9 +34,9 @@ struct Entry {
 pub(super) enum Counted {
     /// It was there.
     Old,
-    /// It got a free place.
+    /// It got a free slot.
     New,
-    /// It took the place of this token.
+    /// It took the slot of this token.
     Replaced(u64),
     /// There was no room.
     NoRoom,
