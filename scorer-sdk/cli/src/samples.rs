@@ -107,7 +107,7 @@ pub const NOTES: [(Metric, &str); 5] = [
     ),
     (
         telemetry::UNBALANCED,
-        "The versions do not get the same requests: chance does not assign them.",
+        "The versions do not get the same requests: they are not assigned at random.",
     ),
     (
         telemetry::BASELINE_FAILING,

@@ -326,7 +326,7 @@ impl Decision {
         }
         if let Some(unlike) = self.balance.first() {
             text.push_str(&format!(
-                "; the versions do not get the same requests ({} on {}): chance does not assign them",
+                "; the versions do not get the same requests ({} on {}): they are not assigned at random",
                 unlike.signal, unlike.route
             ));
         }

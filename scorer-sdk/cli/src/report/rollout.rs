@@ -129,7 +129,7 @@ fn warnings(decision: &Decision) -> Markup {
             p.warning { "The verdict is held back: " (baseline) " differs from itself by as much." }
         }
         @if !decision.balance.is_empty() {
-            p.warning { "The versions do not get the same requests: chance does not assign them." }
+            p.warning { "The versions do not get the same requests: they are not assigned at random." }
         }
         @if decision.baseline_failing {
             p.warning { "Most of what " (baseline) " was asked of late has failed: nothing is steered to it." }
