@@ -59,7 +59,7 @@ impl Segment {
         }
     }
 
-    /// Place of this class among a node's children, below [`Self::CLASSES`]; `None` for a literal.
+    /// Index of this class among a node's children, below [`Self::CLASSES`]; `None` for a literal.
     pub(super) const fn slot(self) -> Option<usize> {
         match self {
             Self::Literal => None,
@@ -227,8 +227,8 @@ impl<'a> Segments<'a> {
 
     fn push(&mut self, part: &'a str) -> bool {
         match self.parts.get_mut(self.len) {
-            Some(index) => {
-                *index = part;
+            Some(slot) => {
+                *slot = part;
                 self.len += 1;
                 true
             }

@@ -71,8 +71,8 @@ impl GrpcFrames {
                 return;
             };
             rest = tail;
-            if let Some(index) = self.prefix.get_mut(self.prefixed) {
-                *index = *byte;
+            if let Some(slot) = self.prefix.get_mut(self.prefixed) {
+                *slot = *byte;
                 self.prefixed += 1;
             }
             if self.prefixed == self.prefix.len() {

@@ -16,10 +16,10 @@ impl TextCheck {
                 return true;
             };
             rest = tail;
-            let Some(index) = self.begun.get_mut(self.length) else {
+            let Some(slot) = self.begun.get_mut(self.length) else {
                 return false;
             };
-            *index = *byte;
+            *slot = *byte;
             self.length += 1;
             match core::str::from_utf8(self.begun.get(..self.length).unwrap_or_default()) {
                 Ok(_) => self.length = 0,
