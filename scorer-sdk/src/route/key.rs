@@ -5,7 +5,7 @@ use core::fmt;
 
 /// Longest part of a key in bytes.
 pub const MAX_PART_BYTES: usize = 512;
-/// Path and method of the exchanges that found no place in a full table.
+/// Path and method of the exchanges that found no room in a full table.
 pub const OTHER: &str = "{other}";
 
 /// Destination, route name, method and path template.

@@ -34,10 +34,10 @@ pub struct ShapeFacts {
 /// One distinct path of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PathFact {
-    /// Place of the path in its body's list, for [`ShapeFacts::write_path`]. A path comes after
+    /// Index of the path in its body's list, for [`ShapeFacts::write_path`]. A path comes after
     /// its parent.
     pub index: u16,
-    /// Place of the object or array around it; the root is its own.
+    /// Index of the object or array around it; the root is its own.
     pub parent: u16,
     /// Stands for the path, without types: the same in every worker, on every platform.
     pub hash: u64,

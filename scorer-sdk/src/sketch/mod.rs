@@ -1,6 +1,6 @@
 //! Sketches: bounded summaries of what passed.
 //!
-//! Every signal's value is a 16-bit *code*: a log bucket ([`buckets`]), a status, or the place of a
+//! Every signal's value is a 16-bit *code*: a log bucket ([`buckets`]), a status, or the index of a
 //! name in a bounded table ([`names`]). A sketch is a sorted list of codes with their counts
 //! ([`counts`]): whole numbers in a tally, decayed ones in the state.
 

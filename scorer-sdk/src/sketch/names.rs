@@ -1,4 +1,4 @@
-//! Bounded tables of names: a name's place in the table is its code; what comes after the table is
+//! Bounded tables of names: a name's index in the table is its code; what comes after the table is
 //! full is [`OTHER`].
 
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -7,7 +7,7 @@ use crate::wire::codec::{CodecError, Reader, Writer};
 pub const MAX_NAMES: usize = 64;
 /// Longest name in bytes; a longer one is cut at a character's border.
 pub const MAX_NAME_BYTES: usize = 1024;
-/// The code of all names that found no place.
+/// The code of all names that found no room.
 pub const OTHER: u16 = MAX_NAMES as u16;
 
 /// Names in the order in which they were first seen.
@@ -17,7 +17,7 @@ pub struct NameTable {
 }
 
 impl NameTable {
-    /// The code of `name`, which gets the next free place when it is new; [`OTHER`] when there is
+    /// The code of `name`, which gets the next free index when it is new; [`OTHER`] when there is
     /// none.
     pub fn code(&mut self, name: &str) -> u16 {
         let name = cut(name, MAX_NAME_BYTES);

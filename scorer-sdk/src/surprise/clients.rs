@@ -1,12 +1,12 @@
 //! Who was counted how often in this epoch.
 //!
-//! A client has one of a fixed number of places, by its hash. Two that share a place share what
+//! A client has one of a fixed number of slots, by its hash. Two that share a slot share what
 //! they may teach.
 
 use crate::wire::codec::{CodecError, Reader, Writer};
 
-/// Places for clients.
-const PLACES: usize = 256;
+/// Slots for clients.
+const SLOTS: usize = 256;
 /// A client may be counted this often in any case.
 const LEAST_SHARE: f32 = 16.0;
 
@@ -23,7 +23,7 @@ pub(super) struct Clients {
 impl Default for Clients {
     fn default() -> Self {
         Self {
-            counted: vec![0; PLACES],
+            counted: vec![0; SLOTS],
             share: f32::INFINITY,
             before: 0,
         }
@@ -33,7 +33,7 @@ impl Default for Clients {
 impl Clients {
     /// Whether this exchange of a client may be counted.
     pub(super) fn admit(&mut self, client: u64) -> bool {
-        let index = (client % PLACES as u64) as usize;
+        let index = (client % SLOTS as u64) as usize;
         let Some(count) = self.counted.get_mut(index) else {
             return false;
         };
@@ -95,8 +95,8 @@ impl Clients {
             });
         }
         let before = reader.u16()?;
-        let mut counted = Vec::with_capacity(PLACES);
-        for _ in 0..PLACES {
+        let mut counted = Vec::with_capacity(SLOTS);
+        for _ in 0..SLOTS {
             counted.push(reader.u32()?);
         }
         Ok(Self {

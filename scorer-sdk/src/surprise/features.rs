@@ -58,7 +58,7 @@ impl Features {
         }
     }
 
-    /// The place of a feature among the signals.
+    /// The index of a feature among the signals.
     #[must_use]
     pub fn index(&self, feature: u64) -> Option<usize> {
         self.features.iter().position(|known| *known == feature)
