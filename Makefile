@@ -88,7 +88,7 @@ image: wasm ## Build an image of the module with podman or docker: IMAGE=registr
 push-image: ## Push that image and write its digest into the manifests: IMAGE=registry/serin:tag
 	@scripts/image.sh push '$(IMAGE)'
 
-reproducible: require ## Build the module twice in two places and compare (several minutes)
+reproducible: require ## Build the module twice in two folders and compare (several minutes)
 	@scripts/reproducible.sh
 
 compose: wasm ## Start docker-compose.yaml: Envoy, two versions, load, Prometheus, Grafana
@@ -98,7 +98,7 @@ demo: setup wasm ## Run the demo: REGRESSION=errors by default
 	@cargo run --quiet $(LOCKED) -p serin-integration --bin serin-demo -- --regression '$(REGRESSION)'
 
 # The tests in wasm come first: the last lines are those of the largest run.
-test: setup manifest-tools wasm noop-wasm own-signal-wasm test-wasm ## Run all tests, those in V8 and in a real Envoy included
+test: setup manifest-tools wasm noop-wasm own-signal-wasm test-wasm ## Run all tests, including those in a real Envoy and, where there is node, in V8
 	cargo test $(LOCKED) --workspace
 
 # Without node the script says what to install and ends with 3: left out, not failed, except in CI.
@@ -164,5 +164,5 @@ clean: ## Remove what was built
 	cargo clean
 	rm -f target/serin.wasm target/noop.wasm target/own-signal.wasm
 
-clean-all: clean ## Remove the fetched Envoy and tools, too
+clean-all: clean ## Also remove the fetched Envoy and tools
 	rm -rf .cache

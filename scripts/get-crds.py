@@ -44,7 +44,7 @@ class RemoteFile(io.RawIOBase):
     """A file behind HTTP, read in ranges: of 30 MB of archives a twentieth is needed."""
 
     def __init__(self, url):
-        self.url, self.place, self.whole = url, 0, None
+        self.url, self.position, self.whole = url, 0, None
         request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
             if answer.status == 206:
@@ -60,26 +60,26 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def tell(self):
-        return self.place
+        return self.position
 
     def seek(self, offset, whence=io.SEEK_SET):
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.length}[whence]
-        self.place = start + offset
-        return self.place
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.length}[whence]
+        self.position = start + offset
+        return self.position
 
     def readinto(self, buffer):
-        end = min(self.place + len(buffer), self.length)
-        if end <= self.place:
+        end = min(self.position + len(buffer), self.length)
+        if end <= self.position:
             return 0
         if self.whole is not None:
-            part = self.whole[self.place:end]
+            part = self.whole[self.position:end]
         else:
             request = urllib.request.Request(
-                self.url, headers={"Range": f"bytes={self.place}-{end - 1}"})
+                self.url, headers={"Range": f"bytes={self.position}-{end - 1}"})
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-                part = answer.read(end - self.place)
+                part = answer.read(end - self.position)
         buffer[:len(part)] = part
-        self.place += len(part)
+        self.position += len(part)
         return len(part)
 
 

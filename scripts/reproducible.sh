@@ -9,17 +9,17 @@ home=${CARGO_HOME:-$HOME/.cargo}
 trap 'rm -rf "$work"' EXIT INT TERM
 
 first=
-for place in one another/and/longer; do
-    copy=$work/$place
+for folder in one another/and/longer; do
+    copy=$work/$folder
     mkdir -p "$copy"
     tar -c --exclude=./target --exclude=./.cache --exclude=./.git . | tar -x -C "$copy"
     # Another name of the same folder: the crates are not fetched again.
-    ln -s "$home" "$work/$place.home"
+    ln -s "$home" "$work/$folder.home"
     echo "building in $copy"
     (
         cd "$copy"
         unset CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS MAKEFLAGS MAKELEVEL
-        CARGO_HOME=$work/$place.home CARGO_TARGET_DIR=$copy/build nice make --no-print-directory wasm
+        CARGO_HOME=$work/$folder.home CARGO_TARGET_DIR=$copy/build nice make --no-print-directory wasm
     ) >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
     sum=$(sha256sum "$copy/target/serin.wasm" | cut -d ' ' -f 1)
     echo "$sum  serin.wasm, $(wc -c <"$copy/target/serin.wasm") bytes"

@@ -53,7 +53,7 @@ impl Metrics {
         }
     }
 
-    /// The samples of one name that carry all of `labels` (others may be there too).
+    /// The samples of one name that carry all of `labels` and maybe others.
     pub fn select<'a>(
         &'a self,
         name: &'a str,

@@ -1,4 +1,4 @@
-// Runs a WASI program in node: the V8 that Envoy has, too. `node wasi.mjs program.wasm [arguments]`.
+// Runs a WASI program in node, which has the same V8 as Envoy. `node wasi.mjs program.wasm [arguments]`.
 import { readFile } from "node:fs/promises";
 import { WASI } from "node:wasi";
 

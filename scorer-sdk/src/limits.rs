@@ -1,6 +1,6 @@
-//! Limits that several rooms share: what a table holds at most, and what a decoder accepts.
+//! Limits that several modules share: what a table holds at most, and what a decoder accepts.
 //!
-//! A limit that one room alone needs stays in that room.
+//! A limit that one module alone needs stays in that module.
 
 /// Destinations that one worker counts and the judge keeps apart; exchanges of others are counted
 /// as overflow.

@@ -1,4 +1,4 @@
-//! What the engine promises, through its public interface: a folder for each room of the engine.
+//! What the engine promises, through its public interface: a folder for each part of the engine.
 //!
 //! `golden` is a binary of its own, because it runs in wasm as well.
 

@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 use scorer_sdk::surprise::{Model, Score, Settings, Value};
 use std::collections::BTreeMap;
 
-/// How many epochs the learning half is assigned into.
+/// How many epochs the learning half is split into.
 const EPOCHS: usize = 10;
 
 /// What is asked for.
@@ -162,7 +162,7 @@ pub fn split(
 fn threshold(held_out: impl Iterator<Item = f64>, rate: f64) -> f64 {
     let mut bits: Vec<f64> = held_out.collect();
     bits.sort_by(|a, b| b.total_cmp(a));
-    // A new one above the value at place k has at most k of the n as high: (k + 1)/(n + 1).
+    // A new one above the value at index k has at most k of the n as high: (k + 1)/(n + 1).
     let index = (rate * (bits.len() + 1) as f64).floor() as usize;
     match index.checked_sub(1) {
         Some(index) => bits.get(index).copied().unwrap_or(f64::INFINITY),

@@ -1,4 +1,4 @@
-//! TraceAnomaly: traces of the Train Ticket application as vectors of latencies, one place for each
+//! TraceAnomaly: traces of the Train Ticket application as vectors of latencies, one element for each
 //! call path.
 //!
 //! A trace is one exchange: its first call path is the route, the set of its call paths the
@@ -22,8 +22,8 @@ use std::path::Path;
 
 /// Most bytes of one file, packed or unpacked; the largest known has 56 MB.
 const MAX_BYTES: u64 = 512 << 20;
-/// Most places of a vector; the known ones have 890.
-const MAX_PLACES: usize = 4096;
+/// Most elements of a vector; the known ones have 890.
+const MAX_ELEMENTS: usize = 4096;
 /// The group of the calls' latencies.
 const LATENCIES: u16 = 1;
 /// About how many buckets of latencies there are.
@@ -31,7 +31,7 @@ const BUCKETS: u32 = 64;
 /// About how many sets of calls there could be.
 const STRUCTURES: u32 = 1024;
 
-/// Calls of one trace: place in the vector and latency in milliseconds.
+/// Calls of one trace: index in the vector and latency in milliseconds.
 type Trace = Vec<(u16, f32)>;
 
 /// Runs the evaluation on the data set in `folder`; for programs and for people.
@@ -156,7 +156,7 @@ fn one_split(
         keep: 1.0,
     };
     let hasher = NameHasher::new(1);
-    let latencies: Vec<u64> = (0..MAX_PLACES)
+    let latencies: Vec<u64> = (0..MAX_ELEMENTS)
         .map(|index| feature(&format!("call {index}")))
         .collect();
     let fan_out = feature("fan_out");
@@ -290,13 +290,13 @@ fn unpack(bytes: &[u8]) -> Result<Vec<u8>> {
     bail!("the archive is neither stored nor deflated; unpack it by hand")
 }
 
-/// Reads `id:latency,latency,…`; a place without a call holds 0.
+/// Reads `id:latency,latency,…`; an element without a call is 0.
 fn parse(line: &str) -> Result<Trace> {
     let (_, vector) = line.split_once(':').context("there is no colon")?;
     let mut trace = Trace::new();
     for (index, text) in vector.split(',').enumerate() {
-        if index >= MAX_PLACES {
-            bail!("the vector has more than {MAX_PLACES} places");
+        if index >= MAX_ELEMENTS {
+            bail!("the vector has more than {MAX_ELEMENTS} elements");
         }
         if text == "0" {
             continue;
@@ -378,7 +378,7 @@ mod tests {
         for bad in ["0,1", "a:0,x", "a:0,-1", "a:0,NaN"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
-        assert!(parse(&format!("a:{}", "0,".repeat(MAX_PLACES))).is_err());
+        assert!(parse(&format!("a:{}", "0,".repeat(MAX_ELEMENTS))).is_err());
     }
 
     #[test]

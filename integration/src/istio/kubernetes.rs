@@ -57,7 +57,7 @@ impl Kubernetes {
         })
     }
 
-    /// Adds objects, or puts them in the place of those of the same kind and name.
+    /// Adds objects, or replaces those of the same kind and name.
     ///
     /// # Errors
     /// When a manifest has no kind, no name, or a kind that is not known here.
@@ -100,7 +100,7 @@ impl Drop for Kubernetes {
 }
 
 async fn serve(listener: TcpListener, store: Arc<Store>) {
-    // Connections live in the set, so that dropping the server closes them, too.
+    // Connections live in the set, so that dropping the server also closes them.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

@@ -1,4 +1,4 @@
-//! The overlays as they are applied: rendered by kustomize, fitted to the place.
+//! The overlays as they are applied: rendered by kustomize, fitted to the test's mesh.
 
 use std::path::Path;
 use std::process::Command;

@@ -96,7 +96,7 @@ impl Mesh {
         })
     }
 
-    /// Applies manifests, fitted to the place: a Gateway listens on the mesh's entry, and a
+    /// Applies manifests, fitted to this mesh: a Gateway listens on the mesh's entry, and a
     /// WasmPlugin that names an image (`oci://`) gets the module's URL and sum.
     ///
     /// # Errors

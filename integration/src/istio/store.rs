@@ -56,7 +56,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Adds an object, or puts it in the place of the one of the same name.
+    /// Adds an object, or replaces the one of the same name.
     pub(super) fn apply(&self, manifest: &Value) -> Result<()> {
         let (kind, key) = identity(manifest)?;
         let mut object = manifest.clone();

@@ -33,7 +33,7 @@ struct User {
     next: Option<(Route, String)>,
 }
 
-/// All users, each at some place of the site.
+/// All users, each on some page of the site.
 #[derive(Debug)]
 pub(super) struct Journeys {
     users: Vec<User>,

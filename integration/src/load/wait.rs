@@ -10,7 +10,7 @@ use crate::wait::wait_until;
 const ANSWERS: u64 = 200;
 
 impl Load {
-    /// Waits until so many more requests have their answers.
+    /// Waits until `more` requests more have their answers.
     ///
     /// # Errors
     /// When they do not come: with the counts.

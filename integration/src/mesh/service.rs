@@ -27,7 +27,7 @@ impl Service {
             .with_context(|| format!("service {name}: bind"))?;
         let address = listener.local_addr().context("service: local address")?;
         let server = tokio::spawn(async move {
-            // Connections live in the set, so that dropping the service closes them too.
+            // Connections live in the set, so that dropping the service also closes them.
             let mut connections = JoinSet::new();
             loop {
                 tokio::select! {

@@ -32,7 +32,7 @@ pub(super) struct Catalogue {
 impl Catalogue {
     #[allow(
         clippy::indexing_slicing,
-        reason = "a JSON object made here: an index that is missing is inserted"
+        reason = "a JSON object made here: a key that is missing is inserted"
     )]
     pub(super) fn new() -> Self {
         let list = |count: u32| render(&Value::from_iter((1..=count).map(summary)));
@@ -105,7 +105,7 @@ fn summary(id: u32) -> Value {
 
 #[allow(
     clippy::indexing_slicing,
-    reason = "a JSON object made here: an index that is missing is inserted"
+    reason = "a JSON object made here: a key that is missing is inserted"
 )]
 fn product(id: u32) -> Value {
     let (shortest, longest) = DESCRIPTION;

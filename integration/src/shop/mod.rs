@@ -228,7 +228,7 @@ impl Drop for Shop {
 }
 
 async fn serve(listener: TcpListener, state: Arc<State>) {
-    // Connections live in the set, so that dropping the shop closes them too.
+    // Connections live in the set, so that dropping the shop also closes them.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

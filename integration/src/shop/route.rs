@@ -35,7 +35,7 @@ impl Route {
         Self::Health,
     ];
 
-    /// The route's place in [`Route::ALL`].
+    /// The route's index in [`Route::ALL`].
     #[must_use]
     pub fn index(self) -> usize {
         self as usize

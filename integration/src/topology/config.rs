@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::indexing_slicing,
-    reason = "a JSON object made here: an index that is missing is inserted"
+    reason = "a JSON object made here: a key that is missing is inserted"
 )]
 
 use scorer_sdk::telemetry::{self, LABELS, tag_regex};

@@ -13,7 +13,7 @@ use serin_integration::istio::{Mesh, Modules};
 use serin_integration::shop::Shops;
 use serin_integration::{turn, wait_until};
 
-/// The overlay with another place or sum of the module.
+/// The overlay with another URL or sum of the module.
 fn module_from(url: &str, sha256: &str) -> Result<Vec<Value>> {
     let mut manifests = rendered("gateway-compare")?;
     for plugin in of_kind(&mut manifests, "WasmPlugin") {

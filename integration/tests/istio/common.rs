@@ -23,7 +23,7 @@ pub(crate) fn destination() -> String {
     format!("{HOST}:{PORT}")
 }
 
-/// So many answers of each version, and everything that went out has come back.
+/// Waits for more than `answers` of each version, then until all requests have come back.
 pub(crate) async fn answered_by_both(load: Load, answers: u64) -> Result<Tally> {
     let enough = |version: &str| load.snapshot().version(version).answered > answers;
     wait_until("answers of both versions", async || {

@@ -132,7 +132,7 @@ async fn what_the_guard_refuses_is_answered_by_stable_and_then_everything_is_ste
     let tally = load.stop().await;
     // A refusal that nobody rescued would be a 503 without a version.
     assert_undisturbed(&tally);
-    // Each refusal was rescued, but for the few that stable failed to answer, too. The two proxies
+    // Each refusal was rescued, but for the few that stable also failed to answer. The two proxies
     // count at their own ticks.
     let (mut refused, mut rescued) = (0.0, 0.0);
     wait_until("refusals counted as rescued", async || {

@@ -89,7 +89,7 @@ pub(crate) async fn wait_for_anomalous(topology: &Topology) -> Result<()> {
     Ok(())
 }
 
-/// Waits until so many exchanges of the candidate were judged, beside those of the baseline.
+/// Waits until this number of the candidate's exchanges was judged, beside those of the baseline.
 pub(crate) async fn wait_for_judged(front: &Envoy, exchanges: f64) -> Result<()> {
     let labels = [("destination", "shop"), ("version", "v2")];
     front
@@ -100,7 +100,7 @@ pub(crate) async fn wait_for_judged(front: &Envoy, exchanges: f64) -> Result<()>
     Ok(())
 }
 
-/// Waits until so many exchanges of a version were counted.
+/// Waits until this number of a version's exchanges was counted.
 pub(crate) async fn wait_for_counted(front: &Envoy, version: &str, exchanges: f64) -> Result<()> {
     front
         .wait_for_metrics("counted exchanges", |metrics| {

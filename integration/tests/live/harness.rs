@@ -25,7 +25,7 @@ fn roomy(options: LoadOptions) -> LoadOptions {
     }
 }
 
-/// Waits until about so many requests a second have been sent since `start`, of which `before` were
+/// Waits until about `rate` requests a second have been sent since `start`, of which `before` were
 /// sent earlier. The load makes up for a time in which the machine stood still.
 async fn wait_for_rate(load: &Load, rate: f64, before: u64, start: Instant) -> Result<()> {
     wait_until("expected rate", async || {
@@ -48,7 +48,7 @@ fn since(before: &Tally, after: &Tally) -> (u64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn traffic_splits_by_weight_and_the_books_of_shop_load_and_envoy_agree() -> Result<()> {
+async fn traffic_splits_by_weight_and_the_counts_of_shop_load_and_envoy_agree() -> Result<()> {
     let _turn = turn::alone().await;
     let shops = Shops::start(1).await?;
     let topology = Topology::builder("harness-weights", &shops)

@@ -9,7 +9,7 @@ use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
 use serin_integration::turn;
 
-/// Nobody is blamed while so many requests are answered.
+/// Nobody is blamed while this number of requests is answered.
 async fn stays_healthy(topology: &Topology, load: &Load, answers: u64) -> Result<()> {
     let never = |metrics: &Metrics| verdict(metrics) == Some(ANOMALOUS);
     watch(&topology.front, load.wait_for_answers(answers), never).await

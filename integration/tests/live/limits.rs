@@ -69,7 +69,7 @@ fn placebo_speaks(metrics: &Metrics) -> bool {
 }
 
 /// Three hosts of v1, the last of which is slow, before one of v2 that is between: worse than v1 as
-/// a whole, but by less than v1's hosts differ, however they are assigned into halves.
+/// a whole, but by less than v1's hosts differ, however they are split into halves.
 async fn slow_hosts(name: &str, placebo: bool) -> Result<(Topology, Load, Vec<Shop>)> {
     let shops = Shops::start(43).await?;
     let (second, slow) = (Shop::start("v1", 44).await?, Shop::start("v1", 45).await?);

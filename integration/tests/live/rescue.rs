@@ -120,7 +120,7 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
             "the application still got requests"
         );
     }
-    // Each was rescued but for the few that stable failed to answer, too. The workers of the two
+    // Each was rescued but for the few that stable also failed to answer. The workers of the two
     // proxies count at their own ticks.
     let (mut rejected, mut rescued) = (0, 0);
     wait_until("refusals counted as rescued", async || {

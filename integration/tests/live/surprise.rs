@@ -61,7 +61,7 @@ async fn probe(topology: &Topology) -> Result<f64> {
 /// Many clients who do the usual things, until dropped.
 struct Crowd {
     percentiles: Arc<Mutex<Vec<f64>>>,
-    /// Whether they, too, ask for what is strange.
+    /// Whether they also ask for what is strange.
     strangely: Arc<AtomicBool>,
     _tasks: JoinSet<()>,
 }
@@ -101,7 +101,7 @@ impl Crowd {
         }
     }
 
-    /// Waits until so many further ordinary requests were answered, and gives their percentiles.
+    /// Waits until `count` further ordinary requests were answered, and gives their percentiles.
     async fn next(&self, count: usize) -> Result<Vec<f64>> {
         let percentiles = || self.percentiles.lock().unwrap();
         percentiles().clear();
@@ -166,7 +166,7 @@ async fn what_one_client_floods_with_stays_strange_until_several_ask_for_it() ->
             requests.spawn(async move { ask(address, Method::GET, STRANGE, STRANGER, &[]).await });
         }
         sent += requests.join_all().await.iter().flatten().count();
-        // The others have to get through, too, where the machine is slow.
+        // The others also have to get through where the machine is slow.
         sleep(Duration::from_millis(10)).await;
     }
     let after = probe(&topology).await?;
@@ -223,7 +223,7 @@ async fn what_a_guard_finds_too_strange_is_answered_by_stable_for_safe_methods_o
     let _crowd = Crowd::start(topology.address());
     let sidecar = topology.sidecar_address().context("no sidecar")?;
     let first = [("x-envoy-attempt-count", "1")];
-    // Half of what the front sends goes to the guard first, and stable answers that, too. The first
+    // Half of what the front sends goes to the guard first, and stable answers that half as well. The first
     // ones are at the border: little past is no ground for a high percentile.
     let mut by_stable = 0;
     wait_until("20 in a row by stable", async || {

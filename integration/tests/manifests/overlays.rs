@@ -26,7 +26,7 @@ fn compile(objects: &[Value]) -> Result<usize> {
 }
 
 #[test]
-fn every_plugin_that_is_applied_compiles_fails_open_and_has_one_index() -> Result<()> {
+fn every_plugin_that_is_applied_compiles_fails_open_and_selects_its_proxies_once() -> Result<()> {
     let _turn = turn::busy();
     let mut compiled = 0;
     for folder in folders(&manifests())? {
@@ -44,10 +44,10 @@ fn every_plugin_that_is_applied_compiles_fails_open_and_has_one_index() -> Resul
             ensure!(spec["failStrategy"] == "FAIL_OPEN", "{name}: {spec}");
             ensure!(spec["phase"] == "STATS", "{name}: {spec}");
             ensure!(spec["match"].is_array(), "{name}: {spec}");
-            // A rule of the definition in CEL, and without a place it would be in every proxy.
-            let indices = [&spec["selector"], &spec["targetRefs"]];
-            let indices = indices.iter().filter(|index| !index.is_null()).count();
-            ensure!(indices == usize::from(!base), "{name}: {spec}");
+            // A rule of the definition in CEL, and without a selector it would be in every proxy.
+            let targets = [&spec["selector"], &spec["targetRefs"]];
+            let targets = targets.iter().filter(|target| !target.is_null()).count();
+            ensure!(targets == usize::from(!base), "{name}: {spec}");
             ensure!(
                 base || plugin["metadata"]["namespace"].is_string(),
                 "{name}"

@@ -79,7 +79,7 @@ impl Schemas {
         self.compiled.contains_key(&key(object))
     }
 
-    /// What is wrong with an object: path and reason. Kinds of no definition are wrong, too.
+    /// What is wrong with an object: path and reason. Kinds without a definition are also wrong.
     pub(crate) fn errors(&self, object: &Value) -> Vec<String> {
         let key = key(object);
         match self.compiled.get(&key) {

@@ -1,8 +1,8 @@
 //! Writes what the live proxies gave into the tests of promtool.
 //!
-//! `make alert-series` runs the scene and puts its series in the place of those in
-//! `envoyfilter-manifests/alerts/tests/live.yaml`: each scrape, then the last one held, as a Prometheus sees it when traffic ends. What is expected of them stays as it is written
-//! there.
+//! `make alert-series` runs the scene and replaces the series in
+//! `envoyfilter-manifests/alerts/tests/live.yaml`: each scrape, then the last one held, as a
+//! Prometheus sees it when traffic ends. What is expected of them stays as it is written there.
 
 use super::scene::Scene;
 use super::server::STEP;

@@ -84,7 +84,7 @@ fn condition_holds(condition: &str, result: &Value) -> Result<bool> {
         let right: f64 = right.parse()?;
         let left = match *left {
             "len(result)" => result.as_array().context("a vector")?.len() as f64,
-            // Beyond the end it is an error in Argo Rollouts, too.
+            // Beyond the end it is also an error in Argo Rollouts.
             "result[0]" => result[0].as_f64().context("result[0] of nothing")?,
             other => bail!("what is {other}?"),
         };

@@ -239,7 +239,7 @@ pub struct Doctor {
     /// It is a Prometheus; its path may have a prefix
     #[arg(long)]
     pub prometheus: bool,
-    /// Warnings fail, too
+    /// Count warnings as failures
     #[arg(long)]
     pub strict: bool,
     /// Print one JSON object

@@ -111,7 +111,7 @@ pub const NOTES: [(Metric, &str); 5] = [
     ),
     (
         telemetry::BASELINE_FAILING,
-        "Most of what the baseline was asked of late has failed: nothing is steered to it.",
+        "Most of the baseline's recent requests have failed: nothing is steered to it.",
     ),
     (
         telemetry::WARMING_UP,

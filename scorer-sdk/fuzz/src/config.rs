@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
             }
         }
         Err(error) => {
-            assert!(!error.path.is_empty(), "an error without a place");
+            assert!(!error.path.is_empty(), "an error without a path");
             assert!(!error.problem.is_empty(), "an error without a problem");
         }
     }

@@ -52,7 +52,7 @@ fn learned(plan: &Arc<Plan>) -> Vec<u8> {
     written(engine.judge())
 }
 
-/// Replaces bytes at places that the input names.
+/// Replaces bytes at offsets that the input names.
 pub(crate) fn patched(mut bytes: Vec<u8>, mut input: Input<'_>) -> Vec<u8> {
     for _ in 0..MOST_PATCHES {
         if input.is_empty() {

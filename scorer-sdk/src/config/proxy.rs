@@ -172,7 +172,7 @@ pub(super) fn clusters(raw: &Config) -> Result<BTreeMap<String, (String, String)
                 if let Some((other, at)) = found.insert(cluster.clone(), owner) {
                     return Err(ConfigError::new(
                         &path,
-                        format!("cluster `{cluster}` is listed for {other} {at} too"),
+                        format!("cluster `{cluster}` is already listed for {other} {at}"),
                         "list each cluster once",
                     ));
                 }

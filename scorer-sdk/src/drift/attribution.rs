@@ -175,7 +175,7 @@ impl Sum {
         let nats = weight * (plain - given - excess / totals.0);
         self.nats += nats;
         // Twice the deviance of a cell is near a chi-squared value, whose variance is twice its
-        // mean; the past scatters too.
+        // mean; the past also scatters.
         self.variance += (weight / totals.0 * (1.0 + totals.0 / totals.1)).powi(2) * excess;
         Cell {
             nats,

@@ -71,7 +71,7 @@ pub(super) fn judge_halves(questions: &[Ready], halves: &Gathered, judged: &mut 
     }
 }
 
-/// Judges a block with both arms in it: each question's pair takes it, and `judged` too, for the
+/// Judges a block with both arms in it: each question's pair takes it, and so does `judged`, for the
 /// pair over all routes. `counted` takes, per question, the exchanges of baseline and candidate
 /// in the category.
 pub(super) fn judge_pairs(

@@ -62,7 +62,7 @@ impl Past {
         self.counts.reverse();
     }
 
-    /// The part of the past that is kept when a block ends that was gathered over so many ticks, by
+    /// The part of the past that is kept when a block ends that was gathered over `ticks` ticks, by
     /// the exchanges that are remembered.
     pub(super) fn keep(plan: &Plan, ticks: u32) -> impl Fn(f64) -> f32 + Copy {
         let keep = plan
@@ -205,7 +205,7 @@ impl Past {
             .for_each(|past| past.encode(writer));
     }
 
-    /// Reads what [`Past::encode`] wrote for so many signals.
+    /// Reads what [`Past::encode`] wrote for `signals` signals.
     pub(super) fn decode(reader: &mut Reader<'_>, signals: usize) -> Result<Self, CodecError> {
         let found = reader.length(crate::limits::MAX_SIGNALS)?;
         if found != signals {

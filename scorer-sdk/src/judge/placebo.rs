@@ -21,11 +21,11 @@ pub(super) struct Placebo {
     /// Per question: the first half worse than the second, and the second worse than the first.
     pairs: Vec<[Pair; 2]>,
     /// Ticks in which only one half had exchanges, since both last had.
-    lopsided_ticks: u32,
+    one_sided_ticks: u32,
 }
 
 /// Ticks with exchanges of only one half after which the hosts are assigned anew.
-const LOPSIDED_TICKS: u32 = 60;
+const ONE_SIDED_TICKS: u32 = 60;
 
 impl Placebo {
     /// Follows the baseline and its hosts through one tick. Tells whether the halves are others
@@ -61,10 +61,10 @@ impl Placebo {
     /// Begins anew when another version is the baseline, or when one half has been silent for long
     /// while the other was not, because its hosts are gone. Tells whether it did.
     fn follow_baseline(&mut self, plan: &Plan, destination: &str, baseline: &str) -> bool {
-        if self.halves.version == baseline && self.lopsided_ticks < LOPSIDED_TICKS {
+        if self.halves.version == baseline && self.one_sided_ticks < ONE_SIDED_TICKS {
             return false;
         }
-        self.lopsided_ticks = 0;
+        self.one_sided_ticks = 0;
         self.halves = Halves {
             destination: destination.to_owned(),
             version: baseline.to_owned(),
@@ -77,10 +77,10 @@ impl Placebo {
 
     /// Notes whether exchanges of the two halves came in this tick.
     fn note(&mut self, halves: [bool; 2]) {
-        self.lopsided_ticks = match halves {
+        self.one_sided_ticks = match halves {
             [true, true] => 0,
-            [false, false] => self.lopsided_ticks,
-            _ => self.lopsided_ticks.saturating_add(1),
+            [false, false] => self.one_sided_ticks,
+            _ => self.one_sided_ticks.saturating_add(1),
         };
     }
 
@@ -197,7 +197,7 @@ impl Placebo {
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.halves.encode(writer);
-        writer.u32(self.lopsided_ticks);
+        writer.u32(self.one_sided_ticks);
         writer.length(self.pairs.len());
         self.pairs
             .iter()
@@ -207,7 +207,7 @@ impl Placebo {
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let halves = Halves::decode(reader)?;
-        let lopsided_ticks = reader.u32()?;
+        let one_sided_ticks = reader.u32()?;
         let mut pairs = Vec::new();
         let questions = reader.length(plan.questions.len())?;
         for (_, question) in plan.questions.iter().take(questions) {
@@ -219,7 +219,7 @@ impl Placebo {
         Ok(Self {
             halves,
             pairs,
-            lopsided_ticks,
+            one_sided_ticks,
         })
     }
 }

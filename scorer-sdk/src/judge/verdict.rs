@@ -287,8 +287,7 @@ pub struct Decision {
     pub condemned: Vec<(RouteKey, &'static str)>,
     /// Versions that were found anomalous and may still have traffic.
     pub condemned_versions: Vec<String>,
-    /// Whether most of what the baseline was asked of late has failed; then nothing is steered to
-    /// it.
+    /// Whether most of the baseline's recent exchanges have failed; then nothing is steered to it.
     pub baseline_failing: bool,
     /// Where the baseline's own hosts or sessions differ as versions should not.
     pub placebo: Vec<PlaceboFinding>,
@@ -357,11 +356,11 @@ impl Decision {
                 let needed: Vec<String> = self
                     .needed
                     .iter()
-                    .map(|needed| format!("{} times: {}", needed.odds_ratio, needed.requests))
+                    .map(|needed| format!("of {}: {}", needed.odds_ratio, needed.requests))
                     .collect();
                 if !needed.is_empty() {
                     text.push_str(&format!(
-                        "; evidence {:.1} of {:.1}; requests still needed if the odds of a failure were so many times stable's: {}",
+                        "; evidence {:.1} of {:.1}; requests still needed to find a rise of the odds of a failure by a factor {}",
                         self.evidence.max(0.0),
                         self.threshold,
                         needed.join(", ")

@@ -16,7 +16,7 @@ const SEEN_BEFORE_CHOICE: u64 = 100;
 const SEEN_BEFORE_CANDIDATE: u64 = 20;
 /// A version without traffic for this long is gone; should it come back, it is a new one.
 const GONE_AFTER_MS: u64 = 600_000;
-/// But not before so many times the mean time between its exchanges: a canary that gets a share of
+/// But not before this many times the mean time between its exchanges: a canary that gets a share of
 /// one request a minute may have one in ten minutes.
 const GONE_AFTER_GAPS: u64 = 20;
 /// And no longer than a day.

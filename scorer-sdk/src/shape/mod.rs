@@ -116,7 +116,7 @@ impl Shape {
         matches!(self.source, Source::Messages(_))
     }
 
-    /// Whether further chunks would be looked at: fetching them from the proxy costs, too.
+    /// Whether further chunks would be looked at: fetching them from the proxy has a cost.
     #[must_use]
     pub fn wants_more(&self) -> bool {
         self.settled.is_none()

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_differ_in_length_or_place_have_other_hashes() {
+    fn keys_that_differ_in_length_or_position_have_other_hashes() {
         let keys: [&[u8]; 6] = [b"", b"\0", b"a", b"a\0", b"price", b"prices and more"];
         let mut hashes: Vec<u64> = keys
             .iter()

@@ -34,7 +34,7 @@ pub enum Token {
     Name(u64),
 }
 
-/// Hashes names, with a seed of the owner's choice: chosen keys must not meet in one place.
+/// Hashes names, with a seed of the owner's choice: nobody must be able to choose keys that collide.
 #[derive(Debug, Clone)]
 pub struct NameHasher {
     state: foldhash::fast::FixedState,

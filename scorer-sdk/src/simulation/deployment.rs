@@ -16,7 +16,7 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// A healthy version on so many pods.
+    /// A healthy version on `pods` pods.
     #[must_use]
     pub fn new(version: &str, pods: usize) -> Self {
         Self {

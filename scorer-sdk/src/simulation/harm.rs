@@ -115,8 +115,8 @@ pub enum Onset {
     /// From its first request.
     #[default]
     Start,
-    /// After so many requests to it.
+    /// After this number of requests to it.
     AfterRequests(u64),
-    /// After so many ticks of the rollout.
+    /// After this number of ticks of the rollout.
     AfterTicks(u64),
 }

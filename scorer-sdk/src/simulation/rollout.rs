@@ -100,7 +100,7 @@ impl Rollout {
         decisions.pop().unwrap_or_default()
     }
 
-    /// Lets ticks pass until the candidate is found anomalous or has served so many requests.
+    /// Lets ticks pass until the candidate is found anomalous or has served `candidate_requests`.
     pub fn run(&mut self, candidate_requests: u64) -> End {
         self.run_while(|rollout| rollout.traffic.candidate_requests() < candidate_requests)
     }

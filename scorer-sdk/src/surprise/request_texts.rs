@@ -59,7 +59,7 @@ const PARAMETERS: &str = "names of query parameters";
 const HEADER_VALUES: u16 = 1;
 /// About how many sets of parameter names there could be.
 const PARAMETERS_ALPHABET: u32 = 1024;
-/// Names of parameters beyond so many count as one set with those before them.
+/// Parameters whose names are read; the names of further ones count with those before them.
 const MAX_PARAMETERS: usize = 32;
 
 /// The two features of one text.

@@ -8,7 +8,7 @@ pub struct Value {
     pub feature: u64,
     /// What it was: a small number, or the hash of a name.
     pub token: u64,
-    /// About how many tokens there could be: a token that nobody has seen has one share of so many.
+    /// About how many tokens there could be: a token that nobody has seen has a share of one in these.
     pub alphabet: u32,
     /// Values of one group count as one term; 0 is in no group. For features that come once per
     /// call or per header: they hang together, so that their sum would count one cause many times.

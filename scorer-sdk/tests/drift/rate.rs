@@ -46,7 +46,7 @@ fn without_drift_the_run_length_is_at_least_as_promised_even_where_nothing_is_to
         tolerance: 0.0,
         ..settings()
     };
-    // Rate, exchanges a tick, odds ratio between the quiet and the loud ticks.
+    // Rate, exchanges a tick, odds ratio between ticks with few and with many.
     for (rate, total, swing) in [
         (0.001, 100, 1.0),
         (0.01, 20, 1.0),
@@ -59,8 +59,8 @@ fn without_drift_the_run_length_is_at_least_as_promised_even_where_nothing_is_to
         for run in 0..60 {
             let mut random = Random::new(run);
             let (at, drift) = first(&settings, 2_500, |_| {
-                let loud = random.below(2) == 1;
-                let rate = at_odds(rate, if loud { swing } else { 1.0 });
+                let many = random.below(2) == 1;
+                let rate = at_odds(rate, if many { swing } else { 1.0 });
                 let total = total / 2 + random.below(total);
                 (random.binomial(total, rate), total)
             });

@@ -245,7 +245,7 @@ fn a_new_version_starts_with_a_clean_slate() {
         (decision.candidate.as_str(), decision.verdict),
         ("v3", Verdict::Learning)
     );
-    // The condemned one has had traffic of late: it stays steered away from until that has ended.
+    // The condemned one has had recent traffic: it stays steered away from until that has ended.
     assert_eq!(decision.steer_share, 1.0);
     assert_eq!(decision.condemned_versions, ["v2"]);
     let decision = (0..620)

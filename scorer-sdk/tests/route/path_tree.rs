@@ -270,7 +270,7 @@ fn a_collapse_makes_room_in_a_full_tree() {
 
 #[test]
 fn an_identifier_never_stands_for_two_texts() {
-    // Sixteen nodes collapse one after the other, so that places are used again; at most
+    // Sixteen nodes collapse one after the other, so that slots are used again; at most
     // 4 + 16 + 16 (`{x}`) + 4 nodes stand at once.
     let limits = Limits {
         max_nodes: 40,
@@ -287,7 +287,7 @@ fn an_identifier_never_stands_for_two_texts() {
         }
     }
     assert_eq!((tree.collapses(), tree.overflowed()), (16, 0));
-    assert!(texts.len() > limits.max_nodes, "no place was used again");
+    assert!(texts.len() > limits.max_nodes, "no slot was used again");
     for (id, then) in &texts {
         let now = if then.ends_with("/{x}") {
             then

@@ -55,12 +55,12 @@ fn without_price() -> Vec<(u32, ShapeFacts)> {
 }
 
 fn record(random: &mut fastrand::Rng, answers: &[(u32, ShapeFacts)], to: &mut Presence) {
-    let mut index = random.u32(0..answers.iter().map(|answer| answer.0).sum());
+    let mut drawn = random.u32(0..answers.iter().map(|answer| answer.0).sum());
     for (often, facts) in answers {
-        if index < *often {
+        if drawn < *often {
             return to.record(facts);
         }
-        index -= often;
+        drawn -= often;
     }
 }
 

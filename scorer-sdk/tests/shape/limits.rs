@@ -206,7 +206,7 @@ fn a_body_beyond_the_limit_of_bytes_is_truncated_and_has_the_paths_so_far() {
 }
 
 #[test]
-fn a_key_is_everywhere_if_every_object_at_its_place_has_it() {
+fn a_key_is_everywhere_if_every_object_at_its_path_has_it() {
     let everywhere = |body: &str, limits: &Limits| -> Vec<String> {
         let facts = observe(limits, body);
         let mut names: Vec<String> = facts

@@ -325,10 +325,10 @@ fn the_table_is_bounded_and_what_comes_often_displaces_what_came_once() {
 }
 
 #[test]
-fn paths_that_find_no_place_in_a_block_are_counted() {
+fn paths_that_find_no_room_in_a_block_are_counted() {
     let block = counted((0..300).map(|number| json!({format!("rare-{number}z"): 1})));
     assert_eq!(block.len(), MAX_COUNTED_PATHS);
-    // The root has a place, and one path of each answer asks for one.
+    // The root has a row, and one path of each answer asks for one.
     assert_eq!(block.left_out(), 300 - (MAX_COUNTED_PATHS as u64 - 1));
 }
 

@@ -8,9 +8,9 @@ Examples:
   serin-eval judges --json > judges.json && serin report rates.json judges.json -o eval.html
   serin-eval nab nab/ --markdown
 
-Of changerca and judges, the judges are Kayenta's Mann-Whitney test, Flagger's checks, an analysis of Argo Rollouts and a
-z-test, each with its documented settings, once at the end and looked at every minute. The same
-seed gives the same table.
+changerca and judges put Serin beside Kayenta's Mann-Whitney test, Flagger's checks, an analysis of
+Argo Rollouts and a z-test, each with its documented settings, once at the end and looked at every
+minute. The same seed gives the same table.
 
 Exit codes:
   0   evaluated, whoever was right

@@ -32,7 +32,7 @@ pub struct Request {
     pub minute_end_s: i64,
     /// Which version answered.
     pub arm: Arm,
-    /// Place of its edge in [`Release::edges`].
+    /// Index of its edge in [`Release::edges`].
     pub edge: usize,
     /// Whether it failed.
     pub failed: bool,

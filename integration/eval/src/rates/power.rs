@@ -15,7 +15,7 @@ const ODDS_RATIOS: [f64; 5] = [2.0, 3.0, 5.0, 10.0, 25.0];
 const PLOTTED: [f64; 3] = [2.0, 5.0, 25.0];
 const BASE_RATES: [f64; 3] = [0.001, 0.01, 0.1];
 const FACTORS: [f64; 4] = [1.2, 1.5, 2.0, 5.0];
-/// Where the limit is below so many ticks, what counts is the number of ticks.
+/// Where the limit is below this number of ticks, the number of ticks counts.
 const FEW_TICKS: f64 = 4.0;
 /// Share of the requests that a slow tail concerns.
 const TAIL: f64 = 0.1;
@@ -186,7 +186,7 @@ fn several_routes(bench: &mut Bench<'_>, title: &str, routes: usize, hit: usize)
         columns: share_columns("what is bad", &FEW_SHARES),
         rows,
         notes: vec![
-            "Requests of all routes count, those of good ones too; 1% of stable's requests fail."
+            "Requests of all routes count, including those of good routes; 1% of stable's requests fail."
                 .to_owned(),
         ],
     }

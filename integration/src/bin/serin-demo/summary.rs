@@ -118,7 +118,7 @@ impl Outcome {
         } else {
             format!(
                 "{since_change}: {} failed by v2, {unanswered} without an answer; \
-                 {after_verdict} of them sent after the verdict (a healthy version fails 0.3%, too)",
+                 {after_verdict} of them sent after the verdict (a healthy version also fails 0.3%)",
                 since_change.saturating_sub(unanswered)
             )
         };

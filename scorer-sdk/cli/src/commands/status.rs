@@ -19,7 +19,7 @@ const RECENT: Duration = Duration::from_secs(30);
 const ENOUGH: u64 = 20;
 /// Time between two looks where it is not said.
 const EVERY: Duration = Duration::from_secs(2);
-/// Places that are asked at once.
+/// URLs that are asked at once.
 const AT_ONCE: usize = 16;
 
 type Exchanges = BTreeMap<String, BTreeMap<String, u64>>;
@@ -27,7 +27,7 @@ type Exchanges = BTreeMap<String, BTreeMap<String, u64>>;
 /// Runs the command.
 ///
 /// # Errors
-/// When a URL cannot be used, no place answers at the first look, or the output cannot be written.
+/// When a URL cannot be used, no URL answers at the first look, or the output cannot be written.
 pub fn run(args: &args::Status) -> Result<Exit> {
     let mut sources = Vec::new();
     for url in &args.urls {
@@ -89,13 +89,13 @@ pub fn run(args: &args::Status) -> Result<Exit> {
     Ok(Exit::Good)
 }
 
-/// What one look at all places has found.
+/// What one look at all URLs has found.
 #[derive(Debug, Default)]
 struct Looked {
     proxies: Vec<Proxy>,
     /// Routes of each destination within a day; of several Prometheus the most.
     routes: BTreeMap<String, usize>,
-    /// Places that could not be looked at, with the reason.
+    /// URLs that did not answer, with the reason.
     unreachable: Vec<(String, String)>,
     /// What else is wrong, in sentences.
     problems: Vec<String>,
@@ -117,7 +117,7 @@ impl Looked {
     }
 }
 
-/// Asks all places, some at once, and gives what they say in their order.
+/// Asks all URLs, some at once, and returns what they say in their order.
 fn look_at_all(sources: &mut [Source], fetcher: &Fetcher) -> Looked {
     let mut looked = Looked::default();
     for some in sources.chunks_mut(AT_ONCE) {

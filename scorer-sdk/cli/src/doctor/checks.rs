@@ -337,7 +337,7 @@ fn clock(facts: &Facts) -> Vec<Finding> {
             format!(
                 "the proxy's clock is {} {} this machine's",
                 seconds(skew.abs()),
-                if skew > 0.0 { "behind" } else { "before" }
+                if skew > 0.0 { "behind" } else { "ahead of" }
             ),
             repair,
         )],
@@ -398,7 +398,7 @@ fn baseline(facts: &Facts) -> Vec<Finding> {
         return vec![Finding::warn(
             "baseline",
             format!("stable fails most of its requests at {destination}: nothing is steered to it"),
-            "repair stable first; the candidate is judged on",
+            "repair stable first; the candidate is still judged",
         )];
     }
     if merged > 0.0 {

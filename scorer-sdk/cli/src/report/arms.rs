@@ -111,7 +111,7 @@ impl Arms {
                     .bins(destination, version, span)
                     .into_iter()
                     .filter_map(|(at, width, bin)| {
-                        Some([clock.index(at + width / 2.0), value(&bin, width)?])
+                        Some([clock.position(at + width / 2.0), value(&bin, width)?])
                     })
                     .collect(),
             });

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// Turns times into places on an axis.
+/// Turns times into positions on an axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clock {
     zero: f64,
@@ -29,9 +29,9 @@ impl Clock {
         }
     }
 
-    /// The place of a time, seconds since the Unix epoch.
+    /// The position of a time, seconds since the Unix epoch.
     #[must_use]
-    pub fn index(&self, at: f64) -> f64 {
+    pub fn position(&self, at: f64) -> f64 {
         (at - self.zero) / self.unit
     }
 }
@@ -53,7 +53,7 @@ mod tests {
     fn the_unit_fits_the_span() {
         let clock = Clock::new(1_000.0, 3_600.0, "v2 came");
         assert_eq!(clock.label, "minutes since v2 came");
-        assert_eq!(clock.index(940.0), -1.0);
+        assert_eq!(clock.position(940.0), -1.0);
         assert_eq!(Clock::new(0.0, 60.0, "x").label, "seconds since x");
     }
 

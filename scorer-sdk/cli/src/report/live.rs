@@ -139,7 +139,7 @@ fn rates(seen: &Seen, destination: &str, versions: &[&str], clock: &Clock) -> Pl
             let start = *begin.get_or_insert(from);
             sum += grown;
             if to - start >= SMOOTHED {
-                points_of_line.push([clock.index((start + to) / 2.0), sum / (to - start)]);
+                points_of_line.push([clock.position((start + to) / 2.0), sum / (to - start)]);
                 (begin, sum) = (None, 0.0);
             }
         }

@@ -88,20 +88,20 @@ fn words(pair: &InspectedPair) -> String {
     }
 }
 
-/// Place on the axis, in per cent from the left.
-fn index(odds_ratio: f64) -> f64 {
+/// Position on the axis, in per cent from the left.
+fn position(odds_ratio: f64) -> f64 {
     let part = (odds_ratio / AXIS.0).ln() / (AXIS.1 / AXIS.0).ln();
     (100.0 * part).clamp(0.0, 100.0)
 }
 
 fn left(odds_ratio: f64) -> String {
-    format!("left:{:.1}%", index(odds_ratio))
+    format!("left:{:.1}%", position(odds_ratio))
 }
 
 fn whisker(pair: &InspectedPair) -> Markup {
     let (from, to) = (
-        index(pair.interval.lower.unwrap_or(AXIS.0)),
-        index(pair.interval.upper.unwrap_or(AXIS.1)),
+        position(pair.interval.lower.unwrap_or(AXIS.0)),
+        position(pair.interval.upper.unwrap_or(AXIS.1)),
     );
     let known = pair.interval.lower.is_some() || pair.interval.upper.is_some();
     html! {

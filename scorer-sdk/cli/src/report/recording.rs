@@ -93,8 +93,8 @@ fn look(timeline: &mut Timeline, decisions: &[Decision], judge: &scorer_sdk::jud
 pub fn sections(recording: &Recording) -> Vec<Section> {
     let mut decisions: Vec<&Decision> = recording.found.decisions.iter().collect();
     decisions.sort_by(|one, other| {
-        let loudness = |decision: &Decision| (decision.verdict, decision.evidence);
-        let (one, other) = (loudness(one), loudness(other));
+        let strength = |decision: &Decision| (decision.verdict, decision.evidence);
+        let (one, other) = (strength(one), strength(other));
         other.0.cmp(&one.0).then(other.1.total_cmp(&one.1))
     });
     let left_out = decisions.len().saturating_sub(MAX_SECTIONS);

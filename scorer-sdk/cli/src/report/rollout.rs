@@ -132,7 +132,7 @@ fn warnings(decision: &Decision) -> Markup {
             p.warning { "The versions do not get the same requests: they are not assigned at random." }
         }
         @if decision.baseline_failing {
-            p.warning { "Most of what " (baseline) " was asked of late has failed: nothing is steered to it." }
+            p.warning { "Most of the recent requests to " (baseline) " have failed: nothing is steered to it." }
         }
         @if decision.warming_up {
             p.warning { (decision.candidate) " is in its first seconds, which are not judged." }
@@ -157,7 +157,7 @@ pub fn evidence_plots(track: &Track, clock: &Clock) -> Vec<Plot> {
     let line = |name: String, points: &mut dyn Iterator<Item = [f64; 2]>| Series {
         name,
         points: points
-            .map(|[at, evidence]| [clock.index(at), evidence.max(lowest)])
+            .map(|[at, evidence]| [clock.position(at), evidence.max(lowest)])
             .collect(),
     };
     let all = Plot {
@@ -285,7 +285,7 @@ fn reasons(decision: &Decision) -> Markup {
 }
 
 /// The largest evidence of a route, over its categories.
-fn loudness(route: &InspectedRoute) -> f64 {
+fn strength(route: &InspectedRoute) -> f64 {
     route
         .pairs
         .iter()
@@ -318,7 +318,7 @@ fn differences(rollout: &Rollout<'_>, inspected: &Inspected) -> Markup {
         .count();
     rows.truncate(telling.clamp(FEW_ROWS, MAX_ROWS));
     let mut routes: Vec<&InspectedRoute> = inspected.routes.iter().collect();
-    routes.sort_by(|one, other| loudness(other).total_cmp(&loudness(one)));
+    routes.sort_by(|one, other| strength(other).total_cmp(&strength(one)));
     html! {
         h3 { "How much worse" }
         @if rows.is_empty() {
@@ -332,7 +332,7 @@ fn differences(rollout: &Rollout<'_>, inspected: &Inspected) -> Markup {
         @if !routes.is_empty() {
             h3 { "What each version answers" }
             p.note {
-                "Of late, on the "
+                "Recently, on the "
                 @if routes.len() > MAX_ROUTES { (MAX_ROUTES) " strongest of " (routes.len()) " routes." }
                 @else { "routes, the strongest first." }
                 " Signals on which the versions are alike are left out."

@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    /// A page of a proxy with one pair of so many nats.
+    /// A page of a proxy with one pair that has `nats`.
     fn page(nats: f64, verdict: u8) -> String {
         let (worse, better) = (1e3 * nats.max(0.0), 1e3 * (-nats).max(0.0));
         let pair = "destination=\"shop\",route=\"GET /\",version=\"v2\",category=\"error\"";

@@ -48,7 +48,7 @@ pub struct Rollout {
     /// The candidate's exchanges that were judged.
     #[serde(rename = "judged_exchanges")]
     pub judged: u64,
-    /// Further candidate exchanges until a rise of the odds to so many times is found, at the proxy
+    /// Further candidate exchanges until a rise of the odds by each factor is found, at the proxy
     /// that needs fewest.
     #[serde(rename = "requests_needed", serialize_with = "map")]
     pub needed: Vec<(String, u64)>,

@@ -24,7 +24,7 @@ const ALL_SIGNALS: &str = r#"{"body": {}, "signals": {"fan_out": true, "next_cal
 pub struct Around {
     /// Time of the look in seconds since the Unix epoch.
     pub at: f64,
-    /// Places that could not be looked at, with the reason.
+    /// URLs that did not answer, with the reason.
     pub unreachable: Vec<(String, String)>,
     /// Exchanges of the last seconds by destination and version; all since the proxies started
     /// where there were too few.
@@ -178,13 +178,13 @@ fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>)
         plain(&rollout.candidate)
     );
     let _ = writeln!(text, "\n{}", styled(verdict_style(verdict), &headline));
-    let loud: Vec<&Pair> = rollout
+    let strongest: Vec<&Pair> = rollout
         .pairs
         .iter()
         .filter(|pair| pair.evidence > 0.0)
         .take(ROUTES)
         .collect();
-    for pair in loud {
+    for pair in strongest {
         let meaning = meanings.get(pair.category.as_str()).copied();
         let _ = writeln!(
             text,
@@ -266,7 +266,7 @@ pub struct Report<'a> {
     problems: &'a [String],
 }
 
-/// A place that could not be looked at.
+/// A URL that did not answer.
 #[derive(Debug, Serialize)]
 struct Unreachable<'a> {
     url: &'a str,

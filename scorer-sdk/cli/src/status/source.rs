@@ -22,7 +22,7 @@ const MAX_SERIES: usize = 200_000;
 /// samples for that.
 const ROUTES_EVERY: Duration = Duration::from_secs(60);
 
-/// What kind of place a URL is.
+/// What a URL leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Envoy's admin address.
@@ -45,7 +45,7 @@ pub struct Proxy {
     pub at: f64,
 }
 
-/// A place that is looked at again and again.
+/// A URL that is asked again and again.
 #[derive(Debug, Clone)]
 pub struct Source {
     url: String,

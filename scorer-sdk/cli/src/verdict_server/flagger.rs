@@ -46,7 +46,7 @@ impl Hook {
             Self::Gate => judgement.decision == Action::Promote,
             Self::Increase => match judgement.decision {
                 Action::Promote => true,
-                // Flagger asks before the first step, too, when nobody can have seen it yet.
+                // Flagger also asks before the first step, when nobody can have seen it yet.
                 Action::Wait => judgement.recent_exchanges <= 0.0,
                 Action::Abort => false,
             },

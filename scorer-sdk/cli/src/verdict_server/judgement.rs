@@ -276,7 +276,7 @@ impl Judgement {
         if verdict == Verdict::Anomalous {
             return (
                 Action::Abort,
-                format!("{name} is worse than the baseline{}", self.indices()),
+                format!("{name} is worse than the baseline{}", self.where_worse()),
             );
         }
         let limited = |name: &str| self.limits.iter().any(|limit| limit == name);
@@ -288,7 +288,7 @@ impl Judgement {
                 Action::Abort,
                 format!(
                     "{name} is worse than the baseline by what all proxies saw together{}",
-                    self.indices()
+                    self.where_worse()
                 ),
             );
         }
@@ -300,7 +300,7 @@ impl Judgement {
             }
             (Verdict::Suspect, _) => format!(
                 "{name} may be worse than the baseline; more traffic will tell{}",
-                self.indices()
+                self.where_worse()
             ),
             (_, None) => {
                 "no proxy has judged within the last minute: is Serin still running?".to_owned()
@@ -332,17 +332,17 @@ impl Judgement {
     }
 
     /// Where it is worse, to end a sentence.
-    fn indices(&self) -> String {
-        let indices: Vec<String> = self
+    fn where_worse(&self) -> String {
+        let pairs: Vec<String> = self
             .strongest
             .iter()
             .take(3)
             .map(|pair| format!("{} {} ({:.1} nats)", pair.route, pair.category, pair.nats))
             .collect();
-        if indices.is_empty() {
+        if pairs.is_empty() {
             String::new()
         } else {
-            format!(": {}", indices.join(", "))
+            format!(": {}", pairs.join(", "))
         }
     }
 

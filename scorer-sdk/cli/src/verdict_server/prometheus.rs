@@ -1,6 +1,6 @@
 //! One question to Prometheus' API: an instant query, its answer bounded.
 //!
-//! The format is that of `POST /api/v1/query`, which Thanos, Mimir and VictoriaMetrics answer, too.
+//! The format is that of `POST /api/v1/query`, which Thanos, Mimir and VictoriaMetrics also answer.
 
 use super::Options;
 use anyhow::{Context, Result, bail};

@@ -300,7 +300,7 @@ fn measured(
     })
 }
 
-/// Writes so many lines of a rollout at 1,000 requests a second, every thousandth of them bad.
+/// Writes the lines of a rollout at 1,000 requests a second, every thousandth of them bad.
 fn long_rollout(lines: u64, out: &mut dyn Write) -> std::io::Result<()> {
     let mut random = fastrand::Rng::with_seed(9);
     for number in 0..lines {

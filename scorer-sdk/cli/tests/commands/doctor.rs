@@ -115,7 +115,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
             );
         },
         "warn clock",
-        "before this machine's",
+        "ahead of this machine's",
         "NTP",
     ),
     (
@@ -219,7 +219,7 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
         "header rule",
     ),
     (
-        "the placebo speaks",
+        "the placebo finds a difference",
         |envoy| {
             envoy.rollout(telemetry::HELD_BY_PLACEBO.name, 1);
             let labels = [("destination", "shop"), ("category", "slow_p95")];

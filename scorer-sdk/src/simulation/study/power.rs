@@ -12,7 +12,7 @@ use crate::simulation::{Harm, Rollout, Route, Scenario, Service, Share};
 use crate::sketch::buckets;
 use std::sync::Arc;
 
-/// A rollout is given up after so many times the limit and so many ticks.
+/// A rollout is given up after this multiple of the limit and this number of ticks.
 const PATIENCE: (f64, f64) = (15.0, 30.0);
 /// Ticks over which the limit is spread, where the load can be chosen.
 const TICKS: f64 = 30.0;
@@ -43,15 +43,15 @@ impl Speed {
             .map_or(f64::INFINITY, |median| median as f64 / self.limit)
     }
 
-    /// Runs that took more than so many candidate requests.
+    /// Runs that took more than this number of candidate requests.
     #[must_use]
     pub fn longer_than(&self, requests: f64) -> u64 {
         let more = |count: &&u64| **count as f64 > requests;
         self.requests.iter().filter(more).count() as u64
     }
 
-    /// Whether these runs speak against a median of at most so many candidate requests: then half of
-    /// the runs at most would take longer, and so many do by chance in one case of a thousand.
+    /// Whether these runs speak against a median of at most `requests`: then half of the runs at
+    /// most would take longer, and as many as here do so by chance in one case of a thousand.
     #[must_use]
     pub fn is_slower_than(&self, requests: f64) -> bool {
         self.longer_than(requests) > binomial_bound(self.requests.len() as u64, 0.5)
@@ -179,7 +179,7 @@ pub fn speed(plan: &Arc<Plan>, scenario: &Scenario, limit: f64, runs: Runs) -> S
     }
 }
 
-/// A service of so many equal routes with this base rate of errors, whose candidate has `share` and
+/// A service of `routes` equal routes with this base rate of errors, whose candidate has `share` and
 /// does `harm`, at a load that suits; and the limit.
 #[must_use]
 pub fn cell(plan: &Plan, routes: usize, base_rate: f64, share: f64, harm: Harm) -> (Scenario, f64) {

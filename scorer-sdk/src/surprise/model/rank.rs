@@ -4,7 +4,7 @@ use super::Model;
 use crate::surprise::behaviour::Behaviour;
 use crate::surprise::{MAX_TERM_BITS, Stage, Term, Value};
 
-/// So many exchanges a route needs until its own past weighs as much as its destination's.
+/// Exchanges that a route needs until its own past weighs as much as its destination's.
 const ROUTE_PRIOR: f64 = 20.0;
 
 impl Model {
