@@ -16,7 +16,7 @@ async fn stays_healthy(topology: &Topology, load: &Load, answers: u64) -> Result
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_healthy_canary_is_left_alone_while_load_mix_share_and_shared_change_change() -> Result<()>
+async fn a_healthy_canary_is_left_alone_while_load_mix_share_and_speed_of_both_change() -> Result<()>
 {
     let _turn = turn::alone().await;
     let shops = Shops::start(3).await?;
