@@ -263,15 +263,17 @@ fn prometheus_gets_plain_rule_files_out_of_the_rules_for_the_operator() -> Resul
             .context("made by the entrypoint")?;
         let source = format!("./envoyfilter-manifests/alerts/{name}");
         let mounted = target(prometheus, &source)?;
-        // The line of the entrypoint, with the paths of this machine.
+        // The line of the entrypoint, run in this repository: its path may have spaces.
         let line = script
             .lines()
             .find(|line| line.ends_with(&format!("> {file}")));
         let line = line.with_context(|| format!("nothing makes {file}"))?;
         ensure!(line.contains(mounted), "{line}");
         let (command, _) = line.split_once(" > ").context("a redirection")?;
-        let command = command.replace(mounted, &workspace().join(&source).display().to_string());
-        let output = Command::new("sh").args(["-c", &command]).output()?;
+        let output = Command::new("sh")
+            .args(["-c", &command.replace(mounted, &source)])
+            .current_dir(workspace())
+            .output()?;
         ensure!(output.status.success(), "{output:?}");
         let made = documents(&String::from_utf8(output.stdout)?)?.swap_remove(0);
         let fields: Vec<&String> = made.as_object().context("an object")?.keys().collect();
