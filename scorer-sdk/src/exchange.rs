@@ -56,9 +56,13 @@ pub struct Exchange<'a> {
     pub grpc_status: Option<u16>,
     /// How it ended.
     pub ending: Ending,
-    /// From the first byte of the request to the last of the response, in microseconds. `None` when
-    /// the time was counted before, while the exchange was in flight.
+    /// The version's time in microseconds: from the first byte of the request to the upstream's last
+    /// byte, or to its first one where the response is a stream. Time in which a client reads slowly
+    /// is not in it. `None` when the time was counted before, while the exchange was in flight.
     pub duration_us: Option<u64>,
+    /// Time from the first byte of the request until the exchange ended, whatever it was spent on,
+    /// in microseconds: it says when the exchange began. `None` stands for `duration_us`.
+    pub lasted_us: Option<u64>,
     /// Length of the response body in bytes, where known.
     pub response_bytes: Option<u64>,
     /// The response's `content-type` as it was sent; empty where it was missing.
@@ -70,6 +74,12 @@ pub struct Exchange<'a> {
     /// Stands for the client's session, as a connection or a cookie's value does; only whether two
     /// are equal matters.
     pub session: Option<u64>,
+    /// Stands for the request that several attempts have in common, where the proxy says so: attempts
+    /// of one request at one host count once.
+    pub request: Option<u64>,
+    /// Whether the exchange is counted and not judged, because the worker sees more of them than it
+    /// asks the origin of. Whether that is so must not depend on the version or the outcome.
+    pub is_surplus: bool,
     /// Length of the request body in bytes, where known.
     pub request_bytes: Option<u64>,
     /// Names of the request headers, where known.
