@@ -44,7 +44,6 @@ impl Engine {
     pub fn advance(&mut self, now: Duration) {
         let delta = self.tally.take();
         self.judge.tick(&[delta], now);
-        self.tally.set_halves(self.judge.halves());
     }
 
     /// The tally.

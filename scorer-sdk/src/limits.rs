@@ -11,7 +11,9 @@ pub const MAX_ROUTES: usize = 2_000;
 pub const MAX_SIGNALS: usize = 32;
 /// Versions that one worker counts apart on a route.
 pub const MAX_VERSIONS: usize = 4;
-/// Hosts of one baseline that have a half of the placebo.
-pub const MAX_HOSTS: usize = 64;
+/// Exchanges of one worker and tick that are judged one by one.
+pub const MAX_ROWS: usize = 16_384;
+/// Questions of a plan: the answers to all of them are one number of 64 bits.
+pub const MAX_QUESTIONS: usize = 64;
 /// Length of a version's name, in bytes.
 pub const MAX_VERSION_BYTES: usize = 128;

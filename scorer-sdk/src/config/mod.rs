@@ -21,6 +21,6 @@ mod surprise;
 pub use body::BodyPlan;
 pub use error::ConfigError;
 pub use expected::Expected;
-pub use plan::Plan;
+pub use plan::{Plan, WarmUp};
 pub use proxy::{Mode, Probation, Reject, RejectPhase, Role, SessionSource, VersionSource};
 pub use surprise::SurprisePlan;

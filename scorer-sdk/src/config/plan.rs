@@ -28,8 +28,8 @@ pub struct Plan {
     pub false_alarm: f64,
     /// Time between two looks.
     pub tick: Duration,
-    /// Time in which a new version is counted and not judged.
-    pub warm_up: Duration,
+    /// How long the latency of a young host is not judged.
+    pub warm_up: WarmUp,
     /// Half-life of an arm's past.
     pub memory: Duration,
     /// Judged candidate exchanges that a healthy verdict needs.
@@ -76,6 +76,15 @@ pub struct Plan {
     pub record: bool,
     /// Whether rescued requests are counted.
     pub count_rescued: bool,
+}
+
+/// How long the latency of a young host is not judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WarmUp {
+    /// At least so long after its first exchange.
+    pub min: Duration,
+    /// At most so long; in between as soon as its latency has stopped falling.
+    pub max: Duration,
 }
 
 /// The tables hold one route more for each destination.
@@ -135,7 +144,7 @@ impl Plan {
                 "a chance from 0.000001 to 0.5, such as 0.01",
             )?,
             tick: duration("tick", raw.tick.as_deref(), "1s", "100ms", "1m")?,
-            warm_up: duration("warm_up", raw.warm_up.as_deref(), "30s", "0s", "1h")?,
+            warm_up: warm_up(&raw)?,
             memory,
             surprise: raw
                 .surprise
@@ -210,6 +219,18 @@ impl Plan {
             .map(|(signal, _)| *signal)
     }
 
+    /// The signals whose tokens are in a row, by their index: those that are asked a question.
+    #[must_use]
+    pub fn row_signals(&self) -> Vec<usize> {
+        (0..self.signals.len())
+            .filter(|index| {
+                self.questions.iter().any(|(signal, question)| {
+                    signal == index && !matches!(question.rule, Rule::Path)
+                })
+            })
+            .collect()
+    }
+
     /// Whether a yes to this question on this route was declared.
     #[must_use]
     pub fn is_expected(&self, route: &RouteKey, question: usize) -> bool {
@@ -254,6 +275,23 @@ fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError
         }
         other => Ok(other),
     }
+}
+
+fn warm_up(raw: &Config) -> Result<WarmUp, ConfigError> {
+    let min = duration("warm_up", raw.warm_up.min.as_deref(), "30s", "0s", "1h")?;
+    let is_off = raw.warm_up.min.is_some() && min.is_zero() && raw.warm_up.max.is_none();
+    let default = if is_off { "0s" } else { "15m" };
+    let max = duration(
+        "warm_up.max",
+        raw.warm_up.max.as_deref(),
+        default,
+        "0s",
+        "24h",
+    )?;
+    Ok(WarmUp {
+        min,
+        max: max.max(min),
+    })
 }
 
 fn paths(raw: &Config) -> Result<PathConfig, ConfigError> {

@@ -20,8 +20,8 @@ pub struct Config {
     pub false_alarm: Option<f64>,
     /// Time between two looks at the evidence.
     pub tick: Option<String>,
-    /// Time after a candidate's first exchange in which it is counted and not judged.
-    pub warm_up: Option<String>,
+    /// How long the latency of a young host is not judged.
+    pub warm_up: WarmUpSection,
     /// Half-life of what is remembered of an arm's past.
     pub memory: Option<String>,
     /// Exchanges of the candidate that have to be judged before it is called healthy.
@@ -69,6 +69,46 @@ pub struct Config {
     pub record: bool,
     /// Whether requests that were retried and then answered by the baseline are counted.
     pub count_rescued: bool,
+}
+
+/// How long the latency of a young host is not judged: a text stands for `min`, and `"0s"` for no
+/// warm-up at all.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "WarmUpForms")]
+pub struct WarmUpSection {
+    /// At least so long.
+    pub min: Option<String>,
+    /// At most so long.
+    pub max: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a time such as \"30s\", or an object with `min` and `max`"
+)]
+enum WarmUpForms {
+    Text(String),
+    Times(WarmUpTimes),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WarmUpTimes {
+    min: Option<String>,
+    max: Option<String>,
+}
+
+impl From<WarmUpForms> for WarmUpSection {
+    fn from(form: WarmUpForms) -> Self {
+        match form {
+            WarmUpForms::Text(min) => Self {
+                min: Some(min),
+                max: None,
+            },
+            WarmUpForms::Times(WarmUpTimes { min, max }) => Self { min, max },
+        }
+    }
 }
 
 /// Reads a config as it is written.

@@ -3,7 +3,7 @@
 use super::check::{MAX_LIST, duration, number, unknown};
 use super::error::ConfigError;
 use super::raw::Config;
-use crate::limits::MAX_SIGNALS;
+use crate::limits::{MAX_QUESTIONS, MAX_SIGNALS};
 use crate::signal::body_shape::BodyShape;
 use crate::signal::content_type::ContentType;
 use crate::signal::fan_out::FanOut;
@@ -67,6 +67,13 @@ pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals
             "signals",
             "nothing is left that could be worse",
             "leave one on that looks at responses, such as `outcome`",
+        ));
+    }
+    if questions.len() > MAX_QUESTIONS {
+        return Err(ConfigError::new(
+            "signals",
+            format!("{} questions are asked", questions.len()),
+            format!("leave signals on that ask at most {MAX_QUESTIONS}"),
         ));
     }
     for (name, tolerance) in &raw.tolerance {

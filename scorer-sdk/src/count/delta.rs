@@ -1,8 +1,8 @@
 //! Deltas: counts on their way from a worker to whoever merges them.
 
-use crate::limits::{MAX_HOSTS, MAX_ROUTES, MAX_SIGNALS, MAX_VERSION_BYTES, MAX_VERSIONS};
+use crate::count::rows::Rows;
+use crate::limits::{MAX_ROUTES, MAX_SIGNALS, MAX_VERSION_BYTES, MAX_VERSIONS};
 use crate::route::RouteKey;
-use crate::route::key::MAX_PART_BYTES;
 use crate::shape::presence::Presence;
 use crate::sketch::{Counts, NameTable};
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -33,12 +33,14 @@ pub struct Overflow {
     pub sessions: u64,
     /// Requests whose calls could not be followed: their slot was taken.
     pub fan_outs: u64,
+    /// Exchanges beyond what is judged in one tick: counted and not judged.
+    pub rows: u64,
 }
 
 impl Overflow {
     /// Names and numbers, for metrics.
     #[must_use]
-    pub fn items(&self) -> [(&'static str, u64); 9] {
+    pub fn items(&self) -> [(&'static str, u64); 10] {
         [
             ("destinations", self.destinations),
             ("routes", self.routes),
@@ -49,6 +51,7 @@ impl Overflow {
             ("in_flight", self.in_flight),
             ("sessions", self.sessions),
             ("fan_outs", self.fan_outs),
+            ("rows", self.rows),
         ]
     }
 
@@ -74,6 +77,7 @@ impl Overflow {
             in_flight: reader.u64()?,
             sessions: reader.u64()?,
             fan_outs: reader.u64()?,
+            rows: reader.u64()?,
         })
     }
 
@@ -88,6 +92,7 @@ impl Overflow {
         self.in_flight = self.in_flight.saturating_add(other.in_flight);
         self.sessions = self.sessions.saturating_add(other.sessions);
         self.fan_outs = self.fan_outs.saturating_add(other.fan_outs);
+        self.rows = self.rows.saturating_add(other.rows);
     }
 }
 
@@ -100,22 +105,10 @@ pub struct VersionDelta {
     pub exchanges: u64,
     /// Counts of the tokens, per signal in the plan's order.
     pub counts: Vec<Counts>,
-    /// The counts of the placebo's two halves, in the same order; empty for a version without
-    /// halves. An exchange whose half is not known is in neither.
-    pub halves: [Vec<Counts>; 2],
+    /// The exchanges that are judged one by one.
+    pub rows: Rows,
     /// The paths of the bodies that were looked at.
     pub bodies: Presence,
-}
-
-/// A host that has no half yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NewHost {
-    /// The destination.
-    pub destination: String,
-    /// The version that runs there.
-    pub version: String,
-    /// The host, as [`crate::count::halves::identity`] writes it.
-    pub host: u64,
 }
 
 /// Counts of one route.
@@ -134,8 +127,6 @@ pub struct RouteDelta {
 pub struct Delta {
     /// Routes with traffic.
     pub routes: Vec<RouteDelta>,
-    /// Hosts of baselines that have no half yet.
-    pub new_hosts: Vec<NewHost>,
     /// What did not fit.
     pub overflow: Overflow,
 }
@@ -160,7 +151,6 @@ impl Delta {
     /// Writes the delta.
     pub fn encode(&self, writer: &mut Writer) {
         writer.list(&self.routes, RouteDelta::encode);
-        writer.list(&self.new_hosts, NewHost::encode);
         self.overflow.encode(writer);
     }
 
@@ -171,7 +161,6 @@ impl Delta {
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             routes: reader.list(MAX_ROUTES, RouteDelta::decode)?,
-            new_hosts: reader.list(MAX_HOSTS, NewHost::decode)?,
             overflow: Overflow::decode(reader)?,
         })
     }
@@ -197,9 +186,8 @@ impl VersionDelta {
     fn encode(&self, writer: &mut Writer) {
         writer.text(&self.version);
         writer.u64(self.exchanges);
-        for counts in core::iter::once(&self.counts).chain(&self.halves) {
-            writer.list(counts, Counts::encode);
-        }
+        writer.list(&self.counts, Counts::encode);
+        self.rows.encode(writer);
         self.bodies.encode(writer);
     }
 
@@ -208,27 +196,8 @@ impl VersionDelta {
             version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
             exchanges: exchanges(reader.u64()?)?,
             counts: reader.list(MAX_SIGNALS, Counts::decode)?,
-            halves: [
-                reader.list(MAX_SIGNALS, Counts::decode)?,
-                reader.list(MAX_SIGNALS, Counts::decode)?,
-            ],
+            rows: Rows::decode(reader)?,
             bodies: Presence::decode(reader)?,
-        })
-    }
-}
-
-impl NewHost {
-    fn encode(&self, writer: &mut Writer) {
-        writer.text(&self.destination);
-        writer.text(&self.version);
-        writer.u64(self.host);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            destination: reader.text(MAX_PART_BYTES)?.to_owned(),
-            version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
-            host: reader.u64()?,
         })
     }
 }

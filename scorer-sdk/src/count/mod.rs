@@ -1,12 +1,13 @@
 //! What one worker counts between two ticks: the hot path.
 //!
-//! [`tally`] counts exchanges, [`delta`] is what a tick hands over, [`halves`] assigns the
-//! baseline's exchanges to the two halves of the placebo, [`sessions`] remembers what each session
-//! asked for last.
+//! [`tally`] counts exchanges, [`delta`] is what a tick hands over, [`rows`] are the exchanges that
+//! are judged one by one, [`identity`] makes numbers of names, [`sessions`] remembers what each
+//! session asked for last.
 
 pub mod delta;
-pub mod halves;
+pub mod identity;
 mod interner;
 mod route_index;
+pub mod rows;
 pub mod sessions;
 pub mod tally;

@@ -25,6 +25,8 @@ pub struct LastCall {
     pub route: RouteIndex,
     /// The version that served it.
     pub version: Rc<str>,
+    /// The session.
+    pub session: u64,
     tick: u32,
 }
 
@@ -63,6 +65,7 @@ impl Sessions {
         let call = LastCall {
             route,
             version: Rc::clone(version),
+            session,
             tick: self.tick,
         };
         if let Some(known) = self.last.get_mut(&session) {

@@ -4,18 +4,19 @@
 //! and nothing is shared; at each tick [`Tally::take`] hands over a [`Delta`].
 
 use crate::config::Plan;
-use crate::count::delta::{Delta, NewHost, Overflow, RouteDelta, VersionDelta};
-use crate::count::halves::{Half, Halves, identity};
+use crate::count::delta::{Delta, Overflow, RouteDelta, VersionDelta};
+use crate::count::identity::{identity, short};
 use crate::count::interner::Interner;
+use crate::count::rows::{NO_TOKEN, RowFacts, Rows, UNKNOWN_TIME};
 use crate::count::sessions::{LastCall, Sessions};
 use crate::exchange::{Ending, Exchange};
-use crate::limits::{MAX_DESTINATIONS, MAX_HOSTS, MAX_VERSION_BYTES, MAX_VERSIONS};
+use crate::limits::{MAX_DESTINATIONS, MAX_ROWS, MAX_VERSION_BYTES, MAX_VERSIONS};
 use crate::route::key::MAX_PART_BYTES;
 use crate::route::{PathTree, RouteKey, TemplateId};
 use crate::shape::presence::Presence;
-use crate::signal::{Input, NameHasher, Side, Token, next_call};
-use crate::sketch::{Counts, NameTable, names};
-use hashbrown::HashMap;
+use crate::signal::{Input, NameHasher, Token, next_call};
+use crate::sketch::{Counts, NameTable, buckets, names};
+use hashbrown::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -55,74 +56,20 @@ struct VersionTally {
     version: Rc<str>,
     exchanges: u64,
     counts: Vec<Counts>,
-    /// The counts of the placebo's halves; empty for a version without halves.
-    halves: [Vec<Counts>; 2],
-    /// Index of its entry in [`Tally::halves`].
-    halves_index: Option<usize>,
+    rows: Rows,
     bodies: Presence,
 }
 
 impl VersionTally {
-    fn new(destination: &str, version: &str, signals: usize, halves: &[Halves]) -> Self {
-        let mut tally = Self {
+    fn new(version: &str, signals: usize, row_width: usize) -> Self {
+        Self {
             version: version.into(),
             exchanges: 0,
             counts: vec![Counts::default(); signals],
-            halves: [Vec::new(), Vec::new()],
-            halves_index: None,
+            rows: Rows::new(row_width),
             bodies: Presence::default(),
-        };
-        tally.find_halves(destination, halves);
-        tally
-    }
-
-    /// Looks up its halves again and drops what was counted under others.
-    fn find_halves(&mut self, destination: &str, halves: &[Halves]) {
-        self.halves_index = halves_of(halves, destination, &self.version);
-        let signals = if self.halves_index.is_some() {
-            self.counts.len()
-        } else {
-            0
-        };
-        self.halves = [
-            vec![Counts::default(); signals],
-            vec![Counts::default(); signals],
-        ];
-    }
-}
-
-/// The index of a version's halves, if it has any.
-fn halves_of(halves: &[Halves], destination: &str, version: &str) -> Option<usize> {
-    halves
-        .iter()
-        .position(|halves| halves.destination == destination && halves.version == version)
-}
-
-/// What the placebo needs to know of a version's exchanges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
-    /// Nothing.
-    Nothing,
-    /// The upstream host.
-    Host,
-    /// The session, and the upstream host to see whether there are several.
-    HostAndSession,
-}
-
-/// The half of an exchange. A host that has none is noted, so that it gets one.
-fn half(halves: &Halves, exchange: &Exchange<'_>, new_hosts: &mut Vec<NewHost>) -> Option<Half> {
-    let host = identity(exchange.upstream_host.as_bytes());
-    if !exchange.upstream_host.is_empty() && !halves.knows(host) && new_hosts.len() < MAX_HOSTS {
-        let new = NewHost {
-            destination: halves.destination.clone(),
-            version: halves.version.clone(),
-            host,
-        };
-        if !new_hosts.contains(&new) {
-            new_hosts.push(new);
         }
     }
-    halves.half(host, exchange.session)
 }
 
 /// What one worker counts between two ticks.
@@ -140,8 +87,14 @@ pub struct Tally {
     overflow: Overflow,
     paths_overflowed: u64,
     scratch: String,
-    halves: Vec<Halves>,
-    new_hosts: Vec<NewHost>,
+    /// Per signal, whether its token is in a row.
+    is_in_row: Vec<bool>,
+    /// Tokens in a row.
+    row_width: usize,
+    /// Rows since the last tick, over all routes.
+    rows: usize,
+    /// Requests with several attempts, with the host: of this tick and the one before.
+    attempts: [HashSet<u64, foldhash::fast::FixedState>; 2],
     /// The sessions, where the next call is looked at.
     sessions: Option<Sessions>,
     looks_at_bodies: bool,
@@ -153,6 +106,7 @@ impl Tally {
     #[must_use]
     pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
         let state = || foldhash::fast::FixedState::with_seed(seed);
+        let row_signals = plan.row_signals();
         Self {
             hasher: NameHasher::new(seed),
             paths: PathTree::new(plan.paths.clone(), seed),
@@ -166,8 +120,12 @@ impl Tally {
             overflow: Overflow::default(),
             paths_overflowed: 0,
             scratch: String::new(),
-            halves: Vec::new(),
-            new_hosts: Vec::new(),
+            row_width: row_signals.len(),
+            is_in_row: (0..plan.signals.len())
+                .map(|signal| row_signals.contains(&signal))
+                .collect(),
+            rows: 0,
+            attempts: [HashSet::with_hasher(state()), HashSet::with_hasher(state())],
             looks_at_bodies: plan.paths_of_bodies().is_some(),
             sessions: plan.wants(Input::Sessions).then(|| Sessions::new(seed)),
             plan,
@@ -328,6 +286,7 @@ impl Tally {
         let exchange = Exchange {
             version: &last.version,
             ending: Ending::InFlight,
+            session: Some(last.session),
             next_call: Some(next),
             ..Exchange::default()
         };
@@ -353,10 +312,9 @@ impl Tally {
         let is_short = exchange.version.len() <= MAX_VERSION_BYTES;
         if known.is_none() && is_short && route.versions.len() < MAX_VERSIONS {
             route.versions.push(VersionTally::new(
-                &route.key.destination,
                 exchange.version,
                 signals.len(),
-                &self.halves,
+                self.row_width,
             ));
         }
         let index = known.unwrap_or(route.versions.len().saturating_sub(1));
@@ -377,14 +335,30 @@ impl Tally {
         {
             tally.bodies.record(facts);
         }
-        let half = tally
-            .halves_index
-            .and_then(|index| self.halves.get(index))
-            .and_then(|halves| half(halves, exchange, &mut self.new_hosts));
+        let row = if exchange.is_surplus || !is_first_attempt(&mut self.attempts, exchange) {
+            None
+        } else if self.rows >= MAX_ROWS {
+            self.overflow.rows += 1;
+            None
+        } else {
+            self.rows += 1;
+            tally.rows.begin(row_facts(exchange));
+            Some(&mut tally.rows)
+        };
+        let mut row = row;
         let tables = route.names.iter_mut().zip(route.hashes.iter_mut());
         for (index, (signal, (table, hashes))) in signals.iter().zip(tables).enumerate() {
+            let is_in_row = self.is_in_row.get(index).copied().unwrap_or(false);
+            let mut note = |code| {
+                if let Some(row) = row.as_deref_mut().filter(|_| is_in_row) {
+                    row.token(code);
+                }
+            };
             let code = match signal.read(exchange, &self.hasher) {
-                None => continue,
+                None => {
+                    note(NO_TOKEN);
+                    continue;
+                }
                 Some(Token::Number(code)) => code,
                 Some(Token::Name(hash)) => {
                     let code = match hashes.iter().position(|known| *known == hash) {
@@ -406,50 +380,9 @@ impl Tally {
             if let Some(counts) = tally.counts.get_mut(index) {
                 counts.add(code, 1);
             }
-            let halved = half.and_then(|half| tally.halves.get_mut(half as usize));
-            if signal.side() == Side::Response
-                && let Some(counts) = halved.and_then(|half| half.get_mut(index))
-            {
-                counts.add(code, 1);
-            }
+            note(code);
         }
         Some(Rc::clone(&tally.version))
-    }
-
-    /// Whether the placebo needs to know the upstream host of this version's exchanges, or the
-    /// session; neither for a version without halves.
-    #[must_use]
-    pub fn needs(&self, destination: &str, version: &str) -> Needs {
-        match self
-            .halves
-            .iter()
-            .find(|halves| halves.destination == destination && halves.version == version)
-        {
-            None => Needs::Nothing,
-            Some(halves) if halves.by_session => Needs::HostAndSession,
-            Some(_) => Needs::Host,
-        }
-    }
-
-    /// Takes the baselines' halves to count by from now on, as [`crate::judge::Judge::halves`] gives
-    /// them.
-    pub fn set_halves(&mut self, halves: Vec<Halves>) {
-        if halves == self.halves {
-            return;
-        }
-        let before = core::mem::replace(&mut self.halves, halves);
-        for route in &mut self.routes {
-            for version in &mut route.versions {
-                let old = version.halves_index.and_then(|index| before.get(index));
-                let new = halves_of(&self.halves, &route.key.destination, &version.version);
-                if old == new.and_then(|index| self.halves.get(index)) {
-                    // The counts go on; only the index in the list may differ.
-                    version.halves_index = new;
-                } else {
-                    version.find_halves(&route.key.destination, &self.halves);
-                }
-            }
-        }
     }
 
     /// Counts a request that could not be given to a version: answered by the proxy itself, or by
@@ -466,13 +399,16 @@ impl Tally {
         }
         let mut delta = Delta {
             overflow: self.overflow,
-            new_hosts: core::mem::take(&mut self.new_hosts),
             ..Delta::default()
         };
         let overflowed = self.paths.overflowed();
         delta.overflow.paths = overflowed - self.paths_overflowed;
         self.paths_overflowed = overflowed;
         self.overflow = Overflow::default();
+        self.rows = 0;
+        let [current, before] = &mut self.attempts;
+        core::mem::swap(current, before);
+        current.clear();
         for route in &mut self.routes {
             let versions: Vec<VersionDelta> = route
                 .versions
@@ -484,10 +420,7 @@ impl Tally {
                     version: tally.version.as_ref().to_owned(),
                     exchanges: core::mem::take(&mut tally.exchanges),
                     counts: tally.counts.iter_mut().map(core::mem::take).collect(),
-                    halves: tally
-                        .halves
-                        .each_mut()
-                        .map(|half| half.iter_mut().map(core::mem::take).collect()),
+                    rows: core::mem::replace(&mut tally.rows, Rows::new(self.row_width)),
                     bodies: core::mem::take(&mut tally.bodies),
                 })
                 .collect();
@@ -527,6 +460,37 @@ impl Tally {
                 self.free.push(slot);
             }
         }
+    }
+}
+
+/// Notes an attempt of a request; whether it is the first at its host in this tick and the one before.
+fn is_first_attempt(
+    [current, before]: &mut [HashSet<u64, foldhash::fast::FixedState>; 2],
+    exchange: &Exchange<'_>,
+) -> bool {
+    let Some(request) = exchange.request else {
+        return true;
+    };
+    if exchange.ending == Ending::InFlight || current.len() >= MAX_ROWS {
+        return true;
+    }
+    let attempt = request.rotate_left(1) ^ identity(exchange.upstream_host.as_bytes());
+    !before.contains(&attempt) && current.insert(attempt)
+}
+
+/// What a row says of an exchange beside its tokens.
+fn row_facts(exchange: &Exchange<'_>) -> RowFacts {
+    let host = match exchange.upstream_host {
+        "" => 0,
+        host => short(identity(host.as_bytes())),
+    };
+    RowFacts {
+        host,
+        session: exchange.session.map_or(0, short),
+        lasted: exchange
+            .lasted_us
+            .or(exchange.duration_us)
+            .map_or(UNKNOWN_TIME, buckets::code),
     }
 }
 

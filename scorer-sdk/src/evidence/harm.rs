@@ -94,6 +94,14 @@ impl HarmTest {
         self.mixture.log_evidence()
     }
 
+    /// Sets the tolerated odds ratio for the blocks to come; below 1, or not a number, it counts as 1.
+    ///
+    /// It may change from block to block, as long as it is known before the block: the process is then
+    /// a test martingale for the null hypothesis that each block's odds ratio is at most its own ρ.
+    pub fn set_tolerance(&mut self, tolerance: f64) {
+        self.tolerance = tolerance.max(1.0);
+    }
+
     /// The tolerated odds ratio ρ.
     #[must_use]
     pub fn tolerance(&self) -> f64 {

@@ -2,10 +2,12 @@
 //! answer says.
 
 use super::arm::Arm;
-use super::gathered::Gathered;
+use super::gathered::{Gathered, Trials};
 use super::judged::Judged;
 use super::pair::{JudgedBlock, Pair};
 use super::past::{Past, inside, tokens};
+use super::trial::Trial;
+use super::units::Units;
 use crate::config::Plan;
 use crate::evidence::{ChangeTest, TokenBlock, TokenPast, reference_log_probability};
 use crate::judge::verdict::Rate;
@@ -15,25 +17,39 @@ use crate::sketch::{Counts, DecayedCounts};
 /// z of the one-sided 99% bound with which a reference's rates are taken.
 const REFERENCE_Z: f64 = 2.326;
 
-/// A question of the plan that can be put to a block now.
+/// A question of the plan that can be put to an exchange now.
+#[derive(Debug, Clone)]
 pub(super) struct Ready {
     /// Its number in the plan.
-    number: usize,
+    pub(super) number: usize,
     /// The index of its signal.
-    signal: usize,
+    pub(super) signal: usize,
     /// Its cuts.
-    asked: Asked,
+    pub(super) asked: Asked,
 }
 
-impl Ready {
-    /// How many of these exchanges, given per signal, are in the category.
-    fn rate(&self, counts: &[Counts]) -> Option<Rate> {
-        let counts = counts.get(self.signal)?;
-        Some(Rate {
-            inside: counts.total_where(|code| self.asked.is_bad(code)),
-            total: counts.total(),
-        })
+/// How many of these trials are in a category.
+fn rate(trials: &[Trial], question: usize) -> Rate {
+    let mut rate = Rate::default();
+    for inside in trials.iter().filter_map(|trial| trial.answer(question)) {
+        rate.total += 1;
+        rate.inside += u64::from(inside);
     }
+    rate
+}
+
+/// How many of the candidate's trials are in a category, those of a unit that has too many left out.
+fn allowed_rate(trials: &[Trial], question: usize, units: &mut Units) -> Rate {
+    let mut rate = Rate::default();
+    for trial in trials {
+        if let Some(inside) = trial.answer(question)
+            && units.allows(trial, question, inside)
+        {
+            rate.total += 1;
+            rate.inside += u64::from(inside);
+        }
+    }
+    rate
 }
 
 /// The questions that can be put to a block and whose answers count. `expected` says for each
@@ -55,44 +71,38 @@ pub(super) fn questions(plan: &Plan, past: &Past, expected: &[bool]) -> Vec<Read
 
 /// Judges the baseline's halves against each other. The cuts may come from a past that already
 /// holds these exchanges, because it holds those of both halves alike.
-pub(super) fn judge_halves(questions: &[Ready], halves: &Gathered, judged: &mut Judged) {
-    for question in questions {
-        let (Some(first), Some(second)) =
-            (question.rate(halves.side(0)), question.rate(halves.side(1)))
-        else {
+pub(super) fn judge_halves(plan: &Plan, halves: &Trials, judged: &mut Judged) {
+    for number in 0..plan.questions.len() {
+        let (first, second) = (rate(halves.side(0), number), rate(halves.side(1), number));
+        if first.total == 0 || second.total == 0 {
             continue;
-        };
-        if let Some(laws) = judged.second_half.get_mut(question.number) {
+        }
+        if let Some(laws) = judged.second_half.get_mut(number) {
             laws.push(JudgedBlock::new(second, first));
         }
-        if let Some(laws) = judged.first_half.get_mut(question.number) {
+        if let Some(laws) = judged.first_half.get_mut(number) {
             laws.push(JudgedBlock::new(first, second));
         }
     }
 }
 
 /// Judges a block with both arms in it: each question's pair takes it, and so does `judged`, for the
-/// pair over all routes. `counted` takes, per question, the exchanges of baseline and candidate
-/// in the category.
+/// pair over all routes.
 pub(super) fn judge_pairs(
-    questions: &[Ready],
-    gathered: &Gathered,
+    plan: &Plan,
+    trials: &Trials,
+    units: &mut Units,
     pairs: &mut [Pair],
-    counted: &mut [[u64; 2]],
     judged: &mut Judged,
 ) {
-    for question in questions {
-        let (Some(pair), Some(counted), Some(laws), Some(baseline), Some(candidate)) = (
-            pairs.get_mut(question.number),
-            counted.get_mut(question.number),
-            judged.laws.get_mut(question.number),
-            question.rate(gathered.side(Arm::Baseline as usize)),
-            question.rate(gathered.side(Arm::Candidate as usize)),
-        ) else {
+    for (number, (pair, laws)) in pairs.iter_mut().zip(&mut judged.laws).enumerate() {
+        let baseline = rate(trials.side(Arm::Baseline as usize), number);
+        let candidate = allowed_rate(trials.side(Arm::Candidate as usize), number, units);
+        if baseline.total == 0 || candidate.total == 0 {
             continue;
-        };
-        *counted = [counted[0] + baseline.inside, counted[1] + candidate.inside];
+        }
         let block = JudgedBlock::new(candidate, baseline);
+        pair.set_tolerance(units.tolerance(plan, number));
         pair.update(
             |odds_ratio| block.law.log_probability(odds_ratio),
             candidate,
@@ -102,25 +112,35 @@ pub(super) fn judge_pairs(
     }
 }
 
+/// Adds, per question, the exchanges of baseline and candidate that are in the category.
+pub(super) fn count(questions: &[Ready], gathered: &Gathered, counted: &mut [[u64; 2]]) {
+    for question in questions {
+        let Some(counted) = counted.get_mut(question.number) else {
+            continue;
+        };
+        for (arm, sum) in counted.iter_mut().enumerate() {
+            *sum += gathered.side(arm).get(question.signal).map_or(0, |counts| {
+                counts.total_where(|code| question.asked.is_bad(code))
+            });
+        }
+    }
+}
+
 /// Judges a guard's block, in which the candidate is alone, against the past of its reference.
 pub(super) fn judge_against_reference(
     questions: &[Ready],
     past: &Past,
-    gathered: &Gathered,
+    trials: &Trials,
     pairs: &mut [Pair],
-    counted: &mut [[u64; 2]],
 ) {
     for question in questions {
-        let (Some(pair), Some(counted), Some(past), Some(baseline), Some(candidate)) = (
+        let (Some(pair), Some(past)) = (
             pairs.get_mut(question.number),
-            counted.get_mut(question.number),
             past.arm(Arm::Baseline).get(question.signal),
-            question.rate(gathered.side(Arm::Baseline as usize)),
-            question.rate(gathered.side(Arm::Candidate as usize)),
         ) else {
             continue;
         };
-        *counted = [counted[0] + baseline.inside, counted[1] + candidate.inside];
+        let candidate = rate(trials.side(Arm::Candidate as usize), question.number);
         let (bound, reference) = reference_rate(past, &question.asked);
         if reference.total > 0 && candidate.total > 0 {
             let law = |odds_ratio| {

@@ -2,14 +2,18 @@
 //! to, and how the weight of a verdict is shared among them.
 
 use super::arm::Arm;
+use super::halves::Halves;
 use super::judged::Judged;
 use super::mix::Mix;
+use super::moment::Moment;
 use super::pair::Pair;
 use super::phase::Judgement;
-use super::route::Route;
+use super::route::{self, Route};
+use super::units::Units;
 use super::weights::Weights;
 use crate::config::Plan;
 use crate::count::delta::{Overflow, RouteDelta};
+use crate::count::rows::NO_TOKEN;
 use crate::limits::MAX_ROUTES;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
@@ -17,6 +21,8 @@ use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Ticks without an exchange after which a route may be dropped when there are too many.
 const IDLE_TICKS: u32 = 600;
+/// Exchanges that take as long as usual and are added to those of a tick.
+const USUAL: f64 = 5.0;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Comparison {
@@ -57,10 +63,8 @@ impl Comparison {
     }
 
     /// The baseline's halves are others than before: what waits was counted by the old ones.
-    pub(super) fn forget_halves(&mut self, plan: &Plan) {
-        self.routes
-            .iter_mut()
-            .for_each(|route| route.forget_halves(plan));
+    pub(super) fn forget_halves(&mut self) {
+        self.routes.iter_mut().for_each(Route::forget_halves);
     }
 
     /// Judges the mix of one tick's requests over the routes that are known. `arms` are the names of
@@ -99,7 +103,7 @@ impl Comparison {
                 } else {
                     continue;
                 };
-                route.gather(arm, &delta.names, version);
+                route.gather(plan, arm, &delta.names, version);
             }
         }
     }
@@ -128,13 +132,68 @@ impl Comparison {
         Some(self.routes.len() - 1)
     }
 
+    /// Shows the units the rows of this tick: who is busy, and how slow young hosts are beside the
+    /// baseline's warm ones.
+    pub(super) fn see_units(&self, plan: &Plan, units: &mut Units, now_ms: u64) {
+        for route in &self.routes {
+            for arm in [Arm::Baseline, Arm::Candidate] {
+                for (facts, _) in route.rows(arm) {
+                    units.see(arm, facts.host, facts.session, now_ms);
+                }
+            }
+        }
+        let Some(signal) = plan.duration() else {
+            return;
+        };
+        let Some(column) = route::columns(plan).get(signal).copied().flatten() else {
+            return;
+        };
+        // What the baseline's warm hosts take more than usual now: a slow hour hits young hosts as
+        // well.
+        let (mut sum, mut count) = (0.0, USUAL);
+        let mut young = Vec::new();
+        for route in &self.routes {
+            let Some(usual) = route.usual_duration(signal) else {
+                continue;
+            };
+            for arm in [Arm::Baseline, Arm::Candidate] {
+                for (facts, tokens) in route.rows(arm) {
+                    let Some(token) = tokens.get(column).filter(|token| **token != NO_TOKEN) else {
+                        continue;
+                    };
+                    let more = route::log_duration(*token) - usual;
+                    match units.age(arm, facts.host, now_ms) {
+                        Some(age) if age <= plan.warm_up.max.as_secs_f64() => {
+                            young.push((arm, age, more));
+                        }
+                        _ if arm == Arm::Baseline => {
+                            sum += more;
+                            count += 1.0;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        for (arm, age, more) in young {
+            units.warm_up(arm, age, more - sum / count);
+        }
+    }
+
     /// Ends the tick on every route, judges the pairs over all routes, and gives what was judged.
-    pub(super) fn judge(&mut self, plan: &Plan, judgement: Judgement) -> Judged {
+    pub(super) fn judge(
+        &mut self,
+        plan: &Plan,
+        moment: &Moment,
+        units: &mut Units,
+        halves: &Halves,
+    ) -> Judged {
         let mut judged = Judged::new(plan);
         for route in &mut self.routes {
-            route.tick(plan, judgement, &mut judged);
+            route.tick(plan, moment, units, halves, &mut judged);
         }
-        for (pair, laws) in self.pooled.iter_mut().zip(&judged.laws) {
+        for (question, (pair, laws)) in self.pooled.iter_mut().zip(&judged.laws).enumerate() {
+            pair.set_tolerance(units.tolerance(plan, question));
             pair.update_all(laws);
         }
         judged

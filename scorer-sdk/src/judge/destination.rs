@@ -1,15 +1,17 @@
 //! One destination: what becomes of a tick.
 
 use super::comparison::Comparison;
+use super::moment::Moment;
 use super::phase::Judgement;
 use super::placebo::Placebo;
 use super::rollout::{Rollout, Step};
 use super::shares::Shares;
+use super::units::Units;
 use super::versions::{Baseline, Versions};
 use super::volumes::{Volumes, failures};
 use super::watch;
 use crate::config::Plan;
-use crate::count::delta::{NewHost, Overflow, RouteDelta};
+use crate::count::delta::{Overflow, RouteDelta};
 use crate::drift::Watch;
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
@@ -20,11 +22,11 @@ pub(super) struct Destination {
     pub(super) name: String,
     /// What the workers have counted since the last tick.
     pub(super) inbox: Vec<RouteDelta>,
-    pub(super) new_hosts: Vec<NewHost>,
     pub(super) versions: Versions,
     /// The rollout that is on; none without a candidate.
     pub(super) rollout: Option<Rollout>,
     pub(super) comparison: Comparison,
+    pub(super) units: Units,
     pub(super) placebo: Placebo,
     /// Both versions against their own past; none for a destination that is not watched.
     pub(super) watch: Option<Box<Watch>>,
@@ -45,17 +47,21 @@ impl Destination {
         let inbox = core::mem::take(&mut self.inbox);
         let volumes = Volumes::of(&inbox);
         self.choose_versions(plan, &volumes, now_ms);
-        let judgement = self.judgement(plan, &volumes, now_ms);
-        self.split_baseline(plan, &inbox);
+        let moment = self.moment(plan, &volumes, now_ms);
+        self.units.begin(plan, now_ms);
 
         let arms = arms(&self.versions, self.rollout.as_ref());
-        self.comparison.judge_mix(plan, &inbox, arms, judgement);
+        self.comparison
+            .judge_mix(plan, &inbox, arms, moment.judgement);
         if let Some(watch) = &mut self.watch {
             watch::observe(watch, plan, &inbox, arms, now_ms);
         }
         self.comparison.gather(plan, &inbox, arms, overflow);
-        let judged = self.comparison.judge(plan, judgement);
-        self.placebo.judge(&judged.second_half, &judged.first_half);
+        self.comparison.see_units(plan, &mut self.units, now_ms);
+        self.split_baseline(plan);
+        let (units, halves) = (&mut self.units, self.placebo.halves());
+        let judged = self.comparison.judge(plan, &moment, units, halves);
+        self.placebo.judge(&judged);
 
         if let Some(rollout) = &mut self.rollout {
             let of_baseline = failures(plan, &inbox, self.versions.baseline());
@@ -81,11 +87,13 @@ impl Destination {
             Baseline::Stays => {}
             Baseline::Replaced => {
                 self.comparison.forget_routes();
+                self.units = Units::default();
                 self.watch = self.watch.as_ref().map(|_| Box::default());
                 self.rollout = None;
             }
             Baseline::Promoted => {
                 self.comparison.promote();
+                self.units.promote();
                 if let Some(watch) = &mut self.watch {
                     watch.promote();
                 }
@@ -101,33 +109,42 @@ impl Destination {
                 watch.restart();
             }
             self.comparison.restart(plan);
+            self.units.forget_candidate();
         }
         self.versions
             .forget_condemned(candidate(self.rollout.as_ref()), now_ms);
     }
 
-    /// Whether this tick's exchanges may be judged.
-    fn judgement(&mut self, plan: &Plan, volumes: &Volumes, now_ms: u64) -> Judgement {
+    /// Whether this tick's exchanges may be judged, and which of them.
+    fn moment(&mut self, plan: &Plan, volumes: &Volumes, now_ms: u64) -> Moment {
         let Some(rollout) = &mut self.rollout else {
-            return Judgement::LearnOnly;
+            return Moment {
+                now_ms,
+                judgement: Judgement::LearnOnly,
+                longest: u16::MAX,
+                is_warm: false,
+            };
         };
         let exchanges = [
             volumes.of_version(self.versions.baseline()),
             volumes.of_version(&rollout.candidate),
         ];
         let slowest_ms = self.comparison.slowest_ms(plan);
-        rollout.admit(plan, exchanges, slowest_ms, now_ms)
+        let judgement = rollout.admit(plan, exchanges, slowest_ms, now_ms);
+        Moment {
+            now_ms,
+            judgement,
+            longest: rollout.since_jump(now_ms),
+            is_warm: rollout.warm,
+        }
     }
 
     /// Follows the baseline and its hosts with the halves of the placebo.
-    fn split_baseline(&mut self, plan: &Plan, inbox: &[RouteDelta]) {
-        let new_hosts = core::mem::take(&mut self.new_hosts);
+    fn split_baseline(&mut self, plan: &Plan) {
         let baseline = self.versions.baseline();
-        if self
-            .placebo
-            .follow(plan, &self.name, baseline, inbox, &new_hosts)
-        {
-            self.comparison.forget_halves(plan);
+        let hosts = self.units.baseline_hosts();
+        if self.placebo.follow(plan, baseline, hosts) {
+            self.comparison.forget_halves();
         }
     }
 
@@ -164,6 +181,7 @@ impl Destination {
         self.versions.encode(writer);
         writer.option(self.rollout.as_ref(), Rollout::encode);
         self.comparison.encode(writer);
+        self.units.encode(writer);
         self.placebo.encode(writer);
         writer.option(self.watch.as_deref(), Watch::encode);
     }
@@ -174,10 +192,10 @@ impl Destination {
             versions: Versions::decode(reader)?,
             rollout: reader.option(Rollout::decode)?,
             comparison: Comparison::decode(plan, reader)?,
+            units: Units::decode(reader)?,
             placebo: Placebo::decode(plan, reader)?,
             watch: reader.option(Watch::decode)?.map(Box::new),
             inbox: Vec::new(),
-            new_hosts: Vec::new(),
         })
     }
 }

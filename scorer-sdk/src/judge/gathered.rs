@@ -1,5 +1,6 @@
 //! A block that is being gathered: what two sides did since the last judgement.
 
+use super::trial::Trial;
 use crate::sketch::{Counts, NameTable};
 use crate::wire::codec::{CodecError, Reader, Writer};
 
@@ -14,12 +15,94 @@ pub(super) const LONGEST_BLOCK_TICKS: u32 = 3_600;
 const SMALLEST_BLOCK: u64 = 20;
 /// A small block with both sides in it waits no longer than this many ticks.
 const SMALL_BLOCK_TICKS: u32 = 10;
+/// Trials of one side that are kept while a block waits for the other: many more than the other will
+/// have when it comes.
+const MAX_WAITING: usize = 512;
 
-/// Exchanges of two sides, per side and signal: baseline and candidate, or the halves of a placebo.
+/// Trials of two sides that wait for each other: baseline and candidate, or the halves of a placebo.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trials {
+    sides: [Vec<Trial>; 2],
+    pub(super) ticks: u32,
+}
+
+impl Trials {
+    /// The trials of one side.
+    pub(super) fn side(&self, side: usize) -> &[Trial] {
+        self.sides.get(side).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn add(&mut self, side: usize, trial: Trial) {
+        if let Some(trials) = self.sides.get_mut(side) {
+            trials.push(trial);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sides.iter().all(Vec::is_empty)
+    }
+
+    /// Whether both sides are in it.
+    pub(super) fn is_complete(&self) -> bool {
+        self.sides.iter().all(|side| !side.is_empty())
+    }
+
+    fn exchanges(&self) -> u64 {
+        self.sides.iter().map(Vec::len).sum::<usize>() as u64
+    }
+
+    /// Whether it may still wait for its other side. The border depends on sides and time alone,
+    /// never on outcomes.
+    pub(super) fn may_wait(&self) -> bool {
+        let longest = if self.exchanges() < SMALLEST_BLOCK {
+            LONGEST_BLOCK_TICKS
+        } else {
+            LONG_BLOCK_TICKS
+        };
+        self.ticks < longest
+    }
+
+    /// Whether it is too small to be judged yet.
+    pub(super) fn is_small(&self) -> bool {
+        self.exchanges() < SMALLEST_BLOCK && self.ticks < SMALL_BLOCK_TICKS
+    }
+
+    /// Thins what waits: every second one of a side that has too many, the oldest and the newest
+    /// alike.
+    pub(super) fn wait(&mut self) {
+        for side in &mut self.sides {
+            while side.len() > MAX_WAITING {
+                let mut number = 0;
+                side.retain(|_| {
+                    number += 1;
+                    number % 2 == 0
+                });
+            }
+        }
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        writer.u32(self.ticks);
+        for side in &self.sides {
+            writer.list(side, Trial::encode);
+        }
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            ticks: reader.u32()?,
+            sides: [
+                reader.list(MAX_WAITING, Trial::decode)?,
+                reader.list(MAX_WAITING, Trial::decode)?,
+            ],
+        })
+    }
+}
+
+/// What both arms showed since the last judgement, per arm and signal: what the past will learn.
 #[derive(Debug, Clone)]
 pub(super) struct Gathered {
     pub(super) counts: [Vec<Counts>; 2],
-    pub(super) ticks: u32,
 }
 
 impl Gathered {
@@ -29,7 +112,6 @@ impl Gathered {
                 vec![Counts::default(); signals],
                 vec![Counts::default(); signals],
             ],
-            ticks: 0,
         }
     }
 
@@ -63,33 +145,7 @@ impl Gathered {
         }
     }
 
-    /// Exchanges of a side, by the signal that saw most of them.
-    pub(super) fn exchanges(&self, side: usize) -> u64 {
-        self.side(side).iter().map(Counts::total).max().unwrap_or(0)
-    }
-
-    pub(super) fn has(&self, side: usize) -> bool {
-        self.side(side).iter().any(|counts| !counts.is_empty())
-    }
-
-    /// Whether it may still wait for its other side. The border depends on sides and time alone,
-    /// never on outcomes.
-    pub(super) fn may_wait(&self) -> bool {
-        let longest = if self.exchanges(0) + self.exchanges(1) < SMALLEST_BLOCK {
-            LONGEST_BLOCK_TICKS
-        } else {
-            LONG_BLOCK_TICKS
-        };
-        self.ticks < longest
-    }
-
-    /// Whether it is too small to be judged yet.
-    pub(super) fn is_small(&self) -> bool {
-        self.exchanges(0) + self.exchanges(1) < SMALLEST_BLOCK && self.ticks < SMALL_BLOCK_TICKS
-    }
-
     pub(super) fn encode(&self, writer: &mut Writer) {
-        writer.u32(self.ticks);
         self.counts
             .iter()
             .flatten()
@@ -98,7 +154,6 @@ impl Gathered {
 
     pub(super) fn decode(reader: &mut Reader<'_>, signals: usize) -> Result<Self, CodecError> {
         let mut gathered = Self::new(signals);
-        gathered.ticks = reader.u32()?;
         for counts in gathered.counts.iter_mut().flatten() {
             *counts = Counts::decode(reader)?;
         }

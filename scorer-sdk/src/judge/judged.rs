@@ -21,6 +21,8 @@ pub(super) struct Judged {
     pub(super) second_half: Laws,
     /// Those of its first half against its second.
     pub(super) first_half: Laws,
+    /// Whether each of its halves had exchanges.
+    pub(super) seen_halves: [bool; 2],
 }
 
 impl Judged {
@@ -30,6 +32,7 @@ impl Judged {
             laws: no_laws(plan),
             second_half: no_laws(plan),
             first_half: no_laws(plan),
+            seen_halves: [false; 2],
         }
     }
 }

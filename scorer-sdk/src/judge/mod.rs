@@ -9,8 +9,9 @@
 //! | `versions.rs`, `volumes.rs` | which versions are compared? |
 //! | `rollout.rs`, `phase.rs` | when is judged, and what follows from the evidence? |
 //! | `comparison.rs`, `route.rs`, `mix.rs`, `weights.rs` | what do the routes know, and what does each weigh? |
-//! | `gathered.rs`, `block.rs`, `past.rs`, `body.rs`, `pair.rs` | how does a block become evidence? |
-//! | `placebo.rs` | do the baseline's own halves differ? |
+//! | `trial.rs`, `gathered.rs`, `block.rs`, `past.rs`, `body.rs`, `pair.rs` | how does a block become evidence? |
+//! | `units/` | how much do hosts and sessions differ, and may one of them decide? |
+//! | `placebo.rs`, `halves.rs` | do the baseline's own halves differ? |
 //! | `watch.rs` | how does drift learn of a tick? |
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
 //! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
@@ -25,9 +26,11 @@ mod differences;
 mod explain;
 mod fingerprint;
 mod gathered;
+mod halves;
 pub mod inspect;
 mod judged;
 mod mix;
+mod moment;
 mod needed;
 mod pair;
 mod past;
@@ -37,6 +40,8 @@ mod reasons;
 mod rollout;
 mod route;
 mod shares;
+mod trial;
+mod units;
 pub mod verdict;
 mod versions;
 mod volumes;
@@ -45,7 +50,6 @@ mod weights;
 
 use crate::config::Plan;
 use crate::count::delta::{Delta, Overflow, RouteDelta};
-use crate::count::halves::Halves;
 use crate::judge::verdict::Decision;
 use crate::limits::MAX_DESTINATIONS;
 use crate::route::RouteKey;
@@ -57,7 +61,7 @@ use fingerprint::fingerprint;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 4;
+pub const STATE_VERSION: u16 = 5;
 /// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 
@@ -89,15 +93,6 @@ impl Judge {
             self.overflow.add(&delta.overflow);
             for route in &delta.routes {
                 self.deliver(route);
-            }
-        }
-        for new in deltas.iter().flat_map(|delta| &delta.new_hosts) {
-            let known = self
-                .destinations
-                .iter_mut()
-                .find(|known| known.name == new.destination);
-            if let Some(destination) = known {
-                destination.new_hosts.push(new.clone());
             }
         }
         for destination in &mut self.destinations {
@@ -165,16 +160,6 @@ impl Judge {
                         (key, destination.candidate(), category, evidence)
                     })
             })
-            .collect()
-    }
-
-    /// The halves of every baseline, for the placebo: each [`crate::count::tally::Tally`] counts by
-    /// them.
-    #[must_use]
-    pub fn halves(&self) -> Vec<Halves> {
-        self.destinations
-            .iter()
-            .filter_map(|destination| destination.placebo.halves().cloned())
             .collect()
     }
 

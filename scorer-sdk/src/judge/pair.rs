@@ -56,6 +56,11 @@ impl Pair {
         }
     }
 
+    /// Sets the odds ratio that is tolerated from the next block on. It must be known before that block.
+    pub(super) fn set_tolerance(&mut self, tolerance: f64) {
+        self.harm.set_tolerance(tolerance);
+    }
+
     /// Judges a block. `log_probability` gives ln P(block; odds ratio).
     pub(super) fn update(
         &mut self,

@@ -72,9 +72,8 @@ impl Past {
         move |total: f64| keep.max((LEAST_REMEMBERED / total.max(1.0)).min(1.0) as f32)
     }
 
-    /// Learns a block. A guard's baseline is its reference and learns nothing.
-    pub(super) fn learn(&mut self, plan: &Plan, block: &Gathered) {
-        let keep = Self::keep(plan, block.ticks);
+    /// Learns a block, of which `keep` of the past is left. A guard's baseline is its reference and learns nothing.
+    pub(super) fn learn(&mut self, plan: &Plan, block: &Gathered, keep: impl Fn(f64) -> f32) {
         let guarded = plan.reject.reference.is_some();
         for (index, (past, counts)) in self.counts.iter_mut().zip(&block.counts).enumerate() {
             if guarded && index == Arm::Baseline as usize {

@@ -4,19 +4,20 @@
 //! It should find nothing. Where it does, the baseline's own hosts differ, and a candidate has to
 //! differ by more than they do.
 
-use super::judged::Laws;
+use super::halves::Halves;
+use super::judged::Judged;
 use super::pair::Pair;
 use crate::config::Plan;
-use crate::count::delta::{NewHost, RouteDelta};
-use crate::count::halves::{Half, Halves};
 use crate::evidence::log_add_exp;
 use crate::judge::verdict::PlaceboFinding;
-use crate::limits::MAX_HOSTS;
+use crate::limits::MAX_VERSION_BYTES;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// The halves of a destination's baseline, and the evidence between them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Placebo {
+    /// The baseline.
+    version: String,
     halves: Halves,
     /// Per question: the first half worse than the second, and the second worse than the first.
     pairs: Vec<[Pair; 2]>,
@@ -33,55 +34,33 @@ impl Placebo {
     pub(super) fn follow(
         &mut self,
         plan: &Plan,
-        destination: &str,
         baseline: &str,
-        inbox: &[RouteDelta],
-        new_hosts: &[NewHost],
+        hosts: impl Iterator<Item = u32>,
     ) -> bool {
-        let mut other_halves = false;
-        if plan.placebo && plan.reject.reference.is_none() {
-            let seen = |half: usize| {
-                inbox
-                    .iter()
-                    .flat_map(|route| &route.versions)
-                    .filter(|version| version.version == baseline)
-                    .filter_map(|version| version.halves.get(half))
-                    .flatten()
-                    .any(|counts| !counts.is_empty())
-            };
-            self.note([seen(0), seen(1)]);
-            other_halves |= self.follow_baseline(plan, destination, baseline);
+        if !plan.placebo || plan.reject.reference.is_some() || baseline.is_empty() {
+            return false;
         }
-        for new in new_hosts {
-            other_halves |= self.add_host(plan, &new.version, new.host);
+        let mut other_halves = false;
+        if self.version != baseline || self.one_sided_ticks >= ONE_SIDED_TICKS {
+            // Another version, or one half's hosts are gone.
+            self.one_sided_ticks = 0;
+            baseline.clone_into(&mut self.version);
+            self.halves = Halves::of_sessions();
+            self.restart(plan);
+            other_halves = true;
+        }
+        for host in hosts {
+            if self.halves.add(host) {
+                self.restart(plan);
+                other_halves = true;
+            }
         }
         other_halves
     }
 
-    /// Begins anew when another version is the baseline, or when one half has been silent for long
-    /// while the other was not, because its hosts are gone. Tells whether it did.
-    fn follow_baseline(&mut self, plan: &Plan, destination: &str, baseline: &str) -> bool {
-        if self.halves.version == baseline && self.one_sided_ticks < ONE_SIDED_TICKS {
-            return false;
-        }
-        self.one_sided_ticks = 0;
-        self.halves = Halves {
-            destination: destination.to_owned(),
-            version: baseline.to_owned(),
-            by_session: true,
-            hosts: Vec::new(),
-        };
-        self.restart(plan);
-        true
-    }
-
-    /// Notes whether exchanges of the two halves came in this tick.
-    fn note(&mut self, halves: [bool; 2]) {
-        self.one_sided_ticks = match halves {
-            [true, true] => 0,
-            [false, false] => self.one_sided_ticks,
-            _ => self.one_sided_ticks.saturating_add(1),
-        };
+    /// How the baseline is split.
+    pub(super) fn halves(&self) -> &Halves {
+        &self.halves
     }
 
     fn restart(&mut self, plan: &Plan) {
@@ -92,45 +71,16 @@ impl Placebo {
             .collect();
     }
 
-    /// Assigns a host to the half with fewer hosts, unless the table is full. Tells whether the
-    /// halves are others than before.
-    fn add_host(&mut self, plan: &Plan, version: &str, host: u64) -> bool {
-        if version != self.halves.version
-            || self.halves.knows(host)
-            || self.halves.hosts.len() >= MAX_HOSTS
-        {
-            return false;
-        }
-        let first = self
-            .halves
-            .hosts
-            .iter()
-            .filter(|known| known.1 == Half::First)
-            .count();
-        let half = if 2 * first <= self.halves.hosts.len() {
-            Half::First
-        } else {
-            Half::Second
-        };
-        let index = self.halves.hosts.partition_point(|known| known.0 < host);
-        self.halves.hosts.insert(index, (host, half));
-        if self.halves.by_session && self.halves.hosts.len() > 1 {
-            self.halves.by_session = false;
-            self.restart(plan);
-            return true;
-        }
-        false
-    }
-
-    /// How the baseline is split; `None` while there is no baseline.
-    pub(super) fn halves(&self) -> Option<&Halves> {
-        (!self.halves.version.is_empty()).then_some(&self.halves)
-    }
-
     /// Judges the blocks of all routes together, per question: the first half is the laws'
     /// baseline and the second their candidate.
-    pub(super) fn judge(&mut self, second_worse: &Laws, first_worse: &Laws) {
-        for ((pairs, second), first) in self.pairs.iter_mut().zip(second_worse).zip(first_worse) {
+    pub(super) fn judge(&mut self, judged: &Judged) {
+        self.one_sided_ticks = match judged.seen_halves {
+            [true, true] => 0,
+            [false, false] => self.one_sided_ticks,
+            _ => self.one_sided_ticks.saturating_add(1),
+        };
+        let laws = judged.second_half.iter().zip(&judged.first_half);
+        for (pairs, (second, first)) in self.pairs.iter_mut().zip(laws) {
             let [of_first, of_second] = pairs;
             of_first.update_all(first);
             of_second.update_all(second);
@@ -196,6 +146,7 @@ impl Placebo {
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
+        writer.text(&self.version);
         self.halves.encode(writer);
         writer.u32(self.one_sided_ticks);
         writer.length(self.pairs.len());
@@ -206,6 +157,7 @@ impl Placebo {
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let version = reader.text(MAX_VERSION_BYTES)?.to_owned();
         let halves = Halves::decode(reader)?;
         let one_sided_ticks = reader.u32()?;
         let mut pairs = Vec::new();
@@ -217,6 +169,7 @@ impl Placebo {
             ]);
         }
         Ok(Self {
+            version,
             halves,
             pairs,
             one_sided_ticks,

@@ -6,6 +6,7 @@
 use super::phase::{Judgement, Phase};
 use crate::config::Plan;
 use crate::limits::MAX_VERSION_BYTES;
+use crate::sketch::buckets;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Share of the running sums that is kept from tick to tick.
@@ -41,7 +42,9 @@ pub(super) struct Rollout {
     baseline_failures: [f64; 2],
     /// Ticks for which judgement is still held.
     hold_ticks: u32,
-    /// Whether its first seconds are over, in which it is counted and not judged.
+    /// When its share last changed.
+    jump_ms: u64,
+    /// Whether its first seconds are over.
     pub(super) warm: bool,
 }
 
@@ -64,6 +67,7 @@ impl Rollout {
             candidate,
             started_ms: now_ms,
             phase_ms: now_ms,
+            jump_ms: now_ms,
             ..Self::default()
         }
     }
@@ -85,18 +89,24 @@ impl Rollout {
         if self.share_changed(candidate as f64, (candidate + baseline) as f64) {
             let tick_ms = (plan.tick.as_millis() as u64).max(1);
             self.hold_ticks = 1 + (slowest_ms.min(LONGEST_HOLD_MS) / tick_ms) as u32;
+            self.jump_ms = now_ms;
         }
         self.warm = now_ms
             >= self
                 .started_ms
-                .saturating_add(plan.warm_up.as_millis() as u64);
+                .saturating_add(plan.warm_up.min.as_millis() as u64);
         let held = self.hold_ticks > 0;
         self.hold_ticks = self.hold_ticks.saturating_sub(1);
-        if self.warm && !held && self.phase != Phase::Condemned {
+        if !held && self.phase != Phase::Condemned {
             Judgement::Judge
         } else {
             Judgement::LearnOnly
         }
+    }
+
+    /// The log bucket of the microseconds since its share last changed.
+    pub(super) fn since_jump(&self, now_ms: u64) -> u16 {
+        buckets::code(now_ms.saturating_sub(self.jump_ms).saturating_mul(1_000))
     }
 
     /// Takes a tick's exchanges of the candidate and of both; whether the share has changed
@@ -201,6 +211,7 @@ impl Rollout {
             writer.f64(*value);
         }
         writer.u32(self.hold_ticks);
+        writer.u64(self.jump_ms);
         writer.u8(u8::from(self.warm));
     }
 
@@ -223,6 +234,7 @@ impl Rollout {
             share: [reader.finite(COUNT)?, reader.finite(COUNT)?],
             baseline_failures: [reader.finite(COUNT)?, reader.finite(COUNT)?],
             hold_ticks: reader.u32()?,
+            jump_ms: reader.u64()?,
             warm: reader.u8()? == 1,
         })
     }

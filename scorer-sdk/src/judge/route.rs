@@ -5,18 +5,28 @@
 
 use super::arm::Arm;
 use super::block;
+use super::block::Ready;
 use super::body::Bodies;
-use super::gathered::Gathered;
+use super::gathered::{Gathered, Trials};
+use super::halves::Halves;
 use super::judged::Judged;
+use super::moment::Moment;
 use super::pair::Pair;
-use super::past::Past;
+use super::past::{self, Past};
 use super::phase::Judgement;
+use super::trial::{Trial, bit};
+use super::units::Units;
 use crate::config::Plan;
 use crate::count::delta::VersionDelta;
+use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
 use crate::evidence::ChangeTest;
 use crate::route::RouteKey;
-use crate::sketch::NameTable;
+use crate::sketch::{DecayedCounts, NameTable, buckets};
 use crate::wire::codec::{CodecError, Reader, Writer};
+
+/// Exchanges of the past that weigh as much as those of the tick in the rate that is expected of a
+/// unit: a tick with one exchange says nothing about a rate.
+const OF_BEFORE: f64 = 5.0;
 
 #[derive(Debug, Clone)]
 pub(super) struct Route {
@@ -25,9 +35,14 @@ pub(super) struct Route {
     pub(super) part: f64,
     pub(super) idle_ticks: u32,
     pub(super) past: Past,
+    /// Rows of this tick, per arm, with the route's own codes; not part of the state.
+    rows: [Rows; 2],
+    /// What the past will learn when the block ends.
     gathered: Gathered,
-    /// The baseline's halves.
-    halves: Gathered,
+    /// The trials of the block.
+    trials: Trials,
+    /// Those of the baseline's halves.
+    halves: Trials,
     /// Per question.
     pub(super) pairs: Vec<Pair>,
     /// Per question, exchanges of baseline and candidate in the category since the last
@@ -48,8 +63,10 @@ impl Route {
             part,
             idle_ticks: 0,
             past: Past::new(signals),
+            rows: no_rows(plan),
             gathered: Gathered::new(signals),
-            halves: Gathered::new(signals),
+            trials: Trials::default(),
+            halves: Trials::default(),
             pairs: Vec::new(),
             counted: vec![[0; 2]; plan.questions.len()],
             expected: Vec::new(),
@@ -76,12 +93,13 @@ impl Route {
             .collect();
         self.changes = vec![ChangeTest::default(); plan.signals.len()];
         self.gathered = Gathered::new(plan.signals.len());
+        self.trials = Trials::default();
         self.bodies.restart();
     }
 
     /// Forgets what was gathered of the baseline's halves.
-    pub(super) fn forget_halves(&mut self, plan: &Plan) {
-        self.halves = Gathered::new(plan.signals.len());
+    pub(super) fn forget_halves(&mut self) {
+        self.halves = Trials::default();
     }
 
     /// The candidate has become the baseline.
@@ -96,81 +114,208 @@ impl Route {
     }
 
     /// Gathers what a worker counted. `names` are the names behind its codes.
-    pub(super) fn gather(&mut self, arm: Arm, names: &[NameTable], version: &VersionDelta) {
+    pub(super) fn gather(
+        &mut self,
+        plan: &Plan,
+        arm: Arm,
+        names: &[NameTable],
+        version: &VersionDelta,
+    ) {
         let own = self.past.names_mut();
         self.gathered.add(arm as usize, &version.counts, names, own);
         if let Some(bodies) = self.bodies.gathered.get_mut(arm as usize) {
             bodies.merge(&version.bodies);
         }
-        if arm == Arm::Baseline {
-            for (half, counts) in version.halves.iter().enumerate() {
-                self.halves.add(half, counts, names, own);
+        let signals = plan.row_signals();
+        if let Some(rows) = self.rows.get_mut(arm as usize) {
+            for (facts, tokens) in version.rows.iter() {
+                rows.begin(facts);
+                for (signal, token) in signals.iter().zip(tokens) {
+                    let name = names.get(*signal).and_then(|table| table.name(*token));
+                    rows.token(match (name, own.get_mut(*signal)) {
+                        (Some(name), Some(own)) if *token != NO_TOKEN => own.code(name),
+                        _ => *token,
+                    });
+                }
             }
         }
         self.idle_ticks = 0;
     }
 
+    /// The rows of this tick of one arm.
+    pub(super) fn rows(&self, arm: Arm) -> impl Iterator<Item = (RowFacts, &[u16])> {
+        self.rows.get(arm as usize).into_iter().flat_map(Rows::iter)
+    }
+
+    /// The natural log of the baseline's median duration in microseconds; none while it is unknown.
+    pub(super) fn usual_duration(&self, signal: usize) -> Option<f64> {
+        let past = self.past.arm(Arm::Baseline).get(signal)?;
+        past.quantile(0.5).map(log_duration)
+    }
+
     /// Ends the tick: judges the gathered block if it may be, then learns from it.
-    pub(super) fn tick(&mut self, plan: &Plan, judgement: Judgement, judged: &mut Judged) {
+    pub(super) fn tick(
+        &mut self,
+        plan: &Plan,
+        moment: &Moment,
+        units: &mut Units,
+        halves: &Halves,
+        judged: &mut Judged,
+    ) {
         self.idle_ticks = self.idle_ticks.saturating_add(1);
-        self.judge_halves(plan, judged);
+        self.halves.ticks = self.halves.ticks.saturating_add(1);
         if self.gathered.is_empty() {
+            self.judge_halves(plan, judged);
             return;
         }
-        self.gathered.ticks = self.gathered.ticks.saturating_add(1);
+        self.trials.ticks = self.trials.ticks.saturating_add(1);
+        let questions = block::questions(plan, &self.past, &self.expected);
+        self.ask(plan, moment, &questions, units, halves, judged);
+        self.judge_halves(plan, judged);
         let guarded = plan.reject.reference.is_some();
-        // A guard compares with its reference, where that knows the route.
-        let comparable = if guarded {
-            self.past.weight(Arm::Baseline) > 0.0
+        let complete = if guarded {
+            // A guard compares with its reference, where that knows the route.
+            !self.trials.side(Arm::Candidate as usize).is_empty()
+                && self.past.weight(Arm::Baseline) > 0.0
         } else {
-            self.gathered.has(Arm::Baseline as usize)
+            self.trials.is_complete()
         };
-        let complete = self.gathered.has(Arm::Candidate as usize) && comparable;
-        match judgement {
-            Judgement::Judge if !complete && self.gathered.may_wait() => return,
-            Judgement::Judge if self.gathered.is_small() => return,
-            Judgement::Judge if complete => self.judge(plan, judged),
+        match moment.judgement {
+            Judgement::Judge if !complete && self.trials.may_wait() => {
+                self.trials.wait();
+                return;
+            }
+            Judgement::Judge if self.trials.is_small() => return,
+            Judgement::Judge if complete => self.judge(plan, moment, &questions, units, judged),
             _ => {}
         }
+        block::count(&questions, &self.gathered, &mut self.counted);
         self.learn(plan);
+    }
+
+    /// Puts the questions to the rows of this tick.
+    fn ask(
+        &mut self,
+        plan: &Plan,
+        moment: &Moment,
+        questions: &[Ready],
+        units: &mut Units,
+        halves: &Halves,
+        judged: &mut Judged,
+    ) {
+        let [baseline, candidate] = core::mem::replace(&mut self.rows, no_rows(plan));
+        let columns = columns(plan);
+        let of_duration = questions
+            .iter()
+            .filter(|question| plan.duration() == Some(question.signal))
+            .fold(0, |bits, question| bits | bit(question.number));
+        for (arm, rows) in [(Arm::Baseline, baseline), (Arm::Candidate, candidate)] {
+            let mut warm: Vec<(u32, bool)> = Vec::new();
+            let mut trials = Vec::with_capacity(rows.len());
+            for (facts, tokens) in rows.iter() {
+                let mut trial = Trial::of(facts, tokens, &columns, questions);
+                let known = warm.iter().find(|known| known.0 == facts.host);
+                let is_warm = match known {
+                    Some(known) => known.1,
+                    None => {
+                        let is_warm = units.is_warm(plan, arm, facts.host, moment.now_ms);
+                        warm.push((facts.host, is_warm));
+                        is_warm
+                    }
+                };
+                if !is_warm {
+                    trial.asked &= !of_duration;
+                    trial.inside &= !of_duration;
+                }
+                trials.push(trial);
+                if facts.lasted <= moment.longest {
+                    self.trials.add(arm as usize, trial);
+                }
+            }
+            if arm == Arm::Baseline {
+                self.learn_units(questions, &trials, units);
+                for trial in trials {
+                    if let Some(half) = halves.half(trial.host, trial.session) {
+                        self.halves.add(half, trial);
+                        if let Some(seen) = judged.seen_halves.get_mut(half) {
+                            *seen = true;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Shows the baseline's units their answers, beside the rate of this tick.
+    fn learn_units(&self, questions: &[Ready], trials: &[Trial], units: &mut Units) {
+        for question in questions {
+            let past = self.past.arm(Arm::Baseline).get(question.signal);
+            let known = past.map_or(0.0, DecayedCounts::total);
+            let before = past.map_or(0.0, |past| past::inside(past, &question.asked));
+            let answers = || {
+                trials
+                    .iter()
+                    .filter_map(|trial| Some((trial, trial.answer(question.number)?)))
+            };
+            let (mut inside, mut total) = (0.0, 0.0);
+            for (_, yes) in answers() {
+                total += 1.0;
+                inside += f64::from(u8::from(yes));
+            }
+            // What was known before weighs as much as a few exchanges of now.
+            let weight = OF_BEFORE.min(known);
+            let rate = (inside + weight * before / known.max(1.0)) / (total + weight).max(1.0);
+            for (trial, yes) in answers() {
+                units.learn(trial, question.number, yes, rate);
+            }
+        }
     }
 
     /// Judges the baseline's halves, once both are in the block and it is large enough.
     fn judge_halves(&mut self, plan: &Plan, judged: &mut Judged) {
         if self.halves.is_empty() {
+            self.halves.ticks = 0;
             return;
         }
-        self.halves.ticks = self.halves.ticks.saturating_add(1);
-        let complete = self.halves.has(0) && self.halves.has(1);
+        let complete = self.halves.is_complete();
         if (!complete && self.halves.may_wait()) || self.halves.is_small() {
+            self.halves.wait();
             return;
         }
         if complete {
-            let questions = block::questions(plan, &self.past, &self.expected);
-            block::judge_halves(&questions, &self.halves, judged);
+            block::judge_halves(plan, &self.halves, judged);
         }
-        self.forget_halves(plan);
+        self.forget_halves();
     }
 
-    fn judge(&mut self, plan: &Plan, judged: &mut Judged) {
-        judged.candidate_exchanges += self.gathered.exchanges(Arm::Candidate as usize);
-        let questions = block::questions(plan, &self.past, &self.expected);
-        let (past, gathered) = (&self.past, &self.gathered);
-        let (pairs, counted) = (&mut self.pairs, &mut self.counted);
+    fn judge(
+        &mut self,
+        plan: &Plan,
+        moment: &Moment,
+        questions: &[Ready],
+        units: &mut Units,
+        judged: &mut Judged,
+    ) {
+        judged.candidate_exchanges += self.trials.side(Arm::Candidate as usize).len() as u64;
+        let (past, trials, pairs) = (&self.past, &self.trials, &mut self.pairs);
         if plan.reject.reference.is_some() {
-            block::judge_against_reference(&questions, past, gathered, pairs, counted);
-            self.bodies.judge(plan, &self.expected, counted);
+            block::judge_against_reference(questions, past, trials, pairs);
+            self.bodies.judge(plan, &self.expected, &mut self.counted);
         } else {
-            block::judge_pairs(&questions, gathered, pairs, counted, judged);
-            self.bodies.judge(plan, &self.expected, counted);
-            block::judge_changes(plan, past, gathered, &mut self.changes);
+            block::judge_pairs(plan, trials, units, pairs, judged);
+            self.bodies.judge(plan, &self.expected, &mut self.counted);
+            if moment.is_warm {
+                block::judge_changes(plan, past, &self.gathered, &mut self.changes);
+            }
         }
     }
 
     fn learn(&mut self, plan: &Plan) {
         let block = core::mem::replace(&mut self.gathered, Gathered::new(plan.signals.len()));
-        self.bodies.learn(Past::keep(plan, block.ticks));
-        self.past.learn(plan, &block);
+        let keep = Past::keep(plan, self.trials.ticks);
+        self.bodies.learn(keep);
+        self.past.learn(plan, &block, keep);
+        self.trials = Trials::default();
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
@@ -179,6 +324,7 @@ impl Route {
         writer.u32(self.idle_ticks);
         self.past.encode(writer);
         self.gathered.encode(writer);
+        self.trials.encode(writer);
         self.halves.encode(writer);
         self.pairs.iter().for_each(|pair| pair.encode(writer));
         self.changes.iter().for_each(|change| change.encode(writer));
@@ -195,7 +341,8 @@ impl Route {
         route.idle_ticks = reader.u32()?;
         route.past = Past::decode(reader, signals)?;
         route.gathered = Gathered::decode(reader, signals)?;
-        route.halves = Gathered::decode(reader, signals)?;
+        route.trials = Trials::decode(reader)?;
+        route.halves = Trials::decode(reader)?;
         for ((_, question), pair) in plan.questions.iter().zip(&mut route.pairs) {
             *pair = Pair::decode(reader, question)?;
         }
@@ -205,4 +352,22 @@ impl Route {
         route.bodies = Bodies::decode(plan, reader)?;
         Ok(route)
     }
+}
+
+fn no_rows(plan: &Plan) -> [Rows; 2] {
+    let width = plan.row_signals().len();
+    [Rows::new(width), Rows::new(width)]
+}
+
+/// Per signal, the column of its token in a row.
+pub(super) fn columns(plan: &Plan) -> Vec<Option<usize>> {
+    let in_rows = plan.row_signals();
+    (0..plan.signals.len())
+        .map(|signal| in_rows.iter().position(|known| *known == signal))
+        .collect()
+}
+
+/// The natural log of the microseconds that a bucket stands for.
+pub(super) fn log_duration(code: u16) -> f64 {
+    (buckets::lower_bound(code).max(1) as f64).ln()
 }

@@ -4,7 +4,7 @@
 //! access log writes it; `serin replay` and `serin snapshot` read it. A line holds facts and no
 //! values: names of headers, no contents, and of a session only a hash.
 
-use crate::count::halves::identity;
+use crate::count::identity::identity;
 use crate::exchange::{Ending, Exchange, HeaderNames};
 use core::fmt;
 use core::time::Duration;
@@ -46,8 +46,13 @@ pub struct Record {
     /// How it ended; complete when missing.
     #[serde(default, skip_serializing_if = "RecordEnding::is_complete")]
     pub ending: RecordEnding,
-    /// From the first byte of the request to the last of the response, in milliseconds.
+    /// From the first byte of the request to the upstream's last byte, or to its first one where the
+    /// response is a stream, in milliseconds.
     pub duration_ms: f64,
+    /// From the first byte of the request until the exchange ended, in milliseconds; missing where
+    /// this is `duration_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasted_ms: Option<f64>,
     /// Length of the response body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_bytes: Option<u64>,
@@ -68,6 +73,13 @@ pub struct Record {
         deserialize_with = "session"
     )]
     pub session: Option<u64>,
+    /// Stands for the request that several attempts have in common, written as a session is.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "session"
+    )]
+    pub request: Option<u64>,
     /// Length of the request body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_bytes: Option<u64>,
@@ -120,11 +132,16 @@ impl Record {
                 Ending::ClientGone => RecordEnding::ClientGone,
             },
             duration_ms: duration_us as f64 / 1e3,
+            lasted_ms: exchange
+                .lasted_us
+                .filter(|lasted| *lasted != duration_us)
+                .map(|lasted| lasted as f64 / 1e3),
             response_bytes: exchange.response_bytes,
             content_type: exchange.content_type.to_owned(),
             headers: exchange.header_names.map(list),
             upstream: exchange.upstream_host.to_owned(),
             session: exchange.session,
+            request: exchange.request,
             request_bytes: exchange.request_bytes,
             request_headers: exchange.request_header_names.map(list),
             fan_out: exchange.fan_out.map(str::to_owned),
@@ -172,6 +189,13 @@ impl Record {
                 self.duration_ms
             ));
         }
+        if let Some(lasted) = self.lasted_ms
+            && !(self.duration_ms..=MAX_DURATION_MS).contains(&lasted)
+        {
+            return Err(format!(
+                "lasted_ms {lasted} is no time from duration_ms to 30 days in milliseconds"
+            ));
+        }
         if let Some(status) = self.status
             && !(100..=599).contains(&status)
         {
@@ -206,8 +230,17 @@ impl Record {
     /// End of the exchange since the Unix epoch.
     #[must_use]
     pub fn end(&self) -> Duration {
-        let taken = Duration::try_from_secs_f64(self.duration_ms / 1e3).unwrap_or_default();
+        let lasted_ms = self.lasted_ms.unwrap_or(self.duration_ms);
+        let taken = Duration::try_from_secs_f64(lasted_ms / 1e3).unwrap_or_default();
         self.start().saturating_add(taken)
+    }
+
+    /// The version's time in milliseconds; none of a stream whose line has its whole time alone.
+    fn time_of_version(&self) -> Option<f64> {
+        let is_whole = self
+            .lasted_ms
+            .is_none_or(|lasted| lasted == self.duration_ms);
+        (!(is_whole && is_stream(&self.content_type))).then_some(self.duration_ms)
     }
 
     /// The facts.
@@ -226,12 +259,14 @@ impl Record {
                 RecordEnding::Reset => Ending::Reset,
                 RecordEnding::ClientGone => Ending::ClientGone,
             },
-            duration_us: Some((self.duration_ms * 1e3).round() as u64),
+            duration_us: self.time_of_version().map(microseconds),
+            lasted_us: Some(microseconds(self.lasted_ms.unwrap_or(self.duration_ms))),
             response_bytes: self.response_bytes,
             content_type: &self.content_type,
             header_names: self.headers.as_ref().map(|names| names as &dyn HeaderNames),
             upstream_host: &self.upstream,
             session: self.session,
+            request: self.request,
             request_bytes: self.request_bytes,
             request_header_names: self
                 .request_headers
@@ -241,6 +276,17 @@ impl Record {
             ..Exchange::default()
         }
     }
+}
+
+/// Whether a content type is that of a response which lasts as long as somebody listens.
+#[must_use]
+pub fn is_stream(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("text/event-stream")
+}
+
+fn microseconds(milliseconds: f64) -> u64 {
+    (milliseconds * 1e3).round() as u64
 }
 
 fn list(names: &dyn HeaderNames) -> Vec<String> {

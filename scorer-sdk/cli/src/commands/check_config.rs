@@ -172,7 +172,15 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
         ),
         (
             "warm-up",
-            format!("does not judge a candidate's first {}", time(plan.warm_up)),
+            if plan.warm_up.max.is_zero() {
+                "judges the latency of new hosts from their first request on".to_owned()
+            } else {
+                format!(
+                    "judges the latency of a new host once it has stopped falling, after {} to {}",
+                    time(plan.warm_up.min),
+                    time(plan.warm_up.max)
+                )
+            },
         ),
         (
             "memory",

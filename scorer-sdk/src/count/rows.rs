@@ -1,0 +1,108 @@
+//! Rows: one for each exchange that is judged, with what chance assigned it to.
+//!
+//! Requests share a host, a session, a cold start. Counts forget that, so the judge is handed the
+//! exchanges of a tick one by one, as few numbers as it can judge them by. A row that waits for its
+//! other arm is kept by the judge, within limits of its own.
+
+use crate::limits::MAX_ROWS;
+use crate::wire::codec::{CodecError, Reader, Writer};
+
+/// Stands for a token that an exchange does not have.
+pub const NO_TOKEN: u16 = u16::MAX;
+/// Stands for a length of time that is not known.
+pub const UNKNOWN_TIME: u16 = u16::MAX;
+
+/// What a row says beside its tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowFacts {
+    /// Stands for the host that answered; 0 where it is not known.
+    pub host: u32,
+    /// Stands for the session; 0 where it is not known.
+    pub session: u32,
+    /// The log bucket ([`crate::sketch::buckets`]) of the microseconds since the exchange began, or
+    /// [`UNKNOWN_TIME`].
+    pub lasted: u16,
+}
+
+/// Rows of one version on one route. Each has one token per signal that is asked a question.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Tokens in a row.
+    width: usize,
+    facts: Vec<RowFacts>,
+    tokens: Vec<u16>,
+}
+
+impl Rows {
+    /// No rows, of `width` tokens each.
+    #[must_use]
+    pub fn new(width: usize) -> Self {
+        Self {
+            width,
+            facts: Vec::new(),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// Begins a row: its tokens follow by [`Rows::token`], `width` of them.
+    pub fn begin(&mut self, facts: RowFacts) {
+        self.facts.push(facts);
+    }
+
+    /// Adds the next token of the last row.
+    pub fn token(&mut self, token: u16) {
+        self.tokens.push(token);
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+    }
+
+    /// The rows with their tokens, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (RowFacts, &[u16])> {
+        // `max`: a chunk of none would panic.
+        self.facts
+            .iter()
+            .copied()
+            .zip(self.tokens.chunks_exact(self.width.max(1)))
+    }
+
+    /// Writes the rows.
+    pub fn encode(&self, writer: &mut Writer) {
+        writer.u8(u8::try_from(self.width).unwrap_or(u8::MAX));
+        writer.length(self.facts.len());
+        for (facts, tokens) in self.iter() {
+            writer.u32(facts.host);
+            writer.u32(facts.session);
+            writer.u16(facts.lasted);
+            tokens.iter().for_each(|token| writer.u16(*token));
+        }
+    }
+
+    /// Reads rows.
+    ///
+    /// # Errors
+    /// When the bytes are not rows.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut rows = Self::new(usize::from(reader.u8()?));
+        for _ in 0..reader.length(MAX_ROWS)? {
+            rows.begin(RowFacts {
+                host: reader.u32()?,
+                session: reader.u32()?,
+                lasted: reader.u16()?,
+            });
+            for _ in 0..rows.width {
+                rows.tokens.push(reader.u16()?);
+            }
+        }
+        Ok(rows)
+    }
+}

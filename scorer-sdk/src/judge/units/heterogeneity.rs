@@ -1,0 +1,129 @@
+//! How much units of the same version differ, beyond what chance explains (4.9 of the design).
+//!
+//! The log odds of a category on unit `u` are shifted by `δ_u` with mean 0 and variance τ². τ² is
+//! estimated from the baseline's units by the moment estimator of DerSimonian and Laird ("Meta-analysis
+//! in clinical trials", 1986) and shrunk to a prior, which decides where there are few units.
+
+use super::table::{Answers, Table};
+
+/// Degrees of freedom that the prior is worth.
+const PRIOR_FREEDOM: f64 = 4.0;
+/// Standard deviation between units that the prior assumes, in log odds.
+const PRIOR_TAU: f64 = 0.2;
+/// A unit counts as a degree of freedom as far as it could tell a deviation of this size from
+/// chance.
+const TOLD_APART: f64 = 0.5;
+
+/// What the baseline's units say of one question.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spread {
+    /// Estimated variance between units, in squared log odds.
+    pub(super) variance: f64,
+    /// Degrees of freedom behind it.
+    pub(super) freedom: f64,
+}
+
+/// The spread of a question over the units of a table; unit 0 stands for what is not known.
+pub(super) fn spread(units: &Table, question: usize) -> Spread {
+    // Deviation and precision of each unit.
+    let mut sums = [0.0; 4];
+    let (mut count, mut told) = (0.0, 0.0);
+    for unit in units.iter().filter(|unit| unit.id != 0) {
+        let Some((deviation, precision)) = unit.answers.get(question).and_then(deviation) else {
+            continue;
+        };
+        for (sum, term) in sums.iter_mut().zip([
+            precision,
+            precision * precision,
+            precision * deviation,
+            precision * deviation * deviation,
+        ]) {
+            *sum += term;
+        }
+        count += 1.0;
+        told += (precision / (precision + TOLD_APART.powi(-2))).powi(2);
+    }
+    let [weights, squares, first, second] = sums;
+    let observed = if count > 1.0 {
+        let scatter = second - first * first / weights;
+        ((scatter - (count - 1.0)) / (weights - squares / weights)).max(0.0)
+    } else {
+        0.0
+    };
+    // One unit says nothing about how units differ.
+    let freedom = (told * (count - 1.0) / f64::max(count, 1.0)).max(0.0);
+    Spread {
+        variance: (PRIOR_FREEDOM * PRIOR_TAU.powi(2) + freedom * observed)
+            / (PRIOR_FREEDOM + freedom),
+        freedom: PRIOR_FREEDOM + freedom,
+    }
+}
+
+/// How far a unit's log odds are from what is expected, with the inverse of the variance that chance
+/// gives it.
+fn deviation(answers: &Answers) -> Option<(f64, f64)> {
+    let Answers {
+        inside,
+        expected,
+        total,
+    } = *answers;
+    if total < 1.0 {
+        return None;
+    }
+    // Half an exchange on each side keeps the logs finite.
+    let odds = |part: f64| (part + 0.5) / ((total - part).max(0.0) + 0.5);
+    let variance = 1.0 / (inside + 0.5) + 1.0 / ((total - inside).max(0.0) + 0.5);
+    // Where less than one was expected and none came, nothing was seen.
+    let by_chance = 1.0 / (expected + 0.5) + 1.0 / ((total - expected).max(0.0) + 0.5);
+    Some((
+        (odds(inside) / odds(expected)).ln(),
+        1.0 / variance.max(by_chance),
+    ))
+}
+
+/// The .995 quantile of Student's t, by the expansion of Cornish and Fisher (Abramowitz and Stegun
+/// 26.7.5); within 2% from 4 degrees of freedom on.
+pub(super) fn t_quantile(freedom: f64) -> f64 {
+    const Z: f64 = 2.575_829;
+    let z = [1, 3, 5, 7].map(|power| Z.powi(power));
+    let [z1, z3, z5, z7] = z;
+    z1 + (z3 + z1) / (4.0 * freedom)
+        + (5.0 * z5 + 16.0 * z3 + 3.0 * z1) / (96.0 * freedom.powi(2))
+        + (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z1) / (384.0 * freedom.powi(3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(units: &[(u32, u32)]) -> Table {
+        let mut table = Table::default();
+        for (id, (inside, total)) in (1..).zip(units) {
+            for number in 0..*total {
+                table.see(id, 64, 0);
+                table.answer(id, 0, number < *inside, 0.1);
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn the_quantile_of_t_is_that_of_the_tables() {
+        for (freedom, known) in [(4.0, 4.604), (7.0, 3.499), (13.0, 3.012), (60.0, 2.660)] {
+            let found = t_quantile(freedom);
+            assert!((found / known - 1.0).abs() < 0.02, "{freedom}: {found}");
+        }
+    }
+
+    #[test]
+    fn alike_units_have_less_spread_than_the_prior_and_unlike_ones_more() {
+        let alike = spread(&table(&[(100, 1_000); 10]), 0);
+        let unlike = spread(
+            &table(&[(50, 1_000), (100, 1_000), (200, 1_000), (400, 1_000)]),
+            0,
+        );
+        assert!(alike.variance < 0.5 * PRIOR_TAU.powi(2), "{alike:?}");
+        assert!(unlike.variance > 0.3, "{unlike:?}");
+        assert_eq!(spread(&table(&[(100, 1_000)]), 0).freedom, PRIOR_FREEDOM);
+    }
+}

@@ -1,0 +1,205 @@
+//! A bounded table of units: hosts, or sessions, of one version.
+
+use crate::limits::MAX_QUESTIONS;
+use crate::wire::codec::{CodecError, Reader, Writer};
+
+/// What an error calls the counts.
+const COUNT: &str = "decayed count of a unit";
+
+/// Answers of one unit to one question, decayed.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(in crate::judge) struct Answers {
+    /// Exchanges in the category.
+    pub(in crate::judge) inside: f64,
+    /// How many would be in it if the unit were as the others of its version, by route and tick.
+    pub(in crate::judge) expected: f64,
+    /// Exchanges that the question was put to.
+    pub(in crate::judge) total: f64,
+}
+
+impl Answers {
+    fn decay(&mut self, keep: f64) {
+        self.inside *= keep;
+        self.expected *= keep;
+        self.total *= keep;
+    }
+
+    pub(super) fn add(&mut self, inside: bool, expected: f64) {
+        self.inside += f64::from(u8::from(inside));
+        self.expected += expected;
+        self.total += 1.0;
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        for value in [self.inside, self.expected, self.total] {
+            writer.f32(value as f32);
+        }
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            inside: count(reader)?,
+            expected: count(reader)?,
+            total: count(reader)?,
+        })
+    }
+}
+
+fn count(reader: &mut Reader<'_>) -> Result<f64, CodecError> {
+    let value = reader.f32()?;
+    if !value.is_finite() || value < 0.0 {
+        return Err(CodecError::Unknown {
+            what: COUNT,
+            value: u64::from(value.to_bits()),
+        });
+    }
+    Ok(f64::from(value))
+}
+
+/// One unit.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(in crate::judge) struct Unit {
+    /// Stands for its name.
+    pub(in crate::judge) id: u32,
+    /// When it was first seen, in milliseconds since the epoch.
+    pub(in crate::judge) since_ms: u64,
+    /// Its recent exchanges, decayed.
+    pub(in crate::judge) weight: f64,
+    /// Per question.
+    pub(in crate::judge) answers: Vec<Answers>,
+}
+
+/// Units of one kind and version.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(in crate::judge) struct Table {
+    units: Vec<Unit>,
+    /// Recent exchanges of all units, decayed, those without a place among them.
+    weight: f64,
+}
+
+impl Table {
+    /// The units.
+    pub(in crate::judge) fn iter(&self) -> impl Iterator<Item = &Unit> {
+        self.units.iter()
+    }
+
+    /// The unit with this number.
+    pub(in crate::judge) fn get(&self, id: u32) -> Option<&Unit> {
+        self.units.iter().find(|unit| unit.id == id)
+    }
+
+    /// The part of the recent exchanges that one unit had.
+    pub(in crate::judge) fn part(&self, id: u32) -> f64 {
+        self.get(id)
+            .map_or(0.0, |unit| unit.weight / self.weight.max(f64::MIN_POSITIVE))
+    }
+
+    /// Recent exchanges of all units, decayed.
+    pub(in crate::judge) fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// How many equally busy units would vary as much: `(Σn)²/Σn²`. 0 where none is known.
+    pub(in crate::judge) fn effective(&self) -> f64 {
+        let sum: f64 = self.units.iter().map(|unit| unit.weight).sum();
+        let squares: f64 = self.units.iter().map(|unit| unit.weight.powi(2)).sum();
+        if squares > 0.0 {
+            sum * sum / squares
+        } else {
+            0.0
+        }
+    }
+
+    /// Counts an exchange of a unit. A new one takes the place of the least busy when there are
+    /// `most`.
+    pub(in crate::judge) fn see(&mut self, id: u32, most: usize, now_ms: u64) {
+        self.weight += 1.0;
+        if let Some(unit) = self.units.iter_mut().find(|unit| unit.id == id) {
+            unit.weight += 1.0;
+            return;
+        }
+        let new = Unit {
+            id,
+            since_ms: now_ms,
+            weight: 1.0,
+            answers: Vec::new(),
+        };
+        if self.units.len() < most {
+            self.units.push(new);
+            return;
+        }
+        let least = self
+            .units
+            .iter_mut()
+            .min_by(|one, other| one.weight.total_cmp(&other.weight));
+        if let Some(least) = least {
+            *least = new;
+        }
+    }
+
+    /// Adds an answer of a unit that has a place.
+    pub(in crate::judge) fn answer(
+        &mut self,
+        id: u32,
+        question: usize,
+        inside: bool,
+        expected: f64,
+    ) {
+        let Some(unit) = self.units.iter_mut().find(|unit| unit.id == id) else {
+            return;
+        };
+        if question >= MAX_QUESTIONS {
+            return;
+        }
+        if unit.answers.len() <= question {
+            unit.answers.resize(question + 1, Answers::default());
+        }
+        if let Some(answers) = unit.answers.get_mut(question) {
+            answers.add(inside, expected);
+        }
+    }
+
+    /// Forgets what was answered.
+    pub(in crate::judge) fn forget_answers(&mut self) {
+        self.units.iter_mut().for_each(|unit| unit.answers.clear());
+    }
+
+    /// Lets a tick pass: recent exchanges keep `recent` of their number, answers `answers`. What was
+    /// silent for long is forgotten.
+    pub(in crate::judge) fn decay(&mut self, recent: f64, answers: f64) {
+        self.weight *= recent;
+        for unit in &mut self.units {
+            unit.weight *= recent;
+            unit.answers.iter_mut().for_each(|all| all.decay(answers));
+        }
+        self.units
+            .retain(|unit| unit.weight > 1e-3 || unit.answers.iter().any(|all| all.total > 1.0));
+    }
+
+    pub(in crate::judge) fn encode(&self, writer: &mut Writer) {
+        writer.f64(self.weight);
+        writer.list(&self.units, |unit, writer| {
+            writer.u32(unit.id);
+            writer.u64(unit.since_ms);
+            writer.f32(unit.weight as f32);
+            writer.list(&unit.answers, Answers::encode);
+        });
+    }
+
+    pub(in crate::judge) fn decode(
+        reader: &mut Reader<'_>,
+        most: usize,
+    ) -> Result<Self, CodecError> {
+        Ok(Self {
+            weight: reader.finite(COUNT)?.max(0.0),
+            units: reader.list(most, |reader| {
+                Ok(Unit {
+                    id: reader.u32()?,
+                    since_ms: reader.u64()?,
+                    weight: count(reader)?,
+                    answers: reader.list(MAX_QUESTIONS, Answers::decode)?,
+                })
+            })?,
+        })
+    }
+}
