@@ -279,12 +279,10 @@ fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError
 
 fn warm_up(raw: &Config) -> Result<WarmUp, ConfigError> {
     let min = duration("warm_up", raw.warm_up.min.as_deref(), "30s", "0s", "1h")?;
-    let is_off = raw.warm_up.min.is_some() && min.is_zero() && raw.warm_up.max.is_none();
-    let default = if is_off { "0s" } else { "15m" };
     let max = duration(
         "warm_up.max",
         raw.warm_up.max.as_deref(),
-        default,
+        "15m",
         "0s",
         "24h",
     )?;

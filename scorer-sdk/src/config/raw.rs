@@ -71,8 +71,8 @@ pub struct Config {
     pub count_rescued: bool,
 }
 
-/// How long the latency of a young host is not judged: a text stands for `min`, and `"0s"` for no
-/// warm-up at all.
+/// How long the latency of a young host is not judged: a text stands for both, so that `"30s"` is
+/// exactly so long and `"0s"` no time at all.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(from = "WarmUpForms")]
 pub struct WarmUpSection {
@@ -102,9 +102,9 @@ struct WarmUpTimes {
 impl From<WarmUpForms> for WarmUpSection {
     fn from(form: WarmUpForms) -> Self {
         match form {
-            WarmUpForms::Text(min) => Self {
-                min: Some(min),
-                max: None,
+            WarmUpForms::Text(both) => Self {
+                min: Some(both.clone()),
+                max: Some(both),
             },
             WarmUpForms::Times(WarmUpTimes { min, max }) => Self { min, max },
         }

@@ -9,8 +9,6 @@ use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Stands for a token that an exchange does not have.
 pub const NO_TOKEN: u16 = u16::MAX;
-/// Stands for a length of time that is not known.
-pub const UNKNOWN_TIME: u16 = u16::MAX;
 
 /// What a row says beside its tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +17,8 @@ pub struct RowFacts {
     pub host: u32,
     /// Stands for the session; 0 where it is not known.
     pub session: u32,
-    /// The log bucket ([`crate::sketch::buckets`]) of the microseconds since the exchange began, or
-    /// [`UNKNOWN_TIME`].
+    /// The log bucket ([`crate::sketch::buckets`]) of the microseconds since the exchange began; 0 where
+    /// that is not known.
     pub lasted: u16,
 }
 

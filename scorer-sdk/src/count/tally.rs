@@ -7,8 +7,8 @@ use crate::config::Plan;
 use crate::count::delta::{Delta, Overflow, RouteDelta, VersionDelta};
 use crate::count::identity::{identity, short};
 use crate::count::interner::Interner;
-use crate::count::rows::{NO_TOKEN, RowFacts, Rows, UNKNOWN_TIME};
-use crate::count::sessions::{LastCall, Sessions};
+use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
+use crate::count::sessions::{LastCall, OVER_AFTER_TICKS, Sessions};
 use crate::exchange::{Ending, Exchange};
 use crate::limits::{MAX_DESTINATIONS, MAX_ROWS, MAX_VERSION_BYTES, MAX_VERSIONS};
 use crate::route::key::MAX_PART_BYTES;
@@ -97,6 +97,8 @@ pub struct Tally {
     attempts: [HashSet<u64, foldhash::fast::FixedState>; 2],
     /// The sessions, where the next call is looked at.
     sessions: Option<Sessions>,
+    /// How long after a call its next one is charged, in microseconds.
+    charged_after_us: u64,
     looks_at_bodies: bool,
 }
 
@@ -127,6 +129,8 @@ impl Tally {
             rows: 0,
             attempts: [HashSet::with_hasher(state()), HashSet::with_hasher(state())],
             looks_at_bodies: plan.paths_of_bodies().is_some(),
+            charged_after_us: u64::from(OVER_AFTER_TICKS + 1)
+                .saturating_mul(u64::try_from(plan.tick.as_micros()).unwrap_or(u64::MAX)),
             sessions: plan.wants(Input::Sessions).then(|| Sessions::new(seed)),
             plan,
         }
@@ -287,6 +291,7 @@ impl Tally {
             version: &last.version,
             ending: Ending::InFlight,
             session: Some(last.session),
+            lasted_us: Some(self.charged_after_us),
             next_call: Some(next),
             ..Exchange::default()
         };
@@ -490,7 +495,7 @@ fn row_facts(exchange: &Exchange<'_>) -> RowFacts {
         lasted: exchange
             .lasted_us
             .or(exchange.duration_us)
-            .map_or(UNKNOWN_TIME, buckets::code),
+            .map_or(0, buckets::code),
     }
 }
 

@@ -167,7 +167,7 @@ fn each_regression_is_caught_and_named() {
     ];
     for (category, harm) in cases {
         let mut simulation = Simulation::new(CONFIG, 11);
-        assert_eq!(simulation.run(10).verdict, Verdict::Learning, "{category}");
+        assert!(simulation.run(10).verdict < Verdict::Suspect, "{category}");
         simulation.harm = harm;
         let seconds = (1..60)
             .find(|_| simulation.tick().verdict == Verdict::Anomalous)
@@ -426,19 +426,18 @@ fn a_share_that_drops_while_slow_requests_are_on_their_way_is_not_held_against_t
 }
 
 #[test]
-fn nothing_is_judged_during_the_warm_up() {
-    let mut simulation = Simulation::new(
-        r#"{"baseline": "v1", "candidate": "v2", "warm_up": "1m"}"#,
-        9,
-    );
+fn errors_are_judged_from_the_first_request_on_and_latency_after_the_warm_up() {
+    let config = r#"{"baseline": "v1", "candidate": "v2", "warm_up": "1m"}"#;
+    let mut simulation = Simulation::new(config, 9);
     simulation.harm.error_rate = 0.5;
+    assert_eq!(simulation.run(59).verdict, Verdict::Anomalous);
+    let mut simulation = Simulation::new(config, 9);
+    simulation.harm.slower = 3.0;
     let decision = simulation.run(59);
-    assert_eq!(
-        (decision.verdict, decision.judged_exchanges),
-        (Verdict::Learning, 0)
-    );
-    assert!(decision.candidate_exchanges > 1_000);
-    assert_eq!(simulation.run(20).verdict, Verdict::Anomalous);
+    assert_eq!(decision.verdict, Verdict::Healthy);
+    let decision = simulation.run(60);
+    assert_eq!(decision.verdict, Verdict::Anomalous);
+    assert!(decision.reasons[0].category.starts_with("slow"));
 }
 
 #[test]

@@ -46,11 +46,10 @@ fn a_slow_pod_of_stable_makes_the_placebo_speak_and_the_candidate_is_not_blamed(
 }
 
 #[test]
-fn the_placebo_holds_back_verdicts_that_slow_pods_would_carry() {
+fn slow_pods_of_both_versions_carry_no_verdict_with_or_without_the_placebo() {
     let name = "stable has one slow pod of ten, the candidate one of four";
-    let (without, with) = (came_of(name, r#"{"placebo": false}"#), came_of(name, "{}"));
     let bound = binomial_bound(RUNS.runs, 0.01);
-    assert!(without.anomalous > bound, "else there is nothing to hold");
-    assert!(with.anomalous <= bound);
-    assert!(with.held > bound);
+    for config in [r#"{"placebo": false}"#, "{}"] {
+        assert!(came_of(name, config).anomalous <= bound);
+    }
 }
