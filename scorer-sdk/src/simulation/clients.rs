@@ -1,7 +1,4 @@
-//! The clients: independent requests, or long sessions that differ.
-
-use super::random::normals;
-use fastrand::Rng;
+//! The clients: independent requests, long sessions that differ, or a fixed set of unequal users.
 
 /// The clients of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -11,6 +8,8 @@ pub enum Clients {
     Independent,
     /// Sessions of many requests.
     Sessions(Sessions),
+    /// The same users all the time.
+    Users(Users),
 }
 
 /// Sessions of heavy-tailed length, each with its own odds of failure and its own slowness.
@@ -49,6 +48,59 @@ impl Default for Sessions {
     }
 }
 
+/// Users that stay all the time and are as unequal as real ones: a few send most of the requests,
+/// and each has odds of failure, a speed and sizes of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Users {
+    /// Number of users.
+    pub count: usize,
+    /// Tail index of a user's activity (Pareto): at 1.5 the busiest of 40 sends some 15% of the
+    /// requests.
+    pub tail: f64,
+    /// Standard deviation of the natural log of a user's odds of failure.
+    pub error_spread: f64,
+    /// Standard deviation of the natural log of a user's durations.
+    pub latency_spread: f64,
+    /// Standard deviation of the natural log of a user's lengths of requests and answers.
+    pub size_spread: f64,
+    /// Whether a user stays with one version. When the share rises some users move to the
+    /// candidate, and the others stay where they are.
+    pub sticky: bool,
+    /// Mean number of seconds for which a user keeps a connection, whose requests all go to one
+    /// pod; the connection is the session then. `None` where each request may go to another pod.
+    pub connection: Option<f64>,
+    /// A route that the busiest users alone ask for.
+    pub heavy_route: Option<HeavyRoute>,
+}
+
+impl Default for Users {
+    /// 2,000 sticky users without connections.
+    fn default() -> Self {
+        Self {
+            count: 2_000,
+            tail: 1.5,
+            error_spread: 1.0,
+            latency_spread: 0.3,
+            size_spread: 0.5,
+            sticky: true,
+            connection: None,
+            heavy_route: None,
+        }
+    }
+}
+
+/// A route that the busiest users alone ask for. The others' requests follow the routes' traffic,
+/// in which it should have none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeavyRoute {
+    /// Index of the route in the service.
+    pub route: usize,
+    /// How many of the users ask for it.
+    pub users: usize,
+    /// Share of their requests that are for it, from 0 to 1.
+    pub chance: f64,
+}
+
 /// What clients or proxies do when a request fails.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Retries {
@@ -57,31 +109,6 @@ pub struct Retries {
     /// Chance that a further attempt fails for the same cause, whoever serves it; else it has the
     /// usual chance.
     pub same_cause: f64,
-}
-
-/// A session that is on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Session {
-    pub(super) id: u64,
-    pub(super) left: u64,
-    pub(super) error_odds: f64,
-    pub(super) slower: f64,
-    pub(super) candidate: bool,
-    pub(super) route: Option<usize>,
-}
-
-impl Session {
-    pub(super) fn draw(sessions: &Sessions, share: f64, random: &mut Rng) -> Self {
-        let (error, latency) = normals(random);
-        // By inversion; a session ends after a million requests at the latest.
-        let length = sessions.shortest * random.f64().max(1e-12).powf(-1.0 / sessions.tail);
-        Self {
-            id: random.u64(..),
-            left: length.clamp(1.0, 1e6) as u64,
-            error_odds: (sessions.error_spread * error).exp(),
-            slower: (sessions.latency_spread * latency).exp(),
-            candidate: random.f64() < share,
-            route: None,
-        }
-    }
+    /// Whether all attempts go to the same pod.
+    pub same_pod: bool,
 }

@@ -1,16 +1,19 @@
 //! A version as it runs: its pods, and what is wrong with it.
 
 use super::harm::Harm;
+use super::pod_life::PodLife;
 
 /// One version with its pods.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deployment {
     /// Name of the version.
     pub version: String,
-    /// Number of pods; requests spread evenly over them. 0 counts as 1.
+    /// Number of pods at the beginning; requests spread evenly over them. 0 counts as 1.
     pub pods: usize,
     /// Pods that are worse than their siblings, from the beginning.
     pub faults: Vec<PodFault>,
+    /// What its pods go through.
+    pub life: PodLife,
     /// What the version itself does worse.
     pub harm: Harm,
 }
@@ -23,6 +26,7 @@ impl Deployment {
             version: version.to_owned(),
             pods,
             faults: Vec::new(),
+            life: PodLife::default(),
             harm: Harm::default(),
         }
     }

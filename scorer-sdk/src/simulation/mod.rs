@@ -44,11 +44,17 @@
 //!
 //! [`law`] has the bounds and limits to hold results against, [`study`] whole tables of runs.
 
+mod answer;
 mod clients;
+mod crowd;
 mod deployment;
 mod harm;
 pub mod law;
+mod lone_client;
+mod pod_life;
+mod pods;
 mod random;
+mod record;
 mod rollout;
 mod scenario;
 mod service;
@@ -57,12 +63,15 @@ mod shared_change;
 pub mod study;
 mod traffic;
 
-pub use clients::{Clients, Retries, Sessions};
+pub use clients::{Clients, HeavyRoute, Retries, Sessions, Users};
 pub use deployment::{Deployment, PodFault};
 pub use harm::{Harm, Onset, Tail};
+pub use lone_client::{LoneClient, Reaches, When};
+pub use pod_life::{ColdStart, Failures, Pauses, PodLife, Scaling};
+pub use record::Record;
 pub use rollout::{End, Rollout, plan};
-pub use scenario::{Load, Scenario};
-pub use service::{Header, Latency, Route, Service};
+pub use scenario::{LateProxy, Load, Reported, Scenario};
+pub use service::{Cache, Header, Lasting, Latency, Route, Service};
 pub use share::Share;
 pub use shared_change::{Bursts, Outage, SharedChange, Swing};
-pub use traffic::{Record, Traffic};
+pub use traffic::Traffic;

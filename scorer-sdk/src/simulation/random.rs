@@ -36,3 +36,13 @@ pub(super) fn at_odds(chance: f64, factor: f64) -> f64 {
     let odds = factor * chance / (1.0 - chance);
     odds / (1.0 + odds)
 }
+
+/// An exponential number.
+pub(super) fn exponential(random: &mut Rng, mean: f64) -> f64 {
+    -mean * random.f64().max(1e-300).ln()
+}
+
+/// A number of Pareto's law with the least value 1, by inversion.
+pub(super) fn pareto(random: &mut Rng, tail: f64) -> f64 {
+    random.f64().max(1e-12).powf(-1.0 / tail)
+}

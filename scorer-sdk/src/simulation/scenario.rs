@@ -2,6 +2,7 @@
 
 use super::clients::{Clients, Retries};
 use super::deployment::Deployment;
+use super::lone_client::LoneClient;
 use super::service::Service;
 use super::share::Share;
 use super::shared_change::{SharedChange, Swing};
@@ -27,10 +28,14 @@ pub struct Scenario {
     pub header_rule: Option<String>,
     /// The clients.
     pub clients: Clients,
+    /// Clients unlike all others, beside these.
+    pub lone_clients: Vec<LoneClient>,
     /// What happens to failed requests.
     pub retries: Retries,
     /// Requests that the baseline has answered alone before the candidate came.
     pub learning: u64,
+    /// Ticks after that in which the baseline is alone under the usual load.
+    pub alone: u64,
 }
 
 impl Default for Scenario {
@@ -46,8 +51,10 @@ impl Default for Scenario {
             shared_change: SharedChange::default(),
             header_rule: None,
             clients: Clients::default(),
+            lone_clients: Vec::new(),
             retries: Retries::default(),
             learning: 4_000,
+            alone: 0,
         }
     }
 }
@@ -61,6 +68,30 @@ pub struct Load {
     pub swing: Option<Swing>,
     /// Length of a tick. Plan and traffic should agree.
     pub tick: Duration,
+    /// When an exchange is reported.
+    pub reported: Reported,
+    /// A second proxy, whose counts reach the judge late.
+    pub late_proxy: Option<LateProxy>,
+}
+
+/// When an exchange is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reported {
+    /// In the tick in which it begins, however long it takes: the speed of a judge does not depend
+    /// on the durations then.
+    #[default]
+    AtOnce,
+    /// When it ends, as a proxy does.
+    AtItsEnd,
+}
+
+/// A proxy whose counts reach the judge late, as when its clock or its network lags.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LateProxy {
+    /// Share of the requests that pass through it, from 0 to 1.
+    pub share: f64,
+    /// Ticks by which it is late.
+    pub ticks: u64,
 }
 
 impl Default for Load {
@@ -69,6 +100,8 @@ impl Default for Load {
             requests: 200.0,
             swing: None,
             tick: Duration::from_secs(1),
+            reported: Reported::default(),
+            late_proxy: None,
         }
     }
 }

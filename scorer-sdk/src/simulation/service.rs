@@ -53,6 +53,10 @@ pub struct Route {
     pub refused_rate: f64,
     /// How long an answer takes.
     pub latency: Latency,
+    /// Answers that take longer for their kind.
+    pub lasting: Option<Lasting>,
+    /// A cache in front of what takes long.
+    pub cache: Option<Cache>,
     /// Median length of the answer in bytes.
     pub response_bytes: f64,
     /// Spread of that length: standard deviation of its natural log.
@@ -82,6 +86,8 @@ impl Default for Route {
             error_rate: 0.01,
             refused_rate: 0.02,
             latency: Latency::default(),
+            lasting: None,
+            cache: None,
             response_bytes: 1_000.0,
             size_spread: 0.3,
             request_bytes: 200.0,
@@ -113,6 +119,30 @@ impl Default for Latency {
             sigma: 0.5,
         }
     }
+}
+
+/// Answers that take a time of their own, as streams and exports do. One that fails takes the usual
+/// time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lasting {
+    /// Share of the answers, from 0 to 1.
+    pub share: f64,
+    /// Median of the whole time in seconds.
+    pub seconds: f64,
+    /// Standard deviation of its natural log.
+    pub sigma: f64,
+    /// Whether it is a stream: the first byte comes after the usual time, and that is the version's
+    /// time. Else all of it is.
+    pub is_stream: bool,
+}
+
+/// A cache: what it does not hold takes longer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cache {
+    /// Share of the requests that miss a cache that is full, from 0 to 1.
+    pub misses: f64,
+    /// Durations of those, in multiples of a hit's.
+    pub slower: f64,
 }
 
 /// A response header.

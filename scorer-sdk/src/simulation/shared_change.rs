@@ -17,14 +17,15 @@ pub struct SharedChange {
 }
 
 impl SharedChange {
-    /// Factors on odds of failure and on durations in this tick.
-    pub(super) fn factors(&self, tick: u64, phase: f64) -> (f64, f64) {
+    /// Factors on odds of failure and on durations in this tick, which is negative before the
+    /// rollout.
+    pub(super) fn factors(&self, tick: i64, phase: f64) -> (f64, f64) {
         let swing = |swing: &Option<Swing>, phase| {
             swing.as_ref().map_or(1.0, |swing| swing.at(tick, phase))
         };
         self.outages
             .iter()
-            .filter(|outage| outage.ticks.contains(&tick))
+            .filter(|outage| u64::try_from(tick).is_ok_and(|tick| outage.ticks.contains(&tick)))
             .fold(
                 // The two swings are not in step.
                 (
@@ -47,7 +48,7 @@ pub struct Swing {
 
 impl Swing {
     /// The factor in this tick; `phase` is in periods.
-    pub(super) fn at(&self, tick: u64, phase: f64) -> f64 {
+    pub(super) fn at(&self, tick: i64, phase: f64) -> f64 {
         let angle = TAU * (tick as f64 / self.period + phase);
         self.factor.powf(angle.sin())
     }

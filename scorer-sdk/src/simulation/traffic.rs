@@ -1,92 +1,22 @@
 //! Exchanges of a scenario, tick by tick, for any judge.
 
-use super::clients::{Clients, Session};
-use super::deployment::Deployment;
-use super::harm::Harm;
-use super::random::{at_odds, normals, poisson};
-use super::scenario::Scenario;
-use super::service::Route;
+use super::answer::{Answer, Conditions, HeaderSets};
+use super::crowd::{Crowd, Request, Routing};
+use super::lone_client::LoneState;
+use super::pods::Pods;
+use super::random::poisson;
+use super::record::{InFlight, Record};
+use super::scenario::{Reported, Scenario};
 use crate::exchange::Exchange;
 use core::time::Duration;
 use fastrand::Rng;
 
-/// Requests in one tick while the baseline is alone, so that its past is learned quickly.
+/// Requests in one tick while the baseline's past is learned quickly.
 const LEARNING_TICK: u64 = 1_000;
 /// When every simulation begins, since the Unix epoch.
 const EPOCH: Duration = Duration::from_secs(1_700_000_000);
-
-/// One simulated exchange: indices into the scenario's lists, and what was drawn. Small and owned;
-/// [`Traffic::exchange`] makes the facts of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Record {
-    /// When it ended, since the Unix epoch; records of a tick are in this order.
-    pub at: Duration,
-    /// Index of its route in the service.
-    pub route: usize,
-    /// Whether the candidate served it.
-    pub candidate: bool,
-    /// Which pod of that version.
-    pub pod: usize,
-    /// Hash of the client's session.
-    pub session: u64,
-    /// Response status.
-    pub status: u16,
-    /// Duration in microseconds.
-    pub duration_us: u64,
-    /// Length of the request in bytes.
-    pub request_bytes: u64,
-    /// Length of the answer in bytes.
-    pub response_bytes: u64,
-    /// Whether it has the route's other content type.
-    pub other_content_type: bool,
-    /// Attempts that failed before this one.
-    pub attempt: u32,
-    /// Index of the answer's header names among those that were seen so far.
-    header_set: usize,
-}
-
-/// What a request has before a version serves it.
-#[derive(Debug, Clone, Copy)]
-struct Request {
-    route: usize,
-    session: u64,
-    error_odds: f64,
-    slower: f64,
-    /// The version that a sticky session is bound to.
-    bound: Option<bool>,
-}
-
-/// One version's pods in this tick.
-#[derive(Debug, Clone, Default)]
-struct Arm {
-    hosts: Vec<String>,
-    /// Error odds and slowness of each pod.
-    faults: Vec<(f64, f64)>,
-    stalled: Vec<bool>,
-    harmful: bool,
-    requests: u64,
-}
-
-impl Arm {
-    fn new(deployment: &Deployment, number: usize) -> Self {
-        let pods = deployment.pods.max(1);
-        let mut faults = vec![(1.0, 1.0); pods];
-        for fault in &deployment.faults {
-            if let Some(pod) = faults.get_mut(fault.pod) {
-                *pod = (fault.error_odds, fault.slower);
-            }
-        }
-        Self {
-            hosts: (0..pods)
-                .map(|pod| format!("10.{number}.{}.{}:8080", pod / 250, pod % 250 + 1))
-                .collect(),
-            faults,
-            stalled: vec![false; pods],
-            harmful: false,
-            requests: 0,
-        }
-    }
-}
+/// Longest time from the beginning of an exchange to its end in seconds.
+const LONGEST_S: f64 = 86_400.0;
 
 /// The exchanges of a scenario.
 #[derive(Debug, Clone)]
@@ -96,22 +26,50 @@ pub struct Traffic {
     /// The phase of the swings at the start, in periods.
     phase: f64,
     now: Duration,
-    tick: u64,
-    learned: u64,
-    arms: [Arm; 2],
+    /// Ticks that have passed, of all stages.
+    ticks: u64,
+    stage: Stage,
+    pods: [Pods; 2],
     route_ends: Vec<f64>,
-    sessions: Vec<Session>,
-    /// Names behind [`Record::header_set`], with what they stand for: route and bits.
-    header_sets: Vec<((usize, u64), Vec<String>)>,
+    crowd: Crowd,
+    lone_clients: Vec<LoneState>,
+    header_sets: HeaderSets,
     /// Of requests to the baseline and to the candidate.
     request_headers: [Vec<String>; 2],
     records: Vec<Record>,
+    in_flight: InFlight,
+    requests: u64,
+    lone_requests: u64,
     before_onset: u64,
+}
+
+/// How far a simulation is.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// The baseline has answered so many of the scenario's `learning` requests.
+    Learning(u64),
+    /// So many of the ticks have passed in which it is alone.
+    Alone(u64),
+    /// So many ticks of the rollout have passed.
+    Rollout(u64),
+}
+
+/// What is the same for all requests of a tick.
+#[derive(Debug, Clone, Copy)]
+struct Tick {
+    /// Its beginning and its length, in seconds of the rollout.
+    begin: f64,
+    length: f64,
+    /// Its number in the rollout; `None` while the baseline is alone.
+    number: Option<u64>,
+    share: f64,
+    /// Factors on odds of failure and on durations that both versions have.
+    shared: (f64, f64),
 }
 
 impl Traffic {
     /// Traffic before its first tick. It begins with the scenario's `learning` requests, in ticks
-    /// of a thousand, in which the baseline is alone.
+    /// of a thousand, and its `alone` ticks, in which the baseline is alone.
     #[must_use]
     pub fn new(scenario: Scenario, seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
@@ -126,32 +84,36 @@ impl Traffic {
             })
             .collect();
         route_ends.iter_mut().for_each(|end| *end /= sum);
-        let sessions = match &scenario.clients {
-            Clients::Independent => Vec::new(),
-            Clients::Sessions(sessions) => (0..sessions.active.max(1))
-                .map(|_| Session::draw(sessions, 0.0, &mut random))
-                .collect(),
-        };
+        let crowd = Crowd::new(&scenario.clients, &mut random);
         let usual: Vec<String> = ["accept", "user-agent", "x-request-id"]
             .map(str::to_owned)
             .into();
         let mut ruled = usual.clone();
         ruled.extend(scenario.header_rule.clone());
+        let phase = random.f64();
         Self {
+            pods: [
+                Pods::new(&scenario.baseline, 1, false, &mut random),
+                Pods::new(&scenario.candidate, 2, true, &mut random),
+            ],
+            lone_clients: scenario
+                .lone_clients
+                .iter()
+                .map(|_| LoneState::new())
+                .collect(),
             request_headers: [usual, ruled],
-            phase: random.f64(),
+            phase,
             random,
             now: EPOCH,
-            tick: 0,
-            learned: 0,
-            arms: [
-                Arm::new(&scenario.baseline, 1),
-                Arm::new(&scenario.candidate, 2),
-            ],
+            ticks: 0,
+            stage: Stage::Learning(0).over(&scenario),
             route_ends,
-            sessions,
-            header_sets: Vec::new(),
+            crowd,
+            header_sets: HeaderSets::default(),
             records: Vec::new(),
+            in_flight: InFlight::default(),
+            requests: 0,
+            lone_requests: 0,
             before_onset: 0,
             scenario,
         }
@@ -172,16 +134,32 @@ impl Traffic {
     /// Whether the baseline is still alone in the coming tick.
     #[must_use]
     pub fn is_learning(&self) -> bool {
-        self.learned < self.scenario.learning
+        !matches!(self.stage, Stage::Rollout(_))
     }
 
-    /// Requests that the candidate has served.
+    /// Ticks of the rollout that have passed.
+    #[must_use]
+    pub fn rollout_ticks(&self) -> u64 {
+        match self.stage {
+            Stage::Rollout(passed) => passed,
+            _ => 0,
+        }
+    }
+
+    /// Requests that the candidate has got.
     #[must_use]
     pub fn candidate_requests(&self) -> u64 {
-        self.requests(true)
+        let [_, candidate] = &self.pods;
+        candidate.requests
     }
 
-    /// Requests that the candidate has served since its harm began.
+    /// Requests of the scenario's lone clients.
+    #[must_use]
+    pub fn lone_requests(&self) -> u64 {
+        self.lone_requests
+    }
+
+    /// Requests that the candidate has got since its harm began.
     #[must_use]
     pub fn since_onset(&self) -> u64 {
         self.candidate_requests() - self.before_onset
@@ -190,64 +168,103 @@ impl Traffic {
     /// Whether the candidate's harm has begun.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        let [_, candidate] = &self.arms;
+        let [_, candidate] = &self.pods;
         candidate.harmful
     }
 
-    fn requests(&self, candidate: bool) -> u64 {
-        let [baseline, other] = &self.arms;
-        if candidate {
-            other.requests
-        } else {
-            baseline.requests
-        }
-    }
-
-    /// Lets one tick pass: what ended in it is then in [`Traffic::records`].
+    /// Lets one tick pass: what is reported in it is then in [`Traffic::records`].
     pub fn advance(&mut self) {
         self.records.clear();
         if self.scenario.service.routes.is_empty() {
             self.now += self.scenario.load.tick;
             return;
         }
-        let learning = self.is_learning();
-        let requests = if learning {
-            let requests = (self.scenario.learning - self.learned).min(LEARNING_TICK);
-            self.learned += requests;
-            requests
-        } else {
-            let load = &self.scenario.load;
-            let swing = load.swing.map_or(1.0, |it| it.at(self.tick, self.phase));
-            poisson(&mut self.random, load.requests * swing)
-        };
-        let share = if learning {
-            0.0
-        } else {
-            let candidate_requests = self.candidate_requests();
-            self.scenario.share.at(self.tick, candidate_requests)
-        };
-        self.stall(learning);
-        let shared_change = self.scenario.shared_change.factors(self.tick, self.phase);
-        for _ in 0..requests {
-            self.serve(share, shared_change);
+        let (requests, tick) = self.begin_tick();
+        // One each, with the same time between them.
+        let step = tick.length / (requests + 1) as f64;
+        for number in 1..=requests {
+            let begin = tick.begin + step * number as f64;
+            let request = self.request(begin, tick.share);
+            self.serve(request, tick);
         }
-        let step = self.scenario.load.tick.as_secs_f64() / (self.records.len() + 1) as f64;
-        for (index, record) in self.records.iter_mut().enumerate() {
-            record.at = self.now + Duration::from_secs_f64(step * (index + 1) as f64);
+        for request in self.requests_of_lone_clients(tick) {
+            self.lone_requests += 1;
+            self.serve(request, tick);
         }
-        self.now += self.scenario.load.tick;
-        if !learning {
-            self.tick += 1;
-        }
+        self.end_tick();
     }
 
-    /// What ended in the last tick, in the order of time.
+    /// Decides how many requests come in this tick and what they meet.
+    fn begin_tick(&mut self) -> (u64, Tick) {
+        let load = self.scenario.load;
+        let length = load.tick.as_secs_f64();
+        let (before, number) = match self.stage {
+            // Quick learning is over an instant before the rest.
+            Stage::Learning(_) => (self.scenario.alone, None),
+            Stage::Alone(passed) => (self.scenario.alone.saturating_sub(passed), None),
+            Stage::Rollout(passed) => (0, Some(passed)),
+        };
+        let passed = number.unwrap_or(0) as i64 - before as i64;
+        // Nothing swings while the past is learned quickly.
+        let swinging = match self.stage {
+            Stage::Learning(_) => 0,
+            _ => passed,
+        };
+        let requests = match &mut self.stage {
+            Stage::Learning(learned) => {
+                let requests = (self.scenario.learning - *learned).min(LEARNING_TICK);
+                *learned += requests;
+                requests
+            }
+            _ => {
+                let swing = load.swing.map_or(1.0, |it| it.at(swinging, self.phase));
+                poisson(&mut self.random, load.requests * swing)
+            }
+        };
+        let candidate_requests = self.candidate_requests();
+        let share = number.map_or(0.0, |number| {
+            self.scenario.share.at(number, candidate_requests)
+        });
+        let tick = Tick {
+            begin: passed as f64 * length,
+            length,
+            number,
+            share,
+            shared: self.scenario.shared_change.factors(swinging, self.phase),
+        };
+        let bursts = self.scenario.shared_change.bursts;
+        let stalls = bursts.map_or(0.0, |it| it.chance);
+        let deployments = [&self.scenario.baseline, &self.scenario.candidate];
+        for (pods, deployment) in self.pods.iter_mut().zip(deployments) {
+            pods.begin_tick(deployment, tick.begin, number, stalls, &mut self.random);
+            let harm = &deployment.harm;
+            pods.harmful = number.is_some_and(|number| harm.has_begun(pods.requests, number));
+        }
+        (requests, tick)
+    }
+
+    /// Reports what is due and goes on to the next tick.
+    fn end_tick(&mut self) {
+        let load = self.scenario.load;
+        if load.reported == Reported::AtOnce {
+            let step = load.tick.as_secs_f64() / (self.records.len() + 1) as f64;
+            for (index, record) in self.records.iter_mut().enumerate() {
+                record.at = self.now + Duration::from_secs_f64(step * (index + 1) as f64);
+            }
+        }
+        self.in_flight.report(self.ticks, &mut self.records);
+        self.ticks += 1;
+        self.now += load.tick;
+        self.stage = self.stage.next().over(&self.scenario);
+    }
+
+    /// What was reported in the last tick, in the order of time.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records
     }
 
-    /// The facts of what ended in the last tick.
+    /// The facts of what was reported in the last tick.
     pub fn exchanges(&self) -> impl Iterator<Item = Exchange<'_>> {
         self.records.iter().filter_map(|it| self.exchange(it))
     }
@@ -261,7 +278,7 @@ impl Traffic {
         } else {
             &self.scenario.baseline
         };
-        let (_, headers) = self.header_sets.get(record.header_set)?;
+        let retried = self.scenario.retries.most > 0;
         Some(Exchange {
             destination: &self.scenario.service.name,
             route_name: "",
@@ -270,14 +287,16 @@ impl Traffic {
             version: &deployment.version,
             status: Some(record.status),
             duration_us: Some(record.duration_us),
+            lasted_us: Some(record.lasted_us),
             response_bytes: Some(record.response_bytes),
             content_type: match &route.other_content_type {
                 Some((other, _)) if record.other_content_type => other,
                 _ => &route.content_type,
             },
-            header_names: Some(headers),
+            header_names: Some(self.header_sets.names(record.header_set)?),
             upstream_host: self.host(record),
             session: Some(record.session),
+            request: retried.then_some(record.request),
             request_bytes: Some(record.request_bytes),
             request_header_names: Some(self.request_headers(record.candidate)),
             ..Exchange::default()
@@ -287,13 +306,13 @@ impl Traffic {
     /// The address of the pod that served a record; empty for another traffic's.
     #[must_use]
     pub fn host(&self, record: &Record) -> &str {
-        let [baseline, candidate] = &self.arms;
-        let arm = if record.candidate {
+        let [baseline, candidate] = &self.pods;
+        let pods = if record.candidate {
             candidate
         } else {
             baseline
         };
-        arm.hosts.get(record.pod).map_or("", String::as_str)
+        pods.host(record.pod)
     }
 
     fn request_headers(&self, candidate: bool) -> &Vec<String> {
@@ -301,194 +320,168 @@ impl Traffic {
         if candidate { ruled } else { usual }
     }
 
-    /// Decides which pods stall in this tick.
-    fn stall(&mut self, learning: bool) {
-        let chance = self
-            .scenario
-            .shared_change
-            .bursts
-            .map_or(0.0, |it| it.chance);
-        let harms = [&self.scenario.baseline.harm, &self.scenario.candidate.harm];
-        for (arm, harm) in self.arms.iter_mut().zip(harms) {
-            for stalled in &mut arm.stalled {
-                *stalled = chance > 0.0 && self.random.f64() < chance;
-            }
-            arm.harmful = !learning && harm.has_begun(arm.requests, self.tick);
-        }
-    }
-
-    /// One request with its retries.
-    fn serve(&mut self, share: f64, shared_change: (f64, f64)) {
-        let request = self.request(share);
-        let mut same_cause = false;
-        for attempt in 0..=self.scenario.retries.most {
-            let candidate = request.bound.unwrap_or_else(|| self.random.f64() < share);
-            let failed = self.answer(&request, candidate, attempt, same_cause, shared_change);
-            if !failed {
-                return;
-            }
-            same_cause = self.random.f64() < self.scenario.retries.same_cause;
-        }
-    }
-
-    fn request(&mut self, share: f64) -> Request {
+    /// The next request of the crowd.
+    fn request(&mut self, begin: f64, share: f64) -> Request {
         let drawn = self.random.f64();
-        let any_route = self
+        let route = self
             .route_ends
             .partition_point(|end| *end < drawn)
             .min(self.route_ends.len() - 1);
-        let Clients::Sessions(sessions) = &self.scenario.clients else {
-            return Request {
-                route: any_route,
-                session: self.random.u64(..),
-                error_odds: 1.0,
-                slower: 1.0,
-                bound: None,
+        let routing = Routing {
+            share,
+            pods: &self.pods,
+        };
+        self.crowd.request(begin, route, routing, &mut self.random)
+    }
+
+    /// The requests of the clients unlike all others.
+    fn requests_of_lone_clients(&mut self, tick: Tick) -> Vec<Request> {
+        if matches!(self.stage, Stage::Learning(_)) {
+            return Vec::new();
+        }
+        let routing = Routing {
+            share: tick.share,
+            pods: &self.pods,
+        };
+        let clients = self.scenario.lone_clients.iter();
+        self.lone_clients
+            .iter_mut()
+            .zip(clients)
+            .flat_map(|(state, client)| {
+                let time = (tick.begin, tick.length);
+                state.requests(client, time, tick.number, routing, &mut self.random)
+            })
+            .collect()
+    }
+
+    /// One request with its retries.
+    fn serve(&mut self, mut request: Request, tick: Tick) {
+        let retries = self.scenario.retries;
+        self.requests += 1;
+        let mut same_cause = false;
+        for attempt in 0..=retries.most {
+            let bound = request.bound;
+            let candidate = bound.unwrap_or_else(|| self.random.f64() < tick.share);
+            let Some((pod, answer)) = self.answer(&request, candidate, tick, attempt, same_cause)
+            else {
+                return;
             };
-        };
-        let index = self.random.usize(..self.sessions.len());
-        let repeats = self.random.f64() < sessions.repeats;
-        let fresh = Session::draw(sessions, share, &mut self.random);
-        let session = match self.sessions.get_mut(index) {
-            Some(session) => {
-                if session.left == 0 {
-                    *session = fresh;
-                }
-                session.left -= 1;
-                let route = session.route.filter(|_| repeats).unwrap_or(any_route);
-                session.route = Some(route);
-                *session
+            if !answer.failed {
+                return;
             }
-            None => fresh,
-        };
-        Request {
-            route: session.route.unwrap_or(any_route),
-            session: session.id,
-            error_odds: session.error_odds,
-            slower: session.slower,
-            bound: sessions.sticky.then_some(session.candidate),
+            if retries.same_pod {
+                request.bound = Some(candidate);
+                request.pod = Some(pod);
+            }
+            request.begin += 1e-6 * answer.lasted_us;
+            same_cause = self.random.f64() < retries.same_cause;
         }
     }
 
-    /// Draws the answer to one attempt; whether it failed.
+    /// Draws the answer to one attempt and keeps its record; gives the pod and the answer, `None`
+    /// for a route that the service does not have.
     fn answer(
         &mut self,
         request: &Request,
         candidate: bool,
+        tick: Tick,
         attempt: u32,
         same_cause: bool,
-        (error_shared_change, slow_shared_change): (f64, f64),
-    ) -> bool {
+    ) -> Option<(usize, Answer)> {
         let Self {
             scenario,
             random,
-            arms: [baseline_arm, candidate_arm],
+            pods: [baseline, other],
             ..
         } = self;
-        let Some(route) = scenario.service.routes.get(request.route) else {
-            return false;
-        };
-        let (arm, deployment) = if candidate {
-            (candidate_arm, &scenario.candidate)
+        let route = scenario.service.routes.get(request.route)?;
+        let (pods, deployment) = if candidate {
+            (other, &scenario.candidate)
         } else {
-            (baseline_arm, &scenario.baseline)
+            (baseline, &scenario.baseline)
         };
-        arm.requests += 1;
-        if candidate && !arm.harmful {
-            self.before_onset = arm.requests;
+        pods.requests += 1;
+        if candidate && !pods.harmful {
+            self.before_onset = pods.requests;
         }
-        let harm =
-            (arm.harmful && deployment.harm.concerns(request.route)).then_some(&deployment.harm);
-        let pod = random.usize(..arm.hosts.len());
-        let (mut error_odds, mut slower) = arm.faults.get(pod).copied().unwrap_or((1.0, 1.0));
-        error_odds *= error_shared_change * request.error_odds;
-        slower *= slow_shared_change * request.slower;
-        if let Some(bursts) = &scenario.shared_change.bursts
-            && arm.stalled.get(pod) == Some(&true)
-            && random.f64() < bursts.share
-        {
-            error_odds *= bursts.error_odds;
-            slower *= bursts.slower;
-        }
-        let mut size = 1.0;
-        if let Some(harm) = harm {
-            error_odds *= harm.error_odds;
-            slower *= harm.slower;
-            size = harm.size;
-            if let Some(tail) = harm.tail
-                && random.f64() < tail.share
-            {
-                slower *= tail.slower;
-            }
-        }
-        let failed = same_cause || random.f64() < at_odds(route.error_rate, error_odds);
-        let status = if failed {
-            500
-        } else if random.f64() < route.refused_rate {
-            404
-        } else {
-            200
+        let concerned = pods.harmful && deployment.harm.concerns(request.route);
+        let kept = request.pod.filter(|pod| pods.is_live(*pod));
+        let pod = kept.unwrap_or_else(|| pods.choose(random));
+        let conditions = Conditions {
+            request,
+            pod: pods.state(deployment, pod, request.begin),
+            bursts: scenario.shared_change.bursts.as_ref(),
+            harm: concerned.then_some(&deployment.harm),
+            shared: tick.shared,
+            cache_fills: deployment.life.cache_fills,
+            same_cause,
         };
-        let (mut long, large) = normals(random);
-        // The largest of a geometric number of draws has the odds ratio 1/p (Marshall, Olkin 1997).
-        let again = harm.map_or(0.0, |harm| 1.0 - 1.0 / harm.slow_odds.max(1.0));
-        while again > 0.0 && random.f64() < again {
-            long = long.max(normals(random).0);
-        }
-        let duration = route.latency.median_us * slower * (route.latency.sigma * long).exp();
-        let spread = (route.size_spread * large).exp();
-        let other = route.other_content_type.as_ref();
-        let other_content_type = other.is_some_and(|(_, chance)| random.f64() < *chance);
-        let bits = header_bits(route, harm, random);
-        let header_set = self.header_set(request.route, bits);
-        let route = self.scenario.service.routes.get(request.route);
-        let request_bytes = route.map_or(0.0, |route| route.request_bytes);
-        let response_bytes = route.map_or(0.0, |route| route.response_bytes);
-        self.records.push(Record {
-            at: self.now,
+        let answer = Answer::draw(route, &conditions, random);
+        let header_set = self
+            .header_sets
+            .index(scenario, request.route, answer.headers);
+        let lasted_s = (1e-6 * answer.lasted_us).min(LONGEST_S);
+        // From the beginning of the tick: the rollout's zero may come later.
+        let ended_s = (request.begin - tick.begin).max(0.0) + lasted_s;
+        let record = Record {
+            at: self.now + Duration::from_secs_f64(ended_s),
             route: request.route,
             candidate,
             pod,
             session: request.session,
-            status,
-            duration_us: duration as u64,
-            request_bytes: (request_bytes * spread) as u64,
-            response_bytes: (response_bytes * size * spread) as u64,
-            other_content_type,
+            request: self.requests,
+            status: answer.status,
+            duration_us: answer.duration_us as u64,
+            lasted_us: answer.lasted_us as u64,
+            request_bytes: answer.request_bytes as u64,
+            response_bytes: answer.response_bytes as u64,
+            other_content_type: answer.other_content_type,
             attempt,
             header_set,
-        });
-        failed
+        };
+        self.report(record, ended_s / tick.length);
+        Some((pod, answer))
     }
 
-    /// The index of a set of header names; a new set is added.
-    fn header_set(&mut self, route: usize, bits: u64) -> usize {
-        let known = self
-            .header_sets
-            .iter()
-            .position(|(of, _)| *of == (route, bits));
-        known.unwrap_or_else(|| {
-            let headers = self.scenario.service.routes.get(route);
-            let names = (0_u64..64)
-                .zip(headers.into_iter().flat_map(|route| &route.headers))
-                .filter(|(bit, _)| bits >> bit & 1 == 1)
-                .map(|(_, header)| header.name.clone())
-                .collect();
-            self.header_sets.push(((route, bits), names));
-            self.header_sets.len() - 1
-        })
+    /// Keeps a record until it is to be reported; it ends after `ended` ticks, from this one's
+    /// beginning.
+    fn report(&mut self, record: Record, ended: f64) {
+        let load = self.scenario.load;
+        let mut wait = match load.reported {
+            Reported::AtOnce => 0,
+            Reported::AtItsEnd => ended as u64,
+        };
+        if let Some(proxy) = load.late_proxy
+            && self.random.f64() < proxy.share
+        {
+            wait += proxy.ticks;
+        }
+        if wait == 0 {
+            self.records.push(record);
+        } else {
+            self.in_flight.keep(self.ticks + wait, record);
+        }
     }
 }
 
-/// Which of the route's first 64 headers an answer carries.
-fn header_bits(route: &Route, harm: Option<&Harm>, random: &mut Rng) -> u64 {
-    let lost = harm.and_then(|harm| harm.lost_header.as_ref());
-    let mut bits = 0;
-    for (bit, header) in (0_u64..64).zip(&route.headers) {
-        let present = header.presence >= 1.0 || random.f64() < header.presence;
-        if present && lost != Some(&header.name) {
-            bits |= 1 << bit;
+impl Stage {
+    /// This stage after one more tick; quick learning counts its requests itself.
+    fn next(self) -> Self {
+        match self {
+            Self::Learning(learned) => Self::Learning(learned),
+            Self::Alone(passed) => Self::Alone(passed + 1),
+            Self::Rollout(passed) => Self::Rollout(passed + 1),
         }
     }
-    bits
+
+    /// The next stage where this one is over.
+    fn over(self, scenario: &Scenario) -> Self {
+        match self {
+            Self::Learning(learned) if learned >= scenario.learning => {
+                Self::Alone(0).over(scenario)
+            }
+            Self::Alone(passed) if passed >= scenario.alone => Self::Rollout(0),
+            stage => stage,
+        }
+    }
 }

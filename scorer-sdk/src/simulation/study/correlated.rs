@@ -108,6 +108,7 @@ pub fn same_code() -> Vec<Correlated> {
                 retries: Retries {
                     most: 2,
                     same_cause: 0.7,
+                    ..Retries::default()
                 },
                 ..plain.clone()
             },
@@ -118,6 +119,7 @@ pub fn same_code() -> Vec<Correlated> {
                 retries: Retries {
                     most: 2,
                     same_cause: 0.7,
+                    ..Retries::default()
                 },
                 ..sessions(sticky)
             },
