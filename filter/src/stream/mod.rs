@@ -16,4 +16,5 @@ pub mod request;
 pub mod response;
 pub mod served;
 pub mod surprise;
+pub mod timing;
 pub mod upstream;

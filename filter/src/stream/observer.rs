@@ -10,6 +10,7 @@ use super::request::{Reader, Request};
 use super::response::Response;
 use super::served::Served;
 use super::surprise::{self, Surprise};
+use super::timing::{Kind, Timing};
 use super::upstream::{Upstream, Upstreams};
 use crate::host::Host;
 use core::time::Duration;
@@ -139,8 +140,14 @@ impl Observer {
         self.tally.key(index).cloned()
     }
 
-    /// Follows a request that goes on.
-    pub fn follow(&mut self, host: &impl Host, stream: &mut Stream, mut request: Request) {
+    /// Follows a request that goes on. `is_whole` says that it has no body.
+    pub fn follow(
+        &mut self,
+        host: &impl Host,
+        stream: &mut Stream,
+        mut request: Request,
+        is_whole: bool,
+    ) {
         if self.guarding {
             stream.gathered_as = self.calls.gather(host, &request);
         } else if self.calls.notes(&request)
@@ -150,7 +157,7 @@ impl Observer {
         }
         let flight = InFlight {
             context_id: stream.context_id,
-            started: host.now(),
+            timing: Timing::new(host.now(), is_whole),
             counted: false,
             not_before_us: 0,
             method: core::mem::take(&mut request.method),
@@ -165,6 +172,26 @@ impl Observer {
                 Flight::Unlisted(flight)
             }
         };
+    }
+
+    /// A part of the request's body has come; `is_end` says that it was the last one.
+    pub fn follow_request(&mut self, host: &impl Host, stream: &mut Stream, is_end: bool) {
+        if let Some(flight) = stream.flight_mut(&mut self.in_flight) {
+            flight.timing.asked(|| host.now(), is_end);
+        }
+    }
+
+    /// The response's headers have come, as far as the exchange's time is concerned.
+    pub fn follow_response(&mut self, host: &impl Host, stream: &mut Stream, response: &Response) {
+        let is_whole = stream.is_whole;
+        if let Some(flight) = stream.flight_mut(&mut self.in_flight) {
+            let kind = Kind::of(
+                response.status,
+                &response.content_type(),
+                response.content_length,
+            );
+            flight.timing.answered(kind, is_whole, || host.now());
+        }
     }
 
     /// The calls behind a request: the inbound listener reports them, the caller takes the report.
@@ -191,8 +218,13 @@ impl Observer {
         }
     }
 
-    /// Looks at a chunk of the response's body that is passing.
-    pub fn look_at_body(&self, host: &impl Host, stream: &mut Stream, size: usize) {
+    /// Follows a chunk of the response's body, or its trailers, and looks at it where this is
+    /// wanted.
+    pub fn follow_body(&mut self, host: &impl Host, stream: &mut Stream, size: usize) {
+        let (bytes, is_whole) = (stream.body_bytes, stream.is_whole);
+        if let Some(flight) = stream.flight_mut(&mut self.in_flight) {
+            flight.timing.passed(bytes, is_whole, || host.now());
+        }
         if let (Some(plan), Some(watch)) = (&self.plan.body, &mut stream.body) {
             body::look(host, plan, watch, size);
         }
@@ -269,10 +301,10 @@ impl Observer {
             self.tally.record_unattributed();
             return None;
         };
-        let ending = exchange::ending(host, stream, response, phase);
-        let duration = host.now().saturating_sub(flight.started);
-        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let body = body::facts(stream.body.take(), ending == Ending::Complete, duration);
+        let ending = exchange::ending(host, stream, response, &flight.timing, phase);
+        let now = host.now();
+        let lasted = now.saturating_sub(flight.timing.started);
+        let body = body::facts(stream.body.take(), ending == Ending::Complete, lasted);
         let origin = self.origins.current(
             host,
             &self.plan,
@@ -284,7 +316,8 @@ impl Observer {
             ending,
             grpc_status: exchange::grpc_status(host, response, phase, ending),
             response_bytes: exchange::response_bytes(stream, response, phase),
-            duration_us,
+            duration_us: flight.timing.of_version(now).map(micros),
+            lasted_us: micros(lasted),
             origin: &origin,
             body: body.as_ref(),
         };
@@ -297,7 +330,8 @@ impl Observer {
             None
         };
         let record = if self.plan.record {
-            serde_json::to_vec(&Record::new(&exchange, flight.started, duration_us)).ok()
+            let duration_us = end.duration_us.unwrap_or(end.lasted_us);
+            serde_json::to_vec(&Record::new(&exchange, flight.timing.started, duration_us)).ok()
         } else {
             None
         };
@@ -388,8 +422,9 @@ impl Observer {
         };
         let mut table = core::mem::take(&mut self.in_flight);
         let mut looked_at = 0;
-        for flight in table.iter_mut().filter(|flight| !flight.counted) {
-            let elapsed = now.saturating_sub(flight.started).as_micros() as u64;
+        let waiting = |flight: &&mut InFlight| !flight.counted && flight.timing.awaits_version();
+        for flight in table.iter_mut().filter(waiting) {
+            let elapsed = micros(flight.timing.waited(now));
             if elapsed <= shortest.max(flight.not_before_us)
                 || looked_at >= MAX_LONG_RUNNING_PER_TICK
             {
@@ -399,7 +434,7 @@ impl Observer {
             flight.not_before_us = elapsed.saturating_add(LOOK_AGAIN_US);
             looked_at += 1;
             if host.enter(flight.context_id) {
-                self.count_if_long(host, flight, elapsed);
+                self.count_if_long(host, flight, elapsed, now);
             }
         }
         self.in_flight = table;
@@ -408,8 +443,15 @@ impl Observer {
         }
     }
 
-    /// Counts the current stream's exchange as slow if `elapsed_us` is beyond its route's cut.
-    fn count_if_long(&mut self, host: &impl Host, flight: &mut InFlight, elapsed_us: u64) {
+    /// Counts the current stream's exchange as slow if it has waited for the version for
+    /// `elapsed_us`, and this is beyond its route's cut.
+    fn count_if_long(
+        &mut self,
+        host: &impl Host,
+        flight: &mut InFlight,
+        elapsed_us: u64,
+        now: Duration,
+    ) {
         let Some(served) = self.served(host) else {
             return;
         };
@@ -436,8 +478,13 @@ impl Observer {
             (&served.destination, &served.version),
             flight.session,
         );
-        let facts = Facts::in_flight(&served, flight, elapsed_us, &origin);
+        let facts = Facts::in_flight(&served, flight, elapsed_us, now, &origin);
         self.tally.record_at(index, &facts.exchange());
         flight.counted = true;
     }
+}
+
+/// Whole microseconds.
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
