@@ -149,10 +149,17 @@ impl<H: Host> Worker<H> {
         if self.actions.annotates() && stream.is_watched() {
             self.annotate();
         }
-        if self.is_too_strange(stream, &response) {
+        let may_refuse = self.is_guarding() && self.actions.is_armed();
+        let is_scored = self.observer.scores_early(stream);
+        if (may_refuse || is_scored) && self.observer.is_proxys_own(&self.host, &response) {
+            // Nothing of the version's: there is nothing to score or to refuse.
+            stream.keep(response);
+            return true;
+        }
+        if is_scored && self.is_too_strange(stream, &response) {
             return false;
         }
-        if self.is_guarding() && self.actions.is_armed() {
+        if may_refuse {
             let refused = self.is_condemned(stream, &response);
             stream.keep(response);
             return !refused;
@@ -173,9 +180,6 @@ impl<H: Host> Worker<H> {
     /// Scores the exchange at the response's headers, where this is asked for: for a header, or to
     /// refuse an answer that is too strange. Whether it was refused.
     fn is_too_strange(&mut self, stream: &mut Stream, response: &Response) -> bool {
-        if !self.observer.scores_early(stream) {
-            return false;
-        }
         let early = self.observer.score_early(&self.host, stream, response);
         if self.actions.annotates() {
             let text = early.as_ref().map(|early| early.text.as_str());

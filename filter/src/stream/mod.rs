@@ -9,6 +9,7 @@ pub mod exchange;
 pub mod fan_out;
 pub mod in_flight;
 pub mod life;
+mod local_reply;
 pub mod name_sets;
 pub mod observer;
 pub mod origin;

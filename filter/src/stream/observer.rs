@@ -5,6 +5,7 @@ use super::calls::Calls;
 use super::exchange::{self, End, Facts, Phase};
 use super::in_flight::{InFlight, Table};
 use super::life::{Flight, Stream};
+use super::local_reply;
 use super::origin::Origins;
 use super::request::{Reader, Request};
 use super::response::Response;
@@ -113,6 +114,12 @@ impl Observer {
     /// Reads the request's headers.
     pub fn read_request(&mut self, host: &impl Host) -> Request {
         self.reader.read(&self.plan, host.request_headers())
+    }
+
+    /// Whether the proxy answers the current request by itself, before the version was asked.
+    #[must_use]
+    pub fn is_proxys_own(&self, host: &impl Host, response: &Response) -> bool {
+        local_reply::is_own(host, response)
     }
 
     /// Where the current request is going, or where it went.
@@ -297,7 +304,12 @@ impl Observer {
         phase: Phase,
     ) -> Option<Counted> {
         let flight = stream.land(&mut self.in_flight)?;
-        let Some(served) = self.served(host) else {
+        let served = if local_reply::is_own(host, response) {
+            None
+        } else {
+            self.served(host)
+        };
+        let Some(served) = served else {
             self.tally.record_unattributed();
             return None;
         };
