@@ -141,8 +141,16 @@ struct Watched {
 impl Context for Watched {}
 
 impl HttpContext for Watched {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        action(self.worker.borrow_mut().on_request(&mut self.stream))
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let mut worker = self.worker.borrow_mut();
+        action(worker.on_request(&mut self.stream, end_of_stream))
+    }
+
+    fn on_http_request_body(&mut self, _: usize, end_of_stream: bool) -> Action {
+        self.worker
+            .borrow_mut()
+            .on_request_body(&mut self.stream, end_of_stream);
+        Action::Continue
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
@@ -152,11 +160,17 @@ impl HttpContext for Watched {
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         self.stream.passed(size, end_of_stream);
-        if self.stream.has_watched_body() {
-            self.worker
-                .borrow_mut()
-                .on_response_body(&mut self.stream, size);
-        }
+        self.worker
+            .borrow_mut()
+            .on_response_body(&mut self.stream, size);
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.stream.passed(0, true);
+        self.worker
+            .borrow_mut()
+            .on_response_body(&mut self.stream, 0);
         Action::Continue
     }
 

@@ -100,8 +100,8 @@ impl<H: Host> Worker<H> {
     }
 
     /// The request's headers have come: forged ones go, a verdict steers or refuses. Whether the
-    /// request goes on; it does not when it was refused.
-    pub fn on_request(&mut self, stream: &mut Stream) -> bool {
+    /// request goes on; it does not when it was refused. `is_whole` says that it has no body.
+    pub fn on_request(&mut self, stream: &mut Stream, is_whole: bool) -> bool {
         let mut request = self.observer.read_request(&self.host);
         forged::remove_from_request(&self.host, &mut request);
         if request.left_alone {
@@ -124,8 +124,13 @@ impl<H: Host> Worker<H> {
                 return false;
             }
         }
-        self.observer.follow(&self.host, stream, request);
+        self.observer.follow(&self.host, stream, request, is_whole);
         true
+    }
+
+    /// A part of the request's body has come; `is_end` says that it was the last one.
+    pub fn on_request_body(&mut self, stream: &mut Stream, is_end: bool) {
+        self.observer.follow_request(&self.host, stream, is_end);
     }
 
     /// The response's headers have come: it is annotated or refused. Whether the response goes on.
@@ -136,6 +141,7 @@ impl<H: Host> Worker<H> {
         }
         // Read once: each read copies the whole map.
         let mut response = Response::read(self.host.response_headers());
+        self.observer.follow_response(&self.host, stream, &response);
         if self.is_guarding() {
             forged::remove_from_response(&self.host, &response);
         }
@@ -143,10 +149,17 @@ impl<H: Host> Worker<H> {
         if self.actions.annotates() && stream.is_watched() {
             self.annotate();
         }
-        if self.is_too_strange(stream, &response) {
+        let may_refuse = self.is_guarding() && self.actions.is_armed();
+        let is_scored = self.observer.scores_early(stream);
+        if (may_refuse || is_scored) && self.observer.is_proxys_own(&self.host, &response) {
+            // Nothing of the version's: there is nothing to score or to refuse.
+            stream.keep(response);
+            return true;
+        }
+        if is_scored && self.is_too_strange(stream, &response) {
             return false;
         }
-        if self.is_guarding() && self.actions.is_armed() {
+        if may_refuse {
             let refused = self.is_condemned(stream, &response);
             stream.keep(response);
             return !refused;
@@ -167,9 +180,6 @@ impl<H: Host> Worker<H> {
     /// Scores the exchange at the response's headers, where this is asked for: for a header, or to
     /// refuse an answer that is too strange. Whether it was refused.
     fn is_too_strange(&mut self, stream: &mut Stream, response: &Response) -> bool {
-        if !self.observer.scores_early(stream) {
-            return false;
-        }
         let early = self.observer.score_early(&self.host, stream, response);
         if self.actions.annotates() {
             let text = early.as_ref().map(|early| early.text.as_str());
@@ -213,9 +223,9 @@ impl<H: Host> Worker<H> {
         self.actions.refuse(&self.host, reason, response.grpc);
     }
 
-    /// A chunk of the response's body is passing.
+    /// A chunk of the response's body is passing, or its trailers are.
     pub fn on_response_body(&mut self, stream: &mut Stream, size: usize) {
-        self.observer.look_at_body(&self.host, stream, size);
+        self.observer.follow_body(&self.host, stream, size);
     }
 
     /// The exchange is over.
@@ -258,7 +268,7 @@ impl<H: Host> Worker<H> {
         if let Some(publication) = self.peers.read(&self.host) {
             self.actions
                 .update(publication.directives, self.is_guarding());
-            self.observer.update(publication.cuts, publication.halves);
+            self.observer.update(publication.cuts);
         }
         if self.role != Role::Auto {
             self.observer.look_for_counterpart(&self.host);

@@ -24,8 +24,10 @@ pub const KEEP: &[&str] = &[
     "proxy_on_context_create",
     "proxy_on_tick",
     "proxy_on_request_headers",
+    "proxy_on_request_body",
     "proxy_on_response_headers",
     "proxy_on_response_body",
+    "proxy_on_response_trailers",
     "proxy_on_log",
     "proxy_on_delete",
 ];

@@ -29,6 +29,8 @@ pub const CONNECTION_ID: &[&str] = &["connection", "id"];
 pub const SOURCE_ADDRESS: &[&str] = &["source", "address"];
 /// Envoy's response flags, a bit set.
 pub const RESPONSE_FLAGS: &[&str] = &["response", "flags"];
+/// What Envoy says of where the response came from.
+pub const CODE_DETAILS: &[&str] = &["response", "code_details"];
 /// The gRPC status from the trailers.
 pub const GRPC_STATUS: &[&str] = &["response", "grpc_status"];
 

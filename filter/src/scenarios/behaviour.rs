@@ -39,7 +39,7 @@ fn exchange_with(proxy: &mut Proxy, version: &'static str, content_type: &str, b
     set("content-type", content_type);
     let mut stream = Stream::new(1);
     let worker = &mut proxy.workers[0];
-    assert!(worker.on_request(&mut stream));
+    assert!(worker.on_request(&mut stream, true));
     assert!(worker.on_response(&mut stream));
     let (first, second) = body.split_at(body.len() / 2);
     for chunk in [first, second, b""] {
@@ -181,7 +181,7 @@ impl Sidecar {
             &[(":method", "GET"), (":path", "/"), ("x-request-id", id)],
             &[],
         );
-        assert!(self.inbound.on_request(&mut stream));
+        assert!(self.inbound.on_request(&mut stream, true));
         for path in calls {
             self.host
                 .0
@@ -193,7 +193,7 @@ impl Sidecar {
                 &[(":status", "200")],
             );
             let mut call = Stream::new(2);
-            assert!(self.outbound.on_request(&mut call));
+            assert!(self.outbound.on_request(&mut call, true));
             assert!(self.outbound.on_response(&mut call));
             self.outbound.on_log(&mut call);
         }
@@ -238,7 +238,7 @@ fn the_caller_takes_the_report_off_and_judges_by_it() {
             proxy.host.0.borrow_mut().response.push(header);
             let mut stream = Stream::new(1);
             let worker = &mut proxy.workers[0];
-            assert!(worker.on_request(&mut stream));
+            assert!(worker.on_request(&mut stream, true));
             assert!(worker.on_response(&mut stream));
             assert_eq!(proxy.host.0.borrow().response.len(), 2);
             worker.on_log(&mut stream);

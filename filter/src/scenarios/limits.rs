@@ -14,7 +14,7 @@ fn exchange(proxy: &mut Proxy, answer: Answer, host: &str, connection: u64, head
     }
     let mut stream = Stream::new(1);
     let worker = connection as usize % proxy.workers.len();
-    assert!(proxy.workers[worker].on_request(&mut stream));
+    assert!(proxy.workers[worker].on_request(&mut stream, true));
     assert!(proxy.workers[worker].on_response(&mut stream));
     proxy.workers[worker].on_log(&mut stream);
 }
@@ -175,7 +175,7 @@ fn the_proxy_is_asked_how_a_response_ended_only_where_its_end_was_not_seen() {
         proxy.request(&[]);
         proxy.respond(GOOD[0]);
         let mut stream = Stream::new(1);
-        assert!(proxy.workers[0].on_request(&mut stream));
+        assert!(proxy.workers[0].on_request(&mut stream, true));
         stream.passed(0, is_whole && chunks == 0);
         assert!(proxy.workers[0].on_response(&mut stream));
         for chunk in 0..chunks {
@@ -206,7 +206,7 @@ fn the_length_of_a_response_is_what_has_passed_where_its_headers_announce_none()
         proxy.request(&[]);
         proxy.respond(GOOD[0]);
         let mut stream = Stream::new(1);
-        assert!(proxy.workers[0].on_request(&mut stream));
+        assert!(proxy.workers[0].on_request(&mut stream, true));
         if responds {
             assert!(proxy.workers[0].on_response(&mut stream));
         }
@@ -228,7 +228,7 @@ fn a_stream_that_broke_off_or_whose_client_left_is_no_complete_answer() {
         proxy.request(&[]);
         proxy.respond(GOOD[0]);
         let mut stream = Stream::new(1);
-        assert!(proxy.workers[0].on_request(&mut stream));
+        assert!(proxy.workers[0].on_request(&mut stream, true));
         assert!(proxy.workers[0].on_response(&mut stream));
         {
             let properties = &mut proxy.host.0.borrow_mut().properties;

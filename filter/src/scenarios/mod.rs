@@ -100,7 +100,7 @@ impl Proxy {
         self.request(&[]);
         self.respond(answer);
         let mut stream = Stream::new(1);
-        assert!(self.workers[worker].on_request(&mut stream));
+        assert!(self.workers[worker].on_request(&mut stream, true));
         let steered = self
             .host
             .0
@@ -204,7 +204,7 @@ fn a_new_config_takes_over_and_the_old_one_hands_in_what_it_has() {
     proxy.traffic(5, 50, GOOD);
     proxy.request(&[]);
     let mut late = Stream::new(9);
-    assert!(proxy.workers[0].on_request(&mut late));
+    assert!(proxy.workers[0].on_request(&mut late, true));
     (0..7).for_each(|_| {
         proxy.exchange(1, GOOD[1]);
     });
@@ -257,7 +257,7 @@ fn forged_headers_go_and_upgrades_are_not_counted() {
         ("upgrade", "websocket"),
     ]);
     let mut stream = Stream::new(1);
-    assert!(proxy.workers[0].on_request(&mut stream));
+    assert!(proxy.workers[0].on_request(&mut stream, true));
     let names: Vec<String> = proxy
         .host
         .0
@@ -282,7 +282,7 @@ fn an_answer_of_the_proxy_itself_belongs_to_no_version_and_is_counted_apart() {
     proxy.host.0.borrow_mut().properties.clear();
     proxy.request(&[]);
     let mut stream = Stream::new(1);
-    assert!(proxy.workers[0].on_request(&mut stream));
+    assert!(proxy.workers[0].on_request(&mut stream, true));
     assert!(proxy.workers[0].on_response(&mut stream));
     proxy.workers[0].on_log(&mut stream);
     proxy.tick();
@@ -299,7 +299,7 @@ fn requests_that_never_end_are_counted_as_slow_once() {
         proxy.request(&[]);
         proxy.respond(GOOD[1]);
         let mut stream = Stream::new(7);
-        assert!(proxy.workers[0].on_request(&mut stream));
+        assert!(proxy.workers[0].on_request(&mut stream, true));
         hanging.push(stream);
     }
     proxy.traffic(4, 100, GOOD);
@@ -368,7 +368,7 @@ fn verdicts_are_seen_although_the_cap_on_series_is_reached() {
             proxy.host.0.borrow_mut().request[1].1 = format!("/route{number}").into_bytes();
             proxy.respond(answer);
             let mut stream = Stream::new(1);
-            assert!(proxy.workers[0].on_request(&mut stream));
+            assert!(proxy.workers[0].on_request(&mut stream, true));
             assert!(proxy.workers[0].on_response(&mut stream));
             proxy.workers[0].on_log(&mut stream);
         }
@@ -401,7 +401,7 @@ fn a_guard_refuses_what_it_condemns_in_the_callers_own_form_and_counts_it_apart(
     let attempt = |proxy: &mut Proxy, headers: &[(&str, &str)]| {
         proxy.request(headers);
         proxy.host.0.borrow_mut().refused = None;
-        proxy.workers[0].on_request(&mut Stream::new(1))
+        proxy.workers[0].on_request(&mut Stream::new(1), true)
     };
     let first = [("x-envoy-attempt-count", "1")];
     let grpc = [
@@ -449,7 +449,7 @@ fn versions_are_told_apart_by_istios_workload_metadata_where_the_cluster_is_one(
             );
         }
         let mut stream = Stream::new(1);
-        assert!(proxy.workers[0].on_request(&mut stream));
+        assert!(proxy.workers[0].on_request(&mut stream, true));
         assert!(proxy.workers[0].on_response(&mut stream));
         proxy.workers[0].on_log(&mut stream);
     }
@@ -508,7 +508,7 @@ fn a_guard_removes_serins_headers_from_what_the_application_says_and_leaves_its_
         }
         proxy.request(&[("x-envoy-attempt-count", "1")]);
         let mut stream = Stream::new(1);
-        assert_eq!(proxy.workers[0].on_request(&mut stream), !refused);
+        assert_eq!(proxy.workers[0].on_request(&mut stream, true), !refused);
         // Of the application, or, after a refusal, the guard's own answer that comes by.
         proxy.respond(GOOD[1]);
         for name in ["x-serin-reject", "x-serin-verdict", "vary"] {

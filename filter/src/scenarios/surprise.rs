@@ -64,7 +64,7 @@ fn exchange(proxy: &mut Proxy, client: u32, request: (&str, &str, &[(&str, &str)
     }
     let mut stream = Stream::new(1);
     let worker = &mut proxy.workers[0];
-    assert!(worker.on_request(&mut stream));
+    assert!(worker.on_request(&mut stream, true));
     let went_on = worker.on_response(&mut stream);
     worker.on_log(&mut stream);
     let world = proxy.host.0.borrow();

@@ -2,11 +2,14 @@
 
 use super::in_flight::InFlight;
 use super::life::Stream;
+use super::observer::micros;
 use super::origin::Origin;
 use super::request::Request;
 use super::response::Response;
 use super::served::Served;
+use super::timing::Timing;
 use crate::host::{Host, properties};
+use core::time::Duration;
 use scorer_sdk::shape::ShapeFacts;
 use scorer_sdk::{Ending, Exchange};
 use std::borrow::Cow;
@@ -14,6 +17,8 @@ use std::borrow::Cow;
 /// Envoy's response flags: the proxy reset the stream (LR), the upstream did (UR) or closed it (UC)
 /// or broke the protocol (UPE), or it took too long (SI, UMSDR).
 const FLAGS_RESET: u64 = 0x8 | 0x10 | 0x40 | 0x80_0000 | 0x1_0000 | 0x8_0000;
+/// Envoy's response flags: the proxy's limits on idle and on long streams (SI, UMSDR).
+const FLAGS_LIMITS: u64 = 0x1_0000 | 0x8_0000;
 /// Envoy's response flags: the client closed the connection (DC), broke the protocol (DPE) or reset
 /// the stream (DR), as HTTP/2 clients do that no longer want an answer.
 const FLAGS_CLIENT_GONE: u64 = 0x4000 | 0x4_0000 | 0x1000_0000;
@@ -38,9 +43,11 @@ pub(super) struct Facts<'a> {
     grpc_status: Option<u16>,
     ending: Ending,
     duration_us: Option<u64>,
+    lasted_us: Option<u64>,
     response_bytes: Option<u64>,
     upstream_host: &'a str,
     session: Option<u64>,
+    is_surplus: bool,
     body: Option<&'a ShapeFacts>,
 }
 
@@ -49,7 +56,8 @@ pub(super) struct End<'a> {
     pub(super) ending: Ending,
     pub(super) grpc_status: Option<u16>,
     pub(super) response_bytes: Option<u64>,
-    pub(super) duration_us: u64,
+    pub(super) duration_us: Option<u64>,
+    pub(super) lasted_us: u64,
     pub(super) origin: &'a Origin,
     pub(super) body: Option<&'a ShapeFacts>,
 }
@@ -60,6 +68,7 @@ impl<'a> Facts<'a> {
         served: &'a Served,
         flight: &'a InFlight,
         elapsed_us: u64,
+        now: Duration,
         origin: &'a Origin,
     ) -> Self {
         Self {
@@ -72,9 +81,11 @@ impl<'a> Facts<'a> {
             grpc_status: None,
             ending: Ending::InFlight,
             duration_us: Some(elapsed_us),
+            lasted_us: Some(micros(now.saturating_sub(flight.timing.started))),
             response_bytes: None,
             upstream_host: &origin.host,
             session: origin.session,
+            is_surplus: origin.is_surplus,
             body: None,
         }
     }
@@ -96,9 +107,11 @@ impl<'a> Facts<'a> {
             grpc_status: response.grpc_status,
             ending: Ending::Complete,
             duration_us: None,
+            lasted_us: None,
             response_bytes: response.content_length,
             upstream_host: "",
             session: flight.session,
+            is_surplus: false,
             body: None,
         }
     }
@@ -115,10 +128,12 @@ impl<'a> Facts<'a> {
             grpc_status: end.grpc_status,
             ending: end.ending,
             // A long-running exchange was counted before, with its time.
-            duration_us: (!flight.counted).then_some(end.duration_us),
+            duration_us: end.duration_us.filter(|_| !flight.counted),
+            lasted_us: Some(end.lasted_us),
             response_bytes: end.response_bytes,
             upstream_host: &end.origin.host,
             session: end.origin.session,
+            is_surplus: end.origin.is_surplus,
             body: end.body,
             ..Self::at_headers(served, flight, stream, response)
         }
@@ -138,11 +153,13 @@ impl<'a> Facts<'a> {
             grpc_status: self.grpc_status,
             ending: self.ending,
             duration_us: self.duration_us,
+            lasted_us: self.lasted_us,
             response_bytes: self.response_bytes,
             content_type: &self.content_type,
             header_names: answered.map(|response| response as _),
             upstream_host: self.upstream_host,
             session: self.session,
+            is_surplus: self.is_surplus,
             request_bytes: self.request.and_then(|request| request.bytes),
             request_header_names: names.map(|names| names as _),
             body: self.body,
@@ -157,6 +174,7 @@ pub(super) fn ending(
     host: &impl Host,
     stream: &Stream,
     response: &Response,
+    timing: &Timing,
     phase: Phase,
 ) -> Ending {
     // What has passed to its end was not cut off, and at the headers nothing has ended yet.
@@ -165,7 +183,9 @@ pub(super) fn ending(
     } else {
         host.number(properties::RESPONSE_FLAGS).unwrap_or(0)
     };
-    if flags & FLAGS_CLIENT_GONE != 0 {
+    // A client that reads too slowly runs into the same limits as a version that stops.
+    let is_cut_off = flags & FLAGS_LIMITS != 0 && timing.is_over();
+    if flags & FLAGS_CLIENT_GONE != 0 || is_cut_off {
         Ending::ClientGone
     } else if flags & FLAGS_RESET != 0 && response.status.is_none_or(|status| status < 500) {
         Ending::Reset

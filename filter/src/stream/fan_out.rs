@@ -10,7 +10,7 @@
 use crate::host::{Header, Host};
 use core::time::Duration;
 use scorer_sdk::config::Plan;
-use scorer_sdk::count::halves::identity;
+use scorer_sdk::count::identity::identity;
 use scorer_sdk::signal::Input;
 use scorer_sdk::signal::fan_out::describe;
 use scorer_sdk::wire::codec::{CodecError, Reader, Writer};

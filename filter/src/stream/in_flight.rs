@@ -1,6 +1,6 @@
 //! Exchanges in flight: a bounded slab, so that one that never ends is seen all the same.
 
-use core::time::Duration;
+use super::timing::Timing;
 
 /// Most exchanges in flight that one worker watches; the rest are counted when they end.
 const MAX_IN_FLIGHT: usize = 8_192;
@@ -10,11 +10,11 @@ const MAX_IN_FLIGHT: usize = 8_192;
 pub struct InFlight {
     /// The stream.
     pub context_id: u32,
-    /// When it began, since the Unix epoch.
-    pub started: Duration,
+    /// When its parts came.
+    pub timing: Timing,
     /// Whether its latency was counted already.
     pub counted: bool,
-    /// Microseconds in flight before which there is nothing to be seen.
+    /// Microseconds of waiting before which there is nothing to be seen.
     pub not_before_us: u64,
     /// Request method.
     pub method: String,
@@ -56,6 +56,11 @@ impl Table {
         self.slots.get(index as usize)?.as_ref()
     }
 
+    /// The exchange at an index, to be changed.
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut InFlight> {
+        self.slots.get_mut(index as usize)?.as_mut()
+    }
+
     /// Takes an exchange out.
     pub fn remove(&mut self, index: u32) -> Option<InFlight> {
         let taken = self.slots.get_mut(index as usize)?.take()?;
@@ -72,12 +77,13 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
 
     #[test]
     fn the_table_is_bounded_and_indices_are_used_again() {
         let exchange = |context_id| InFlight {
             context_id,
-            started: Duration::ZERO,
+            timing: Timing::new(Duration::ZERO, true),
             counted: false,
             not_before_us: 0,
             method: String::new(),

@@ -55,7 +55,8 @@ impl Stream {
         }
     }
 
-    /// Notes that `bytes` of the response's body have passed, and whether they were its end.
+    /// Notes that `bytes` of the response's body have passed, and whether the response ended with
+    /// them.
     pub fn passed(&mut self, bytes: usize, end_of_stream: bool) {
         self.body_bytes = self.body_bytes.saturating_add(bytes as u64);
         self.is_whole |= end_of_stream;
@@ -80,12 +81,6 @@ impl Stream {
         self.response.take().unwrap_or_default()
     }
 
-    /// Whether the response's body is looked at.
-    #[must_use]
-    pub fn has_watched_body(&self) -> bool {
-        self.body.is_some()
-    }
-
     /// Which attempt of its request this is, from the caller's proxy.
     pub(crate) fn attempt(&self) -> Option<u64> {
         self.request.attempt
@@ -96,6 +91,15 @@ impl Stream {
         match &self.flight {
             Flight::Unwatched => None,
             Flight::Listed(index) => table.get(*index),
+            Flight::Unlisted(flight) => Some(flight),
+        }
+    }
+
+    /// That part, to be changed.
+    pub(super) fn flight_mut<'a>(&'a mut self, table: &'a mut Table) -> Option<&'a mut InFlight> {
+        match &mut self.flight {
+            Flight::Unwatched => None,
+            Flight::Listed(index) => table.get_mut(*index),
             Flight::Unlisted(flight) => Some(flight),
         }
     }

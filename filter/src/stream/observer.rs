@@ -5,18 +5,19 @@ use super::calls::Calls;
 use super::exchange::{self, End, Facts, Phase};
 use super::in_flight::{InFlight, Table};
 use super::life::{Flight, Stream};
+use super::local_reply;
 use super::origin::Origins;
 use super::request::{Reader, Request};
 use super::response::Response;
 use super::served::Served;
 use super::surprise::{self, Surprise};
+use super::timing::{Kind, Timing};
 use super::upstream::{Upstream, Upstreams};
 use crate::host::Host;
 use core::time::Duration;
 use hashbrown::HashMap;
 use scorer_sdk::Plan;
 use scorer_sdk::count::delta::Delta;
-use scorer_sdk::count::halves::Halves;
 use scorer_sdk::count::tally::Tally;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::signal::NameHasher;
@@ -88,7 +89,7 @@ impl Observer {
             surprise: Surprise::new(plan, &hasher),
             reader: Reader::new(plan, hasher, secret),
             upstreams: Upstreams::default(),
-            origins: Origins::new(plan),
+            origins: Origins::default(),
             bodies: Sampler::default(),
             calls: Calls::new(plan),
             in_flight: Table::default(),
@@ -112,6 +113,12 @@ impl Observer {
     /// Reads the request's headers.
     pub fn read_request(&mut self, host: &impl Host) -> Request {
         self.reader.read(&self.plan, host.request_headers())
+    }
+
+    /// Whether the proxy answers the current request by itself, before the version was asked.
+    #[must_use]
+    pub fn is_proxys_own(&self, host: &impl Host, response: &Response) -> bool {
+        local_reply::is_own(host, response)
     }
 
     /// Where the current request is going, or where it went.
@@ -139,8 +146,14 @@ impl Observer {
         self.tally.key(index).cloned()
     }
 
-    /// Follows a request that goes on.
-    pub fn follow(&mut self, host: &impl Host, stream: &mut Stream, mut request: Request) {
+    /// Follows a request that goes on. `is_whole` says that it has no body.
+    pub fn follow(
+        &mut self,
+        host: &impl Host,
+        stream: &mut Stream,
+        mut request: Request,
+        is_whole: bool,
+    ) {
         if self.guarding {
             stream.gathered_as = self.calls.gather(host, &request);
         } else if self.calls.notes(&request)
@@ -150,7 +163,7 @@ impl Observer {
         }
         let flight = InFlight {
             context_id: stream.context_id,
-            started: host.now(),
+            timing: Timing::new(host.now(), is_whole),
             counted: false,
             not_before_us: 0,
             method: core::mem::take(&mut request.method),
@@ -165,6 +178,26 @@ impl Observer {
                 Flight::Unlisted(flight)
             }
         };
+    }
+
+    /// A part of the request's body has come; `is_end` says that it was the last one.
+    pub fn follow_request(&mut self, host: &impl Host, stream: &mut Stream, is_end: bool) {
+        if let Some(flight) = stream.flight_mut(&mut self.in_flight) {
+            flight.timing.asked(|| host.now(), is_end);
+        }
+    }
+
+    /// The response's headers have come, as far as the exchange's time is concerned.
+    pub fn follow_response(&mut self, host: &impl Host, stream: &mut Stream, response: &Response) {
+        let is_whole = stream.is_whole;
+        if let Some(flight) = stream.flight_mut(&mut self.in_flight) {
+            let kind = Kind::of(
+                response.status,
+                &response.content_type(),
+                response.content_length,
+            );
+            flight.timing.answered(kind, is_whole, || host.now());
+        }
     }
 
     /// The calls behind a request: the inbound listener reports them, the caller takes the report.
@@ -191,8 +224,13 @@ impl Observer {
         }
     }
 
-    /// Looks at a chunk of the response's body that is passing.
-    pub fn look_at_body(&self, host: &impl Host, stream: &mut Stream, size: usize) {
+    /// Follows a chunk of the response's body, or its trailers, and looks at it where this is
+    /// wanted.
+    pub fn follow_body(&mut self, host: &impl Host, stream: &mut Stream, size: usize) {
+        let (bytes, is_whole) = (stream.body_bytes, stream.is_whole);
+        if let Some(flight) = stream.flight_mut(&mut self.in_flight) {
+            flight.timing.passed(bytes, is_whole, || host.now());
+        }
         if let (Some(plan), Some(watch)) = (&self.plan.body, &mut stream.body) {
             body::look(host, plan, watch, size);
         }
@@ -265,26 +303,26 @@ impl Observer {
         phase: Phase,
     ) -> Option<Counted> {
         let flight = stream.land(&mut self.in_flight)?;
-        let Some(served) = self.served(host) else {
+        let served = if local_reply::is_own(host, response) {
+            None
+        } else {
+            self.served(host)
+        };
+        let Some(served) = served else {
             self.tally.record_unattributed();
             return None;
         };
-        let ending = exchange::ending(host, stream, response, phase);
-        let duration = host.now().saturating_sub(flight.started);
-        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let body = body::facts(stream.body.take(), ending == Ending::Complete, duration);
-        let origin = self.origins.current(
-            host,
-            &self.plan,
-            &self.tally,
-            (&served.destination, &served.version),
-            flight.session,
-        );
+        let ending = exchange::ending(host, stream, response, &flight.timing, phase);
+        let now = host.now();
+        let lasted = now.saturating_sub(flight.timing.started);
+        let body = body::facts(stream.body.take(), ending == Ending::Complete, lasted);
+        let origin = self.origins.current(host, &self.plan, flight.session);
         let end = End {
             ending,
             grpc_status: exchange::grpc_status(host, response, phase, ending),
             response_bytes: exchange::response_bytes(stream, response, phase),
-            duration_us,
+            duration_us: flight.timing.of_version(now).map(micros),
+            lasted_us: micros(lasted),
             origin: &origin,
             body: body.as_ref(),
         };
@@ -297,7 +335,8 @@ impl Observer {
             None
         };
         let record = if self.plan.record {
-            serde_json::to_vec(&Record::new(&exchange, flight.started, duration_us)).ok()
+            let duration_us = end.duration_us.unwrap_or(end.lasted_us);
+            serde_json::to_vec(&Record::new(&exchange, flight.timing.started, duration_us)).ok()
         } else {
             None
         };
@@ -350,10 +389,9 @@ impl Observer {
         })
     }
 
-    /// Takes over from when on an exchange in flight is slow, and how baselines are split.
-    pub fn update(&mut self, cuts: Vec<(RouteKey, u64)>, halves: Vec<Halves>) {
+    /// Takes over from when on an exchange in flight is slow.
+    pub fn update(&mut self, cuts: Vec<(RouteKey, u64)>) {
         self.cuts = cuts.into_iter().collect();
-        self.tally.set_halves(halves);
     }
 
     /// Takes the proxy's secret anew.
@@ -388,8 +426,9 @@ impl Observer {
         };
         let mut table = core::mem::take(&mut self.in_flight);
         let mut looked_at = 0;
-        for flight in table.iter_mut().filter(|flight| !flight.counted) {
-            let elapsed = now.saturating_sub(flight.started).as_micros() as u64;
+        let waiting = |flight: &&mut InFlight| !flight.counted && flight.timing.awaits_version();
+        for flight in table.iter_mut().filter(waiting) {
+            let elapsed = micros(flight.timing.waited(now));
             if elapsed <= shortest.max(flight.not_before_us)
                 || looked_at >= MAX_LONG_RUNNING_PER_TICK
             {
@@ -399,7 +438,7 @@ impl Observer {
             flight.not_before_us = elapsed.saturating_add(LOOK_AGAIN_US);
             looked_at += 1;
             if host.enter(flight.context_id) {
-                self.count_if_long(host, flight, elapsed);
+                self.count_if_long(host, flight, elapsed, now);
             }
         }
         self.in_flight = table;
@@ -408,8 +447,15 @@ impl Observer {
         }
     }
 
-    /// Counts the current stream's exchange as slow if `elapsed_us` is beyond its route's cut.
-    fn count_if_long(&mut self, host: &impl Host, flight: &mut InFlight, elapsed_us: u64) {
+    /// Counts the current stream's exchange as slow if it has waited for the version for
+    /// `elapsed_us`, and this is beyond its route's cut.
+    fn count_if_long(
+        &mut self,
+        host: &impl Host,
+        flight: &mut InFlight,
+        elapsed_us: u64,
+        now: Duration,
+    ) {
         let Some(served) = self.served(host) else {
             return;
         };
@@ -429,15 +475,14 @@ impl Observer {
             flight.not_before_us = *cut;
             return;
         }
-        let origin = self.origins.current(
-            host,
-            &self.plan,
-            &self.tally,
-            (&served.destination, &served.version),
-            flight.session,
-        );
-        let facts = Facts::in_flight(&served, flight, elapsed_us, &origin);
+        let origin = self.origins.current(host, &self.plan, flight.session);
+        let facts = Facts::in_flight(&served, flight, elapsed_us, now, &origin);
         self.tally.record_at(index, &facts.exchange());
         flight.counted = true;
     }
+}
+
+/// Whole microseconds.
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

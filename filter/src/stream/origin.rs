@@ -1,20 +1,16 @@
-//! What tells the halves of a baseline apart, for the placebo: the upstream host and the session.
+//! Where an exchange was answered and for whom: the units that chance assigns to a version.
 //!
-//! Both cost a property of the proxy, so they are read only where the halves, or a signal that
-//! follows sessions, need them; and where traffic is heavy, the halves make do with a part of it.
+//! Both may cost a property of the proxy. Where traffic is heavy, a random part of it is asked and
+//! judged, and the rest is counted.
 
 use crate::host::{Header, Host, properties};
 use core::time::Duration;
 use scorer_sdk::config::{Plan, SessionSource};
-use scorer_sdk::count::halves::mix;
-use scorer_sdk::count::tally::{Needs, Tally};
-use scorer_sdk::signal::{Input, NameHasher};
+use scorer_sdk::count::identity::mix;
+use scorer_sdk::signal::NameHasher;
 
-/// Where halves are sessions, one exchange in this many is asked for its host: often enough to see
-/// that a second host has come.
-const HOST_IS_ASKED_EACH: u32 = 16;
-/// Up to this many exchanges a second of one worker are asked for what tells their half. Beyond that a
-/// random part is asked: the halves then know more than a verdict ever needs.
+/// Up to this many exchanges a second of one worker are asked for their origin. Beyond that a random
+/// part is asked, which tells more than a verdict ever needs.
 const ASKED_PER_SECOND: u64 = 2_000;
 
 /// Where an exchange was answered, and for whom.
@@ -24,71 +20,43 @@ pub struct Origin {
     pub host: String,
     /// Stands for the session.
     pub session: Option<u64>,
+    /// Whether the exchange was not asked, for there are too many.
+    pub is_surplus: bool,
 }
 
 /// Reads origins.
 #[derive(Debug, Default)]
 pub struct Origins {
-    /// Whether a signal follows sessions, so that every exchange's is wanted.
-    followed: bool,
-    by_session: u32,
     thinning: Thinning,
 }
 
 impl Origins {
-    /// A reader under a plan.
-    #[must_use]
-    pub fn new(plan: &Plan) -> Self {
-        Self {
-            followed: plan.wants(Input::Sessions),
-            by_session: 0,
-            thinning: Thinning::default(),
-        }
-    }
-
     /// A tick has passed, after `period`.
     pub fn tick(&mut self, period: Duration) {
         self.thinning.tick(period);
     }
 
-    /// The origin of the current stream's exchange with this version. `session` is what the
-    /// request's headers said, by [`session`].
-    pub fn current(
-        &mut self,
-        host: &impl Host,
-        plan: &Plan,
-        tally: &Tally,
-        (destination, version): (&str, &str),
-        session: Option<u64>,
-    ) -> Origin {
-        let needs = match tally.needs(destination, version) {
-            Needs::Nothing => Needs::Nothing,
-            needs if self.thinning.takes() => needs,
-            _ => Needs::Nothing,
-        };
+    /// The origin of the current stream's exchange. `session` is what the request's headers said, by
+    /// [`session`].
+    pub fn current(&mut self, host: &impl Host, plan: &Plan, session: Option<u64>) -> Origin {
+        if !self.thinning.takes() {
+            return Origin {
+                session,
+                is_surplus: true,
+                ..Origin::default()
+            };
+        }
         let session = match plan.session {
-            SessionSource::Connection if self.followed || needs == Needs::HostAndSession => {
-                host.number(properties::CONNECTION_ID)
-            }
+            SessionSource::Connection => host.number(properties::CONNECTION_ID),
             _ => session,
         };
-        let asked = match needs {
-            Needs::Nothing => false,
-            Needs::Host => true,
-            Needs::HostAndSession => {
-                self.by_session = self.by_session.wrapping_add(1);
-                self.by_session.is_multiple_of(HOST_IS_ASKED_EACH)
-            }
-        };
-        let address = if asked {
-            host.property(properties::UPSTREAM_ADDRESS)
-                .unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+        let address = host
+            .property(properties::UPSTREAM_ADDRESS)
+            .unwrap_or_default();
         Origin {
             host: String::from_utf8(address).unwrap_or_default(),
             session,
+            is_surplus: false,
         }
     }
 }

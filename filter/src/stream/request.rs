@@ -26,7 +26,7 @@ pub struct Request {
     pub attempt: Option<u64>,
     /// Whether the content type is gRPC.
     pub grpc: bool,
-    /// Upgrade, CONNECT or mirrored: none of Serin's business.
+    /// Upgrade or CONNECT: none of Serin's business.
     pub left_alone: bool,
     /// Names of the headers that only Serin may set.
     pub forged: Vec<String>,
@@ -108,7 +108,6 @@ impl Request {
         match name.as_str() {
             ":method" => self.method = text(value),
             ":path" => self.path = text(value),
-            ":authority" => self.left_alone |= is_mirrored(&value),
             "upgrade" => self.left_alone = true,
             "content-type" => self.grpc = is_grpc(&value),
             "content-length" => self.bytes = text(value).parse().ok(),
@@ -124,15 +123,6 @@ impl Request {
 pub fn is_grpc(content_type: &[u8]) -> bool {
     content_type.starts_with(b"application/grpc")
         && !content_type.starts_with(b"application/grpc-web")
-}
-
-/// Envoy appends `-shadow` to the host of mirrored requests.
-fn is_mirrored(authority: &[u8]) -> bool {
-    let host = authority
-        .split(|byte| *byte == b':')
-        .next()
-        .unwrap_or_default();
-    host.ends_with(b"-shadow")
 }
 
 fn text(mut bytes: Vec<u8>) -> String {
@@ -163,8 +153,13 @@ mod tests {
     fn what_is_not_an_exchange_is_left_alone() {
         assert!(read(&[(":method", "GET"), ("upgrade", "websocket")]).left_alone);
         assert!(read(&[(":method", "CONNECT")]).left_alone);
-        assert!(read(&[(":authority", "shop-shadow:8080")]).left_alone);
         assert!(!read(&[(":authority", "shop:8080"), (":method", "GET")]).left_alone);
+    }
+
+    #[test]
+    fn a_host_does_not_opt_out() {
+        // Envoy names the host of what it mirrors so, and anybody else can.
+        assert!(!read(&[(":authority", "shop-shadow:8080"), (":method", "GET")]).left_alone);
     }
 
     #[test]

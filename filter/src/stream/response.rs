@@ -1,6 +1,7 @@
 //! What is kept of a response from its headers.
 
 use crate::host::{Header, Headers};
+use crate::stream::local_reply::SERVICE_TIME;
 use crate::stream::request::is_grpc;
 use scorer_sdk::HeaderNames;
 use scorer_sdk::telemetry::HEADER_PREFIX;
@@ -17,6 +18,8 @@ pub struct Response {
     pub grpc_status: Option<u16>,
     /// Whether the content type is gRPC.
     pub grpc: bool,
+    /// Whether the proxy's router put the upstream's time on it: an upstream answered.
+    pub(super) has_service_time: bool,
     /// Indices of the content type and the content encoding among the headers.
     content_type: Option<usize>,
     content_encoding: Option<usize>,
@@ -45,6 +48,7 @@ impl Response {
                     response.grpc = is_grpc(value);
                     response.content_type = Some(index);
                 }
+                SERVICE_TIME => response.has_service_time = true,
                 "content-encoding" => response.content_encoding = Some(index),
                 _ => {}
             }

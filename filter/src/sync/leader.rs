@@ -134,7 +134,6 @@ impl Leader {
             acknowledged: held.acknowledged.clone(),
             directives: decisions.iter().map(Directive::new).collect(),
             cuts: held.judge.slow_cuts(),
-            halves: held.judge.halves(),
         };
         host.swap_shared(&self.keys.verdict(), &publication.encode(), None);
         self.sentences.tell(&decisions);

@@ -1,8 +1,7 @@
 //! What the leader tells every worker: who was merged how far, what to do with each destination,
-//! from when on a request in flight is slow, and how baselines are split in halves.
+//! and from when on a request in flight is slow.
 
 use crate::sync::mailbox::{Acknowledged, decode_acknowledged, encode_acknowledged};
-use scorer_sdk::count::halves::Halves;
 use scorer_sdk::judge::verdict::{Decision, Verdict};
 use scorer_sdk::limits::{MAX_DESTINATIONS, MAX_VERSION_BYTES};
 use scorer_sdk::route::RouteKey;
@@ -43,8 +42,6 @@ pub struct Publication {
     pub directives: Vec<Directive>,
     /// Per route, the microseconds in flight from which on an exchange is slow.
     pub cuts: Vec<(RouteKey, u64)>,
-    /// How baselines are split for the placebo.
-    pub halves: Vec<Halves>,
 }
 
 impl Directive {
@@ -112,7 +109,6 @@ impl Publication {
             route.encode(writer);
             writer.u64(*cut);
         });
-        writer.list(&self.halves, Halves::encode);
         writer.into_bytes()
     }
 
@@ -135,7 +131,6 @@ impl Publication {
             cuts: reader.list(MAX_CUTS, |reader| {
                 Ok((RouteKey::decode(reader)?, reader.u64()?))
             })?,
-            halves: reader.list(MAX_DESTINATIONS, Halves::decode)?,
         };
         reader.finish()?;
         Ok(publication)

@@ -3,7 +3,7 @@
 
 use crate::host::Host;
 use core::time::Duration;
-use scorer_sdk::count::halves::mix;
+use scorer_sdk::count::identity::mix;
 
 /// How many workers this process has had, in shared data.
 const KEY: &str = "serin/workers";

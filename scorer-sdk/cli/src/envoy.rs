@@ -36,6 +36,17 @@ const BROKEN_OFF: [&str; 6] = ["UC", "UR", "UPE", "UMSDR", "LR", "SI"];
 /// Response flags that say that the client went away or broke the protocol.
 const CLIENT_GONE: [&str; 3] = ["DC", "DR", "DPE"];
 
+/// Response flags that say that the upstream could not be reached or did not answer.
+const NO_ANSWER: [&str; 11] = [
+    "UH", "UF", "UC", "UT", "UO", "UR", "UPE", "UMSDR", "URX", "LR", "DF",
+];
+/// Response flags of answers that Envoy made before it asked an upstream.
+const OWN_ANSWER: [&str; 13] = [
+    "RL", "RLSE", "UAEX", "FI", "IH", "LH", "OM", "NR", "NC", "NFCF", "RFCF", "DO", "UDO",
+];
+/// What `%RESPONSE_CODE_DETAILS%` says where the upstream answered.
+const VIA_UPSTREAM: &str = "via_upstream";
+
 /// What a line of the log is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
@@ -116,6 +127,8 @@ struct Raw<'a> {
     #[serde(borrow)]
     response_flags: Scalar<'a>,
     #[serde(borrow)]
+    response_code_details: Scalar<'a>,
+    #[serde(borrow)]
     grpc_status: Scalar<'a>,
     #[serde(borrow)]
     duration: Scalar<'a>,
@@ -191,6 +204,14 @@ pub fn parse(line: &str, plan: &Plan) -> Result<Entry, String> {
     }
     let status = if code == 0.0 { None } else { Some(code as u16) };
     let flags = owned(raw.response_flags);
+    if let Some(status) = status
+        && is_own_answer(&flags, &owned(raw.response_code_details), status)
+    {
+        return Ok(Entry::Unattributed(format!(
+            "Envoy answered {status} itself (response_flags {})",
+            if flags.is_empty() { "-" } else { &flags }
+        )));
+    }
     let content_type = owned(raw.content_type);
     let ending = ending(&flags, status);
     // Envoy makes up a gRPC status for plain HTTP, and where no trailers came.
@@ -227,14 +248,12 @@ pub fn parse(line: &str, plan: &Plan) -> Result<Entry, String> {
         duration_ms,
         response_bytes,
         content_type,
-        headers: None,
         upstream: owned(raw.upstream_host),
         session: text(raw.session)
             .or_else(|| text(raw.connection_id))
             .map(|session| session_of(&session)),
         request_bytes,
-        request_headers: None,
-        fan_out: None,
+        ..Record::default()
     };
     record.check()?;
     Ok(Entry::Exchange(Box::new(record)))
@@ -275,6 +294,17 @@ fn ending(flags: &str, status: Option<u16>) -> RecordEnding {
         Some(status) if status < 500 && has(&BROKEN_OFF) => RecordEnding::Reset,
         _ => RecordEnding::Complete,
     }
+}
+
+/// Whether Envoy made this answer without asking an upstream, as the filter decides it. Where the
+/// log has no details, only flags tell.
+fn is_own_answer(flags: &str, details: &str, status: u16) -> bool {
+    let has = |wanted: &[&str]| flags.split(',').any(|flag| wanted.contains(&flag.trim()));
+    if details == VIA_UPSTREAM || has(&NO_ANSWER) {
+        return false;
+    }
+    // An upstream that does not answer in time is the usual 504.
+    has(&OWN_ANSWER) || !(details.is_empty() || status == 504)
 }
 
 fn grpc_status(value: &str) -> Result<u16, String> {
@@ -368,6 +398,38 @@ mod tests {
             assert_eq!(found.ending, ending, "{flags} {code}");
             assert_eq!(found.status.is_none(), code == 0);
         }
+    }
+
+    #[test]
+    fn what_envoy_answers_itself_is_no_version_s() {
+        let own = |flags: &str, code: u16, details: &str| {
+            let entry = parse_with(&[
+                ("response_flags", flags.into()),
+                ("response_code", code.into()),
+                ("response_code_details", details.into()),
+            ]);
+            matches!(entry.unwrap(), Entry::Unattributed(_))
+        };
+        for flags in ["RL", "UAEX", "FI", "DI,FI"] {
+            assert!(own(flags, 429, "-"), "{flags}");
+        }
+        assert!(own("-", 403, "rbac_access_denied_matched_policy[none]"));
+        assert!(own("-", 200, "direct_response"));
+        assert!(!own("-", 429, "-") && !own("-", 429, "via_upstream"));
+        for (flags, details) in [
+            (
+                "UF,URX",
+                "upstream_reset_before_response_started{connection_failure}",
+            ),
+            ("UH", "no_healthy_upstream"),
+            ("UO", "upstream_reset_before_response_started{overflow}"),
+        ] {
+            assert!(!own(flags, 503, details), "{flags}");
+        }
+        assert!(!own("UT", 504, "response_timeout"));
+        assert!(!own("SI", 504, "stream_idle_timeout"));
+        // The client did not send its request to the end.
+        assert!(own("SI", 408, "stream_idle_timeout"));
     }
 
     #[test]

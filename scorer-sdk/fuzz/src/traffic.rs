@@ -96,7 +96,7 @@ impl<'a> Traffic<'a> {
             request_header_names: flag(7).then_some(&headers as &dyn HeaderNames),
             fan_out: flag(7).then(|| self.input.text()),
             body: body.as_ref(),
-            next_call: None,
+            ..Exchange::default()
         });
     }
 }

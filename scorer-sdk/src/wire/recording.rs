@@ -46,11 +46,10 @@ pub struct Record {
     /// How it ended; complete when missing.
     #[serde(default, skip_serializing_if = "RecordEnding::is_complete")]
     pub ending: RecordEnding,
-    /// From the first byte of the request to the upstream's last byte, or to its first one where the
-    /// response is a stream, in milliseconds.
+    /// The version's time in milliseconds, as [`Exchange::duration_us`] has it.
     pub duration_ms: f64,
     /// From the first byte of the request until the exchange ended, in milliseconds; missing where
-    /// this is `duration_ms`.
+    /// that is the version's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lasted_ms: Option<f64>,
     /// Length of the response body.
@@ -73,13 +72,12 @@ pub struct Record {
         deserialize_with = "session"
     )]
     pub session: Option<u64>,
-    /// Stands for the request that several attempts have in common, written as a session is.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "session"
-    )]
+    /// Stands for the request that several attempts have in common.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<u64>,
+    /// Whether the exchange was counted and not judged.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub surplus: bool,
     /// Length of the request body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_bytes: Option<u64>,
@@ -142,6 +140,7 @@ impl Record {
             upstream: exchange.upstream_host.to_owned(),
             session: exchange.session,
             request: exchange.request,
+            surplus: exchange.is_surplus,
             request_bytes: exchange.request_bytes,
             request_headers: exchange.request_header_names.map(list),
             fan_out: exchange.fan_out.map(str::to_owned),
@@ -183,18 +182,17 @@ impl Record {
                 self.start
             ));
         }
-        if !(0.0..=MAX_DURATION_MS).contains(&self.duration_ms) {
-            return Err(format!(
-                "duration_ms {} is no duration: milliseconds from 0 to 30 days",
-                self.duration_ms
-            ));
-        }
-        if let Some(lasted) = self.lasted_ms
-            && !(self.duration_ms..=MAX_DURATION_MS).contains(&lasted)
-        {
-            return Err(format!(
-                "lasted_ms {lasted} is no time from duration_ms to 30 days in milliseconds"
-            ));
+        for (name, duration) in [
+            ("duration_ms", Some(self.duration_ms)),
+            ("lasted_ms", self.lasted_ms),
+        ] {
+            if let Some(duration) = duration
+                && !(0.0..=MAX_DURATION_MS).contains(&duration)
+            {
+                return Err(format!(
+                    "{name} {duration} is no duration: milliseconds from 0 to 30 days"
+                ));
+            }
         }
         if let Some(status) = self.status
             && !(100..=599).contains(&status)
@@ -230,8 +228,8 @@ impl Record {
     /// End of the exchange since the Unix epoch.
     #[must_use]
     pub fn end(&self) -> Duration {
-        let lasted_ms = self.lasted_ms.unwrap_or(self.duration_ms);
-        let taken = Duration::try_from_secs_f64(lasted_ms / 1e3).unwrap_or_default();
+        let taken = self.lasted_ms.unwrap_or(self.duration_ms);
+        let taken = Duration::try_from_secs_f64(taken / 1e3).unwrap_or_default();
         self.start().saturating_add(taken)
     }
 
@@ -259,14 +257,15 @@ impl Record {
                 RecordEnding::Reset => Ending::Reset,
                 RecordEnding::ClientGone => Ending::ClientGone,
             },
-            duration_us: self.time_of_version().map(microseconds),
-            lasted_us: Some(microseconds(self.lasted_ms.unwrap_or(self.duration_ms))),
+            duration_us: self.time_of_version().map(micros),
+            lasted_us: Some(micros(self.lasted_ms.unwrap_or(self.duration_ms))),
             response_bytes: self.response_bytes,
             content_type: &self.content_type,
             header_names: self.headers.as_ref().map(|names| names as &dyn HeaderNames),
             upstream_host: &self.upstream,
             session: self.session,
             request: self.request,
+            is_surplus: self.surplus,
             request_bytes: self.request_bytes,
             request_header_names: self
                 .request_headers
@@ -278,15 +277,15 @@ impl Record {
     }
 }
 
+fn micros(milliseconds: f64) -> u64 {
+    (milliseconds * 1e3).round() as u64
+}
+
 /// Whether a content type is that of a response which lasts as long as somebody listens.
 #[must_use]
 pub fn is_stream(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     media_type.eq_ignore_ascii_case("text/event-stream")
-}
-
-fn microseconds(milliseconds: f64) -> u64 {
-    (milliseconds * 1e3).round() as u64
 }
 
 fn list(names: &dyn HeaderNames) -> Vec<String> {
@@ -410,6 +409,9 @@ mod tests {
         let exchange = Exchange {
             upstream_host: "10.1.2.3:8080",
             session: Some(u64::MAX - 1),
+            request: Some(3),
+            is_surplus: true,
+            lasted_us: Some(9_000),
             request_bytes: Some(12),
             request_header_names: Some(&names),
             fan_out: Some("stock GET /items/{int} 1"),
@@ -422,6 +424,9 @@ mod tests {
         let facts = read.exchange();
         assert_eq!(facts.upstream_host, "10.1.2.3:8080");
         assert_eq!(facts.session, Some(u64::MAX - 1));
+        assert_eq!((facts.request, facts.is_surplus), (Some(3), true));
+        assert_eq!(facts.lasted_us, Some(9_000));
+        assert_eq!(read.end(), Duration::from_millis(1_009));
         assert_eq!(facts.request_bytes, Some(12));
         assert_eq!(facts.fan_out, exchange.fan_out);
         assert_eq!(read.request_headers.unwrap(), ["accept", "user-agent"]);
@@ -476,6 +481,7 @@ mod tests {
             (line("1.7e18", "2", 200), "divide by 1000000000"),
             (line("1", "-2", 200), "duration_ms -2"),
             (line("1", "1e300", 200), "30 days"),
+            (with("\"lasted_ms\":-1"), "lasted_ms -1"),
             (line("1", "1e999", 200), "number out of range"),
             (line("1", "NaN", 200), "`NaN` at column"),
             (line("1", "nan", 200), "`nan` at column"),

@@ -1,0 +1,128 @@
+//! Whether the proxy answered by itself, so that the answer is not the version's.
+//!
+//! Envoy's router puts [`SERVICE_TIME`] on what an upstream answered. Only an answer without it is
+//! looked at further: a proxy may be told not to send such headers (`suppress_envoy_headers`). Then
+//! `response.code_details` says `via_upstream` where an upstream answered, and of Envoy's own answers
+//! the response flags tell two kinds apart:
+//!
+//! - The version could not be reached, did not answer or had no room: the user got an error because
+//!   the request was sent there, and sending it elsewhere would have helped. This is the version's.
+//!   An overflow is among them: a breaker counts what waits for this version's hosts.
+//! - Everything else was decided before the version was asked: rate limits, authorization, injected
+//!   faults, RBAC and other filters, redirects and direct answers.
+
+use super::response::Response;
+use crate::host::{Host, properties};
+
+/// Header with the upstream's time, from Envoy's router.
+pub(super) const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
+
+/// What `response.code_details` says of an upstream's answer.
+const VIA_UPSTREAM: &[u8] = b"via_upstream";
+/// Envoy's response flags: the upstream had no healthy host (UH), did not answer in time (UT), was
+/// reset (LR, UR), could not be reached (UF), closed (UC), had no room (UO), failed at each retry
+/// (URX), took too long (UMSDR), broke the protocol (UPE) or has no address (DF).
+const FLAGS_NO_ANSWER: u64 =
+    0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x8000 | 0x8_0000 | 0x80_0000 | 0x400_0000;
+/// Envoy's response flags: it did not ask the upstream. It fails its own health check (LH), found no
+/// route (NR), no cluster (NC) or no filter's config (NFCF), injected a fault (FI), limited the rate
+/// (RL, RLSE), did not authorize (UAEX), refused the request's headers (IH), answered from a cache
+/// (RFCF), or sheds load (OM, DO, UDO).
+const FLAGS_OWN: u64 = 0x1
+    | 0x100
+    | 0x400
+    | 0x800
+    | 0x1000
+    | 0x2000
+    | 0x2_0000
+    | 0x10_0000
+    | 0x20_0000
+    | 0x100_0000
+    | 0x200_0000
+    | 0x800_0000
+    | 0x2000_0000;
+
+/// Whether the proxy made this answer without the version. From the response's headers on.
+pub(super) fn is_own(host: &impl Host, response: &Response) -> bool {
+    let Some(status) = response.status.filter(|_| !response.has_service_time) else {
+        return false;
+    };
+    match host.property(properties::CODE_DETAILS) {
+        None => false,
+        Some(details) if details == VIA_UPSTREAM => false,
+        Some(_) => decided_without(host.number(properties::RESPONSE_FLAGS).unwrap_or(0), status),
+    }
+}
+
+/// Whether a local reply with these flags and this status was decided without the version.
+fn decided_without(flags: u64, status: u16) -> bool {
+    if flags & FLAGS_NO_ANSWER != 0 {
+        return false;
+    }
+    // Some limits on time set no flag of the upstream's; 504 says that it was waited for.
+    flags & FLAGS_OWN != 0 || status != 504
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeHost;
+
+    fn is_own_with(service_time: bool, status: &str, details: &str, flags: u64) -> bool {
+        let host = FakeHost::default();
+        {
+            let mut world = host.0.borrow_mut();
+            let properties = &mut world.properties;
+            properties.insert("response.code_details".into(), details.into());
+            properties.insert("response.flags".into(), flags.to_le_bytes().to_vec());
+        }
+        let mut headers = vec![(":status".to_owned(), status.as_bytes().to_vec())];
+        if service_time {
+            headers.push((SERVICE_TIME.to_owned(), b"3".to_vec()));
+        }
+        is_own(&host, &Response::read(headers))
+    }
+
+    #[test]
+    fn what_the_proxy_decides_is_its_own_and_what_the_upstream_fails_at_is_not() {
+        for (status, details, flags) in [
+            ("429", "local_rate_limited", 0x800),
+            ("403", "ext_authz_denied", 0x1000),
+            ("503", "fault_filter_abort", 0x400),
+            ("504", "fault_filter_abort", 0x400),
+            ("403", "rbac_access_denied_matched_policy[none]", 0),
+            ("301", "direct_response", 0),
+            ("408", "stream_idle_timeout", 0x1_0000),
+            ("200", "lua_response", 0),
+        ] {
+            assert!(is_own_with(false, status, details, flags), "{details}");
+        }
+        for (status, details, flags) in [
+            ("503", "upstream_reset_before_response_started{}", 0x20),
+            ("503", "no_healthy_upstream", 0x2),
+            (
+                "503",
+                "upstream_reset_before_response_started{overflow}",
+                0x80,
+            ),
+            ("504", "response_timeout", 0x4),
+            ("504", "stream_idle_timeout", 0x1_0000),
+            ("429", "via_upstream", 0),
+            ("429", "via_upstream", 0x800),
+        ] {
+            assert!(!is_own_with(false, status, details, flags), "{details}");
+        }
+    }
+
+    #[test]
+    fn an_upstreams_answer_costs_no_property() {
+        let host = FakeHost::default();
+        let answer = Response::read(vec![
+            (":status".to_owned(), b"500".to_vec()),
+            (SERVICE_TIME.to_owned(), b"3".to_vec()),
+        ]);
+        assert!(!is_own(&host, &answer));
+        assert!(!is_own(&host, &Response::default()));
+        assert!(host.0.borrow().asked.is_empty());
+    }
+}
