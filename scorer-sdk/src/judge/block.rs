@@ -7,7 +7,7 @@ use super::judged::Judged;
 use super::pair::{JudgedBlock, Pair};
 use super::past::{Past, inside, tokens};
 use super::trial::Trial;
-use super::units::Units;
+use super::units::{Imbalance, Units};
 use crate::config::Plan;
 use crate::evidence::{ChangeTest, TokenBlock, TokenPast, reference_log_probability};
 use crate::judge::verdict::Rate;
@@ -87,11 +87,11 @@ pub(super) fn judge_halves(plan: &Plan, halves: &Trials, judged: &mut Judged) {
 }
 
 /// Judges a block with both arms in it: each question's pair takes it, and so does `judged`, for the
-/// pair over all routes.
+/// pair over all routes. `sessions` are those of the route.
 pub(super) fn judge_pairs(
     plan: &Plan,
     trials: &Trials,
-    units: &mut Units,
+    (units, sessions): (&mut Units, &Imbalance),
     pairs: &mut [Pair],
     judged: &mut Judged,
 ) {
@@ -102,7 +102,8 @@ pub(super) fn judge_pairs(
             continue;
         }
         let block = JudgedBlock::new(candidate, baseline);
-        pair.set_tolerance(units.tolerance(plan, number));
+        let tolerance = units.tolerance(plan, number, Some(sessions));
+        pair.set_tolerance(tolerance, units.gain_limit(plan, number));
         pair.update(
             |odds_ratio| block.law.log_probability(odds_ratio),
             candidate,

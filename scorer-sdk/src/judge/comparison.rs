@@ -193,7 +193,8 @@ impl Comparison {
             route.tick(plan, moment, units, halves, &mut judged);
         }
         for (question, (pair, laws)) in self.pooled.iter_mut().zip(&judged.laws).enumerate() {
-            pair.set_tolerance(units.tolerance(plan, question));
+            let tolerance = units.tolerance(plan, question, None);
+            pair.set_tolerance(tolerance, units.gain_limit(plan, question));
             pair.update_all(laws);
         }
         judged

@@ -56,9 +56,11 @@ impl Pair {
         }
     }
 
-    /// Sets the odds ratio that is tolerated from the next block on. It must be known before that block.
-    pub(super) fn set_tolerance(&mut self, tolerance: f64) {
+    /// Sets the odds ratio that is tolerated from the next block on, and what one block may add in nats.
+    /// Both must be known before that block.
+    pub(super) fn set_tolerance(&mut self, tolerance: f64, gain_limit: f64) {
         self.harm.set_tolerance(tolerance);
+        self.harm = self.harm.with_gain_limit(gain_limit);
     }
 
     /// Judges a block. `log_probability` gives ln P(block; odds ratio).

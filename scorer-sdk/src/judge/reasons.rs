@@ -84,6 +84,7 @@ fn reason(
         evidence: pair.harm.log_evidence(),
         candidate: pair.candidate,
         baseline: pair.baseline,
+        tolerance: pair.harm.tolerance(),
         odds_ratio: pair.interval.estimate(),
         interval: pair.interval.interval(plan.false_alarm),
     })

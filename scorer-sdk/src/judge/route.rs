@@ -15,7 +15,7 @@ use super::pair::Pair;
 use super::past::{self, Past};
 use super::phase::Judgement;
 use super::trial::{Trial, bit};
-use super::units::Units;
+use super::units::{Imbalance, Units};
 use crate::config::Plan;
 use crate::count::delta::VersionDelta;
 use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
@@ -39,6 +39,8 @@ pub(super) struct Route {
     rows: [Rows; 2],
     /// What the past will learn when the block ends.
     gathered: Gathered,
+    /// How unlike the versions' sessions are.
+    sessions: Imbalance,
     /// The trials of the block.
     trials: Trials,
     /// Those of the baseline's halves.
@@ -65,6 +67,7 @@ impl Route {
             past: Past::new(signals),
             rows: no_rows(plan),
             gathered: Gathered::new(signals),
+            sessions: Imbalance::default(),
             trials: Trials::default(),
             halves: Trials::default(),
             pairs: Vec::new(),
@@ -94,6 +97,7 @@ impl Route {
         self.changes = vec![ChangeTest::default(); plan.signals.len()];
         self.gathered = Gathered::new(plan.signals.len());
         self.trials = Trials::default();
+        self.sessions.forget(Arm::Candidate);
         self.bodies.restart();
     }
 
@@ -105,6 +109,7 @@ impl Route {
     /// The candidate has become the baseline.
     pub(super) fn promote(&mut self) {
         self.past.promote();
+        self.sessions.swap();
         self.bodies.promote();
     }
 
@@ -164,6 +169,7 @@ impl Route {
     ) {
         self.idle_ticks = self.idle_ticks.saturating_add(1);
         self.halves.ticks = self.halves.ticks.saturating_add(1);
+        self.sessions.decay(Units::keep_busy(plan));
         if self.gathered.is_empty() {
             self.judge_halves(plan, judged);
             return;
@@ -228,7 +234,9 @@ impl Route {
                     trial.inside &= !of_duration;
                 }
                 trials.push(trial);
-                if facts.lasted <= moment.longest {
+                self.sessions.see(arm, facts.session);
+                let is_admitted = arm == Arm::Baseline || units.admits(facts.session);
+                if is_admitted && facts.lasted <= moment.longest {
                     self.trials.add(arm as usize, trial);
                 }
             }
@@ -248,26 +256,26 @@ impl Route {
 
     /// Shows the baseline's units their answers, beside the rate of this tick.
     fn learn_units(&self, questions: &[Ready], trials: &[Trial], units: &mut Units) {
+        let mut expected = Vec::with_capacity(questions.len());
         for question in questions {
             let past = self.past.arm(Arm::Baseline).get(question.signal);
             let known = past.map_or(0.0, DecayedCounts::total);
             let before = past.map_or(0.0, |past| past::inside(past, &question.asked));
-            let answers = || {
-                trials
-                    .iter()
-                    .filter_map(|trial| Some((trial, trial.answer(question.number)?)))
-            };
             let (mut inside, mut total) = (0.0, 0.0);
-            for (_, yes) in answers() {
+            for yes in trials
+                .iter()
+                .filter_map(|trial| trial.answer(question.number))
+            {
                 total += 1.0;
                 inside += f64::from(u8::from(yes));
             }
             // What was known before weighs as much as a few exchanges of now.
             let weight = OF_BEFORE.min(known);
             let rate = (inside + weight * before / known.max(1.0)) / (total + weight).max(1.0);
-            for (trial, yes) in answers() {
-                units.learn(trial, question.number, yes, rate);
-            }
+            expected.push((question.number, rate));
+        }
+        for trial in trials {
+            units.learn(trial, &expected);
         }
     }
 
@@ -302,7 +310,7 @@ impl Route {
             block::judge_against_reference(questions, past, trials, pairs);
             self.bodies.judge(plan, &self.expected, &mut self.counted);
         } else {
-            block::judge_pairs(plan, trials, units, pairs, judged);
+            block::judge_pairs(plan, trials, (units, &self.sessions), pairs, judged);
             self.bodies.judge(plan, &self.expected, &mut self.counted);
             if moment.is_warm {
                 block::judge_changes(plan, past, &self.gathered, &mut self.changes);
@@ -324,6 +332,7 @@ impl Route {
         writer.u32(self.idle_ticks);
         self.past.encode(writer);
         self.gathered.encode(writer);
+        self.sessions.encode(writer);
         self.trials.encode(writer);
         self.halves.encode(writer);
         self.pairs.iter().for_each(|pair| pair.encode(writer));
@@ -341,6 +350,7 @@ impl Route {
         route.idle_ticks = reader.u32()?;
         route.past = Past::decode(reader, signals)?;
         route.gathered = Gathered::decode(reader, signals)?;
+        route.sessions = Imbalance::decode(reader)?;
         route.trials = Trials::decode(reader)?;
         route.halves = Trials::decode(reader)?;
         for ((_, question), pair) in plan.questions.iter().zip(&mut route.pairs) {

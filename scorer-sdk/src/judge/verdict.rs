@@ -116,6 +116,9 @@ pub struct Reason {
     pub candidate: Rate,
     /// The baseline, over the same blocks; for a guard, what the reference says.
     pub baseline: Rate,
+    /// Odds ratio that is tolerated now: the question's own, or what the baseline's hosts and sessions
+    /// earn by how much they differ among themselves.
+    pub tolerance: f64,
     /// Most likely odds ratio.
     pub odds_ratio: Option<f64>,
     /// Odds ratios that are not ruled out, at confidence one minus the configured false alarm.
@@ -442,6 +445,7 @@ mod tests {
     #[test]
     fn a_reason_serialises_flat_and_says_what_is_unknown() {
         let reason = Reason {
+            tolerance: 1.5,
             route: RouteKey::all("shop"),
             category: "error",
             meaning: "fail",

@@ -8,8 +8,10 @@ use super::table::{Answers, Table};
 
 /// Degrees of freedom that the prior is worth.
 const PRIOR_FREEDOM: f64 = 4.0;
-/// Standard deviation between units that the prior assumes, in log odds.
-const PRIOR_TAU: f64 = 0.2;
+/// Standard deviation between hosts that the prior assumes, in log odds (table in 4.9 of the design).
+pub(super) const HOSTS: f64 = 0.2;
+/// The same for sessions: users differ more than pods that run the same image.
+pub(super) const SESSIONS: f64 = 0.5;
 /// A unit counts as a degree of freedom as far as it could tell a deviation of this size from
 /// chance.
 const TOLD_APART: f64 = 0.5;
@@ -23,8 +25,9 @@ pub(super) struct Spread {
     pub(super) freedom: f64,
 }
 
-/// The spread of a question over the units of a table; unit 0 stands for what is not known.
-pub(super) fn spread(units: &Table, question: usize) -> Spread {
+/// The spread of a question over the units of a table; unit 0 stands for what is not known. `prior` is
+/// the deviation, in log odds, that is assumed before units were seen.
+pub(super) fn spread(units: &Table, question: usize, prior: f64) -> Spread {
     // Deviation and precision of each unit.
     let mut sums = [0.0; 4];
     let (mut count, mut told) = (0.0, 0.0);
@@ -53,10 +56,23 @@ pub(super) fn spread(units: &Table, question: usize) -> Spread {
     // One unit says nothing about how units differ.
     let freedom = (told * (count - 1.0) / f64::max(count, 1.0)).max(0.0);
     Spread {
-        variance: (PRIOR_FREEDOM * PRIOR_TAU.powi(2) + freedom * observed)
-            / (PRIOR_FREEDOM + freedom),
+        variance: (PRIOR_FREEDOM * prior.powi(2) + freedom * observed) / (PRIOR_FREEDOM + freedom),
         freedom: PRIOR_FREEDOM + freedom,
     }
+}
+
+/// How much more the log odds of a rare category move than those of a common one, when what is asked
+/// moves by the same part of its spread: `φ(z)/(p·(1−p))`, in multiples of that at the median, within
+/// 5% from .001 to .999.
+pub(super) fn of_rare(units: &Table, question: usize) -> f64 {
+    let (expected, total) = units
+        .iter()
+        .filter_map(|unit| unit.answers.get(question))
+        .fold((0.5, 1.0), |(expected, total), answers| {
+            (expected + answers.expected, total + answers.total)
+        });
+    let rate = expected / total;
+    1.0 + 0.16 * (0.5 / rate.min(1.0 - rate).max(1e-4)).ln()
 }
 
 /// How far a unit's log odds are from what is expected, with the inverse of the variance that chance
@@ -101,7 +117,8 @@ mod tests {
         for (id, (inside, total)) in (1..).zip(units) {
             for number in 0..*total {
                 table.see(id, 64, 0);
-                table.answer(id, 0, number < *inside, 0.1);
+                let unit = table.get_mut(id).unwrap();
+                unit.answer(0, number < *inside, 0.1);
             }
         }
         table
@@ -117,13 +134,17 @@ mod tests {
 
     #[test]
     fn alike_units_have_less_spread_than_the_prior_and_unlike_ones_more() {
-        let alike = spread(&table(&[(100, 1_000); 10]), 0);
+        let alike = spread(&table(&[(100, 1_000); 10]), 0, HOSTS);
         let unlike = spread(
             &table(&[(50, 1_000), (100, 1_000), (200, 1_000), (400, 1_000)]),
             0,
+            HOSTS,
         );
-        assert!(alike.variance < 0.5 * PRIOR_TAU.powi(2), "{alike:?}");
+        assert!(alike.variance < 0.5 * HOSTS.powi(2), "{alike:?}");
         assert!(unlike.variance > 0.3, "{unlike:?}");
-        assert_eq!(spread(&table(&[(100, 1_000)]), 0).freedom, PRIOR_FREEDOM);
+        assert_eq!(
+            spread(&table(&[(100, 1_000)]), 0, HOSTS).freedom,
+            PRIOR_FREEDOM
+        );
     }
 }

@@ -8,31 +8,41 @@
 //!
 //! Everything that is asked here is known from ticks before the one that is judged.
 
+mod dispersion;
 mod heterogeneity;
+mod imbalance;
 mod table;
 mod warm_up;
 
 use super::arm::Arm;
 use super::trial::Trial;
 use crate::config::Plan;
+use crate::limits::MAX_QUESTIONS;
 use crate::wire::codec::{CodecError, Reader, Writer};
-use heterogeneity::{spread, t_quantile};
-use table::{Answers, Table};
+use dispersion::Dispersion;
+use heterogeneity::{of_rare, spread, t_quantile};
+pub(super) use imbalance::Imbalance;
+use table::{Answers, Keep, Table};
 use warm_up::WarmUp;
 
 /// Hosts of a version that are told apart.
 const MAX_HOSTS: usize = 32;
 /// Sessions of a version that are told apart: the busiest.
 const MAX_SESSIONS: usize = 64;
-/// Time in which a unit's recent exchanges, and what the candidate's units have answered, count for
-/// half.
-const RECENT_MS: f64 = 120_000.0;
+/// Time in which what tells who is busy counts for half.
+const BUSY_MS: f64 = 120_000.0;
+/// Time in which the short memory of the candidate's answers counts for half.
+const RECENT_MS: f64 = 20_000.0;
+/// But no less than this many exchanges.
+const RECENT_EXCHANGES: f64 = 150.0;
 /// The most that a tolerance can grow to.
 const MOST_TOLERATED: f64 = 50.0;
 /// Exchanges in a category that one unit may add whatever the others do.
 const FREE: f64 = 3.0;
 /// How many times the rate of the others one unit may have.
 const TIMES_OTHERS: f64 = 3.0;
+/// The part of the candidate's exchanges that one session may have which stays with it.
+const LARGEST_PART: f64 = 1.0 / 3.0;
 /// Hosts that are seen this soon after the first exchange of a destination were there before.
 const OLD_MS: u64 = 60_000;
 
@@ -44,10 +54,15 @@ pub(super) struct Units {
     hosts: [Table; 2],
     sessions: [Table; 2],
     warm_up: [WarmUp; 2],
-    /// Per question, the answers of all of the candidate's exchanges, decayed.
-    candidate: Vec<Answers>,
-    /// Per question, the tolerance at this tick; none before the first.
-    tolerances: Vec<f64>,
+    imbalance: Imbalance,
+    dispersion: Dispersion,
+    /// Per question, the answers of all of the candidate's exchanges, over each memory.
+    candidate: [Vec<Answers>; 2],
+    /// The part of a busy session's exchanges that is still owed.
+    owed: f64,
+    /// Per question, what the units are worth at this tick, as a variance in squared log odds: of hosts
+    /// as a whole, and of sessions for each unit of imbalance. Not part of the state.
+    variances: Vec<[f64; 2]>,
 }
 
 impl Units {
@@ -56,21 +71,32 @@ impl Units {
         if self.since_ms == 0 {
             self.since_ms = now_ms;
         }
-        self.tolerances = (0..plan.questions.len())
-            .map(|question| self.tolerance_of(plan, question))
+        self.variances = (0..plan.questions.len())
+            .map(|question| self.variances_of(plan, question))
             .collect();
         let tick_ms = plan.tick.as_secs_f64() * 1_000.0;
-        let recent = (-tick_ms / RECENT_MS).exp2();
-        let keep = f64::from(plan.keep_per_tick());
-        for kind in [&mut self.hosts, &mut self.sessions] {
-            let [baseline, candidate] = kind;
-            baseline.decay(recent, keep);
-            candidate.decay(recent, recent);
+        let by_time = (-tick_ms / RECENT_MS).exp2();
+        let [_, recent] = &self.candidate;
+        let exchanges = recent.iter().map(|all| all.total).fold(0.0, f64::max);
+        let keep = Keep {
+            busy: Self::keep_busy(plan),
+            past: f64::from(plan.keep_per_tick()),
+            // What is rare is not forgotten by time alone.
+            recent: by_time.max((RECENT_EXCHANGES / exchanges.max(1.0)).min(1.0)),
+        };
+        for table in self.hosts.iter_mut().chain(&mut self.sessions) {
+            table.decay(&keep);
         }
-        for answers in &mut self.candidate {
-            answers.inside *= recent;
-            answers.total *= recent;
-        }
+        self.imbalance.decay(keep.busy);
+        self.dispersion.tick(keep.past);
+        let [past, recent] = &mut self.candidate;
+        table::decay(past, keep.past);
+        table::decay(recent, keep.recent);
+    }
+
+    /// What is left of who is busy after a tick.
+    pub(super) fn keep_busy(plan: &Plan) -> f64 {
+        (-plan.tick.as_secs_f64() * 1_000.0 / BUSY_MS).exp2()
     }
 
     /// Counts the exchange of a row.
@@ -78,6 +104,7 @@ impl Units {
         if let Some(hosts) = self.hosts.get_mut(arm as usize) {
             hosts.see(host, MAX_HOSTS, now_ms);
         }
+        self.imbalance.see(arm, session);
         if session != 0
             && let Some(sessions) = self.sessions.get_mut(arm as usize)
         {
@@ -85,13 +112,24 @@ impl Units {
         }
     }
 
-    /// The baseline's answer to a question. `expected` is the rate of its version on that route in
-    /// that tick.
-    pub(super) fn learn(&mut self, trial: &Trial, question: usize, inside: bool, expected: f64) {
+    /// The baseline's answers in a trial. `expected` gives, per question that is put, the rate of its
+    /// version on that route in that tick.
+    pub(super) fn learn(&mut self, trial: &Trial, expected: &[(usize, f64)]) {
+        if trial.host != 0 {
+            self.dispersion.learn(trial, expected);
+        }
         let [hosts, _] = &mut self.hosts;
-        hosts.answer(trial.host, question, inside, expected);
         let [sessions, _] = &mut self.sessions;
-        sessions.answer(trial.session, question, inside, expected);
+        for unit in [hosts.get_mut(trial.host), sessions.get_mut(trial.session)]
+            .into_iter()
+            .flatten()
+        {
+            for (question, rate) in expected {
+                if let Some(inside) = trial.answer(*question) {
+                    unit.answer(*question, inside, *rate);
+                }
+            }
+        }
     }
 
     /// The age of a host in seconds; none for one that was there before its destination was watched,
@@ -125,34 +163,43 @@ impl Units {
     }
 
     /// The odds ratio up to which a difference is tolerated now: the question's own, or what the units
-    /// earn.
-    pub(super) fn tolerance(&self, plan: &Plan, question: usize) -> f64 {
+    /// earn. `route` has the sessions of the route that is judged; without it those of all routes count.
+    pub(super) fn tolerance(&self, plan: &Plan, question: usize, route: Option<&Imbalance>) -> f64 {
         let own = plan
             .questions
             .get(question)
             .map_or(1.0, |(_, question)| question.tolerance);
-        self.tolerances
-            .get(question)
-            .copied()
-            .unwrap_or(own)
-            .max(own)
+        let [hosts, sessions] = self.variances.get(question).copied().unwrap_or_default();
+        let imbalance = route.unwrap_or(&self.imbalance).apart();
+        let earned = (hosts + sessions * imbalance).sqrt().exp();
+        own.max(earned.min(MOST_TOLERATED))
     }
 
-    fn tolerance_of(&self, plan: &Plan, question: usize) -> f64 {
+    /// The most that one block may add to the evidence of a question, in nats.
+    pub(super) fn gain_limit(&self, plan: &Plan, question: usize) -> f64 {
+        let is_bursty = plan
+            .questions
+            .get(question)
+            .is_some_and(|(_, question)| question.bursty);
+        self.dispersion.gain_limit(question, is_bursty)
+    }
+
+    /// What hosts are worth as they are, and sessions for each unit of imbalance.
+    fn variances_of(&self, plan: &Plan, question: usize) -> [f64; 2] {
         if plan.reject.reference.is_some() {
-            return 1.0;
+            return [0.0; 2];
         }
         let [hosts, _] = &self.hosts;
         let [sessions, _] = &self.sessions;
-        let band = |units: &Table, imbalance: f64| {
-            if imbalance <= 0.0 {
-                return 0.0;
-            }
-            let spread = spread(units, question);
-            t_quantile(spread.freedom).powi(2) * spread.variance * imbalance
+        let worth = |units: &Table, prior: f64| {
+            let spread = spread(units, question, prior);
+            t_quantile(spread.freedom).powi(2) * spread.variance
         };
-        let variance = band(hosts, self.hosts_apart()) + band(sessions, self.sessions_apart());
-        variance.sqrt().exp().min(MOST_TOLERATED)
+        let rare = of_rare(hosts, question);
+        [
+            worth(hosts, heterogeneity::HOSTS) * self.hosts_apart(),
+            worth(sessions, heterogeneity::SESSIONS * rare),
+        ]
     }
 
     /// `1/m_c + 1/m_s`: each host has one version. 0 where hosts are not known.
@@ -164,53 +211,66 @@ impl Units {
         1.0 / baseline + 1.0 / candidate
     }
 
-    /// `Σ (w_c − w_s)²` over the sessions, `w` their parts of each version's exchanges, less what
-    /// chance adds to it. Sessions that stay with a version make it `1/k_c + 1/k_s`; where each
-    /// request is assigned by itself it is 0, for then both versions have the same sessions.
-    fn sessions_apart(&self) -> f64 {
+    /// Whether a trial of the candidate is judged. Of a session that stays with the candidate and makes
+    /// up most of it, only so many exchanges are that it has a third.
+    pub(super) fn admits(&mut self, session: u32) -> bool {
         let [baseline, candidate] = &self.sessions;
-        if baseline.weight() < 1.0 || candidate.weight() < 1.0 {
-            return 0.0;
+        let part = candidate.part(session);
+        let others = 1.0 - part;
+        if session == 0
+            || part - baseline.part(session) <= LARGEST_PART
+            || others * candidate.weight() < 1.0
+        {
+            return true;
         }
-        let of_baseline: f64 = baseline
-            .iter()
-            .map(|unit| (candidate.part(unit.id) - baseline.part(unit.id)).powi(2))
-            .sum();
-        let of_candidate: f64 = candidate
-            .iter()
-            .filter(|unit| baseline.get(unit.id).is_none())
-            .map(|unit| candidate.part(unit.id).powi(2))
-            .sum();
-        // Exponential decay: the weights' sum squared is twice the sum over the sum of squares.
-        let by_chance = 0.5 / baseline.weight() + 0.5 / candidate.weight();
-        (of_baseline + of_candidate - by_chance).max(0.0)
+        self.owed += others * LARGEST_PART / (1.0 - LARGEST_PART) / part;
+        let admitted = self.owed >= 1.0;
+        if admitted {
+            self.owed -= 1.0;
+        }
+        admitted
     }
 
     /// Whether the candidate's trial may count where its answer is yes: its host and its session may
-    /// not have much more of them than the others, so that no single one can carry a verdict. It is
-    /// then counted itself.
+    /// not have much more of them than the others, so that no single one can carry a verdict. Neither
+    /// over the memory of the past, which limits a unit that differs, nor over the last seconds, which
+    /// limits a burst.
     ///
     /// Leaving out exchanges of the candidate that are in a category makes the evidence smaller and
     /// never larger.
     pub(super) fn allows(&mut self, trial: &Trial, question: usize, inside: bool) -> bool {
-        if self.candidate.len() <= question {
-            self.candidate.resize(question + 1, Answers::default());
-        }
-        let all = self.candidate.get(question).copied().unwrap_or_default();
+        let all = self
+            .candidate
+            .each_ref()
+            .map(|answers| answers.get(question).copied().unwrap_or_default());
         let [_, hosts] = &self.hosts;
         let [_, sessions] = &self.sessions;
         let allowed = !inside
-            || [(hosts, trial.host), (sessions, trial.session)]
+            || [hosts.get(trial.host), sessions.get(trial.session)]
                 .into_iter()
-                .all(|(units, id)| id == 0 || is_within(units, id, question, &all));
-        if let Some(all) = self.candidate.get_mut(question) {
-            all.add(inside, 0.0);
+                .flatten()
+                .filter(|unit| unit.id != 0)
+                .all(|unit| {
+                    let own = unit.answered(question);
+                    own.iter().zip(&all).all(|(own, all)| is_within(own, all))
+                });
+        if !allowed {
+            // Not even as an exchange: a client that does nothing else would earn more by each.
+            return false;
         }
         let [_, hosts] = &mut self.hosts;
-        hosts.answer(trial.host, question, inside, 0.0);
         let [_, sessions] = &mut self.sessions;
-        sessions.answer(trial.session, question, inside, 0.0);
-        allowed
+        for unit in [hosts.get_mut(trial.host), sessions.get_mut(trial.session)]
+            .into_iter()
+            .flatten()
+        {
+            unit.answer(question, inside, 0.0);
+            unit.answer_recently(question, inside);
+        }
+        for answers in &mut self.candidate {
+            table::answer(answers, question, inside, 0.0);
+        }
+        true
     }
 
     /// Numbers that stand for the baseline's hosts.
@@ -232,7 +292,9 @@ impl Units {
         }
         let [_, warm_up] = &mut self.warm_up;
         *warm_up = WarmUp::default();
-        self.candidate = Vec::new();
+        self.imbalance.forget(Arm::Candidate);
+        self.candidate = Default::default();
+        self.owed = 0.0;
     }
 
     /// The candidate has become the baseline: its hosts are known, and what its units answered was
@@ -244,6 +306,8 @@ impl Units {
             baseline.forget_answers();
         }
         self.warm_up.reverse();
+        self.imbalance.swap();
+        self.dispersion = Dispersion::default();
         self.forget_candidate();
     }
 
@@ -253,7 +317,11 @@ impl Units {
             table.encode(writer);
         }
         self.warm_up.iter().for_each(|fit| fit.encode(writer));
-        writer.list(&self.candidate, Answers::encode);
+        self.imbalance.encode(writer);
+        self.dispersion.encode(writer);
+        for answers in &self.candidate {
+            writer.list(answers, Answers::encode);
+        }
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -268,20 +336,21 @@ impl Units {
                 Table::decode(reader, MAX_SESSIONS)?,
             ],
             warm_up: [WarmUp::decode(reader)?, WarmUp::decode(reader)?],
-            candidate: reader.list(crate::limits::MAX_QUESTIONS, Answers::decode)?,
-            tolerances: Vec::new(),
+            imbalance: Imbalance::decode(reader)?,
+            dispersion: Dispersion::decode(reader)?,
+            candidate: [
+                reader.list(MAX_QUESTIONS, Answers::decode)?,
+                reader.list(MAX_QUESTIONS, Answers::decode)?,
+            ],
+            owed: 0.0,
+            variances: Vec::new(),
         })
     }
 }
 
 /// Whether a unit has no more exchanges in the category than the others' rate allows it. One that is
 /// alone has no others.
-fn is_within(units: &Table, id: u32, question: usize, all: &Answers) -> bool {
-    let own = units
-        .get(id)
-        .and_then(|unit| unit.answers.get(question))
-        .copied()
-        .unwrap_or_default();
+fn is_within(own: &Answers, all: &Answers) -> bool {
     let others = all.total - own.total;
     if others < 1.0 {
         return true;

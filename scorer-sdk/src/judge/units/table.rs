@@ -65,8 +65,57 @@ pub(in crate::judge) struct Unit {
     pub(in crate::judge) since_ms: u64,
     /// Its recent exchanges, decayed.
     pub(in crate::judge) weight: f64,
-    /// Per question.
+    /// Per question, over the memory of the past.
     pub(in crate::judge) answers: Vec<Answers>,
+    /// Per question, over a few seconds; of the candidate's units alone.
+    pub(in crate::judge) recent: Vec<Answers>,
+}
+
+impl Unit {
+    /// What it answered to a question, over each memory.
+    pub(super) fn answered(&self, question: usize) -> [Answers; 2] {
+        [&self.answers, &self.recent]
+            .map(|answers| answers.get(question).copied().unwrap_or_default())
+    }
+
+    /// Adds an answer; one that is not allowed counts as an exchange that is not in the category.
+    pub(super) fn answer(&mut self, question: usize, inside: bool, expected: f64) {
+        answer(&mut self.answers, question, inside, expected);
+    }
+
+    /// Adds an answer to the short memory.
+    pub(super) fn answer_recently(&mut self, question: usize, inside: bool) {
+        answer(&mut self.recent, question, inside, 0.0);
+    }
+}
+
+/// Adds an answer to those of a unit or of many.
+pub(super) fn answer(all: &mut Vec<Answers>, question: usize, inside: bool, expected: f64) {
+    if question >= MAX_QUESTIONS {
+        return;
+    }
+    if all.len() <= question {
+        all.resize(question + 1, Answers::default());
+    }
+    if let Some(answers) = all.get_mut(question) {
+        answers.add(inside, expected);
+    }
+}
+
+/// Lets all answers of a unit, or of many, decay.
+pub(super) fn decay(all: &mut [Answers], keep: f64) {
+    all.iter_mut().for_each(|answers| answers.decay(keep));
+}
+
+/// What is left of each memory after a tick.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::judge) struct Keep {
+    /// Of who is busy.
+    pub(in crate::judge) busy: f64,
+    /// Of what was answered.
+    pub(in crate::judge) past: f64,
+    /// Of what was answered a few seconds ago.
+    pub(in crate::judge) recent: f64,
 }
 
 /// Units of one kind and version.
@@ -123,6 +172,7 @@ impl Table {
             since_ms: now_ms,
             weight: 1.0,
             answers: Vec::new(),
+            recent: Vec::new(),
         };
         if self.units.len() < most {
             self.units.push(new);
@@ -137,40 +187,27 @@ impl Table {
         }
     }
 
-    /// Adds an answer of a unit that has a place.
-    pub(in crate::judge) fn answer(
-        &mut self,
-        id: u32,
-        question: usize,
-        inside: bool,
-        expected: f64,
-    ) {
-        let Some(unit) = self.units.iter_mut().find(|unit| unit.id == id) else {
-            return;
-        };
-        if question >= MAX_QUESTIONS {
-            return;
-        }
-        if unit.answers.len() <= question {
-            unit.answers.resize(question + 1, Answers::default());
-        }
-        if let Some(answers) = unit.answers.get_mut(question) {
-            answers.add(inside, expected);
-        }
+    /// The unit with this number, to add what it answered.
+    pub(in crate::judge) fn get_mut(&mut self, id: u32) -> Option<&mut Unit> {
+        self.units.iter_mut().find(|unit| unit.id == id)
     }
 
     /// Forgets what was answered.
     pub(in crate::judge) fn forget_answers(&mut self) {
-        self.units.iter_mut().for_each(|unit| unit.answers.clear());
+        self.units.iter_mut().for_each(|unit| {
+            unit.answers.clear();
+            unit.recent.clear();
+        });
     }
 
-    /// Lets a tick pass: recent exchanges keep `recent` of their number, answers `answers`. What was
-    /// silent for long is forgotten.
-    pub(in crate::judge) fn decay(&mut self, recent: f64, answers: f64) {
-        self.weight *= recent;
+    /// Lets a tick pass: what is recent by each memory keeps that part. A unit that was silent for long
+    /// is forgotten.
+    pub(in crate::judge) fn decay(&mut self, keep: &Keep) {
+        self.weight *= keep.busy;
         for unit in &mut self.units {
-            unit.weight *= recent;
-            unit.answers.iter_mut().for_each(|all| all.decay(answers));
+            unit.weight *= keep.busy;
+            decay(&mut unit.answers, keep.past);
+            decay(&mut unit.recent, keep.recent);
         }
         self.units
             .retain(|unit| unit.weight > 1e-3 || unit.answers.iter().any(|all| all.total > 1.0));
@@ -183,6 +220,7 @@ impl Table {
             writer.u64(unit.since_ms);
             writer.f32(unit.weight as f32);
             writer.list(&unit.answers, Answers::encode);
+            writer.list(&unit.recent, Answers::encode);
         });
     }
 
@@ -198,6 +236,7 @@ impl Table {
                     since_ms: reader.u64()?,
                     weight: count(reader)?,
                     answers: reader.list(MAX_QUESTIONS, Answers::decode)?,
+                    recent: reader.list(MAX_QUESTIONS, Answers::decode)?,
                 })
             })?,
         })
