@@ -7,6 +7,7 @@
 
 pub mod caller;
 pub mod draw;
+pub mod fan_out;
 pub mod liveness;
 pub mod rows;
 pub mod run;

@@ -2,6 +2,7 @@
 
 use super::caller;
 use super::draw::{self, Request};
+use super::fan_out::FanOuts;
 use super::liveness::{self, Liveness};
 use super::rows::{self, Counted, Edge, Release};
 use super::source;
@@ -178,7 +179,9 @@ fn serin(
         .iter()
         .map(|edge| format!("/{}", edge.source))
         .collect();
+    let fan_outs = FanOuts::new(release);
     let calls = requests.iter().filter_map(|request| {
+        let pod = &release.edges.get(request.edge)?.pod;
         let exchange = Exchange {
             destination: &release.service,
             method: "POST",
@@ -186,7 +189,11 @@ fn serin(
             version: version(request.arm),
             status: status(request.failed),
             duration_us: request.latency_us,
-            upstream_host: &release.edges.get(request.edge)?.pod,
+            upstream_host: pod,
+            fan_out: request
+                .measured
+                .then(|| fan_outs.get(pod, request.minute_end_s))
+                .flatten(),
             ..Exchange::default()
         };
         Some((request.end_us, exchange))
