@@ -32,7 +32,7 @@ if [ -n "$data" ]; then
         if [ ! -d "$data/$set" ]; then
             echo "$data has no folder $set: left out" >&2
         elif [ "$set" = changerca ]; then
-            evaluate changerca changerca --each "$data/changerca"
+            evaluate changerca changerca --each --stand-ins "$data/changerca"
         else
             evaluate "$set" "$set" "$data/$set"
         fi

@@ -103,6 +103,9 @@ pub struct EvalChangerca {
     /// Add a table of every canary, with Serin's reasons
     #[arg(long)]
     pub each: bool,
+    /// Add a table of stable pods that are put in the candidate's place, one at a time
+    #[arg(long)]
+    pub stand_ins: bool,
     /// How it is printed.
     #[command(flatten)]
     pub printed: Printed,

@@ -45,6 +45,7 @@ fn changerca(args: &EvalChangerca) -> Result<()> {
         requests_per_minute: args.requests_per_minute,
         seed: args.seed,
         each: args.each,
+        stand_ins: args.stand_ins,
     };
     let mut bar = Bar::begin("canaries");
     let found = run_changerca(
@@ -60,6 +61,7 @@ fn changerca(args: &EvalChangerca) -> Result<()> {
             ("judges", list(&found.with_rows)),
             ("judges_without_calls", list(&found.without_rows)),
             ("judges_all", list(&found.all)),
+            ("judges_stand_ins", list(&found.stand_ins)),
         ]
     })?;
     Ok(())

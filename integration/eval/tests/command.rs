@@ -154,6 +154,23 @@ fn a_canary_that_is_never_called_is_told_by_serin_and_not_by_its_own_rows() {
 }
 
 #[test]
+fn stable_pods_are_put_in_the_candidates_place_where_that_is_asked_for() {
+    let folder = TempDir::new().unwrap();
+    as_folder(folder.path());
+    assert_eq!(changerca(folder.path())["judges_stand_ins"], json!([]));
+    // Three services with three stable pods each, which are all alike.
+    serin()
+        .args(["changerca", "--stand-ins", "--markdown"])
+        .arg(folder.path())
+        .assert()
+        .success()
+        .stdout(
+            contains("### Stable pods in the candidate's place")
+                .and(contains("| Serin | every minute | 0 of 0 | 0 of 9 |")),
+        );
+}
+
+#[test]
 fn archives_and_folders_give_the_same() {
     let (folder, archive) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     as_folder(folder.path());

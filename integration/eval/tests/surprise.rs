@@ -57,15 +57,16 @@ fn attacks_are_caught_by_what_shows_and_not_by_their_label() {
     assert_eq!(document.tables[0].rows.len(), 5);
 }
 
-/// Traces of two structures. Every tenth abnormal one has a structure of its own, the others a call
-/// that takes far too long.
+/// Traces of two structures, with latencies that fill whole buckets: one that is hardly ever hit
+/// would be as strange as what is abnormal. Every tenth abnormal one has a structure of its
+/// own, the others a call that takes far too long.
 fn traces(random: &mut fastrand::Rng, count: usize, abnormal: bool) -> String {
     let mut text = String::new();
     for number in 0..count {
         let mut calls = [0.0; 8];
         let first = 4 * random.usize(0..2);
         for call in calls.iter_mut().skip(first).take(3) {
-            *call = 1.0 + 9.0 * random.f64();
+            *call = 2.048 * 4f64.powf(random.f64());
         }
         if abnormal && number % 10 == 0 {
             calls[first + 1] = 0.0;

@@ -87,6 +87,7 @@ Examples:
   serin-eval changerca changerca/
   serin-eval changerca --seed 2 --requests-per-minute 60 2023-09-22/
   serin-eval changerca --each changerca/ | less
+  serin-eval changerca --stand-ins --seed 3 changerca/
   serin-eval changerca --json changerca/ | jq '.judges[] | select(.mode == \"every minute\")'
 
 The data set is IntelligentDDS/ChangeRCA: success rates and latencies of each pod and edge, a row a

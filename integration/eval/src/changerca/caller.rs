@@ -129,6 +129,7 @@ mod tests {
             fault: None,
             ready_s: 60,
             released: [("mail-v2-a".to_owned(), 60)].into(),
+            deleted: Default::default(),
             edges: vec![
                 edge("mail-v1-a", false, &[(60, 1.0), (300, 1.0)]),
                 edge("mail-v1-b", false, &[(60, 1.0), (300, 1.0)]),

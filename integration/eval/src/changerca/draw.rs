@@ -36,6 +36,8 @@ pub struct Request {
     pub edge: usize,
     /// Whether it failed.
     pub failed: bool,
+    /// Whether it carries what was measured once for its pod and minute.
+    pub measured: bool,
     /// Its latency in microseconds, where it carries the minute's measurement.
     pub latency_us: Option<u64>,
 }
@@ -68,22 +70,25 @@ pub fn requests(
             let end_us = u64::try_from(row.end_s).unwrap_or(0) * 1_000_000;
             let begin_us = end_us.saturating_sub(MINUTE_US);
             let count = number.sample(&mut rng) as u64;
-            let mut latency = row
-                .latency_ms
-                .filter(|_| count > 0 && measured.insert((&edge.pod, row.end_s)))
-                .map(|latency_ms| (1_000.0 * latency_ms) as u64);
+            let mut carries = count > 0 && measured.insert((&edge.pod, row.end_s));
             for _ in 0..count {
-                let latency_us = latency.take();
+                let measured = core::mem::take(&mut carries);
+                let latency_us = row
+                    .latency_ms
+                    .filter(|_| measured)
+                    .map(|latency_ms| (1_000.0 * latency_ms) as u64);
                 let within = rng.random_range(0..MINUTE_US);
                 requests.push(Request {
-                    end_us: match latency_us {
-                        Some(_) => end_us.saturating_sub(1),
-                        None => begin_us + within,
+                    end_us: if measured {
+                        end_us.saturating_sub(1)
+                    } else {
+                        begin_us + within
                     },
                     minute_end_s: row.end_s,
                     arm: edge.arm(),
                     edge: index,
                     failed: !rng.random_bool(success.clamp(0.0, 1.0)),
+                    measured,
                     latency_us,
                 });
             }
@@ -157,6 +162,7 @@ mod tests {
             fault: None,
             ready_s: 60,
             released: Default::default(),
+            deleted: Default::default(),
             callers: Vec::new(),
             edges: vec![Edge {
                 pod: "ad-v2-a".to_owned(),

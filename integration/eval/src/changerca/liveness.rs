@@ -7,6 +7,14 @@
 //! minute in which at least half of the ready pods had a call that succeeded on it, and a pod is
 //! silent when some edge is in use and it had none on any of them. Single edges do not count: callers
 //! keep their connections, and a new pod may wait long for its share of a quiet edge.
+//!
+//! When a pod is ready is known from the plan alone, for both versions: from the step that released
+//! it, or from before the recording for a pod that no step released, to the step that deleted it, or
+//! to the recording's end. Rows would not do: a pod that nobody calls has none, and would count as
+//! silent in one version and as absent in the other.
+//!
+//! The minutes of one pod hang together: a caller that keeps its connection leaves a pod out for as
+//! long as it does. So the pod is the unit, and each check names it as its host.
 
 use super::rows::{Minutes, Release};
 use crate::minute::Arm;
@@ -25,8 +33,8 @@ pub struct Liveness {
     pub silent: bool,
 }
 
-/// A pod's minutes: the first and the last in which it was ready, and per edge the minutes with a
-/// success.
+/// A pod's minutes: the first and the last whole one in which it was ready, and per edge the minutes
+/// with a success.
 struct Life<'a> {
     arm: Arm,
     from: i64,
@@ -52,33 +60,29 @@ pub fn liveness_checks(release: &Release) -> Vec<Liveness> {
         .map(|row| minute(row.end_s))
         .max()
         .unwrap_or(0);
+    let life = |pod: &str, arm| Life {
+        arm,
+        from: release
+            .released
+            .get(pod)
+            .map_or(minutes.first(), |ready_s| minutes.first_whole(*ready_s)),
+        to: release
+            .deleted
+            .get(pod)
+            .map_or(last, |gone_s| minutes.last_whole(*gone_s).min(last)),
+        called: BTreeMap::new(),
+    };
     let mut lives: BTreeMap<&str, Life<'_>> = BTreeMap::new();
-    for (pod, ready_s) in &release.released {
-        lives.insert(
-            pod,
-            Life {
-                arm: Arm::Candidate,
-                from: minutes.first_whole(*ready_s),
-                to: last,
-                called: BTreeMap::new(),
-            },
-        );
+    for pod in release.released.keys() {
+        lives.insert(pod, life(pod, Arm::Candidate));
+    }
+    for pod in release.deleted.keys() {
+        lives.entry(pod).or_insert_with(|| life(pod, Arm::Baseline));
     }
     for edge in inbound() {
-        let (Some(first), Some(end)) = (edge.rows.first(), edge.rows.last()) else {
-            continue;
-        };
-        let (first, end) = (minute(first.end_s), minute(end.end_s));
-        let life = lives.entry(&edge.pod).or_insert(Life {
-            arm: edge.arm(),
-            from: first,
-            to: end,
-            called: BTreeMap::new(),
-        });
-        if life.arm == Arm::Baseline {
-            life.from = life.from.min(first);
-            life.to = life.to.max(end);
-        }
+        let life = lives
+            .entry(&edge.pod)
+            .or_insert_with(|| life(&edge.pod, edge.arm()));
         let called = life.called.entry(&edge.source).or_default();
         called.extend(
             edge.rows
@@ -118,4 +122,104 @@ pub fn liveness_checks(release: &Release) -> Vec<Liveness> {
         }
     }
     liveness_checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::changerca::rows::{Edge, Row};
+
+    const END: i64 = 12;
+
+    /// A pod that was called in these minutes; minute 0 ends at 60 s.
+    fn edge(pod: &str, candidate: bool, called: &[i64]) -> Edge {
+        Edge {
+            pod: pod.to_owned(),
+            candidate,
+            source: "shop".to_owned(),
+            destination: "mail".to_owned(),
+            rows: called
+                .iter()
+                .map(|minute| Row {
+                    end_s: 60 + 60 * minute,
+                    success: Some(1.0),
+                    latency_ms: None,
+                })
+                .collect(),
+        }
+    }
+
+    /// Two stable pods that are called all the time, and what else is said.
+    fn release(others: Vec<Edge>, released: &[(&str, i64)], deleted: &[(&str, i64)]) -> Release {
+        let always: Vec<i64> = (0..=END).collect();
+        let pods = |list: &[(&str, i64)]| {
+            list.iter()
+                .map(|(pod, at_s)| ((*pod).to_owned(), *at_s))
+                .collect()
+        };
+        Release {
+            case: String::new(),
+            service: "mail".to_owned(),
+            fault: None,
+            ready_s: 60,
+            released: pods(released),
+            deleted: pods(deleted),
+            edges: [
+                edge("mail-v1-a", false, &always),
+                edge("mail-v1-b", false, &always),
+            ]
+            .into_iter()
+            .chain(others)
+            .collect(),
+            callers: Vec::new(),
+        }
+    }
+
+    fn silent(release: &Release, pod: &str) -> Vec<bool> {
+        liveness_checks(release)
+            .iter()
+            .filter(|check| check.pod == pod)
+            .map(|check| check.silent)
+            .collect()
+    }
+
+    #[test]
+    fn the_rows_of_a_pod_do_not_say_how_long_it_lived() {
+        // Both were there all the time and called in two minutes alone.
+        let called = [5, 6];
+        let stable = release(vec![edge("mail-v1-c", false, &called)], &[], &[]);
+        let candidate = release(
+            vec![edge("mail-v2-a", true, &called)],
+            &[("mail-v2-a", 0)],
+            &[],
+        );
+        let checks = silent(&stable, "mail-v1-c");
+        assert_eq!(checks, silent(&candidate, "mail-v2-a"));
+        assert_eq!(checks.len(), END as usize);
+        assert_eq!(checks.iter().filter(|silent| !**silent).count(), 2);
+    }
+
+    #[test]
+    fn the_plan_ends_a_pod_of_either_version() {
+        let gone = |pod, candidate: bool| {
+            let released: &[(&str, i64)] = if candidate { &[("mail-v2-a", 0)] } else { &[] };
+            let release = release(
+                vec![edge(pod, candidate, &[1, 2])],
+                released,
+                &[(pod, 60 + 5 * 60)],
+            );
+            silent(&release, pod)
+        };
+        assert_eq!(gone("mail-v1-c", false), [false, false, true, true]);
+        assert_eq!(gone("mail-v2-a", true), [false, false, true, true]);
+    }
+
+    #[test]
+    fn a_pod_that_nobody_ever_called_is_silent_in_either_version() {
+        let stable = release(Vec::new(), &[], &[("mail-v1-c", 60 + 60 * END)]);
+        assert!(silent(&stable, "mail-v1-c").iter().all(|silent| *silent));
+        let candidate = release(Vec::new(), &[("mail-v2-a", 60)], &[]);
+        assert!(silent(&candidate, "mail-v2-a").iter().all(|silent| *silent));
+        assert!(silent(&stable, "mail-v1-a").iter().all(|silent| !silent));
+    }
 }

@@ -47,6 +47,8 @@ pub struct Release {
     pub ready_s: i64,
     /// The candidate's pods with the seconds since the epoch at which each was ready.
     pub released: BTreeMap<String, i64>,
+    /// The pods that the plan deletes with the seconds since the epoch at which each was gone.
+    pub deleted: BTreeMap<String, i64>,
     /// The service's pods with the minutes of each edge.
     pub edges: Vec<Edge>,
     /// The edges to the service as the pods of its callers took part in them.
@@ -120,10 +122,24 @@ impl Minutes {
         self.base_s + number * MINUTE_S
     }
 
-    /// The first whole minute of a pod that was ready at `ready_s` seconds since the epoch.
+    /// The first whole minute of a pod that was ready at `ready_s` seconds since the epoch; the minute
+    /// in which its callers learn of it is not whole.
     #[must_use]
     pub fn first_whole(self, ready_s: i64) -> i64 {
         ready_s.saturating_sub(self.base_s).div_euclid(MINUTE_S) + 2
+    }
+
+    /// The first whole minute of a pod that was there before the recording began.
+    #[must_use]
+    pub fn first(self) -> i64 {
+        self.first_whole(self.base_s.saturating_sub(MINUTE_S))
+    }
+
+    /// The last whole minute of a pod that was gone at `gone_s` seconds since the epoch; the minute
+    /// in which its callers leave it is not whole.
+    #[must_use]
+    pub fn last_whole(self, gone_s: i64) -> i64 {
+        gone_s.saturating_sub(self.base_s).div_euclid(MINUTE_S) - 1
     }
 }
 
@@ -155,17 +171,17 @@ pub fn releases(name: &str, case: &Case, counted: &mut Counted) -> Result<Vec<Re
         else {
             continue;
         };
-        let deleted_s = |pod: &str| {
-            plan.process
-                .values()
-                .filter(|step| step.delete_pod.iter().any(|deleted| deleted == pod))
-                .map(|step| step.release_complete_timestamp)
-                .min()
-        };
         let mut released = BTreeMap::new();
+        let mut deleted: BTreeMap<String, i64> = BTreeMap::new();
         for step in plan.process.values() {
             for pod in &step.release_pod {
                 released.insert(pod.clone(), step.release_complete_timestamp);
+            }
+            for pod in &step.delete_pod {
+                let gone_s = deleted
+                    .entry(pod.clone())
+                    .or_insert(step.release_complete_timestamp);
+                *gone_s = (*gone_s).min(step.release_complete_timestamp);
             }
         }
         let mut edges = Vec::new();
@@ -188,9 +204,9 @@ pub fn releases(name: &str, case: &Case, counted: &mut Counted) -> Result<Vec<Re
             }
             let mut rows = rows(text, ready_s, counted);
             // A deleted pod's file goes on with the values of its replacement.
-            if let Some(end_s) = deleted_s(pod) {
+            if let Some(end_s) = deleted.get(pod) {
                 let before = rows.len();
-                rows.retain(|row| row.end_s <= end_s);
+                rows.retain(|row| row.end_s <= *end_s);
                 counted.replaced += (before - rows.len()) as u64;
             }
             edges.push(Edge {
@@ -207,6 +223,7 @@ pub fn releases(name: &str, case: &Case, counted: &mut Counted) -> Result<Vec<Re
             fault: (*service == raw.fault_release_service).then(|| raw.fault.clone()),
             ready_s,
             released,
+            deleted,
             edges,
             callers,
         });
@@ -238,7 +255,8 @@ fn rows(text: &str, ready_s: i64, counted: &mut Counted) -> Vec<Row> {
     rows
 }
 
-/// Time, Timestamp, SuccessRate in per cent, Latency in milliseconds, and the host's load.
+/// Time, Timestamp, SuccessRate in per cent, Latency in milliseconds, and the host's load. A latency
+/// of 0 stands for a minute in which nothing was measured.
 fn row(line: &str) -> Option<Row> {
     let mut fields = line.split(',').skip(1);
     let end_s = fields.next()?.trim().parse().ok()?;
@@ -250,7 +268,7 @@ fn row(line: &str) -> Option<Row> {
     (plausible && (unmeasured || (0.0..1e9).contains(&latency_ms))).then(|| Row {
         end_s,
         success: (!success.is_nan()).then_some(success / 100.0),
-        latency_ms: (!latency_ms.is_nan()).then_some(latency_ms),
+        latency_ms: (latency_ms > 0.0).then_some(latency_ms),
     })
 }
 

@@ -2,9 +2,11 @@
 
 use super::caller;
 use super::draw::{self, Request};
+use super::fan_out::FanOuts;
 use super::liveness::{self, Liveness};
 use super::rows::{self, Counted, Edge, Release};
 use super::source;
+use super::stand_in::stand_ins;
 use crate::minute::Arm;
 use crate::peers;
 use crate::score::{Mode, Outcome, Score, Truth, table};
@@ -31,6 +33,8 @@ pub struct Options {
     pub seed: u64,
     /// Whether the document has a row for each canary.
     pub each: bool,
+    /// Whether stable pods are put in the candidate's place as well.
+    pub stand_ins: bool,
 }
 
 /// What was found.
@@ -44,6 +48,8 @@ pub struct Found {
     pub without_rows: Vec<Score>,
     /// The same over all of them.
     pub all: Vec<Score>,
+    /// The same over stable pods in the candidate's place; empty where they were not asked for.
+    pub stand_ins: Vec<Score>,
     /// Per canary, what each judge said.
     pub canaries: Vec<Canary>,
 }
@@ -82,12 +88,26 @@ pub fn run(
     for (name, case) in &cases {
         releases.extend(rows::releases(name, case, &mut counted)?);
     }
-    let total = releases.len() as u64;
-    let mut canaries = Vec::new();
-    for (done, release) in (1..).zip(&releases) {
-        canaries.push(judge(release, plan, options));
-        step(done, total);
-    }
+    let pods: Vec<Release> = if options.stand_ins {
+        releases.iter().flat_map(stand_ins).collect()
+    } else {
+        Vec::new()
+    };
+    let total = (releases.len() + pods.len()) as u64;
+    let mut done = 0;
+    let mut judged = |releases: &[Release]| -> Vec<Canary> {
+        releases
+            .iter()
+            .map(|release| {
+                let canary = judge(release, plan, options);
+                done += 1;
+                step(done, total);
+                canary
+            })
+            .collect()
+    };
+    let canaries = judged(&releases);
+    let pods = judged(&pods);
     if !canaries.iter().any(|canary| canary.has_rows) {
         bail!("no canary has a row of calls that it received");
     }
@@ -96,6 +116,11 @@ pub fn run(
         with_rows: scores(&canaries, &[true]),
         without_rows: scores(&canaries, &[false]),
         all: scores(&canaries, &[true, false]),
+        stand_ins: if pods.is_empty() {
+            Vec::new()
+        } else {
+            scores(&pods, &[true, false])
+        },
         canaries,
     };
     found.document = document(&found, counted, options, cases.len());
@@ -178,7 +203,9 @@ fn serin(
         .iter()
         .map(|edge| format!("/{}", edge.source))
         .collect();
+    let fan_outs = FanOuts::new(release);
     let calls = requests.iter().filter_map(|request| {
+        let pod = &release.edges.get(request.edge)?.pod;
         let exchange = Exchange {
             destination: &release.service,
             method: "POST",
@@ -186,7 +213,11 @@ fn serin(
             version: version(request.arm),
             status: status(request.failed),
             duration_us: request.latency_us,
-            upstream_host: &release.edges.get(request.edge)?.pod,
+            upstream_host: pod,
+            fan_out: request
+                .measured
+                .then(|| fan_outs.get(pod, request.minute_end_s))
+                .flatten(),
             ..Exchange::default()
         };
         Some((request.end_us, exchange))
@@ -282,14 +313,29 @@ fn document(found: &Found, counted: Counted, options: &Options, cases: usize) ->
     );
     let all = table("All canaries", &found.all);
     let mut tables = vec![with_rows, without_rows, all];
+    if !found.stand_ins.is_empty() {
+        let mut pods = table("Stable pods in the candidate's place", &found.stand_ins);
+        pods.notes.push(
+            "The minutes before each release, in which one stable pod at a time is taken for the only \
+             pod of a candidate: none is faulty."
+                .to_owned(),
+        );
+        tables.push(pods);
+    }
     if options.each {
         tables.push(each(&found.canaries));
     }
     Document {
         title: "ChangeRCA: canary releases with injected defects".to_owned(),
         command: format!(
-            "serin-eval changerca DIR --requests-per-minute {} --seed {}",
-            options.requests_per_minute, options.seed
+            "serin-eval changerca DIR --requests-per-minute {} --seed {}{}",
+            options.requests_per_minute,
+            options.seed,
+            if options.stand_ins {
+                " --stand-ins"
+            } else {
+                ""
+            }
         ),
         paragraphs: vec![
             format!(
