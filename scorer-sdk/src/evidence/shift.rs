@@ -29,11 +29,11 @@ const MANTISSAS: usize = 16;
 /// A factor with its confidence sequence. 1 is no difference; what is not known is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Factor {
-    /// The most likely factor.
+    /// The most likely factor; 16 stands for all above it.
     pub estimate: Option<f64>,
-    /// The lower end; none where smaller factors than 1/16 are not ruled out.
+    /// The lower end, at most 16; none where smaller factors than 1/16 are not ruled out.
     pub lower: Option<f64>,
-    /// The upper end; none where larger factors than 16 are not ruled out.
+    /// The upper end, at least 1/16; none where larger factors than 16 are not ruled out.
     pub upper: Option<f64>,
 }
 
@@ -127,8 +127,8 @@ impl QuantileShift {
         }
     }
 
-    /// Where a value that falls with the offset is no longer positive, as a factor; none where it
-    /// is not positive at the first offset, and where it always is.
+    /// Where a value that falls with the offset is no longer positive, as a factor: the last offset's
+    /// where it always is, none where it is not positive at the first.
     fn crossing(&self, value: impl Fn(&Contrast) -> f64) -> Option<f64> {
         let mut before: Option<(f64, f64)> = None;
         for (offset, contrast) in OFFSETS.iter().zip(&self.contrasts) {
@@ -138,10 +138,11 @@ impl QuantileShift {
             }
             before = Some((at, value));
         }
-        None
+        before.map(|(at, _)| at.exp())
     }
 
-    /// The same from the other end: where a value is negative from there on.
+    /// The same from the other end: where a value is negative from there on; the first offset's
+    /// where it always is, none where it is not negative at the last.
     fn last_crossing(&self, value: impl Fn(&Contrast) -> f64) -> Option<f64> {
         let mut after: Option<(f64, f64)> = None;
         for (offset, contrast) in OFFSETS.iter().zip(&self.contrasts).rev() {
@@ -151,7 +152,7 @@ impl QuantileShift {
             }
             after = Some((at, value));
         }
-        None
+        after.map(|(at, _)| at.exp())
     }
 
     /// The natural log of the factor at an offset, in the mean over the cuts of all blocks.

@@ -2,14 +2,16 @@
 //! answer says.
 
 use super::arm::Arm;
+use super::change::{Change, ChangeBlock};
 use super::gathered::Gathered;
 use super::judged::Judged;
 use super::pair::{JudgedBlock, Pair};
-use super::past::{Past, inside, tokens};
+use super::past::{Past, inside};
 use crate::config::Plan;
-use crate::evidence::{ChangeTest, TokenBlock, TokenPast, reference_log_probability};
+use crate::evidence::{QuantileShift, Spread, reference_log_probability};
 use crate::judge::verdict::Rate;
-use crate::signal::Asked;
+use crate::route::RouteKey;
+use crate::signal::{Asked, Rule};
 use crate::sketch::{Counts, DecayedCounts};
 
 /// z of the one-sided 99% bound with which a reference's rates are taken.
@@ -23,6 +25,8 @@ pub(super) struct Ready {
     signal: usize,
     /// Its cuts.
     asked: Asked,
+    /// The baseline's quantile without a margin, where the question is about one of a quantity.
+    quantile: Option<u16>,
 }
 
 impl Ready {
@@ -33,6 +37,16 @@ impl Ready {
             inside: counts.total_where(|code| self.asked.is_bad(code)),
             total: counts.total(),
         })
+    }
+
+    /// The shift of the quantile that is asked about.
+    fn shift(&self, gathered: &Gathered) -> Option<QuantileShift> {
+        let of = |arm: Arm| gathered.side(arm as usize).get(self.signal);
+        Some(QuantileShift::of(
+            self.quantile?,
+            of(Arm::Candidate)?,
+            of(Arm::Baseline)?,
+        ))
     }
 }
 
@@ -48,9 +62,19 @@ pub(super) fn questions(plan: &Plan, past: &Past, expected: &[bool]) -> Vec<Read
                 number,
                 signal: *signal,
                 asked: past.ask(plan, *signal, question)?,
+                quantile: quantile(plan, past, *signal, question.rule),
             })
         })
         .collect()
+}
+
+/// The baseline's quantile that a rule is about, for signals that measure a quantity.
+fn quantile(plan: &Plan, past: &Past, signal: usize, rule: Rule) -> Option<u16> {
+    let Rule::Above { quantile } = rule else {
+        return None;
+    };
+    plan.signals.get(signal)?.quantity()?;
+    past.arm(Arm::Baseline).get(signal)?.quantile(quantile)
 }
 
 /// Judges the baseline's halves against each other. The cuts may come from a past that already
@@ -92,12 +116,14 @@ pub(super) fn judge_pairs(
             continue;
         };
         *counted = [counted[0] + baseline.inside, counted[1] + candidate.inside];
-        let block = JudgedBlock::new(candidate, baseline);
+        let mut block = JudgedBlock::new(candidate, baseline);
+        block.shift = question.shift(gathered).map(Box::new);
         pair.update(
             |odds_ratio| block.law.log_probability(odds_ratio),
             candidate,
             baseline,
         );
+        pair.add_shift(block.shift.as_deref());
         laws.push(block);
     }
 }
@@ -132,52 +158,28 @@ pub(super) fn judge_against_reference(
     }
 }
 
-/// Judges whether the arms differ at all on each signal.
+/// Judges whether the arms differ at all on each signal, but for those on which that was declared;
+/// `judged` takes the blocks for the tests over all routes.
 pub(super) fn judge_changes(
     plan: &Plan,
+    key: &RouteKey,
     past: &Past,
     gathered: &Gathered,
-    changes: &mut [ChangeTest],
+    spreads: &[Spread],
+    changes: &mut [Change],
+    judged: &mut Judged,
 ) {
     for (index, (signal, change)) in plan.signals.iter().zip(changes).enumerate() {
-        let group = |code| signal.group(code);
-        let Some([past_baseline, past_candidate]) = past.both(index) else {
+        if plan.is_expected_to_differ(key, index) {
+            continue;
+        }
+        let Some(block) = ChangeBlock::of(index, signal.as_ref(), past, gathered) else {
             continue;
         };
-        let past = tokens(
-            past_candidate
-                .iter()
-                .map(|(code, count)| (group(code), f64::from(count))),
-            past_baseline
-                .iter()
-                .map(|(code, count)| (group(code), f64::from(count))),
-            Vec::new(),
-        );
-        let known = past.iter().map(|token| (token.0, [0.0; 2])).collect();
-        let counts = |arm: Arm| {
-            gathered
-                .side(arm as usize)
-                .get(index)
-                .into_iter()
-                .flat_map(Counts::iter)
-                .map(|(code, count)| (group(code), f64::from(count)))
-        };
-        let block = tokens(counts(Arm::Candidate), counts(Arm::Baseline), known);
-        let block: Vec<TokenBlock> = block
-            .into_iter()
-            .map(|(_, [candidate, baseline])| TokenBlock {
-                candidate: candidate as u64,
-                baseline: baseline as u64,
-            })
-            .collect();
-        let past: Vec<TokenPast> = past
-            .into_iter()
-            .map(|(_, [candidate, baseline])| TokenPast {
-                candidate,
-                baseline,
-            })
-            .collect();
-        change.update(&block, &past);
+        change.judge(&block, &spreads.get(index).copied().unwrap_or_default());
+        if let (Some(all), Some(names)) = (judged.changes.get_mut(index), past.names().get(index)) {
+            all.add(&block, names);
+        }
     }
 }
 

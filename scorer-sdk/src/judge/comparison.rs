@@ -2,6 +2,7 @@
 //! to, and how the weight of a verdict is shared among them.
 
 use super::arm::Arm;
+use super::change::Change;
 use super::judged::Judged;
 use super::mix::Mix;
 use super::pair::Pair;
@@ -10,6 +11,7 @@ use super::route::Route;
 use super::weights::Weights;
 use crate::config::Plan;
 use crate::count::delta::{Overflow, RouteDelta};
+use crate::evidence::Spread;
 use crate::limits::MAX_ROUTES;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
@@ -23,6 +25,11 @@ pub(super) struct Comparison {
     pub(super) routes: Vec<Route>,
     /// Per question, the pair over all routes; none for a guard.
     pub(super) pooled: Vec<Pair>,
+    /// Per signal, how the versions differ over all routes.
+    pub(super) changes: Vec<Change>,
+    /// Per signal, how much versions that are alike differ because they got other hosts and
+    /// sessions; where it is missing, requests count as independent.
+    pub(super) spreads: Vec<Spread>,
     pub(super) weights: Weights,
     pub(super) mix: Mix,
 }
@@ -36,6 +43,7 @@ impl Comparison {
         self.weights = Weights::give_out(plan, &mut self.routes);
         self.routes.iter_mut().for_each(|route| route.restart(plan));
         self.mix = Mix::default();
+        self.changes = vec![Change::default(); plan.signals.len()];
         self.pooled = match plan.reject.reference {
             Some(_) => Vec::new(),
             None => plan
@@ -132,12 +140,22 @@ impl Comparison {
     pub(super) fn judge(&mut self, plan: &Plan, judgement: Judgement) -> Judged {
         let mut judged = Judged::new(plan);
         for route in &mut self.routes {
-            route.tick(plan, judgement, &mut judged);
+            route.tick(plan, judgement, &self.spreads, &mut judged);
         }
         for (pair, laws) in self.pooled.iter_mut().zip(&judged.laws) {
             pair.update_all(laws);
         }
+        for (index, (change, block)) in self.changes.iter_mut().zip(&judged.changes).enumerate() {
+            if !block.is_empty() {
+                change.judge(block, &self.spreads.get(index).copied().unwrap_or_default());
+            }
+        }
         judged
+    }
+
+    /// How much versions that are alike differ on a signal.
+    pub(super) fn spread(&self, signal: usize) -> Spread {
+        self.spreads.get(signal).copied().unwrap_or_default()
     }
 
     /// How long the slowest exchanges take that are remembered, in milliseconds.
@@ -179,6 +197,7 @@ impl Comparison {
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.weights.encode(writer);
         writer.list(&self.pooled, Pair::encode);
+        writer.list(&self.changes, Change::encode);
         self.mix.encode(writer);
         writer.list(&self.routes, Route::encode);
     }
@@ -190,9 +209,12 @@ impl Comparison {
         for (_, question) in plan.questions.iter().take(count) {
             pooled.push(Pair::decode(reader, question)?);
         }
+        let changes = reader.list(plan.signals.len(), Change::decode)?;
         Ok(Self {
             weights,
             pooled,
+            changes,
+            spreads: Vec::new(),
             mix: Mix::decode(reader)?,
             routes: reader.list(MAX_ROUTES, |reader| Route::decode(plan, reader))?,
         })

@@ -1,9 +1,10 @@
 //! One destination: what becomes of a tick.
 
 use super::comparison::Comparison;
+use super::differences::settle;
 use super::phase::Judgement;
 use super::placebo::Placebo;
-use super::rollout::{Rollout, Step};
+use super::rollout::{Rollout, Step, threshold};
 use super::shares::Shares;
 use super::versions::{Baseline, Versions};
 use super::volumes::{Volumes, failures};
@@ -56,6 +57,8 @@ impl Destination {
         self.comparison.gather(plan, &inbox, arms, overflow);
         let judged = self.comparison.judge(plan, judgement);
         self.placebo.judge(&judged.second_half, &judged.first_half);
+        let threshold = threshold(plan, self.rollout.as_ref());
+        settle(plan, &mut self.comparison, threshold);
 
         if let Some(rollout) = &mut self.rollout {
             let of_baseline = failures(plan, &inbox, self.versions.baseline());

@@ -1,5 +1,6 @@
 //! What was judged in one tick, over all routes of a destination.
 
+use super::change::ChangeBlock;
 use super::pair::JudgedBlock;
 use crate::config::Plan;
 
@@ -21,6 +22,8 @@ pub(super) struct Judged {
     pub(super) second_half: Laws,
     /// Those of its first half against its second.
     pub(super) first_half: Laws,
+    /// Per signal, how far the arms are apart.
+    pub(super) changes: Vec<ChangeBlock>,
 }
 
 impl Judged {
@@ -30,6 +33,7 @@ impl Judged {
             laws: no_laws(plan),
             second_half: no_laws(plan),
             first_half: no_laws(plan),
+            changes: vec![ChangeBlock::default(); plan.signals.len()],
         }
     }
 }

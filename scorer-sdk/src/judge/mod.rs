@@ -12,12 +12,14 @@
 //! | `gathered.rs`, `block.rs`, `past.rs`, `body.rs`, `pair.rs` | how does a block become evidence? |
 //! | `placebo.rs` | do the baseline's own halves differ? |
 //! | `watch.rs` | how does drift learn of a tick? |
+//! | `change.rs` | do the versions differ on a signal, and by how much? |
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
 //! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
 
 mod arm;
 mod block;
 mod body;
+mod change;
 mod comparison;
 mod decision;
 mod destination;
@@ -57,7 +59,7 @@ use fingerprint::fingerprint;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 4;
+pub const STATE_VERSION: u16 = 5;
 /// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 

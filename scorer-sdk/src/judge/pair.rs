@@ -2,6 +2,7 @@
 
 use crate::evidence::{
     BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law, OddsRatioInterval,
+    QuantileShift,
 };
 use crate::judge::verdict::Rate;
 use crate::signal::Question;
@@ -16,6 +17,8 @@ pub(super) struct JudgedBlock {
     pub(super) law: Law,
     pub(super) candidate: Rate,
     pub(super) baseline: Rate,
+    /// The shift of the quantile that the question is about, if it is about one.
+    pub(super) shift: Option<Box<QuantileShift>>,
 }
 
 impl JudgedBlock {
@@ -29,6 +32,7 @@ impl JudgedBlock {
             }),
             candidate,
             baseline,
+            shift: None,
         }
     }
 }
@@ -38,6 +42,8 @@ impl JudgedBlock {
 pub(super) struct Pair {
     pub(super) harm: HarmTest,
     pub(super) interval: OddsRatioInterval,
+    /// The shift of the quantile that the question is about, if it is about one.
+    pub(super) shift: Option<Box<QuantileShift>>,
     pub(super) candidate: Rate,
     pub(super) baseline: Rate,
     /// CUSUM of the log likelihood ratio at [`ONSET_ALTERNATIVE`]. While it is zero no difference
@@ -50,6 +56,7 @@ impl Pair {
         Self {
             harm: HarmTest::new(question.tolerance).with_gain_limit(gain_limit(question)),
             interval: OddsRatioInterval::default(),
+            shift: None,
             candidate: Rate::default(),
             baseline: Rate::default(),
             cusum: 0.0,
@@ -69,6 +76,7 @@ impl Pair {
             let gain = log_probability(ONSET_ALTERNATIVE * tolerance) - log_probability(tolerance);
             if self.cusum <= 0.0 {
                 self.interval.reset();
+                self.shift = None;
                 self.candidate = Rate::default();
                 self.baseline = Rate::default();
             }
@@ -76,6 +84,13 @@ impl Pair {
             self.interval.update(&log_probability);
             self.candidate = self.candidate + candidate;
             self.baseline = self.baseline + baseline;
+        }
+    }
+
+    /// Adds the shift of a block that was judged.
+    pub(super) fn add_shift(&mut self, shift: Option<&QuantileShift>) {
+        if let Some(shift) = shift {
+            self.shift.get_or_insert_default().merge(shift);
         }
     }
 
@@ -99,11 +114,15 @@ impl Pair {
             sum(|block| block.candidate),
             sum(|block| block.baseline),
         );
+        for block in laws {
+            self.add_shift(block.shift.as_deref());
+        }
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.harm.encode(writer);
         self.interval.encode(writer);
+        writer.option(self.shift.as_deref(), QuantileShift::encode);
         for rate in [self.candidate, self.baseline] {
             writer.u64(rate.inside);
             writer.u64(rate.total);
@@ -115,6 +134,7 @@ impl Pair {
         let harm =
             HarmTest::decode(reader, question.tolerance)?.with_gain_limit(gain_limit(question));
         let interval = OddsRatioInterval::decode(reader)?;
+        let shift = reader.option(QuantileShift::decode)?.map(Box::new);
         let mut rate = || {
             Ok(Rate {
                 inside: reader.u64()?,
@@ -132,6 +152,7 @@ impl Pair {
         Ok(Self {
             harm,
             interval,
+            shift,
             candidate,
             baseline,
             cusum,

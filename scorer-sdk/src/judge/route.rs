@@ -6,6 +6,7 @@
 use super::arm::Arm;
 use super::block;
 use super::body::Bodies;
+use super::change::Change;
 use super::gathered::Gathered;
 use super::judged::Judged;
 use super::pair::Pair;
@@ -13,7 +14,7 @@ use super::past::Past;
 use super::phase::Judgement;
 use crate::config::Plan;
 use crate::count::delta::VersionDelta;
-use crate::evidence::ChangeTest;
+use crate::evidence::Spread;
 use crate::route::RouteKey;
 use crate::sketch::NameTable;
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -36,7 +37,7 @@ pub(super) struct Route {
     /// Per question, whether a yes was declared.
     expected: Vec<bool>,
     /// Per signal.
-    pub(super) changes: Vec<ChangeTest>,
+    pub(super) changes: Vec<Change>,
     pub(super) bodies: Bodies,
 }
 
@@ -74,7 +75,7 @@ impl Route {
             .iter()
             .map(|(_, question)| Pair::new(question))
             .collect();
-        self.changes = vec![ChangeTest::default(); plan.signals.len()];
+        self.changes = vec![Change::default(); plan.signals.len()];
         self.gathered = Gathered::new(plan.signals.len());
         self.bodies.restart();
     }
@@ -110,8 +111,15 @@ impl Route {
         self.idle_ticks = 0;
     }
 
-    /// Ends the tick: judges the gathered block if it may be, then learns from it.
-    pub(super) fn tick(&mut self, plan: &Plan, judgement: Judgement, judged: &mut Judged) {
+    /// Ends the tick: judges the gathered block if it may be, then learns from it. `spreads` say,
+    /// per signal, how much versions that are alike differ.
+    pub(super) fn tick(
+        &mut self,
+        plan: &Plan,
+        judgement: Judgement,
+        spreads: &[Spread],
+        judged: &mut Judged,
+    ) {
         self.idle_ticks = self.idle_ticks.saturating_add(1);
         self.judge_halves(plan, judged);
         if self.gathered.is_empty() {
@@ -129,7 +137,7 @@ impl Route {
         match judgement {
             Judgement::Judge if !complete && self.gathered.may_wait() => return,
             Judgement::Judge if self.gathered.is_small() => return,
-            Judgement::Judge if complete => self.judge(plan, judged),
+            Judgement::Judge if complete => self.judge(plan, spreads, judged),
             _ => {}
         }
         self.learn(plan);
@@ -152,7 +160,7 @@ impl Route {
         self.forget_halves(plan);
     }
 
-    fn judge(&mut self, plan: &Plan, judged: &mut Judged) {
+    fn judge(&mut self, plan: &Plan, spreads: &[Spread], judged: &mut Judged) {
         judged.candidate_exchanges += self.gathered.exchanges(Arm::Candidate as usize);
         let questions = block::questions(plan, &self.past, &self.expected);
         let (past, gathered) = (&self.past, &self.gathered);
@@ -163,7 +171,8 @@ impl Route {
         } else {
             block::judge_pairs(&questions, gathered, pairs, counted, judged);
             self.bodies.judge(plan, &self.expected, counted);
-            block::judge_changes(plan, past, gathered, &mut self.changes);
+            let changes = &mut self.changes;
+            block::judge_changes(plan, &self.key, past, gathered, spreads, changes, judged);
         }
     }
 
@@ -200,7 +209,7 @@ impl Route {
             *pair = Pair::decode(reader, question)?;
         }
         for change in &mut route.changes {
-            *change = ChangeTest::decode(reader)?;
+            *change = Change::decode(reader)?;
         }
         route.bodies = Bodies::decode(plan, reader)?;
         Ok(route)

@@ -64,8 +64,4 @@ impl Signal for Latency {
         let margin = (edge as f64 * self.margin) as u64;
         buckets::code(edge.saturating_add(margin.max(self.floor_us)))
     }
-
-    fn smallest_change(&self) -> f64 {
-        0.15
-    }
 }

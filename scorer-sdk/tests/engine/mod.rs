@@ -2,5 +2,6 @@
 
 mod behaviour;
 mod body_shape;
+mod differs;
 mod placebo;
 mod rollout;
