@@ -1,11 +1,13 @@
 //! A pair of route and category: the harm test, and what explains it.
 
+use crate::config::Plan;
 use crate::evidence::{
     BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law, OddsRatioInterval,
-    QuantileShift,
+    QuantileShift, Spread,
 };
 use crate::judge::verdict::Rate;
-use crate::signal::Question;
+use crate::signal::{Direction, Question};
+use crate::sketch::buckets;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Odds ratio, in multiples of the tolerance, by which the start of a difference is found.
@@ -92,6 +94,26 @@ impl Pair {
         if let Some(shift) = shift {
             self.shift.get_or_insert_default().merge(shift);
         }
+    }
+
+    /// Whether it is certain that the quantile which a question is about is shifted by less than the
+    /// signal's margin. Such a difference is no harm, however certain it is: far beyond a cut, where
+    /// hardly any exchange is, a small shift multiplies the odds. `question` is its number.
+    ///
+    /// Leaving evidence out keeps the mean over all pairs an e-value.
+    pub(super) fn is_certainly_small(&self, plan: &Plan, question: usize) -> bool {
+        self.smaller_than_the_margin(plan, question)
+            .unwrap_or(false)
+    }
+
+    fn smaller_than_the_margin(&self, plan: &Plan, question: usize) -> Option<bool> {
+        let signal = plan.signals.get(plan.questions.get(question)?.0)?;
+        let shift = self.shift.as_ref()?;
+        let cut = buckets::code(shift.level()? as u64);
+        let widened = signal.widen(cut, Direction::Up);
+        let margin = buckets::upper_bound(widened) as f64 / buckets::upper_bound(cut).max(1) as f64;
+        let factor = shift.factor(plan.false_alarm, &Spread::default());
+        Some(factor.upper? < margin)
     }
 
     /// Judges several routes' blocks together: given their margins they are independent, so that

@@ -4,4 +4,5 @@ mod behaviour;
 mod body_shape;
 mod differs;
 mod placebo;
+mod practical_size;
 mod rollout;
