@@ -29,7 +29,7 @@ const MANTISSAS: usize = 16;
 /// A factor with its confidence sequence. 1 is no difference; what is not known is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Factor {
-    /// The most likely factor; 16 stands for all above it.
+    /// The most likely factor; none where it is above 16 or below 1/16.
     pub estimate: Option<f64>,
     /// The lower end, at most 16; none where smaller factors than 1/16 are not ruled out.
     pub lower: Option<f64>,
@@ -121,7 +121,11 @@ impl QuantileShift {
         let above = |contrast: &Contrast| contrast.limits(alpha, spread)[0];
         let below = |contrast: &Contrast| contrast.limits(alpha, spread)[1];
         Factor {
-            estimate: self.crossing(Contrast::score),
+            estimate: self
+                .contrasts
+                .last()
+                .filter(|last| last.score() <= 0.0)
+                .and_then(|_| self.crossing(Contrast::score)),
             lower: self.crossing(above),
             upper: self.last_crossing(below),
         }

@@ -114,19 +114,20 @@ impl Effect {
 
     /// Whether the shift is established and matters.
     fn is_shifted(&self, needs: &Needs) -> bool {
-        let Some((
-            Factor {
-                estimate: Some(estimate),
-                lower,
-                upper,
-            },
-            level,
-        )) = self.shift(needs.alpha, &needs.spread)
-        else {
+        let Some((factor, level)) = self.shift(needs.alpha, &needs.spread) else {
             return false;
         };
-        let matters = (estimate - 1.0).abs() >= needs.sizes.latency
-            && (estimate - 1.0).abs() * level >= needs.sizes.floor_us as f64;
+        let Factor {
+            estimate,
+            lower,
+            upper,
+        } = factor;
+        // Beyond the factors that are tried there is an end and no estimate.
+        let shift = estimate
+            .or(lower)
+            .or(upper)
+            .map_or(0.0, |it| (it - 1.0).abs());
+        let matters = shift >= needs.sizes.latency && shift * level >= needs.sizes.floor_us as f64;
         matters
             && (lower.is_some_and(|lower| lower > 1.0) || upper.is_some_and(|upper| upper < 1.0))
     }
