@@ -10,6 +10,7 @@
 
 mod body;
 mod check;
+mod differs;
 mod error;
 mod expected;
 mod plan;
@@ -19,6 +20,7 @@ mod signals;
 mod surprise;
 
 pub use body::BodyPlan;
+pub use differs::Differs;
 pub use error::ConfigError;
 pub use expected::Expected;
 pub use plan::{Plan, WarmUp};

@@ -2,6 +2,7 @@
 
 use super::body::{BodyPlan, body};
 use super::check::{duration, number, whole};
+use super::differs::{Differs, differs};
 use super::error::ConfigError;
 use super::expected::{Expected, expected};
 use super::proxy::{
@@ -56,6 +57,8 @@ pub struct Plan {
     pub questions: Vec<(usize, Question)>,
     /// Differences that were declared and do not count.
     pub expected: Vec<Expected>,
+    /// How large a difference has to be before it is told.
+    pub differs: Differs,
     /// Whether the baseline is compared with itself.
     pub placebo: bool,
     /// Time that makes one value of a drift's series; zero where drift is off.
@@ -159,6 +162,7 @@ impl Plan {
             version_source,
             paths: paths(&raw)?,
             expected: expected(&raw, &signals, &questions)?,
+            differs: differs(&raw)?,
             placebo: raw.placebo.unwrap_or(true),
             drift_window: duration(
                 "drift.window",

@@ -41,6 +41,8 @@ pub struct Config {
     pub latency: Latency,
     /// Margin of the size signal.
     pub size: Size,
+    /// How large a difference has to be before it is told.
+    pub differs: DiffersSection,
     /// Which signals are on; all by default.
     pub signals: BTreeMap<String, bool>,
     /// Response headers whose presence does not matter.
@@ -172,6 +174,18 @@ pub struct Latency {
 pub struct Size {
     /// Relative margin around the baseline's range.
     pub margin: Option<f64>,
+}
+
+/// How large a difference, for better or worse, has to be before it is told.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiffersSection {
+    /// Shift of the median duration, as a share of the baseline's.
+    pub latency: Option<f64>,
+    /// Shift of the median duration as a time.
+    pub floor: Option<String>,
+    /// Change of the share of the exchanges that have some token.
+    pub share: Option<f64>,
 }
 
 /// A difference that the owner expects of this release. One of `category` and `signal` is there.

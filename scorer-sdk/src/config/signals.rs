@@ -121,14 +121,14 @@ fn built_in(raw: &Config) -> Result<[Box<dyn Signal>; 10], ConfigError> {
         margin: number(
             "latency.margin",
             raw.latency.margin,
-            0.1,
+            Latency::default().margin,
             0.0..=10.0,
-            "a share such as 0.1",
+            "a share such as 0.2",
         )?,
         floor_us: duration(
             "latency.floor",
             raw.latency.floor.as_deref(),
-            "1ms",
+            "5ms",
             "0s",
             "1h",
         )?

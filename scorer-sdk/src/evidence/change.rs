@@ -52,14 +52,21 @@ impl ChangeTest {
     /// in this block lies beyond the end of `past`; `past` must not know anything of the block,
     /// its length included.
     pub fn update(&mut self, block: &[TokenBlock], past: &[TokenPast]) -> Vec<f64> {
-        let shares = shares(block, past);
-        let gain: f64 = shares.iter().sum();
+        let shares = change_shares(block, past);
         let candidate_exchanges = block
             .iter()
             .fold(0u64, |sum, token| sum.saturating_add(token.candidate));
+        self.update_by(shares.iter().sum(), candidate_exchanges);
+        shares
+    }
+
+    /// Judges one block, or blocks of several routes together, by their gain in nats: the sum of
+    /// their [`change_shares`]. Given the pasts the blocks of a tick are independent, so that the
+    /// joint gain is the sum. A gain that is divided by a number from 1 up bets less and stays
+    /// valid: by Jensen's inequality the mean of `exp(gain/d)` is at most 1 as well.
+    pub fn update_by(&mut self, gain: f64, candidate_exchanges: u64) {
         self.mixture
             .update([gain], BLOCK_GAIN_LIMIT, candidate_exchanges);
-        shares
     }
 
     /// The log e-value in nats; 0 before the first block.
@@ -95,8 +102,11 @@ impl ChangeTest {
     }
 }
 
+/// Each token's share of a block's gain in nats, in the order of `block` and before any cap, as
+/// [`ChangeTest::update`] takes block and past.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-fn shares(block: &[TokenBlock], past: &[TokenPast]) -> Vec<f64> {
+pub fn change_shares(block: &[TokenBlock], past: &[TokenPast]) -> Vec<f64> {
     let past_candidate: f64 = past.iter().map(|token| usable(token.candidate)).sum();
     // Every known token has a prior, and one more stands for those that are not known.
     let past_baseline: f64 = past

@@ -2,17 +2,19 @@
 //! answer says.
 
 use super::arm::Arm;
+use super::change::{Change, ChangeBlock};
 use super::gathered::{Gathered, Trials};
 use super::judged::Judged;
 use super::pair::{JudgedBlock, Pair};
-use super::past::{Past, inside, tokens};
+use super::past::{Past, inside};
 use super::trial::Trial;
 use super::units::{Imbalance, Units};
 use crate::config::Plan;
-use crate::evidence::{ChangeTest, TokenBlock, TokenPast, reference_log_probability};
+use crate::evidence::{QuantileShift, Spread, reference_log_probability};
 use crate::judge::verdict::Rate;
-use crate::signal::Asked;
-use crate::sketch::{Counts, DecayedCounts};
+use crate::route::RouteKey;
+use crate::signal::{Asked, Rule};
+use crate::sketch::DecayedCounts;
 
 /// z of the one-sided 99% bound with which a reference's rates are taken.
 const REFERENCE_Z: f64 = 2.326;
@@ -26,6 +28,8 @@ pub(super) struct Ready {
     pub(super) signal: usize,
     /// Its cuts.
     pub(super) asked: Asked,
+    /// The baseline's quantile without a margin, where the question is about one of a quantity.
+    quantile: Option<u16>,
 }
 
 /// How many of these trials are in a category.
@@ -52,6 +56,18 @@ fn allowed_rate(trials: &[Trial], question: usize, units: &mut Units) -> Rate {
     rate
 }
 
+impl Ready {
+    /// The shift of the quantile that is asked about.
+    fn shift(&self, compared: &Gathered) -> Option<QuantileShift> {
+        let of = |arm: Arm| compared.side(arm as usize).get(self.signal);
+        Some(QuantileShift::of(
+            self.quantile?,
+            of(Arm::Candidate)?,
+            of(Arm::Baseline)?,
+        ))
+    }
+}
+
 /// The questions that can be put to a block and whose answers count. `expected` says for each
 /// question of the plan whether a yes was declared.
 pub(super) fn questions(plan: &Plan, past: &Past, expected: &[bool]) -> Vec<Ready> {
@@ -64,9 +80,19 @@ pub(super) fn questions(plan: &Plan, past: &Past, expected: &[bool]) -> Vec<Read
                 number,
                 signal: *signal,
                 asked: past.ask(plan, *signal, question)?,
+                quantile: quantile(plan, past, *signal, question.rule),
             })
         })
         .collect()
+}
+
+/// The baseline's quantile that a rule is about, for signals that measure a quantity.
+fn quantile(plan: &Plan, past: &Past, signal: usize, rule: Rule) -> Option<u16> {
+    let Rule::Above { quantile } = rule else {
+        return None;
+    };
+    plan.signals.get(signal)?.quantity()?;
+    past.arm(Arm::Baseline).get(signal)?.quantile(quantile)
 }
 
 /// Judges the baseline's halves against each other. The cuts may come from a past that already
@@ -87,21 +113,29 @@ pub(super) fn judge_halves(plan: &Plan, halves: &Trials, judged: &mut Judged) {
 }
 
 /// Judges a block with both arms in it: each question's pair takes it, and so does `judged`, for the
-/// pair over all routes. `sessions` are those of the route.
+/// pair over all routes. `compared` has the tokens of the same exchanges, `sessions` are those of the
+/// route.
 pub(super) fn judge_pairs(
     plan: &Plan,
+    questions: &[Ready],
     trials: &Trials,
+    compared: &Gathered,
     (units, sessions): (&mut Units, &Imbalance),
     pairs: &mut [Pair],
     judged: &mut Judged,
 ) {
-    for (number, (pair, laws)) in pairs.iter_mut().zip(&mut judged.laws).enumerate() {
+    for question in questions {
+        let number = question.number;
+        let (Some(pair), Some(laws)) = (pairs.get_mut(number), judged.laws.get_mut(number)) else {
+            continue;
+        };
         let baseline = rate(trials.side(Arm::Baseline as usize), number);
         let candidate = allowed_rate(trials.side(Arm::Candidate as usize), number, units);
         if baseline.total == 0 || candidate.total == 0 {
             continue;
         }
-        let block = JudgedBlock::new(candidate, baseline);
+        let mut block = JudgedBlock::new(candidate, baseline);
+        block.shift = question.shift(compared).map(Box::new);
         let tolerance = units.tolerance(plan, number, Some(sessions));
         pair.set_tolerance(tolerance, units.gain_limit(plan, number));
         pair.update(
@@ -109,6 +143,7 @@ pub(super) fn judge_pairs(
             candidate,
             baseline,
         );
+        pair.add_shift(block.shift.as_deref());
         laws.push(block);
     }
 }
@@ -153,52 +188,28 @@ pub(super) fn judge_against_reference(
     }
 }
 
-/// Judges whether the arms differ at all on each signal.
+/// Judges whether the arms differ at all on each signal, but for those on which that was declared;
+/// `judged` takes the blocks for the tests over all routes.
 pub(super) fn judge_changes(
     plan: &Plan,
+    key: &RouteKey,
     past: &Past,
     gathered: &Gathered,
-    changes: &mut [ChangeTest],
+    spreads: &[Spread],
+    changes: &mut [Change],
+    judged: &mut Judged,
 ) {
     for (index, (signal, change)) in plan.signals.iter().zip(changes).enumerate() {
-        let group = |code| signal.group(code);
-        let Some([past_baseline, past_candidate]) = past.both(index) else {
+        if plan.is_expected_to_differ(key, index) {
+            continue;
+        }
+        let Some(block) = ChangeBlock::of(index, signal.as_ref(), past, gathered) else {
             continue;
         };
-        let past = tokens(
-            past_candidate
-                .iter()
-                .map(|(code, count)| (group(code), f64::from(count))),
-            past_baseline
-                .iter()
-                .map(|(code, count)| (group(code), f64::from(count))),
-            Vec::new(),
-        );
-        let known = past.iter().map(|token| (token.0, [0.0; 2])).collect();
-        let counts = |arm: Arm| {
-            gathered
-                .side(arm as usize)
-                .get(index)
-                .into_iter()
-                .flat_map(Counts::iter)
-                .map(|(code, count)| (group(code), f64::from(count)))
-        };
-        let block = tokens(counts(Arm::Candidate), counts(Arm::Baseline), known);
-        let block: Vec<TokenBlock> = block
-            .into_iter()
-            .map(|(_, [candidate, baseline])| TokenBlock {
-                candidate: candidate as u64,
-                baseline: baseline as u64,
-            })
-            .collect();
-        let past: Vec<TokenPast> = past
-            .into_iter()
-            .map(|(_, [candidate, baseline])| TokenPast {
-                candidate,
-                baseline,
-            })
-            .collect();
-        change.update(&block, &past);
+        change.judge(&block, &spreads.get(index).copied().unwrap_or_default());
+        if let (Some(all), Some(names)) = (judged.changes.get_mut(index), past.names().get(index)) {
+            all.add(&block, names);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! to, and how the weight of a verdict is shared among them.
 
 use super::arm::Arm;
+use super::change::Change;
 use super::halves::Halves;
 use super::judged::Judged;
 use super::mix::Mix;
@@ -14,6 +15,7 @@ use super::weights::Weights;
 use crate::config::Plan;
 use crate::count::delta::{Overflow, RouteDelta};
 use crate::count::rows::NO_TOKEN;
+use crate::evidence::Spread;
 use crate::limits::MAX_ROUTES;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
@@ -29,6 +31,11 @@ pub(super) struct Comparison {
     pub(super) routes: Vec<Route>,
     /// Per question, the pair over all routes; none for a guard.
     pub(super) pooled: Vec<Pair>,
+    /// Per signal, how the versions differ over all routes.
+    pub(super) changes: Vec<Change>,
+    /// Per signal, how much versions that are alike differ because they got other hosts and
+    /// sessions; where it is missing, requests count as independent.
+    pub(super) spreads: Vec<Spread>,
     pub(super) weights: Weights,
     pub(super) mix: Mix,
 }
@@ -42,6 +49,7 @@ impl Comparison {
         self.weights = Weights::give_out(plan, &mut self.routes);
         self.routes.iter_mut().for_each(|route| route.restart(plan));
         self.mix = Mix::default();
+        self.changes = vec![Change::default(); plan.signals.len()];
         self.pooled = match plan.reject.reference {
             Some(_) => Vec::new(),
             None => plan
@@ -190,14 +198,24 @@ impl Comparison {
     ) -> Judged {
         let mut judged = Judged::new(plan);
         for route in &mut self.routes {
-            route.tick(plan, moment, units, halves, &mut judged);
+            route.tick(plan, moment, (units, &self.spreads), halves, &mut judged);
         }
         for (question, (pair, laws)) in self.pooled.iter_mut().zip(&judged.laws).enumerate() {
             let tolerance = units.tolerance(plan, question, None);
             pair.set_tolerance(tolerance, units.gain_limit(plan, question));
             pair.update_all(laws);
         }
+        for (index, (change, block)) in self.changes.iter_mut().zip(&judged.changes).enumerate() {
+            if !block.is_empty() {
+                change.judge(block, &self.spreads.get(index).copied().unwrap_or_default());
+            }
+        }
         judged
+    }
+
+    /// How much versions that are alike differ on a signal.
+    pub(super) fn spread(&self, signal: usize) -> Spread {
+        self.spreads.get(signal).copied().unwrap_or_default()
     }
 
     /// How long the slowest exchanges take that are remembered, in milliseconds.
@@ -239,6 +257,7 @@ impl Comparison {
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.weights.encode(writer);
         writer.list(&self.pooled, Pair::encode);
+        writer.list(&self.changes, Change::encode);
         self.mix.encode(writer);
         writer.list(&self.routes, Route::encode);
     }
@@ -250,9 +269,12 @@ impl Comparison {
         for (_, question) in plan.questions.iter().take(count) {
             pooled.push(Pair::decode(reader, question)?);
         }
+        let changes = reader.list(plan.signals.len(), Change::decode)?;
         Ok(Self {
             weights,
             pooled,
+            changes,
+            spreads: Vec::new(),
             mix: Mix::decode(reader)?,
             routes: reader.list(MAX_ROUTES, |reader| Route::decode(plan, reader))?,
         })

@@ -36,7 +36,7 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
     let verdict = verdict(plan, rollout, all_evidence);
     let [seen, candidate_exchanges] = rollout.exchanges;
     let reference = plan.reject.reference.as_ref();
-    let (change_evidence, differences) = differences(plan, comparison, threshold);
+    let (change_evidence, differences) = differences(plan, comparison, name);
     Decision {
         destination: name.clone(),
         baseline: versions.baseline().to_owned(),

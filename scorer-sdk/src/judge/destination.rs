@@ -1,10 +1,11 @@
 //! One destination: what becomes of a tick.
 
 use super::comparison::Comparison;
+use super::differences::settle;
 use super::moment::Moment;
 use super::phase::Judgement;
 use super::placebo::Placebo;
-use super::rollout::{Rollout, Step};
+use super::rollout::{Rollout, Step, threshold};
 use super::shares::Shares;
 use super::units::Units;
 use super::versions::{Baseline, Versions};
@@ -59,9 +60,12 @@ impl Destination {
         self.comparison.gather(plan, &inbox, arms, overflow);
         self.comparison.see_units(plan, &mut self.units, now_ms);
         self.split_baseline(plan);
+        self.comparison.spreads = self.units.spreads(plan);
         let (units, halves) = (&mut self.units, self.placebo.halves());
         let judged = self.comparison.judge(plan, &moment, units, halves);
         self.placebo.judge(&judged);
+        let threshold = threshold(plan, self.rollout.as_ref());
+        settle(plan, &mut self.comparison, threshold);
 
         if let Some(rollout) = &mut self.rollout {
             let of_baseline = failures(plan, &inbox, self.versions.baseline());
@@ -122,7 +126,6 @@ impl Destination {
                 now_ms,
                 judgement: Judgement::LearnOnly,
                 longest: u16::MAX,
-                is_warm: false,
             };
         };
         let exchanges = [
@@ -135,7 +138,6 @@ impl Destination {
             now_ms,
             judgement,
             longest: rollout.since_jump(now_ms),
-            is_warm: rollout.warm,
         }
     }
 

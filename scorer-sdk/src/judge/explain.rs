@@ -3,6 +3,7 @@
 use super::past::Past;
 use crate::config::Plan;
 use crate::signal::{Asked, Rule, Signal, required};
+use crate::sketch::counts::MAX_CODES;
 use crate::sketch::{DecayedCounts, NameTable, names};
 
 /// Most names in an explanation's detail.
@@ -123,6 +124,19 @@ pub(super) fn token_name(code: u16, names: &NameTable, signal: &dyn Signal) -> S
         Some(name) => name.to_owned(),
         None if code == names::OTHER && !names.is_empty() => "other".to_owned(),
         None => signal.label(code),
+    }
+}
+
+/// What a group of codes ([`Signal::group`]) stands for: a range where it is of several numbers.
+pub(super) fn group_name(group: u16, names: &NameTable, signal: &dyn Signal) -> String {
+    let codes = || (0..MAX_CODES as u16).filter(|code| signal.group(*code) == group);
+    match (codes().next(), codes().last()) {
+        (Some(first), Some(last)) if first < last && signal.quantity().is_some() => match first {
+            0 => format!("up to {}", signal.label(last)),
+            _ => format!("{} to {}", signal.label(first - 1), signal.label(last)),
+        },
+        (Some(first), _) => token_name(first, names, signal),
+        _ => token_name(group, names, signal),
     }
 }
 

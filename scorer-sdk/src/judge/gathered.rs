@@ -119,6 +119,27 @@ impl Gathered {
         self.counts.iter().flatten().all(Counts::is_empty)
     }
 
+    /// Counts a token of one side.
+    pub(super) fn count(&mut self, side: usize, signal: usize, code: u16) {
+        let counts = self.counts.get_mut(side);
+        if let Some(counts) = counts.and_then(|side| side.get_mut(signal)) {
+            counts.add(code, 1);
+        }
+    }
+
+    /// These counts, with `other`'s for the signals of which there are none.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        let mut filled = self.clone();
+        for (side, other) in filled.counts.iter_mut().zip(&other.counts) {
+            for (counts, other) in side.iter_mut().zip(other) {
+                if counts.is_empty() {
+                    counts.clone_from(other);
+                }
+            }
+        }
+        filled
+    }
+
     /// The counts of one side, per signal.
     pub(super) fn side(&self, side: usize) -> &[Counts] {
         self.counts.get(side).map_or(&[], Vec::as_slice)

@@ -1,5 +1,6 @@
 //! What was judged in one tick, over all routes of a destination.
 
+use super::change::ChangeBlock;
 use super::pair::JudgedBlock;
 use crate::config::Plan;
 
@@ -23,6 +24,8 @@ pub(super) struct Judged {
     pub(super) first_half: Laws,
     /// Whether each of its halves had exchanges.
     pub(super) seen_halves: [bool; 2],
+    /// Per signal, how far the arms are apart.
+    pub(super) changes: Vec<ChangeBlock>,
 }
 
 impl Judged {
@@ -33,6 +36,7 @@ impl Judged {
             second_half: no_laws(plan),
             first_half: no_laws(plan),
             seen_halves: [false; 2],
+            changes: vec![ChangeBlock::default(); plan.signals.len()],
         }
     }
 }

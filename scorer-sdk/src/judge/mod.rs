@@ -13,12 +13,14 @@
 //! | `units/` | how much do hosts and sessions differ, and may one of them decide? |
 //! | `placebo.rs`, `halves.rs` | do the baseline's own halves differ? |
 //! | `watch.rs` | how does drift learn of a tick? |
+//! | `change.rs` | do the versions differ on a signal, and by how much? |
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
 //! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
 
 mod arm;
 mod block;
 mod body;
+mod change;
 mod comparison;
 mod decision;
 mod destination;

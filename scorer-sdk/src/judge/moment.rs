@@ -12,6 +12,4 @@ pub(super) struct Moment {
     /// The log bucket of the microseconds since the candidate's share last changed. What has lasted
     /// longer began under another share, and the arms' numbers of it are not comparable.
     pub(super) longest: u16,
-    /// Whether the first seconds of the rollout are over.
-    pub(super) is_warm: bool,
 }

@@ -1,10 +1,13 @@
 //! A pair of route and category: the harm test, and what explains it.
 
+use crate::config::Plan;
 use crate::evidence::{
     BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law, OddsRatioInterval,
+    QuantileShift, Spread,
 };
 use crate::judge::verdict::Rate;
-use crate::signal::Question;
+use crate::signal::{Direction, Question};
+use crate::sketch::buckets;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Odds ratio, in multiples of the tolerance, by which the start of a difference is found.
@@ -16,6 +19,8 @@ pub(super) struct JudgedBlock {
     pub(super) law: Law,
     pub(super) candidate: Rate,
     pub(super) baseline: Rate,
+    /// The shift of the quantile that the question is about, if it is about one.
+    pub(super) shift: Option<Box<QuantileShift>>,
 }
 
 impl JudgedBlock {
@@ -29,6 +34,7 @@ impl JudgedBlock {
             }),
             candidate,
             baseline,
+            shift: None,
         }
     }
 }
@@ -38,6 +44,8 @@ impl JudgedBlock {
 pub(super) struct Pair {
     pub(super) harm: HarmTest,
     pub(super) interval: OddsRatioInterval,
+    /// The shift of the quantile that the question is about, if it is about one.
+    pub(super) shift: Option<Box<QuantileShift>>,
     pub(super) candidate: Rate,
     pub(super) baseline: Rate,
     /// CUSUM of the log likelihood ratio at [`ONSET_ALTERNATIVE`]. While it is zero no difference
@@ -50,6 +58,7 @@ impl Pair {
         Self {
             harm: HarmTest::new(question.tolerance).with_gain_limit(gain_limit(question)),
             interval: OddsRatioInterval::default(),
+            shift: None,
             candidate: Rate::default(),
             baseline: Rate::default(),
             cusum: 0.0,
@@ -76,6 +85,7 @@ impl Pair {
             let gain = log_probability(ONSET_ALTERNATIVE * tolerance) - log_probability(tolerance);
             if self.cusum <= 0.0 {
                 self.interval.reset();
+                self.shift = None;
                 self.candidate = Rate::default();
                 self.baseline = Rate::default();
             }
@@ -84,6 +94,33 @@ impl Pair {
             self.candidate = self.candidate + candidate;
             self.baseline = self.baseline + baseline;
         }
+    }
+
+    /// Adds the shift of a block that was judged.
+    pub(super) fn add_shift(&mut self, shift: Option<&QuantileShift>) {
+        if let Some(shift) = shift {
+            self.shift.get_or_insert_default().merge(shift);
+        }
+    }
+
+    /// Whether it is certain that the quantile which a question is about is shifted by less than the
+    /// signal's margin. Such a difference is no harm, however certain it is: far beyond a cut, where
+    /// hardly any exchange is, a small shift multiplies the odds. `question` is its number.
+    ///
+    /// Leaving evidence out keeps the mean over all pairs an e-value.
+    pub(super) fn is_certainly_small(&self, plan: &Plan, question: usize) -> bool {
+        self.smaller_than_the_margin(plan, question)
+            .unwrap_or(false)
+    }
+
+    fn smaller_than_the_margin(&self, plan: &Plan, question: usize) -> Option<bool> {
+        let signal = plan.signals.get(plan.questions.get(question)?.0)?;
+        let shift = self.shift.as_ref()?;
+        let cut = buckets::code(shift.level()? as u64);
+        let widened = signal.widen(cut, Direction::Up);
+        let margin = buckets::upper_bound(widened) as f64 / buckets::upper_bound(cut).max(1) as f64;
+        let factor = shift.factor(plan.false_alarm, &Spread::default());
+        Some(factor.upper? < margin)
     }
 
     /// Judges several routes' blocks together: given their margins they are independent, so that
@@ -106,11 +143,15 @@ impl Pair {
             sum(|block| block.candidate),
             sum(|block| block.baseline),
         );
+        for block in laws {
+            self.add_shift(block.shift.as_deref());
+        }
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.harm.encode(writer);
         self.interval.encode(writer);
+        writer.option(self.shift.as_deref(), QuantileShift::encode);
         for rate in [self.candidate, self.baseline] {
             writer.u64(rate.inside);
             writer.u64(rate.total);
@@ -122,6 +163,7 @@ impl Pair {
         let harm =
             HarmTest::decode(reader, question.tolerance)?.with_gain_limit(gain_limit(question));
         let interval = OddsRatioInterval::decode(reader)?;
+        let shift = reader.option(QuantileShift::decode)?.map(Box::new);
         let mut rate = || {
             Ok(Rate {
                 inside: reader.u64()?,
@@ -139,6 +181,7 @@ impl Pair {
         Ok(Self {
             harm,
             interval,
+            shift,
             candidate,
             baseline,
             cusum,

@@ -2,11 +2,13 @@
 
 use super::comparison::Comparison;
 use super::explain;
+use super::pair::Pair;
 use super::shares::{PairIndex, Shares};
 use crate::config::Plan;
 use crate::evidence::{WeightedEvidence, e_bh};
-use crate::judge::verdict::Reason;
+use crate::judge::verdict::{Reason, Shift};
 use crate::route::RouteKey;
+use crate::signal::{Quantity, Rule};
 
 /// Most reasons in a decision.
 const MAX_REASONS: usize = 10;
@@ -87,7 +89,23 @@ fn reason(
         tolerance: pair.harm.tolerance(),
         odds_ratio: pair.interval.estimate(),
         interval: pair.interval.interval(plan.false_alarm),
+        shift: shift(plan, comparison, index.question, pair),
     })
+}
+
+/// How far the quantile is shifted that a question on durations is about.
+fn shift(plan: &Plan, comparison: &Comparison, question: usize, pair: &Pair) -> Option<Shift> {
+    let (signal, question) = plan.questions.get(question)?;
+    let spread = comparison.spread(*signal);
+    let Rule::Above { quantile } = question.rule else {
+        return None;
+    };
+    if plan.signals.get(*signal)?.quantity() != Some(Quantity::Duration) {
+        return None;
+    }
+    let found = pair.shift.as_ref()?;
+    let factor = found.factor(plan.false_alarm, &spread);
+    Some(Shift::new(quantile, &factor, found.level()?))
 }
 
 /// For a guard, the routes and categories whose evidence is enough alone: what it refuses.

@@ -7,6 +7,7 @@ use super::arm::Arm;
 use super::block;
 use super::block::Ready;
 use super::body::Bodies;
+use super::change::Change;
 use super::gathered::{Gathered, Trials};
 use super::halves::Halves;
 use super::judged::Judged;
@@ -19,7 +20,7 @@ use super::units::{Imbalance, Units};
 use crate::config::Plan;
 use crate::count::delta::VersionDelta;
 use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
-use crate::evidence::ChangeTest;
+use crate::evidence::Spread;
 use crate::route::RouteKey;
 use crate::sketch::{DecayedCounts, NameTable, buckets};
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -41,6 +42,8 @@ pub(super) struct Route {
     gathered: Gathered,
     /// How unlike the versions' sessions are.
     sessions: Imbalance,
+    /// What the judged exchanges of the block showed.
+    compared: Gathered,
     /// The trials of the block.
     trials: Trials,
     /// Those of the baseline's halves.
@@ -53,7 +56,7 @@ pub(super) struct Route {
     /// Per question, whether a yes was declared.
     expected: Vec<bool>,
     /// Per signal.
-    pub(super) changes: Vec<ChangeTest>,
+    pub(super) changes: Vec<Change>,
     pub(super) bodies: Bodies,
 }
 
@@ -68,6 +71,7 @@ impl Route {
             rows: no_rows(plan),
             gathered: Gathered::new(signals),
             sessions: Imbalance::default(),
+            compared: Gathered::new(signals),
             trials: Trials::default(),
             halves: Trials::default(),
             pairs: Vec::new(),
@@ -94,8 +98,9 @@ impl Route {
             .iter()
             .map(|(_, question)| Pair::new(question))
             .collect();
-        self.changes = vec![ChangeTest::default(); plan.signals.len()];
+        self.changes = vec![Change::default(); plan.signals.len()];
         self.gathered = Gathered::new(plan.signals.len());
+        self.compared = Gathered::new(plan.signals.len());
         self.trials = Trials::default();
         self.sessions.forget(Arm::Candidate);
         self.bodies.restart();
@@ -158,12 +163,13 @@ impl Route {
         past.quantile(0.5).map(log_duration)
     }
 
-    /// Ends the tick: judges the gathered block if it may be, then learns from it.
+    /// Ends the tick: judges the gathered block if it may be, then learns from it. `spreads` say,
+    /// per signal, how much versions that are alike differ.
     pub(super) fn tick(
         &mut self,
         plan: &Plan,
         moment: &Moment,
-        units: &mut Units,
+        (units, spreads): (&mut Units, &[Spread]),
         halves: &Halves,
         judged: &mut Judged,
     ) {
@@ -192,7 +198,9 @@ impl Route {
                 return;
             }
             Judgement::Judge if self.trials.is_small() => return,
-            Judgement::Judge if complete => self.judge(plan, moment, &questions, units, judged),
+            Judgement::Judge if complete => {
+                self.judge(plan, &questions, (units, spreads), judged);
+            }
             _ => {}
         }
         block::count(&questions, &self.gathered, &mut self.counted);
@@ -236,8 +244,15 @@ impl Route {
                 trials.push(trial);
                 self.sessions.see(arm, facts.session);
                 let is_admitted = arm == Arm::Baseline || units.admits(facts.session);
-                if is_admitted && facts.lasted <= moment.longest {
-                    self.trials.add(arm as usize, trial);
+                if !is_admitted || facts.lasted > moment.longest {
+                    continue;
+                }
+                self.trials.add(arm as usize, trial);
+                for (signal, token) in plan.row_signals().into_iter().zip(tokens) {
+                    let tells = is_warm || plan.duration() != Some(signal);
+                    if tells && *token != NO_TOKEN {
+                        self.compared.count(arm as usize, signal, *token);
+                    }
                 }
             }
             if arm == Arm::Baseline {
@@ -299,9 +314,8 @@ impl Route {
     fn judge(
         &mut self,
         plan: &Plan,
-        moment: &Moment,
         questions: &[Ready],
-        units: &mut Units,
+        (units, spreads): (&mut Units, &[Spread]),
         judged: &mut Judged,
     ) {
         judged.candidate_exchanges += self.trials.side(Arm::Candidate as usize).len() as u64;
@@ -310,11 +324,13 @@ impl Route {
             block::judge_against_reference(questions, past, trials, pairs);
             self.bodies.judge(plan, &self.expected, &mut self.counted);
         } else {
-            block::judge_pairs(plan, trials, (units, &self.sessions), pairs, judged);
+            // The balance of the requests is checked by all that came.
+            let compared = self.compared.or(&self.gathered);
+            let of_units = (units, &self.sessions);
+            block::judge_pairs(plan, questions, trials, &compared, of_units, pairs, judged);
             self.bodies.judge(plan, &self.expected, &mut self.counted);
-            if moment.is_warm {
-                block::judge_changes(plan, past, &self.gathered, &mut self.changes);
-            }
+            let changes = &mut self.changes;
+            block::judge_changes(plan, &self.key, past, &compared, spreads, changes, judged);
         }
     }
 
@@ -323,6 +339,7 @@ impl Route {
         let keep = Past::keep(plan, self.trials.ticks);
         self.bodies.learn(keep);
         self.past.learn(plan, &block, keep);
+        self.compared = Gathered::new(plan.signals.len());
         self.trials = Trials::default();
     }
 
@@ -333,6 +350,7 @@ impl Route {
         self.past.encode(writer);
         self.gathered.encode(writer);
         self.sessions.encode(writer);
+        self.compared.encode(writer);
         self.trials.encode(writer);
         self.halves.encode(writer);
         self.pairs.iter().for_each(|pair| pair.encode(writer));
@@ -351,13 +369,14 @@ impl Route {
         route.past = Past::decode(reader, signals)?;
         route.gathered = Gathered::decode(reader, signals)?;
         route.sessions = Imbalance::decode(reader)?;
+        route.compared = Gathered::decode(reader, signals)?;
         route.trials = Trials::decode(reader)?;
         route.halves = Trials::decode(reader)?;
         for ((_, question), pair) in plan.questions.iter().zip(&mut route.pairs) {
             *pair = Pair::decode(reader, question)?;
         }
         for change in &mut route.changes {
-            *change = ChangeTest::decode(reader)?;
+            *change = Change::decode(reader)?;
         }
         route.bodies = Bodies::decode(plan, reader)?;
         Ok(route)

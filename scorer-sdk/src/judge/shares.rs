@@ -77,9 +77,13 @@ impl Shares {
                     question,
                     path: None,
                 };
+                let mut log_evidence = pair.harm.log_evidence();
+                if log_evidence > 0.0 && pair.is_certainly_small(plan, question) {
+                    log_evidence = 0.0;
+                }
                 let evidence = WeightedEvidence {
                     weight: weight * part,
-                    log_evidence: pair.harm.log_evidence(),
+                    log_evidence,
                 };
                 pairs.push((index, evidence));
             }

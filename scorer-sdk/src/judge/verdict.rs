@@ -4,7 +4,7 @@
 //! ([`RouteKey::label`]), evidence in nats. What is unknown is `null`, never absent.
 
 use crate::drift::SharedChange;
-use crate::evidence::Interval;
+use crate::evidence::{Factor, Interval};
 use crate::route::RouteKey;
 use core::fmt;
 use serde::{Serialize, Serializer};
@@ -124,6 +124,8 @@ pub struct Reason {
     /// Odds ratios that are not ruled out, at confidence one minus the configured false alarm.
     #[serde(flatten)]
     pub interval: Interval,
+    /// For a category of durations, how far its quantile is shifted.
+    pub shift: Option<Shift>,
 }
 
 impl Reason {
@@ -144,6 +146,9 @@ impl Reason {
             self.baseline,
         );
         text.push_str(&self.odds());
+        if let Some(shift) = &self.shift {
+            text.push_str(&format!("; {shift}"));
+        }
         text
     }
 
@@ -168,6 +173,117 @@ impl Reason {
     }
 }
 
+/// How far a quantile of the candidate's durations is shifted against the baseline's, since the
+/// difference began. The interval holds at all looks at confidence one minus the configured false
+/// alarm, as far as the shift stands still ([`QuantileShift`](crate::evidence::QuantileShift)).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Shift {
+    /// Which quantile, 0 to 1.
+    pub quantile: f64,
+    /// The baseline's quantile in milliseconds; over all routes, the mean of theirs.
+    pub baseline_ms: f64,
+    /// The shift in per cent of the baseline's; above 0 the candidate is slower.
+    pub percent: Option<f64>,
+    /// Its lower end; none where nothing rules out that the candidate is much faster.
+    pub percent_lower: Option<f64>,
+    /// Its upper end; none where nothing rules out that the candidate is much slower.
+    pub percent_upper: Option<f64>,
+    /// The shift in milliseconds.
+    pub ms: Option<f64>,
+    /// Its lower end.
+    pub ms_lower: Option<f64>,
+    /// Its upper end.
+    pub ms_upper: Option<f64>,
+}
+
+impl Shift {
+    /// The shift by a factor of a quantile that is `level_us` microseconds for the baseline.
+    #[must_use]
+    pub fn new(quantile: f64, factor: &Factor, level_us: f64) -> Self {
+        let percent = |factor: Option<f64>| factor.map(|factor| 100.0 * (factor - 1.0));
+        let ms = |factor: Option<f64>| factor.map(|factor| (factor - 1.0) * level_us / 1_000.0);
+        Self {
+            quantile,
+            baseline_ms: level_us / 1_000.0,
+            percent: percent(factor.estimate),
+            percent_lower: percent(factor.lower),
+            percent_upper: percent(factor.upper),
+            ms: ms(factor.estimate),
+            ms_lower: ms(factor.lower),
+            ms_upper: ms(factor.upper),
+        }
+    }
+
+    /// Whether its direction is certain.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.percent_lower.is_some_and(|lower| lower > 0.0)
+            || self.percent_upper.is_some_and(|upper| upper < 0.0)
+    }
+}
+
+impl fmt::Display for Shift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.quantile == 0.5 {
+            f.write_str("median ")?;
+        } else {
+            // Written as 99.9, not as 99.90000000000001.
+            write!(f, "p{} ", (self.quantile * 100_000.0).round() / 1_000.0)?;
+        }
+        let percent = [self.percent, self.percent_lower, self.percent_upper];
+        if percent.iter().all(Option::is_none) {
+            return f.write_str("shift not known yet");
+        }
+        let ms = [self.ms, self.ms_lower, self.ms_upper];
+        write!(f, "{}, {}", signed(percent, "%"), signed(ms, " ms"))
+    }
+}
+
+/// A value with its interval, all with their signs; an open end is left out.
+fn signed([value, lower, upper]: [Option<f64>; 3], unit: &str) -> String {
+    let text = |value: f64| {
+        if value.abs() < 9.95 {
+            format!("{value:+.1}{unit}")
+        } else {
+            format!("{value:+.0}{unit}")
+        }
+    };
+    let interval = match (lower, upper) {
+        (Some(lower), Some(upper)) => format!("{} to {}", text(lower), text(upper)),
+        (Some(lower), None) => format!("at least {}", text(lower)),
+        (None, Some(upper)) => format!("at most {}", text(upper)),
+        (None, None) => "uncertain".to_owned(),
+    };
+    match value {
+        Some(value) => format!("{} ({interval})", text(value)),
+        None => interval,
+    }
+}
+
+/// The token of a signal whose share of the exchanges differs most, since the difference began.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ShareChange {
+    /// The token, for people: a status, a set of header names, a range of sizes or times.
+    pub token: String,
+    /// The candidate's share less the baseline's, from -1 to 1.
+    pub change: f64,
+    /// The lower end of what is not ruled out, at all looks and over all tokens, at confidence one
+    /// minus the configured false alarm.
+    pub change_lower: f64,
+    /// The upper end.
+    pub change_upper: f64,
+}
+
+impl fmt::Display for ShareChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let points = [self.change, self.change_lower, self.change_upper];
+        let points = points.map(|share| Some(100.0 * share));
+        write!(f, "{}: {} points", self.token, signed(points, ""))
+    }
+}
+
 /// A route and a signal on which the versions behave differently, for better or worse.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -181,13 +297,35 @@ pub struct Difference {
     pub evidence: f64,
     /// Total variation distance between the two versions' tokens, 0 to 1.
     pub distance: f64,
+    /// For durations, how far the median is shifted.
+    pub shift: Option<Shift>,
+    /// The token whose share differs most; none where no single one differs by what matters.
+    pub share: Option<ShareChange>,
     /// Further words on what differs, such as the names of new paths.
     pub detail: String,
 }
 
+impl Difference {
+    /// By how much, in words: the shift of the median, else the token that changed most.
+    #[must_use]
+    pub fn size(&self) -> String {
+        match (&self.shift, &self.share) {
+            (Some(shift), _) if shift.is_certain() => shift.to_string(),
+            (_, Some(share)) => share.to_string(),
+            _ => format!("{:.0}% of the answers", 100.0 * self.distance),
+        }
+    }
+
+    /// Whether it speaks of all routes together.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.route == RouteKey::all(&self.route.destination)
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.route, self.signal)?;
+        write!(f, "{} {} ({})", self.route, self.signal, self.size())?;
         if !self.detail.is_empty() {
             write!(f, " [{}]", self.detail)?;
         }
@@ -461,6 +599,7 @@ mod tests {
                 lower: Some(1.5),
                 upper: None,
             },
+            shift: None,
         };
         let expected = json!({
             "route": "all routes",
@@ -473,6 +612,7 @@ mod tests {
             "odds_ratio": null,
             "odds_ratio_lower": 1.5,
             "odds_ratio_upper": null,
+            "shift": null,
         });
         assert_eq!(to_value(&reason).unwrap(), expected);
     }

@@ -7,9 +7,14 @@ use crate::sketch::buckets;
 /// The signal `latency`, with the margins below which a difference is nobody's concern: an odds
 /// ratio says how sure a shift is, not how large, and between two pods that answer in 10.0 and
 /// 10.2 ms it grows without bound.
+///
+/// A cut is the baseline's quantile widened by the larger of the two margins, and a quantile whose
+/// shift is certainly smaller than that is no harm. The defaults are 20% and 5 ms. People notice
+/// that something takes longer from about a fifth on; a few milliseconds are what another node, a
+/// neighbour or a collection of garbage costs, and what a proxy's own hop takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Latency {
-    /// Relative margin on top of the baseline's quantile: 0.1 is 10%.
+    /// Relative margin on top of the baseline's quantile: 0.2 is 20%.
     pub margin: f64,
     /// Absolute margin in microseconds; the larger of the two counts.
     pub floor_us: u64,
@@ -18,8 +23,8 @@ pub struct Latency {
 impl Default for Latency {
     fn default() -> Self {
         Self {
-            margin: 0.1,
-            floor_us: 1_000,
+            margin: 0.2,
+            floor_us: 5_000,
         }
     }
 }
@@ -63,9 +68,5 @@ impl Signal for Latency {
         let edge = buckets::upper_bound(code);
         let margin = (edge as f64 * self.margin) as u64;
         buckets::code(edge.saturating_add(margin.max(self.floor_us)))
-    }
-
-    fn smallest_change(&self) -> f64 {
-        0.15
     }
 }

@@ -138,12 +138,6 @@ pub trait Signal: Send + Sync {
         let _ = direction;
         code
     }
-
-    /// Whether two versions whose tokens differ by this total variation distance (0 to 1) may be
-    /// called different by the change test.
-    fn smallest_change(&self) -> f64 {
-        0.05
-    }
 }
 
 /// To which side a cut is moved by the tolerated margin.

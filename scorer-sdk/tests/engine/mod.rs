@@ -2,5 +2,7 @@
 
 mod behaviour;
 mod body_shape;
+mod differs;
 mod placebo;
+mod practical_size;
 mod rollout;

@@ -5,3 +5,4 @@ mod combine;
 mod harm;
 mod interval;
 mod law;
+mod shift;

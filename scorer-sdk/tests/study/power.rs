@@ -95,3 +95,45 @@ fn a_late_regression_is_found_within_two_and_a_half_times_an_early_one() {
         assert!(!late.is_slower_than(allowed), "{:?}", late.median());
     }
 }
+
+/// What the margins of latency cost, for docs/tuning.md. The load is the same for all settings.
+#[test]
+#[ignore = "a table for the documents: half a minute on two cores"]
+fn what_the_margins_of_latency_cost() {
+    let runs = Runs {
+        runs: 101,
+        threads: 2,
+        ..RUNS
+    };
+    let settings = [
+        (
+            "10%, 1 ms",
+            r#"{"latency": {"margin": 0.1, "floor": "1ms"}}"#,
+        ),
+        (
+            "15%, 3 ms",
+            r#"{"latency": {"margin": 0.15, "floor": "3ms"}}"#,
+        ),
+        (
+            "20%, 5 ms",
+            r#"{"latency": {"margin": 0.2, "floor": "5ms"}}"#,
+        ),
+    ];
+    let harms = [
+        ("1.5 times slower", Harm::slower(1.5)),
+        ("2 times slower", Harm::slower(2.0)),
+        ("10% of requests 5 times slower", Harm::slow_tail(0.1, 5.0)),
+    ];
+    for (what, harm) in harms {
+        for share in [0.05, 0.2, 0.5] {
+            let (scenario, limit) = cell(&plan("{}").unwrap(), 1, 0.01, share, harm.clone());
+            let medians = settings.map(|(name, config)| {
+                let speed = speed(&plan(config).unwrap(), &scenario, limit, runs);
+                (name, speed.median())
+            });
+            println!("{what}, share {share}: {medians:?}");
+            let [narrow, .., wide] = medians.map(|(_, median)| median.unwrap() as f64);
+            assert!(wide <= 1.15 * narrow, "{medians:?}");
+        }
+    }
+}

@@ -7,7 +7,9 @@ use crate::output::{self, BAD, BOLD, GOOD, plain, styled};
 use anyhow::{Context, Result};
 use scorer_sdk::Plan;
 use scorer_sdk::config::raw::{self, ExpectedSection};
-use scorer_sdk::config::{ConfigError, Mode, RejectPhase, Role, SessionSource, VersionSource};
+use scorer_sdk::config::{
+    ConfigError, Differs, Mode, RejectPhase, Role, SessionSource, VersionSource,
+};
 use scorer_sdk::signal::latency::Latency;
 use scorer_sdk::signal::size::Size;
 use serde::Serialize;
@@ -214,6 +216,7 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
                 percent(written.size.margin.unwrap_or(Size::default().margin))
             ),
         ),
+        ("differs", differs(&plan.differs)),
         (
             "ignored headers",
             listed(&written.ignored_headers, "none beside the built-in ones"),
@@ -336,6 +339,15 @@ fn latency(written: &raw::Config) -> String {
             .floor
             .clone()
             .unwrap_or_else(|| time(Duration::from_micros(default.floor_us)))
+    )
+}
+
+fn differs(sizes: &Differs) -> String {
+    format!(
+        "told from {}% and {} of the median duration, or {}% of the exchanges",
+        percent(sizes.latency),
+        time(Duration::from_micros(sizes.floor_us)),
+        percent(sizes.share)
     )
 }
 

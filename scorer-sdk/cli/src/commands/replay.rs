@@ -268,9 +268,9 @@ fn decision_text(text: &mut String, decision: &Decision) {
         let evidence = styled(DIM, &format!("[evidence {:.1}]", difference.evidence));
         let _ = writeln!(
             text,
-            "    {signal}: {} differs in {:.0}% of its answers {evidence}",
+            "    {signal}: {}: {} {evidence}",
             plain(&route),
-            100.0 * difference.distance
+            plain(&difference.size())
         );
         if !difference.detail.is_empty() {
             let _ = writeln!(text, "      {}", plain(&difference.detail));

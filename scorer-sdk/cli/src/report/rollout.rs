@@ -252,7 +252,7 @@ fn reasons(decision: &Decision) -> Markup {
                 @for difference in &decision.differences {
                     li {
                         (difference.route.label()) ": " (difference.signal.replace('_', " "))
-                        " differs in " (percent(difference.distance)) " of the answers; evidence "
+                        ", " (difference.size()) "; evidence "
                         (format!("{:.1}", difference.evidence)) " nats"
                         @if !difference.detail.is_empty() { " " span.detail { (difference.detail) } }
                     }

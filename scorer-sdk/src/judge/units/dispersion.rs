@@ -108,6 +108,12 @@ impl Dispersion {
         (INDEPENDENT_GAIN_LIMIT / dispersion.max(1.0)).max(LEAST_GAIN_LIMIT)
     }
 
+    /// The dispersion of a question as it was seen, 1 or more.
+    pub(super) fn of(&self, question: usize) -> f64 {
+        let [squares, variance] = self.past.get(question).copied().unwrap_or_default();
+        ((PRIOR_VARIANCE + squares) / (PRIOR_VARIANCE + variance)).max(1.0)
+    }
+
     pub(super) fn encode(&self, writer: &mut Writer) {
         let pair = |pair: &[f64; 2], writer: &mut Writer| {
             pair.iter().for_each(|value| writer.f64(*value));

@@ -16,9 +16,14 @@ pub(super) const SESSIONS: f64 = 0.5;
 /// chance.
 const TOLD_APART: f64 = 0.5;
 
+/// What is assumed of hosts, and of sessions, before a difference is told: a wrong one costs a look, and
+/// a slowdown by a tenth is to be told.
+pub(super) const HOSTS_TOLD: f64 = 0.05;
+pub(super) const SESSIONS_TOLD: f64 = 0.2;
+
 /// What the baseline's units say of one question.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Spread {
+pub(super) struct Variance {
     /// Estimated variance between units, in squared log odds.
     pub(super) variance: f64,
     /// Degrees of freedom behind it.
@@ -27,7 +32,7 @@ pub(super) struct Spread {
 
 /// The spread of a question over the units of a table; unit 0 stands for what is not known. `prior` is
 /// the deviation, in log odds, that is assumed before units were seen.
-pub(super) fn spread(units: &Table, question: usize, prior: f64) -> Spread {
+pub(super) fn spread(units: &Table, question: usize, prior: f64) -> Variance {
     // Deviation and precision of each unit.
     let mut sums = [0.0; 4];
     let (mut count, mut told) = (0.0, 0.0);
@@ -55,7 +60,7 @@ pub(super) fn spread(units: &Table, question: usize, prior: f64) -> Spread {
     };
     // One unit says nothing about how units differ.
     let freedom = (told * (count - 1.0) / f64::max(count, 1.0)).max(0.0);
-    Spread {
+    Variance {
         variance: (PRIOR_FREEDOM * prior.powi(2) + freedom * observed) / (PRIOR_FREEDOM + freedom),
         freedom: PRIOR_FREEDOM + freedom,
     }

@@ -17,6 +17,7 @@ mod warm_up;
 use super::arm::Arm;
 use super::trial::Trial;
 use crate::config::Plan;
+use crate::evidence::Spread;
 use crate::limits::MAX_QUESTIONS;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use dispersion::Dispersion;
@@ -43,6 +44,8 @@ const FREE: f64 = 3.0;
 const TIMES_OTHERS: f64 = 3.0;
 /// The part of the candidate's exchanges that one session may have which stays with it.
 const LARGEST_PART: f64 = 1.0 / 3.0;
+/// Standard deviations between units by which versions have to differ to be told to.
+const DEVIATIONS_TOLD: f64 = 2.6;
 /// Hosts that are seen this soon after the first exchange of a destination were there before.
 const OLD_MS: u64 = 60_000;
 
@@ -202,6 +205,32 @@ impl Units {
         ]
     }
 
+    /// Per signal, how much versions that are alike differ by their units: what a difference that is
+    /// only told has to exceed. It takes less for granted than a verdict does.
+    pub(super) fn spreads(&self, plan: &Plan) -> Vec<Spread> {
+        let [hosts, _] = &self.hosts;
+        let [sessions, _] = &self.sessions;
+        let apart = [self.hosts_apart(), self.imbalance.apart()];
+        (0..plan.signals.len())
+            .map(|signal| {
+                let mut found = Spread::default();
+                let questions = plan.questions.iter().enumerate();
+                for (question, _) in questions.filter(|(_, (of, _))| *of == signal) {
+                    let [of_hosts, of_sessions] = [
+                        spread(hosts, question, heterogeneity::HOSTS_TOLD),
+                        spread(sessions, question, heterogeneity::SESSIONS_TOLD),
+                    ]
+                    .map(|spread| spread.variance);
+                    let [hosts_apart, sessions_apart] = apart;
+                    let variance = of_hosts * hosts_apart + of_sessions * sessions_apart;
+                    found.log_odds = found.log_odds.max(DEVIATIONS_TOLD * variance.sqrt());
+                    found.dispersion = found.dispersion.max(self.dispersion.of(question));
+                }
+                found
+            })
+            .collect()
+    }
+
     /// `1/m_c + 1/m_s`: each host has one version. 0 where hosts are not known.
     fn hosts_apart(&self) -> f64 {
         let [baseline, candidate] = self.hosts.each_ref().map(Table::effective);
@@ -277,11 +306,6 @@ impl Units {
     pub(super) fn baseline_hosts(&self) -> impl Iterator<Item = u32> + '_ {
         let [hosts, _] = &self.hosts;
         hosts.iter().map(|unit| unit.id).filter(|id| *id != 0)
-    }
-
-    /// The hosts that count, of baseline and candidate: equally busy ones would vary as much.
-    pub(super) fn effective_hosts(&self) -> [f64; 2] {
-        self.hosts.each_ref().map(Table::effective)
     }
 
     /// Another candidate has come.
