@@ -4,7 +4,7 @@ use super::{USUAL, plain};
 use crate::config::Plan;
 use crate::simulation::law::median;
 use crate::simulation::study::Runs;
-use crate::simulation::{LoneClient, Reaches, Rollout, Scenario};
+use crate::simulation::{LoneClient, Reaches, Rollout, Scenario, When};
 use std::sync::Arc;
 
 /// Requests of the attacker after which it gives up.
@@ -42,6 +42,8 @@ pub fn attacks() -> Vec<Attack> {
             scenario: Scenario {
                 lone_clients: vec![LoneClient {
                     per_second: USUAL.load / 9.0,
+                    // It leaves the baseline alone, so that nothing is learned about it.
+                    when: When::Ticks(0..u64::MAX),
                     reaches: Reaches::Candidate,
                     sessions,
                     status: Some(404),
