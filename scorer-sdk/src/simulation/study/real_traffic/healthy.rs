@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Seconds of four minutes.
 const STREAM: f64 = 240.0;
+/// Standard deviation of the natural log of durations that are close to each other.
+const NARROW: f64 = 0.3;
 
 /// All kinds of healthy rollouts, those of the usual geometry first.
 #[must_use]
@@ -225,15 +227,19 @@ fn speeds(speed_spread: f64) -> PodLife {
     }
 }
 
-/// Pods that differ all the time.
+/// Pods that differ all the time. Durations on one pod are close to each other, so that those of
+/// another stand out.
 fn unlike_pods(geometry: Geometry) -> Vec<Row> {
     let mut rows = Vec::new();
     for spread in [0.15, 0.3] {
         for (stable, canary) in [(10, 1), (10, 3), (3, 1)] {
+            let scenario = with_routes(pods(plain(geometry), stable, canary), |route| {
+                route.latency.sigma = NARROW;
+            });
             rows.push(row(
                 geometry,
                 &format!("pods differ by {spread}, {stable} and {canary}"),
-                with_life(pods(plain(geometry), stable, canary), speeds(spread)),
+                with_life(scenario, speeds(spread)),
             ));
         }
     }
