@@ -1,16 +1,11 @@
-//! The same code in both versions: how often is the candidate blamed?
+//! The same code in both versions: the rollouts in which nobody is to blame.
 
 use super::{Geometry, Row, SHORT, USUAL, plain, pods};
-use crate::config::Plan;
-use crate::simulation::law::binomial_bound;
-use crate::simulation::study::Runs;
 use crate::simulation::{
     Cache, Clients, ColdStart, Failures, HeavyRoute, Lasting, LateProxy, LoneClient, Outage,
-    Pauses, PodLife, Reaches, Retries, Rollout, Route, Scaling, Scenario, Service, Share,
-    SharedChange, Swing, Users, When,
+    Pauses, PodLife, Reaches, Retries, Route, Scaling, Scenario, Service, Share, SharedChange,
+    Swing, Users, When,
 };
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Seconds of four minutes.
 const STREAM: f64 = 240.0;
@@ -516,53 +511,4 @@ fn short() -> Vec<Row> {
     .into_iter()
     .map(|(name, scenario)| row(SHORT, &format!("14 minutes: {name}"), scenario))
     .collect()
-}
-
-/// What came of one kind of healthy rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alarms {
-    /// Rollouts that were called anomalous.
-    pub alarms: u64,
-    /// Rollouts that were suspect at least once.
-    pub suspects: u64,
-    /// All rollouts.
-    pub runs: u64,
-    /// The most alarms that a judge which keeps its promise has, but for one case in a thousand.
-    pub bound: u64,
-    /// The category that each alarm names first, and how many do.
-    pub categories: BTreeMap<&'static str, u64>,
-}
-
-impl Alarms {
-    /// Whether there are more alarms than chance allows.
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
-        self.alarms > self.bound
-    }
-}
-
-/// Runs one kind of healthy rollout. `plan` gives the promised bound.
-#[must_use]
-pub fn alarms(plan: &Arc<Plan>, row: &Row, runs: Runs) -> Alarms {
-    let ends = runs.map(|seed| {
-        let mut rollout = Rollout::new(Arc::clone(plan), row.scenario.clone(), seed);
-        rollout.run_while(|rollout| rollout.traffic().rollout_ticks() < row.ticks)
-    });
-    let mut sum = Alarms {
-        alarms: 0,
-        suspects: 0,
-        runs: runs.runs,
-        bound: binomial_bound(runs.runs, plan.false_alarm),
-        categories: BTreeMap::new(),
-    };
-    for end in &ends {
-        sum.suspects += u64::from(end.was_suspect);
-        if end.is_anomalous() {
-            sum.alarms += 1;
-            let first = end.decision.reasons.first();
-            let category = first.map_or("no reason", |reason| reason.category);
-            *sum.categories.entry(category).or_default() += 1;
-        }
-    }
-    sum
 }

@@ -4,12 +4,14 @@
 //! The rollouts run in real time under the default config, `warm_up` included, after the baseline
 //! has been alone for five minutes; an exchange is reported when it ends.
 
+mod alarms;
 mod attack;
 mod healthy;
 mod power;
 
+pub use alarms::{Alarms, alarms};
 pub use attack::{Attack, Attacked, attacked, attacks};
-pub use healthy::{Alarms, alarms, healthy};
+pub use healthy::healthy;
 pub use power::{Bad, Found, bad, found, warm_but_slow};
 
 use crate::simulation::{Deployment, Load, Reported, Scenario, Share};
