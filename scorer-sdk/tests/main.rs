@@ -11,5 +11,6 @@ mod evidence;
 mod random;
 mod route;
 mod shape;
+mod simulation;
 mod study;
 mod surprise;

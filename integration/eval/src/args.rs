@@ -5,7 +5,7 @@ mod help;
 use clap::{Args, Parser, Subcommand};
 use help::{
     API_TRAFFIC_HELP, CHANGERCA_HELP, EVAL_HELP, JUDGES_HELP, NAB_HELP, RATES_HELP,
-    TRACEANOMALY_HELP,
+    REAL_TRAFFIC_HELP, TRACEANOMALY_HELP,
 };
 
 /// Put Serin beside today's canary judges, on simulated rollouts and on recordings
@@ -29,6 +29,9 @@ pub enum EvalCommand {
     /// Serin alone: how often a healthy rollout is blamed, how soon a bad one is found
     #[command(after_help = RATES_HELP)]
     Rates(EvalRates),
+    /// Serin alone, where requests share a pod, a session, a client or a cold start
+    #[command(after_help = REAL_TRAFFIC_HELP)]
+    RealTraffic(EvalRealTraffic),
     /// Drift on series with known anomalies (numenta/NAB)
     #[command(after_help = NAB_HELP)]
     Nab(EvalNab),
@@ -135,6 +138,29 @@ pub struct EvalRates {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Take fewer runs and leave out what takes longest
+    #[arg(long)]
+    pub quick: bool,
+    /// Threads
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = threads)]
+    pub threads: usize,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+/// `serin-eval real-traffic`
+#[derive(Debug, Args)]
+pub struct EvalRealTraffic {
+    /// Rollouts of each healthy kind [default: 200, 10 with --quick]; the others take a fifth of it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub runs: Option<u64>,
+    /// Seed of the first rollout
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Run only rows whose name contains this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub row: String,
+    /// Take fewer runs
     #[arg(long)]
     pub quick: bool,
     /// Threads

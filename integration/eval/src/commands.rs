@@ -1,12 +1,16 @@
 //! The subcommands of `serin-eval`: Serin beside today's judges, and on data with known answers.
 
 use crate::args::{
-    Eval, EvalChangerca, EvalCommand, EvalJudges, EvalNab, EvalRates, EvalStrange, Printed,
+    Eval, EvalChangerca, EvalCommand, EvalJudges, EvalNab, EvalRates, EvalRealTraffic, EvalStrange,
+    Printed,
 };
 use crate::changerca::run::{Options, run as run_changerca};
 use crate::progress::Bar;
 use crate::score::Score;
-use crate::{api_traffic, judges as suite, nab as drift, rates as studies, traceanomaly as traces};
+use crate::{
+    api_traffic, judges as suite, nab as drift, rates as studies, real_traffic as real,
+    traceanomaly as traces,
+};
 use anyhow::Result;
 use scorer_sdk::Plan;
 use serde_json::{Value, json};
@@ -21,19 +25,24 @@ use std::sync::Arc;
 /// outlasts a rollout, since there is little traffic, and for the names of the versions.
 pub const CONFIG: &str = r#"{"memory": "4h", "baseline": "v1", "candidate": "v2"}"#;
 
-/// Runs the command.
+/// Exit code where a promise that can be measured was not kept.
+const BROKEN: u8 = 3;
+
+/// Runs the command and gives the exit code.
 ///
 /// # Errors
 /// When data or a config cannot be used, or the output cannot be written.
-pub fn run(args: &Eval) -> Result<()> {
+pub fn run(args: &Eval) -> Result<u8> {
     match &args.command {
-        EvalCommand::Changerca(args) => changerca(args),
-        EvalCommand::Judges(args) => judges(args),
-        EvalCommand::Rates(args) => rates(args),
-        EvalCommand::Nab(args) => nab(args),
-        EvalCommand::ApiTraffic(args) => api(args),
-        EvalCommand::TraceAnomaly(args) => trace(args),
+        EvalCommand::Changerca(args) => changerca(args)?,
+        EvalCommand::Judges(args) => judges(args)?,
+        EvalCommand::Rates(args) => rates(args)?,
+        EvalCommand::RealTraffic(args) => return real_traffic(args),
+        EvalCommand::Nab(args) => nab(args)?,
+        EvalCommand::ApiTraffic(args) => api(args)?,
+        EvalCommand::TraceAnomaly(args) => trace(args)?,
     }
+    Ok(0)
 }
 
 fn changerca(args: &EvalChangerca) -> Result<()> {
@@ -92,6 +101,28 @@ fn rates(args: &EvalRates) -> Result<()> {
     bar.end();
     show(args.printed, &document?, Vec::new)?;
     Ok(())
+}
+
+fn real_traffic(args: &EvalRealTraffic) -> Result<u8> {
+    let options = real::Options {
+        runs: args.runs,
+        seed: args.seed,
+        quick: args.quick,
+        row: args.row.clone(),
+        threads: args.threads,
+    };
+    let mut bar = Bar::begin("rows");
+    let found = real::run(&options, &mut |done, all| bar.show(done, all));
+    bar.end();
+    let found = found?;
+    show(args.printed, &found.document, || {
+        vec![
+            ("healthy", found.healthy.clone()),
+            ("bad", found.bad.clone()),
+            ("attacks", found.attacks.clone()),
+        ]
+    })?;
+    Ok(if found.broken.is_empty() { 0 } else { BROKEN })
 }
 
 fn nab(args: &EvalNab) -> Result<()> {

@@ -15,6 +15,7 @@ pub mod nab;
 pub mod peers;
 pub mod progress;
 pub mod rates;
+pub mod real_traffic;
 pub mod score;
 pub mod serin;
 pub mod strange;

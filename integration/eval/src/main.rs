@@ -6,5 +6,5 @@ use serin_eval::{args::Eval, commands};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    exit_code(commands::run(&Eval::parse()).map(|()| 0))
+    exit_code(commands::run(&Eval::parse()))
 }

@@ -277,3 +277,26 @@ fn markdown_has_a_row_under_a_rule_for_each_judge() {
                 .and(contains("| Kayenta | every minute |")),
         );
 }
+
+#[test]
+fn a_row_of_real_traffic_is_chosen_by_its_name() {
+    let name = "14 minutes: independent requests";
+    let run = |row: &str| {
+        let mut command = serin();
+        command.args(["real-traffic", "--runs", "1", "--json", "--row", row]);
+        command.assert()
+    };
+    let output = run(name).success().get_output().stdout.clone();
+    let found: Value = serde_json::from_slice(&output).unwrap();
+    let rows = found["healthy"].as_array().unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["row"], name);
+    assert_eq!(
+        (&rows[0]["rollouts"], &rows[0]["anomalous"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(found["bad"], json!([]));
+    run("no such row")
+        .code(1)
+        .stderr(contains("no row's name contains"));
+}

@@ -69,6 +69,21 @@ Exit codes:
   0   measured
   2   wrong use of the command line";
 
+pub(super) const REAL_TRAFFIC_HELP: &str = "\
+Examples:
+  serin-eval real-traffic --quick
+  serin-eval real-traffic --runs 20 --row sticky
+  serin-eval real-traffic --json | jq '.healthy[] | select(.anomalous > .allowed)'
+
+A rollout takes about a quarter of a second, and there are 46 healthy kinds. How many rows are done
+is shown on the standard error of a terminal.
+
+Exit codes:
+  0   measured, and no healthy row has more false alarms than chance allows
+  1   no row has that text in its name
+  2   wrong use of the command line
+  3   measured, and at least one healthy row has more";
+
 pub(super) const JUDGES_HELP: &str = "\
 Examples:
   serin-eval judges
