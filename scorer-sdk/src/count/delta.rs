@@ -98,6 +98,10 @@ pub struct VersionDelta {
     pub version: String,
     /// Exchanges that ended.
     pub exchanges: u64,
+    /// Those that got a response, and those in flight for long that have one.
+    pub answered: u64,
+    /// Those that ended without a response, and those in flight for long that have none.
+    pub unanswered: u64,
     /// Counts of the tokens, per signal in the plan's order.
     pub counts: Vec<Counts>,
     /// The counts of the placebo's two halves, in the same order; empty for a version without
@@ -196,7 +200,9 @@ impl RouteDelta {
 impl VersionDelta {
     fn encode(&self, writer: &mut Writer) {
         writer.text(&self.version);
-        writer.u64(self.exchanges);
+        for value in [self.exchanges, self.answered, self.unanswered] {
+            writer.u64(value);
+        }
         for counts in core::iter::once(&self.counts).chain(&self.halves) {
             writer.list(counts, Counts::encode);
         }
@@ -207,6 +213,8 @@ impl VersionDelta {
         Ok(Self {
             version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
             exchanges: exchanges(reader.u64()?)?,
+            answered: exchanges(reader.u64()?)?,
+            unanswered: exchanges(reader.u64()?)?,
             counts: reader.list(MAX_SIGNALS, Counts::decode)?,
             halves: [
                 reader.list(MAX_SIGNALS, Counts::decode)?,

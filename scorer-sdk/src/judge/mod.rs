@@ -12,6 +12,8 @@
 //! | `gathered.rs`, `block.rs`, `past.rs`, `body.rs`, `pair.rs` | how does a block become evidence? |
 //! | `placebo.rs` | do the baseline's own halves differ? |
 //! | `watch.rs` | how does drift learn of a tick? |
+//! | `past_alarm.rs` | is a version that is alone worse than the past of the one before? |
+//! | `silence.rs` | does a version answer nothing, or get nothing? |
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
 //! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
 
@@ -31,12 +33,14 @@ mod mix;
 mod needed;
 mod pair;
 mod past;
+mod past_alarm;
 mod phase;
 mod placebo;
 mod reasons;
 mod rollout;
 mod route;
 mod shares;
+mod silence;
 pub mod verdict;
 mod versions;
 mod volumes;
@@ -57,7 +61,7 @@ use fingerprint::fingerprint;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 4;
+pub const STATE_VERSION: u16 = 5;
 /// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 

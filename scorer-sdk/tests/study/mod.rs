@@ -4,3 +4,4 @@ mod correlated;
 mod false_alarms;
 mod low_traffic;
 mod power;
+mod switch;

@@ -8,6 +8,7 @@ pub mod false_alarms;
 pub mod low_traffic;
 pub mod past;
 pub mod power;
+pub mod switch;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
