@@ -20,7 +20,7 @@
 //!
 //! Weather lasts, so windows are not independent. Two things limit what follows from that:
 //!
-//! - One window adds at most `ln(½·p^(−½))`, where `p = (1 + beyond)/(1 + windows)` is the rank of
+//! - One window adds or takes at most `ln(½·p^(−½))`, where `p = (1 + beyond)/(1 + windows)` is the rank of
 //!   such a window among those of the past (the calibrator `½·p^(−½)`: Vovk and Wang 2021). A past
 //!   of ten minutes in windows of 10 s lets one window add 1.4 nats, one of six hours 3.1.
 //! - The excess has to last longer than the longest spell of the past.
@@ -54,8 +54,10 @@ const CEILING: f64 = 12.0;
 /// What is kept from window to window of the running deviation, by which a level that still falls
 /// is known.
 const KEEP_RECENT: f64 = 0.7;
-/// Standard deviations below the running deviation at which a level is falling.
-const FALLING: f64 = 1.5;
+/// Weight of the windows before, without which it is not known whether a level falls: three.
+const WINDOWS_TO_SETTLE: f64 = 1.9;
+/// What a window adds while the level falls, as a part of the most that it may add.
+const WHILE_FALLING: f64 = -0.5;
 
 /// What a window showed of one category, and what the past led to expect.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -123,6 +125,11 @@ impl Seen {
         (observed - expected, chance + self.doubt_of_odds())
     }
 
+    /// Variance of the observed log odds by chance.
+    fn sampling(&self) -> f64 {
+        1.0 / (self.inside + 0.5) + 1.0 / ((self.total - self.inside).max(0.0) + 0.5)
+    }
+
     pub(crate) fn encode(&self, writer: &mut Writer) {
         for value in [
             self.total,
@@ -165,9 +172,9 @@ pub struct AgainstPast {
     seen: Seen,
     /// The tolerated odds ratio of the last window.
     tolerated: f64,
-    /// Running deviation of the new version's windows; 0 before the first.
+    /// Running mean of the new version's deviations, and its weight.
     recent: f64,
-    judged: f64,
+    recent_weight: f64,
 }
 
 impl AgainstPast {
@@ -190,29 +197,32 @@ impl AgainstPast {
     }
 
     /// Judges a window of the new version, which has the traffic to itself. `settles` says that
-    /// the category is high while a version starts: while it still falls, nothing is added.
+    /// the category is high while a version starts: while it still falls, a window is no evidence.
     pub fn judge(&mut self, seen: &Seen, tolerance: f64, settles: bool) {
         if seen.total < 1.0 || !self.has_past() {
             return;
         }
         let log_tolerance = self.log_tolerance(seen, tolerance);
         self.tolerated = log_tolerance.exp();
-        let (deviation, chance) = seen.deviation();
-        let is_falling =
-            settles && self.judged > 0.0 && deviation < self.recent - FALLING * chance.sqrt();
-        self.recent = if self.judged > 0.0 {
-            KEEP_RECENT * self.recent + (1.0 - KEEP_RECENT) * deviation
-        } else {
-            deviation
-        };
-        self.judged += 1.0;
+        let (deviation, _) = seen.deviation();
+        let mut most = self.most_gain();
+        let least = -most;
+        if settles {
+            if self.recent_weight < WINDOWS_TO_SETTLE {
+                most = 0.0;
+            } else if deviation < self.recent - seen.sampling().sqrt() {
+                most *= WHILE_FALLING;
+            }
+        }
+        let weight = KEEP_RECENT * self.recent_weight;
+        self.recent = (weight * self.recent + deviation) / (weight + 1.0);
+        self.recent_weight = weight + 1.0;
         let null = at_odds(seen.expected_rate(), log_tolerance);
-        let most = if is_falling { 0.0 } else { self.most_gain() };
         for (bet, ratio) in self.bets.iter_mut().zip(ALTERNATIVES) {
             let other = at_odds(null, ratio.ln());
             let gain = seen.inside * (other / null).ln()
                 + (seen.total - seen.inside) * ((1.0 - other) / (1.0 - null)).ln();
-            *bet = (*bet + gain.min(most)).clamp(FLOOR, CEILING);
+            *bet = (*bet + gain.clamp(least, most)).clamp(FLOOR, CEILING);
         }
         if self.log_evidence() > 0.0 {
             self.since += 1.0;
@@ -229,7 +239,7 @@ impl AgainstPast {
         self.since = 0.0;
         self.seen = Seen::default();
         self.recent = 0.0;
-        self.judged = 0.0;
+        self.recent_weight = 0.0;
     }
 
     /// Whether the weather was watched for long enough.
@@ -312,7 +322,7 @@ impl AgainstPast {
             self.since,
             self.tolerated,
             self.recent,
-            self.judged,
+            self.recent_weight,
         ]
         .iter()
         .chain(&self.bets)
@@ -337,7 +347,7 @@ impl AgainstPast {
             since: finite(reader)?,
             tolerated: finite(reader)?,
             recent: finite(reader)?,
-            judged: finite(reader)?,
+            recent_weight: finite(reader)?.max(0.0),
             ..Self::default()
         };
         for bet in &mut read.bets {
