@@ -2,7 +2,7 @@
 
 use log::Level;
 use scorer_sdk::drift::Cause;
-use scorer_sdk::judge::verdict::{Decision, Verdict};
+use scorer_sdk::judge::verdict::{Decision, Silent, Verdict};
 
 /// What the log has been told of a candidate.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,6 +14,7 @@ struct Told {
     baseline_failing: bool,
     held_by_placebo: bool,
     unbalanced: bool,
+    against_past: bool,
 }
 
 impl Told {
@@ -26,6 +27,7 @@ impl Told {
             baseline_failing: decision.baseline_failing,
             held_by_placebo: decision.held_by_placebo,
             unbalanced: !decision.balance.is_empty(),
+            against_past: !decision.against_past.is_empty(),
         }
     }
 }
@@ -36,6 +38,8 @@ pub struct Sentences {
     verdicts: Vec<Told>,
     /// Destinations whose placebo finding has been told.
     uneven: Vec<String>,
+    /// Destinations and versions whose silence has been told.
+    silent: Vec<(String, String, Silent)>,
     /// The last cause that was told, per destination.
     causes: Vec<(String, Cause)>,
 }
@@ -45,6 +49,7 @@ impl Sentences {
     pub fn tell(&mut self, decisions: &[Decision]) {
         self.tell_placebo(decisions);
         self.tell_verdicts(decisions);
+        self.tell_silence(decisions);
         self.tell_shared_change(decisions);
     }
 
@@ -65,6 +70,27 @@ impl Sentences {
             uneven.push(decision.destination.clone());
         }
         self.uneven = uneven;
+    }
+
+    /// Says when a version falls silent, and when it is heard of again or not missed any more.
+    fn tell_silence(&mut self, decisions: &[Decision]) {
+        let told = core::mem::take(&mut self.silent);
+        for decision in decisions {
+            for silence in &decision.silent {
+                let name = decision.destination.clone();
+                let now = (name, silence.version.clone(), silence.kind);
+                if !told.contains(&now) {
+                    // That stable gets nothing any more is how a rollout ends.
+                    let ends = silence.kind == Silent::Idle && silence.version == decision.baseline;
+                    let level = if ends { Level::Info } else { Level::Warn };
+                    log::log!(level, "serin: {}: {}", now.0, silence.sentence());
+                }
+                self.silent.push(now);
+            }
+        }
+        for gone in told.iter().filter(|gone| !self.silent.contains(gone)) {
+            log::info!("serin: {}: {} is silent no more", gone.0, gone.1);
+        }
     }
 
     /// Says when something drifts, what the cause is, and when it is over.
@@ -119,6 +145,7 @@ impl Sentences {
 fn level(decision: &Decision) -> Level {
     match decision.verdict {
         Verdict::Anomalous => Level::Warn,
+        _ if !decision.against_past.is_empty() => Level::Warn,
         // Differences are warnings as well: by default Istio's proxies log nothing below a warning.
         _ if decision.held_by_placebo || decision.differs() || !decision.balance.is_empty() => {
             Level::Warn

@@ -12,6 +12,8 @@ pub struct InFlight {
     pub context_id: u32,
     /// When it began, since the Unix epoch.
     pub started: Duration,
+    /// The response's status, once its headers have come.
+    pub status: Option<u16>,
     /// Whether its latency was counted already.
     pub counted: bool,
     /// Microseconds in flight before which there is nothing to be seen.
@@ -56,6 +58,11 @@ impl Table {
         self.slots.get(index as usize)?.as_ref()
     }
 
+    /// As [`Table::get`], to be changed.
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut InFlight> {
+        self.slots.get_mut(index as usize)?.as_mut()
+    }
+
     /// Takes an exchange out.
     pub fn remove(&mut self, index: u32) -> Option<InFlight> {
         let taken = self.slots.get_mut(index as usize)?.take()?;
@@ -78,6 +85,7 @@ mod tests {
         let exchange = |context_id| InFlight {
             context_id,
             started: Duration::ZERO,
+            status: None,
             counted: false,
             not_before_us: 0,
             method: String::new(),
