@@ -4,3 +4,4 @@ mod behaviour;
 mod body_shape;
 mod placebo;
 mod rollout;
+mod switch;
