@@ -183,6 +183,9 @@ fn sentence(decision: &Decision) -> String {
 mod tests {
     use super::*;
     use crate::testing::FakeHost;
+    use core::time::Duration;
+    use scorer_sdk::{Engine, Exchange, Plan};
+    use std::sync::Arc;
 
     #[test]
     fn a_change_is_told_once_and_at_the_level_that_it_deserves() {
@@ -200,5 +203,44 @@ mod tests {
         sentences.tell(core::slice::from_ref(&decision));
         let levels: Vec<Level> = host.log().iter().map(|line| line.0).collect();
         assert_eq!(levels, [Level::Info, Level::Warn]);
+    }
+
+    #[test]
+    fn a_version_that_answers_nothing_is_a_warning_and_the_end_of_a_rollout_is_none() {
+        let host = FakeHost::default();
+        let plan = Arc::new(Plan::from_json("{}").unwrap());
+        let mut engine = Engine::new(plan, 1);
+        let mut sentences = Sentences::default();
+        let mut second = 1_700_000_000;
+        let mut run = |seconds: u64, mute: bool, share: u64| {
+            for _ in 0..seconds {
+                for number in 0..20 {
+                    let is_new = number < share;
+                    engine.observe(&Exchange {
+                        destination: "shop",
+                        method: "GET",
+                        path: "/",
+                        version: if is_new { "v2" } else { "v1" },
+                        status: (!(mute && is_new)).then_some(200),
+                        ..Exchange::default()
+                    });
+                }
+                second += 1;
+                sentences.tell(&engine.tick(Duration::from_secs(second)));
+            }
+        };
+        run(60, false, 2);
+        run(60, true, 2);
+        run(120, false, 20);
+        let log = host.log();
+        let level = |words: &str| {
+            let mut lines = log.iter().filter(|line| line.1.contains(words));
+            let level = lines.next().map(|line| line.0);
+            assert!(lines.next().is_none(), "{words} is told twice");
+            level
+        };
+        assert_eq!(level("shop: v2 has answered none of"), Some(Level::Warn));
+        assert_eq!(level("shop: v1 has got no request for"), Some(Level::Info));
+        assert_eq!(level("shop: v2 is silent no more"), Some(Level::Info));
     }
 }

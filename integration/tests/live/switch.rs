@@ -9,10 +9,13 @@ use serin_integration::metrics::Metrics;
 use serin_integration::shop::{Route, Shop, Shops};
 use serin_integration::topology::Topology;
 use serin_integration::turn;
+use std::time::Duration;
 
 const SUSPECT: f64 = 2.0;
 /// Requests a second.
 const RATE: f64 = 150.0;
+/// How long clients wait.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// Answers until the past of stable is long enough: 20 windows of a second.
 const PAST: u64 = 3_000;
 
@@ -44,7 +47,8 @@ async fn before_the_switch(
         )))
         .start()
         .await?;
-    let load = Load::start(LoadOptions::new(topology.address(), RATE).seed(7))?;
+    let options = LoadOptions::new(topology.address(), RATE).timeout(PATIENCE);
+    let load = Load::start(options.seed(7))?;
     load.wait_for_answers(PAST).await?;
     Ok((topology, load))
 }
@@ -97,7 +101,7 @@ async fn a_version_that_hangs_on_every_request_is_mute() -> Result<()> {
     let shops = Shops::start(74).await?;
     let (mut topology, load) = before_the_switch("switch-mute", &shops, None).await?;
     load.set_mix(Mix::only(Route::Product));
-    // Answers that take minutes, which no client waits for.
+    // Answers that take ten seconds, which no client waits for.
     shops.v2.set_slowdown(100_000.0);
     topology.set_weights(90, 10).await?;
     let metrics = topology

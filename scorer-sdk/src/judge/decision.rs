@@ -61,7 +61,10 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         reasons: if verdict < Verdict::Suspect {
             Vec::new()
         } else {
-            reasons(plan, name, comparison, &shares)
+            let mut reasons = reasons(plan, name, comparison, &shares);
+            // Where the past or silence made it suspect, there may be nothing side by side.
+            reasons.retain(|reason| !warned || reason.evidence > 0.0);
+            reasons
         },
         differences,
         condemned: condemned(plan, name, comparison, &shares, threshold),
