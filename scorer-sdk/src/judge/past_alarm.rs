@@ -23,6 +23,8 @@ use crate::wire::codec::{CodecError, Reader, Writer};
 const MAX_QUESTIONS: usize = 16;
 /// The baseline's part of a window's exchanges from which on versions are compared side by side.
 const COMPARABLE: f64 = 0.05;
+/// And the exchanges of it that end an alarm: with little traffic, one is a large part by chance.
+const ENDS_ALARM: u64 = 5;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct PastAlarm {
@@ -150,7 +152,11 @@ impl PastAlarm {
             return;
         }
         let [of_baseline, of_candidate] = windows;
+        if baseline + candidate == 0 {
+            return;
+        }
         let is_compared = baseline as f64 >= COMPARABLE * (baseline + candidate) as f64;
+        let restarts = baseline >= ENDS_ALARM && !standing.condemned;
         let windows = of_baseline.iter().zip(&of_candidate);
         for ((series, (_, _, question)), (old, new)) in
             self.series.iter_mut().zip(questions(plan)).zip(windows)
@@ -158,7 +164,7 @@ impl PastAlarm {
             let tolerance = question.tolerance;
             if is_compared {
                 series.learn(old, tolerance);
-                if !standing.condemned {
+                if restarts {
                     series.restart();
                 }
             } else if !standing.condemned {
@@ -223,7 +229,7 @@ impl PastAlarm {
                     expected: seen.expected_rate(),
                     odds_ratio: odds_ratio(seen.rate(), seen.expected_rate()),
                     tolerated: series.tolerated(),
-                    seconds: series.windows_since() * plan.past_window.as_secs_f64(),
+                    seconds: series.windows_since() * plan.past_window.max(plan.tick).as_secs_f64(),
                 }
             })
             .collect();

@@ -436,14 +436,6 @@ impl Decision {
         text
     }
 
-    /// Whether the candidate gets requests and answers none.
-    #[must_use]
-    pub fn candidate_is_mute(&self) -> bool {
-        self.silent
-            .iter()
-            .any(|silence| silence.kind == Silent::Mute && silence.version == self.candidate)
-    }
-
     fn reason_sentence(&self) -> String {
         match (self.verdict, self.reasons.first()) {
             (_, _) if self.candidate.is_empty() => {
