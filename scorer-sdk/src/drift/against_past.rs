@@ -51,11 +51,14 @@ const MOST_GAIN: f64 = 3.0;
 /// noticed in bounded time.
 const FLOOR: f64 = -3.0;
 const CEILING: f64 = 12.0;
-/// What is kept from window to window of the running deviation, by which a level that still falls
-/// is known.
+/// What is kept from window to window of the running deviations, a quick and a slow one, by which
+/// a level that still falls is known.
 const KEEP_RECENT: f64 = 0.7;
-/// Weight of the windows before, without which it is not known whether a level falls: three.
-const WINDOWS_TO_SETTLE: f64 = 1.9;
+const KEEP_SLOW: f64 = 0.9;
+/// Weight of the slow one without which it is not known whether a level falls: six windows.
+const WEIGHT_TO_SETTLE: f64 = 4.6;
+/// Standard deviations of one window that the quick one is below the slow one while a level falls.
+const BELOW_SLOW: f64 = 0.5;
 /// What a window adds while the level falls, as a part of the most that it may add.
 const WHILE_FALLING: f64 = -0.5;
 
@@ -172,9 +175,31 @@ pub struct AgainstPast {
     seen: Seen,
     /// The tolerated odds ratio of the last window.
     tolerated: f64,
-    /// Running mean of the new version's deviations, and its weight.
-    recent: f64,
-    recent_weight: f64,
+    /// Running means of the new version's deviations, a quick and a slow one.
+    recent: Running,
+    slow: Running,
+}
+
+/// A decayed mean and its weight.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Running {
+    mean: f64,
+    weight: f64,
+}
+
+impl Running {
+    fn add(&mut self, value: f64, keep: f64) {
+        let weight = keep * self.weight;
+        self.mean = (weight * self.mean + value) / (weight + 1.0);
+        self.weight = weight + 1.0;
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            mean: finite(reader)?,
+            weight: finite(reader)?.max(0.0),
+        })
+    }
 }
 
 impl AgainstPast {
@@ -208,15 +233,17 @@ impl AgainstPast {
         let mut most = self.most_gain();
         let least = -most;
         if settles {
-            if self.recent_weight < WINDOWS_TO_SETTLE {
+            let sampling = seen.sampling().sqrt();
+            let drops = deviation < self.recent.mean - sampling;
+            self.recent.add(deviation, KEEP_RECENT);
+            self.slow.add(deviation, KEEP_SLOW);
+            let falls = self.recent.mean < self.slow.mean - BELOW_SLOW * sampling;
+            if self.slow.weight < WEIGHT_TO_SETTLE {
                 most = 0.0;
-            } else if deviation < self.recent - seen.sampling().sqrt() {
+            } else if drops || falls {
                 most *= WHILE_FALLING;
             }
         }
-        let weight = KEEP_RECENT * self.recent_weight;
-        self.recent = (weight * self.recent + deviation) / (weight + 1.0);
-        self.recent_weight = weight + 1.0;
         let null = at_odds(seen.expected_rate(), log_tolerance);
         for (bet, ratio) in self.bets.iter_mut().zip(ALTERNATIVES) {
             let other = at_odds(null, ratio.ln());
@@ -238,8 +265,8 @@ impl AgainstPast {
         self.bets = [0.0; ALTERNATIVES.len()];
         self.since = 0.0;
         self.seen = Seen::default();
-        self.recent = 0.0;
-        self.recent_weight = 0.0;
+        self.recent = Running::default();
+        self.slow = Running::default();
     }
 
     /// Whether the weather was watched for long enough.
@@ -321,8 +348,10 @@ impl AgainstPast {
             self.longest,
             self.since,
             self.tolerated,
-            self.recent,
-            self.recent_weight,
+            self.recent.mean,
+            self.recent.weight,
+            self.slow.mean,
+            self.slow.weight,
         ]
         .iter()
         .chain(&self.bets)
@@ -346,8 +375,8 @@ impl AgainstPast {
             longest: finite(reader)?,
             since: finite(reader)?,
             tolerated: finite(reader)?,
-            recent: finite(reader)?,
-            recent_weight: finite(reader)?.max(0.0),
+            recent: Running::decode(reader)?,
+            slow: Running::decode(reader)?,
             ..Self::default()
         };
         for bet in &mut read.bets {
@@ -464,7 +493,7 @@ mod tests {
             series.learn(&slow(0.5), 2.0);
         }
         let mut steady = series;
-        for number in 0..12 {
+        for number in 0..16 {
             let share = 0.5 + 0.45 * 0.8_f64.powi(number);
             series.judge(&slow(share), 2.0, true);
             steady.judge(&slow(0.95), 2.0, true);
