@@ -145,6 +145,7 @@ impl<H: Host> Worker<H> {
         if self.is_guarding() {
             forged::remove_from_response(&self.host, &response);
         }
+        self.observer.note_answer(stream, &response);
         self.observer.pass_report(&self.host, stream, &mut response);
         if self.actions.annotates() && stream.is_watched() {
             self.annotate();

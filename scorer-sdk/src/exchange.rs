@@ -95,11 +95,12 @@ pub struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Whether there was no answer, or one that says that the request failed: it has headers and a
-    /// body of its own, which must not count a second time.
+    /// Whether there was no whole answer, or one that says that the request failed: that one has
+    /// headers and a body of its own, which must not count a second time.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        self.status.is_none_or(|status| status >= 400)
+        self.ending == Ending::InFlight
+            || self.status.is_none_or(|status| status >= 400)
             || self.grpc_status.is_some_and(|status| status != 0)
     }
 }

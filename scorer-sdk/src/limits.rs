@@ -2,6 +2,10 @@
 //!
 //! A limit that one module alone needs stays in that module.
 
+use core::time::Duration;
+
+/// Time in flight from which on an exchange counts as slow where its route has no cut yet.
+pub const LONG_WITHOUT_CUT: Duration = Duration::from_secs(30);
 /// Destinations that one worker counts and the judge keeps apart; exchanges of others are counted
 /// as overflow.
 pub const MAX_DESTINATIONS: usize = 256;

@@ -213,6 +213,14 @@ metrics! {
         "1 while the two versions do not get the same kind of requests";
     WARMING_UP: Gauge "serin_warming_up" [DESTINATION, VERSION] Always
         "1 during the candidate's first seconds, which are not judged";
+    AGAINST_PAST: Gauge "serin_against_past" [DESTINATION, VERSION] Always
+        "1 while the candidate has taken over the traffic and is worse than the baseline's past by more than weather explains; not side by side";
+    PAST_EVIDENCE: Gauge "serin_past_evidence" [DESTINATION, VERSION, CATEGORY] Capped
+        "evidence for that in a category, in thousandths of a nat, while it holds";
+    MUTE: Gauge "serin_mute" [DESTINATION, VERSION] Always
+        "1 while a version gets requests and answers none";
+    IDLE: Gauge "serin_idle" [DESTINATION, VERSION] Always
+        "1 while a version gets no requests although it had a share of them and others get theirs; never of a guard, nor of a condemned version";
     REQUESTS_NEEDED: Gauge "serin_requests_needed" [DESTINATION, VERSION, ODDS_RATIO] Always
         "candidate requests that Serin still needs on average to find a rise of the odds of failure by the factor in `odds_ratio`";
     PLACEBO: Gauge "serin_placebo" [DESTINATION, CATEGORY] Capped

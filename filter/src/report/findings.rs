@@ -5,7 +5,7 @@ use crate::host::Host;
 use core::time::Duration;
 use scorer_sdk::drift::Cause;
 use scorer_sdk::judge::Judge;
-use scorer_sdk::judge::verdict::Decision;
+use scorer_sdk::judge::verdict::{Decision, Silent};
 use scorer_sdk::telemetry::{self, label};
 
 /// What the leader publishes beside verdicts.
@@ -62,6 +62,7 @@ impl Findings {
         self.metrics.begin_findings();
         self.publish_evidence(host, judge);
         self.publish_limits(host, judge, decisions);
+        self.publish_warnings(host, decisions);
         self.publish_shared_change(host, decisions);
         self.metrics.end_findings(host);
         // Last, so that whoever sees an alarm finds what it is about.
@@ -129,6 +130,31 @@ impl Findings {
                 ];
                 let metric = Id::of(&telemetry::REQUESTS_NEEDED);
                 self.metrics.find(host, metric, &labels, needed.requests);
+            }
+        }
+    }
+
+    /// What no comparison side by side says: a version worse than the past, or silent.
+    fn publish_warnings(&mut self, host: &impl Host, decisions: &[Decision]) {
+        for decision in decisions {
+            let destination = (label::DESTINATION, cut(&decision.destination));
+            for finding in &decision.against_past {
+                let labels = [
+                    destination,
+                    (label::VERSION, cut(&decision.candidate)),
+                    (label::CATEGORY, finding.category),
+                ];
+                let metric = Id::of(&telemetry::PAST_EVIDENCE);
+                self.metrics
+                    .find(host, metric, &labels, thousandths(finding.evidence));
+            }
+            for silence in &decision.silent {
+                let labels = [destination, (label::VERSION, cut(&silence.version))];
+                let metric = match silence.kind {
+                    Silent::Mute => Id::of(&telemetry::MUTE),
+                    Silent::Idle => Id::of(&telemetry::IDLE),
+                };
+                self.metrics.find(host, metric, &labels, 1);
             }
         }
     }
@@ -222,6 +248,10 @@ impl Findings {
                 flag(!decision.balance.is_empty()),
             ),
             (Id::of(&telemetry::WARMING_UP), flag(decision.warming_up)),
+            (
+                Id::of(&telemetry::AGAINST_PAST),
+                flag(!decision.against_past.is_empty()),
+            ),
         ] {
             self.metrics.set(host, metric, &labels, value);
         }

@@ -2,7 +2,7 @@
 
 use log::Level;
 use scorer_sdk::drift::Cause;
-use scorer_sdk::judge::verdict::{Decision, Verdict};
+use scorer_sdk::judge::verdict::{Decision, Silent, Verdict};
 
 /// What the log has been told of a candidate.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,6 +14,7 @@ struct Told {
     baseline_failing: bool,
     held_by_placebo: bool,
     unbalanced: bool,
+    against_past: bool,
 }
 
 impl Told {
@@ -26,6 +27,7 @@ impl Told {
             baseline_failing: decision.baseline_failing,
             held_by_placebo: decision.held_by_placebo,
             unbalanced: !decision.balance.is_empty(),
+            against_past: !decision.against_past.is_empty(),
         }
     }
 }
@@ -36,6 +38,8 @@ pub struct Sentences {
     verdicts: Vec<Told>,
     /// Destinations whose placebo finding has been told.
     uneven: Vec<String>,
+    /// Destinations and versions whose silence has been told.
+    silent: Vec<(String, String, Silent)>,
     /// The last cause that was told, per destination.
     causes: Vec<(String, Cause)>,
 }
@@ -45,6 +49,7 @@ impl Sentences {
     pub fn tell(&mut self, decisions: &[Decision]) {
         self.tell_placebo(decisions);
         self.tell_verdicts(decisions);
+        self.tell_silence(decisions);
         self.tell_shared_change(decisions);
     }
 
@@ -65,6 +70,27 @@ impl Sentences {
             uneven.push(decision.destination.clone());
         }
         self.uneven = uneven;
+    }
+
+    /// Says when a version falls silent, and when it is heard of again or not missed any more.
+    fn tell_silence(&mut self, decisions: &[Decision]) {
+        let told = core::mem::take(&mut self.silent);
+        for decision in decisions {
+            for silence in &decision.silent {
+                let name = decision.destination.clone();
+                let now = (name, silence.version.clone(), silence.kind);
+                if !told.contains(&now) {
+                    // That stable gets nothing any more is how a rollout ends.
+                    let ends = silence.kind == Silent::Idle && silence.version == decision.baseline;
+                    let level = if ends { Level::Info } else { Level::Warn };
+                    log::log!(level, "serin: {}: {}", now.0, silence.sentence());
+                }
+                self.silent.push(now);
+            }
+        }
+        for gone in told.iter().filter(|gone| !self.silent.contains(gone)) {
+            log::info!("serin: {}: {} is silent no more", gone.0, gone.1);
+        }
     }
 
     /// Says when something drifts, what the cause is, and when it is over.
@@ -119,6 +145,7 @@ impl Sentences {
 fn level(decision: &Decision) -> Level {
     match decision.verdict {
         Verdict::Anomalous => Level::Warn,
+        _ if !decision.against_past.is_empty() => Level::Warn,
         // Differences are warnings as well: by default Istio's proxies log nothing below a warning.
         _ if decision.held_by_placebo || decision.differs() || !decision.balance.is_empty() => {
             Level::Warn
@@ -156,6 +183,9 @@ fn sentence(decision: &Decision) -> String {
 mod tests {
     use super::*;
     use crate::testing::FakeHost;
+    use core::time::Duration;
+    use scorer_sdk::{Engine, Exchange, Plan};
+    use std::sync::Arc;
 
     #[test]
     fn a_change_is_told_once_and_at_the_level_that_it_deserves() {
@@ -173,5 +203,44 @@ mod tests {
         sentences.tell(core::slice::from_ref(&decision));
         let levels: Vec<Level> = host.log().iter().map(|line| line.0).collect();
         assert_eq!(levels, [Level::Info, Level::Warn]);
+    }
+
+    #[test]
+    fn a_version_that_answers_nothing_is_a_warning_and_the_end_of_a_rollout_is_none() {
+        let host = FakeHost::default();
+        let plan = Arc::new(Plan::from_json("{}").unwrap());
+        let mut engine = Engine::new(plan, 1);
+        let mut sentences = Sentences::default();
+        let mut second = 1_700_000_000;
+        let mut run = |seconds: u64, mute: bool, share: u64| {
+            for _ in 0..seconds {
+                for number in 0..20 {
+                    let is_new = number < share;
+                    engine.observe(&Exchange {
+                        destination: "shop",
+                        method: "GET",
+                        path: "/",
+                        version: if is_new { "v2" } else { "v1" },
+                        status: (!(mute && is_new)).then_some(200),
+                        ..Exchange::default()
+                    });
+                }
+                second += 1;
+                sentences.tell(&engine.tick(Duration::from_secs(second)));
+            }
+        };
+        run(60, false, 2);
+        run(60, true, 2);
+        run(120, false, 20);
+        let log = host.log();
+        let level = |words: &str| {
+            let mut lines = log.iter().filter(|line| line.1.contains(words));
+            let level = lines.next().map(|line| line.0);
+            assert!(lines.next().is_none(), "{words} is told twice");
+            level
+        };
+        assert_eq!(level("shop: v2 has answered none of"), Some(Level::Warn));
+        assert_eq!(level("shop: v1 has got no request for"), Some(Level::Info));
+        assert_eq!(level("shop: v2 is silent no more"), Some(Level::Info));
     }
 }

@@ -149,7 +149,10 @@ impl<'a> Facts<'a> {
             method: &self.flight.method,
             path: &self.flight.path,
             version: &self.served.version,
-            status: self.response.and_then(|response| response.status),
+            status: match self.response {
+                Some(response) => response.status,
+                None => self.flight.status,
+            },
             grpc_status: self.grpc_status,
             ending: self.ending,
             duration_us: self.duration_us,

@@ -12,6 +12,8 @@ pub struct InFlight {
     pub context_id: u32,
     /// When its parts came.
     pub timing: Timing,
+    /// The response's status, once its headers have come.
+    pub status: Option<u16>,
     /// Whether its latency was counted already.
     pub counted: bool,
     /// Microseconds of waiting before which there is nothing to be seen.
@@ -84,6 +86,7 @@ mod tests {
         let exchange = |context_id| InFlight {
             context_id,
             timing: Timing::new(Duration::ZERO, true),
+            status: None,
             counted: false,
             not_before_us: 0,
             method: String::new(),

@@ -19,6 +19,7 @@ use hashbrown::HashMap;
 use scorer_sdk::Plan;
 use scorer_sdk::count::delta::Delta;
 use scorer_sdk::count::tally::Tally;
+use scorer_sdk::limits::LONG_WITHOUT_CUT;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::wire::recording::Record;
@@ -164,6 +165,7 @@ impl Observer {
         let flight = InFlight {
             context_id: stream.context_id,
             timing: Timing::new(host.now(), is_whole),
+            status: None,
             counted: false,
             not_before_us: 0,
             method: core::mem::take(&mut request.method),
@@ -207,6 +209,15 @@ impl Observer {
             self.calls.report(host, &names);
         } else if let Some(report) = self.calls.take_report(host, response) {
             stream.report = Some(report);
+        }
+    }
+
+    /// The response's headers have come: the version does answer, however long it may take.
+    pub fn note_answer(&mut self, stream: &Stream, response: &Response) {
+        if let Flight::Listed(index) = &stream.flight
+            && let Some(flight) = self.in_flight.get_mut(*index)
+        {
+            flight.status = response.status;
         }
     }
 
@@ -421,9 +432,9 @@ impl Observer {
     /// Counts as slow what has been in flight for longer than its route's cut: a candidate that
     /// hangs never completes anything.
     fn count_long_running(&mut self, host: &impl Host, now: Duration, root_id: u32) {
-        let Some(shortest) = self.cuts.values().min().copied() else {
-            return;
-        };
+        let without_cut = LONG_WITHOUT_CUT.as_micros() as u64;
+        let shortest = self.cuts.values().min().copied();
+        let shortest = shortest.unwrap_or(without_cut).min(without_cut);
         let mut table = core::mem::take(&mut self.in_flight);
         let mut looked_at = 0;
         let waiting = |flight: &&mut InFlight| !flight.counted && flight.timing.awaits_version();
@@ -468,11 +479,10 @@ impl Observer {
             return;
         };
         let key = self.tally.key(index);
-        let Some(cut) = key.and_then(|key| self.cuts.get(key)) else {
-            return;
-        };
-        if elapsed_us <= *cut {
-            flight.not_before_us = *cut;
+        let cut = key.and_then(|key| self.cuts.get(key)).copied();
+        let cut = cut.unwrap_or(LONG_WITHOUT_CUT.as_micros() as u64);
+        if elapsed_us <= cut {
+            flight.not_before_us = cut;
             return;
         }
         let origin = self.origins.current(host, &self.plan, flight.session);

@@ -8,6 +8,7 @@ mod false_alarms;
 mod low_traffic;
 mod past;
 mod power;
+mod switch;
 
 use anyhow::Result;
 use scorer_sdk::Plan;
@@ -109,7 +110,8 @@ pub fn rates(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Docume
             + power::STEPS
             + past::STEPS
             + correlated::STEPS
-            + low_traffic::STEPS,
+            + low_traffic::STEPS
+            + switch::STEPS,
         step,
     };
     let mut tables: Vec<Table> = Vec::new();
@@ -119,6 +121,7 @@ pub fn rates(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Docume
     past::tables(&mut bench, &mut tables, &mut plots);
     correlated::tables(&mut bench, &mut tables);
     tables.push(low_traffic::table(&mut bench));
+    switch::tables(&mut bench, &mut tables)?;
     Ok(Document {
         title: "Error rates and speed on simulated rollouts".to_owned(),
         command: command(options),

@@ -17,3 +17,4 @@ mod regressions;
 mod replay;
 mod rescue;
 mod surprise;
+mod switch;

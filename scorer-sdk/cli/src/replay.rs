@@ -8,6 +8,7 @@
 use scorer_sdk::count::delta::Overflow;
 use scorer_sdk::count::tally::RouteIndex;
 use scorer_sdk::judge::Judge;
+use scorer_sdk::limits::LONG_WITHOUT_CUT;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::wire::recording::Record;
 use scorer_sdk::{Decision, Ending, Engine, Exchange, Plan, Verdict};
@@ -320,11 +321,11 @@ impl<'a> Replay<'a> {
             let Some(index) = found.index else { continue };
             let cut = tally.key(index).and_then(|key| cuts.get(key));
             let taken_us = now_us.saturating_sub(found.start_us);
-            if cut.is_none_or(|cut| taken_us <= *cut) {
+            if taken_us <= cut.copied().unwrap_or(micros(LONG_WITHOUT_CUT)) {
                 continue;
             }
             let exchange = Exchange {
-                status: None,
+                // The recording does not tell when the answer began, only whether there was one.
                 grpc_status: None,
                 ending: Ending::InFlight,
                 duration_us: Some(taken_us),

@@ -100,7 +100,7 @@ pub fn exchanges<'a>(
 }
 
 /// What a gauge of a candidate says when it is 1.
-pub const NOTES: [(Metric, &str); 5] = [
+pub const NOTES: [(Metric, &str); 8] = [
     (
         telemetry::HELD_BY_PLACEBO,
         "The verdict is held back: the baseline differs from itself by as much.",
@@ -120,5 +120,17 @@ pub const NOTES: [(Metric, &str); 5] = [
     (
         telemetry::DIFFERS,
         "The versions behave differently, for better or worse.",
+    ),
+    (
+        telemetry::AGAINST_PAST,
+        "The candidate has taken over the traffic and is worse than the baseline's past; this is not side by side.",
+    ),
+    (
+        telemetry::MUTE,
+        "The candidate gets requests and answers none.",
+    ),
+    (
+        telemetry::IDLE,
+        "The candidate gets no requests any more, while others do.",
     ),
 ];

@@ -63,6 +63,11 @@ pub struct Plan {
     pub placebo: bool,
     /// Time that makes one value of a drift's series; zero where drift is off.
     pub drift_window: Duration,
+    /// Time that makes one window of a version that is held against the past of the one before it;
+    /// zero where none is.
+    pub past_window: Duration,
+    /// Whether that may lead to the verdict `anomalous`.
+    pub past_acts: bool,
     /// What makes requests one session.
     pub session: SessionSource,
     /// Which response bodies are looked at; `None` for none.
@@ -171,6 +176,14 @@ impl Plan {
                 "0s",
                 "1h",
             )?,
+            past_window: duration(
+                "past.window",
+                raw.past.window.as_deref(),
+                "10s",
+                "0s",
+                "10m",
+            )?,
+            past_acts: raw.past.act,
             session: session(&raw)?,
             body: raw
                 .body

@@ -53,6 +53,8 @@ pub struct Config {
     pub placebo: Option<bool>,
     /// How versions are held against their own past.
     pub drift: DriftSection,
+    /// How a version that has taken over the traffic is held against the past of the one before.
+    pub past: PastSection,
     /// What makes requests one session.
     pub session: Session,
     /// Which response bodies are looked at, and how far; none when missing.
@@ -222,6 +224,16 @@ pub struct Body {
 pub struct DriftSection {
     /// Time that makes one value of a series; `0s` switches drift off.
     pub window: Option<String>,
+}
+
+/// How a version that has taken over the traffic is held against the past of the one before it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PastSection {
+    /// Time that makes one window; `0s` switches it off.
+    pub window: Option<String>,
+    /// Whether it may lead to the verdict `anomalous`.
+    pub act: bool,
 }
 
 /// What makes requests one session.

@@ -103,6 +103,10 @@ pub struct VersionDelta {
     pub version: String,
     /// Exchanges that ended.
     pub exchanges: u64,
+    /// Those that got a response, and those in flight for long that have one.
+    pub answered: u64,
+    /// Those that ended without a response, and those in flight for long that have none.
+    pub unanswered: u64,
     /// Counts of the tokens, per signal in the plan's order.
     pub counts: Vec<Counts>,
     /// The exchanges that are judged one by one.
@@ -185,7 +189,9 @@ impl RouteDelta {
 impl VersionDelta {
     fn encode(&self, writer: &mut Writer) {
         writer.text(&self.version);
-        writer.u64(self.exchanges);
+        for value in [self.exchanges, self.answered, self.unanswered] {
+            writer.u64(value);
+        }
         writer.list(&self.counts, Counts::encode);
         self.rows.encode(writer);
         self.bodies.encode(writer);
@@ -195,6 +201,8 @@ impl VersionDelta {
         Ok(Self {
             version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
             exchanges: exchanges(reader.u64()?)?,
+            answered: exchanges(reader.u64()?)?,
+            unanswered: exchanges(reader.u64()?)?,
             counts: reader.list(MAX_SIGNALS, Counts::decode)?,
             rows: Rows::decode(reader)?,
             bodies: Presence::decode(reader)?,

@@ -55,6 +55,9 @@ struct RouteTally {
 struct VersionTally {
     version: Rc<str>,
     exchanges: u64,
+    /// Exchanges with a response and without one; see [`VersionDelta`].
+    answered: u64,
+    unanswered: u64,
     counts: Vec<Counts>,
     rows: Rows,
     bodies: Presence,
@@ -65,6 +68,8 @@ impl VersionTally {
         Self {
             version: version.into(),
             exchanges: 0,
+            answered: 0,
+            unanswered: 0,
             counts: vec![Counts::default(); signals],
             rows: Rows::new(row_width),
             bodies: Presence::default(),
@@ -334,6 +339,12 @@ impl Tally {
         if exchange.ending != Ending::InFlight {
             tally.exchanges += 1;
         }
+        match (exchange.status, exchange.next_call) {
+            // The call was counted before.
+            (_, Some(_)) => {}
+            (Some(_), None) => tally.answered += 1,
+            (None, None) => tally.unanswered += 1,
+        }
         if let Some(facts) = exchange.body
             && self.looks_at_bodies
             && !exchange.is_error()
@@ -424,6 +435,8 @@ impl Tally {
                 .map(|tally| VersionDelta {
                     version: tally.version.as_ref().to_owned(),
                     exchanges: core::mem::take(&mut tally.exchanges),
+                    answered: core::mem::take(&mut tally.answered),
+                    unanswered: core::mem::take(&mut tally.unanswered),
                     counts: tally.counts.iter_mut().map(core::mem::take).collect(),
                     rows: core::mem::replace(&mut tally.rows, Rows::new(self.row_width)),
                     bodies: core::mem::take(&mut tally.bodies),

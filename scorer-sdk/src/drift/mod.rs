@@ -12,6 +12,7 @@
 //! | [`attribute`] | `D(P‖Q) = D(route mix) + Σ π_r·D(within route r)`, each less its mean under no change | chain rule of relative entropy; bias: Miller 1955 |
 //! | [`Cause`] | which arms drift, whether the candidate was found anomalous | design |
 //! | [`Watch`] | these series for one destination, in windows | design |
+//! | [`AgainstPast`] | a version that is alone, against the other's past, at a margin that weather earns | moments: DerSimonian and Laird 1986 |
 //! | [`SharedChange`] | the report on them | design |
 //!
 //! # What is promised
@@ -27,6 +28,7 @@
 //!
 //! Everything here is bounded: a [`LevelDrift`] holds at most 20 KiB, a [`RateDrift`] 4 KiB.
 
+mod against_past;
 mod alarm;
 mod arm;
 mod attribution;
@@ -42,6 +44,7 @@ mod season;
 mod shared_change;
 mod watch;
 
+pub use against_past::{AgainstPast, Seen, odds_ratio};
 pub use attribution::{Attribution, Part, RouteTokens, Term, TokenCounts, attribute};
 pub use cause::{Cause, Known};
 pub use detector::{EDetector, Leader};

@@ -9,7 +9,7 @@ use super::rollout::{Rollout, threshold};
 use super::shares::Shares;
 use crate::config::Plan;
 use crate::drift::SharedChange;
-use crate::judge::verdict::{Decision, Verdict};
+use crate::judge::verdict::{Decision, Silence, Silent, Verdict};
 
 /// What is decided about a destination.
 pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
@@ -27,13 +27,19 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
             baseline: versions.baseline().to_owned(),
             threshold,
             placebo: placebo.findings(plan),
+            silent: silent(plan, destination),
             shared_change: shared_change(destination),
             ..Decision::default()
         };
     };
     let shares = Shares::of(comparison, plan);
     let all_evidence = shares.log_evidence();
-    let verdict = verdict(plan, rollout, all_evidence);
+    let silent = silent(plan, destination);
+    let is_mute = silent
+        .iter()
+        .any(|silence| silence.kind == Silent::Mute && silence.version == rollout.candidate);
+    let warned = is_mute || destination.past_alarm.stands();
+    let verdict = verdict(plan, rollout, all_evidence, warned);
     let [seen, candidate_exchanges] = rollout.exchanges;
     let reference = plan.reject.reference.as_ref();
     let (change_evidence, differences) = differences(plan, comparison, name);
@@ -55,7 +61,10 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         reasons: if verdict < Verdict::Suspect {
             Vec::new()
         } else {
-            reasons(plan, name, comparison, &shares)
+            let mut reasons = reasons(plan, name, comparison, &shares);
+            // Where the past or silence made it suspect, there may be nothing side by side.
+            reasons.retain(|reason| !warned || reason.evidence > 0.0);
+            reasons
         },
         differences,
         condemned: condemned(plan, name, comparison, &shares, threshold),
@@ -66,16 +75,20 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         balance: balance(plan, name, comparison, threshold),
         warming_up: !rollout.warm,
         needed: needed(plan, comparison, rollout, threshold),
+        against_past: destination.past_alarm.findings(plan),
+        silent,
         shared_change: shared_change(destination),
     }
 }
 
 /// What is to be thought of the candidate. `evidence` is that of all pairs, those that the placebo
-/// holds back among them: they are suspect still.
-fn verdict(plan: &Plan, rollout: &Rollout, evidence: f64) -> Verdict {
+/// holds back among them: they are suspect still. `warned` tells that the candidate is worse than
+/// the past or answers nothing.
+fn verdict(plan: &Plan, rollout: &Rollout, evidence: f64, warned: bool) -> Verdict {
     match rollout.phase {
         Phase::Condemned | Phase::Probation => Verdict::Anomalous,
         Phase::Watching if evidence >= threshold(plan, Some(rollout)) / 2.0 => Verdict::Suspect,
+        Phase::Watching if warned => Verdict::Suspect,
         Phase::Watching if rollout.judged >= plan.healthy_after => Verdict::Healthy,
         Phase::Watching => Verdict::Learning,
     }
@@ -91,6 +104,13 @@ fn steer_share(plan: &Plan, rollout: &Rollout, condemned: &[String]) -> f64 {
         Phase::Condemned => 1.0,
         Phase::Probation => 1.0 - plan.probation.map_or(0.0, |probation| probation.share),
     }
+}
+
+/// The versions that are silent.
+fn silent(plan: &Plan, destination: &Destination) -> Vec<Silence> {
+    let is_guard = plan.reject.reference.is_some();
+    let condemned = destination.versions.condemned();
+    destination.silences.findings(is_guard, condemned)
 }
 
 /// What drifts, and what it comes from.

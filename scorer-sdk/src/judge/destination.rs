@@ -3,10 +3,12 @@
 use super::comparison::Comparison;
 use super::differences::settle;
 use super::moment::Moment;
-use super::phase::Judgement;
+use super::past_alarm::{PastAlarm, Standing};
+use super::phase::{Judgement, Phase};
 use super::placebo::Placebo;
 use super::rollout::{Rollout, Step, threshold};
 use super::shares::Shares;
+use super::silence::Silences;
 use super::units::Units;
 use super::versions::{Baseline, Versions};
 use super::volumes::{Volumes, failures};
@@ -17,6 +19,10 @@ use crate::drift::Watch;
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
 use crate::wire::codec::{CodecError, Reader, Writer};
+
+/// Time for which a candidate that is worse than the past does not become the baseline, though the
+/// other version is gone.
+const HELD_AT_MOST_MS: u64 = 86_400_000;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Destination {
@@ -29,6 +35,10 @@ pub(super) struct Destination {
     pub(super) comparison: Comparison,
     pub(super) units: Units,
     pub(super) placebo: Placebo,
+    /// The candidate against the baseline's past, while it has the traffic to itself.
+    pub(super) past_alarm: PastAlarm,
+    /// What was heard of each version.
+    pub(super) silences: Silences,
     /// Both versions against their own past; none for a destination that is not watched.
     pub(super) watch: Option<Box<Watch>>,
 }
@@ -57,6 +67,15 @@ impl Destination {
         if let Some(watch) = &mut self.watch {
             watch::observe(watch, plan, &inbox, arms, now_ms);
         }
+        let rollout = self.rollout.as_ref();
+        let standing = Standing {
+            arms,
+            warm: rollout.is_none_or(|rollout| rollout.warm),
+            condemned: rollout.is_some_and(|rollout| rollout.phase == Phase::Condemned),
+        };
+        self.past_alarm
+            .observe(plan, &self.comparison.routes, &inbox, standing, now_ms);
+        self.silences.observe(&inbox, now_ms);
         self.comparison.gather(plan, &inbox, arms, overflow);
         self.comparison.see_units(plan, &mut self.units, now_ms);
         self.split_baseline(plan);
@@ -86,16 +105,23 @@ impl Destination {
             self.rollout = None;
         }
         let known = candidate(self.rollout.as_ref());
-        match self.versions.choose_baseline(plan, known, now_ms) {
+        let held = self.past_alarm.stands()
+            && self
+                .rollout
+                .as_ref()
+                .is_some_and(|rollout| !rollout.is_older_than(HELD_AT_MOST_MS, now_ms));
+        match self.versions.choose_baseline(plan, known, held, now_ms) {
             Baseline::Unknown => return,
             Baseline::Stays => {}
             Baseline::Replaced => {
+                self.past_alarm.restart();
                 self.comparison.forget_routes();
                 self.units = Units::default();
                 self.watch = self.watch.as_ref().map(|_| Box::default());
                 self.rollout = None;
             }
             Baseline::Promoted => {
+                self.past_alarm.restart();
                 self.comparison.promote();
                 self.units.promote();
                 if let Some(watch) = &mut self.watch {
@@ -114,6 +140,7 @@ impl Destination {
             }
             self.comparison.restart(plan);
             self.units.forget_candidate();
+            self.past_alarm.restart();
         }
         self.versions
             .forget_condemned(candidate(self.rollout.as_ref()), now_ms);
@@ -159,10 +186,18 @@ impl Destination {
         let evidence = shares
             .held_back(plan, &self.comparison, &self.placebo)
             .log_evidence();
+        let against_past = self
+            .past_alarm
+            .log_evidence(plan)
+            .filter(|_| plan.past_acts);
+        let evidence = evidence.max(against_past.unwrap_or(f64::NEG_INFINITY));
         match rollout.decide(plan, evidence, now_ms) {
             Step::None => {}
             Step::Condemned => self.versions.condemn(&rollout.candidate),
-            Step::Probation => self.comparison.restart(plan),
+            Step::Probation => {
+                self.comparison.restart(plan);
+                self.past_alarm.restart();
+            }
             Step::Acquitted => self.versions.acquit(&rollout.candidate),
         }
     }
@@ -185,6 +220,8 @@ impl Destination {
         self.comparison.encode(writer);
         self.units.encode(writer);
         self.placebo.encode(writer);
+        self.past_alarm.encode(writer);
+        self.silences.encode(writer);
         writer.option(self.watch.as_deref(), Watch::encode);
     }
 
@@ -196,6 +233,8 @@ impl Destination {
             comparison: Comparison::decode(plan, reader)?,
             units: Units::decode(reader)?,
             placebo: Placebo::decode(plan, reader)?,
+            past_alarm: PastAlarm::decode(reader)?,
+            silences: Silences::decode(reader)?,
             watch: reader.option(Watch::decode)?.map(Box::new),
             inbox: Vec::new(),
         })

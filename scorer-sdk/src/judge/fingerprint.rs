@@ -31,6 +31,7 @@ pub(super) fn fingerprint(plan: &Plan) -> u64 {
         u8::from(plan.placebo),
     ]);
     add(&plan.drift_window.as_millis().to_le_bytes());
+    add(&plan.past_window.as_millis().to_le_bytes());
     add(plan.rollout.as_deref().unwrap_or_default().as_bytes());
     hash
 }

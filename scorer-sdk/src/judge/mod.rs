@@ -14,6 +14,8 @@
 //! | `placebo.rs`, `halves.rs` | do the baseline's own halves differ? |
 //! | `watch.rs` | how does drift learn of a tick? |
 //! | `change.rs` | do the versions differ on a signal, and by how much? |
+//! | `past_alarm.rs` | is a version that is alone worse than the past of the one before? |
+//! | `silence.rs` | does a version answer nothing, or get nothing? |
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
 //! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
 
@@ -36,12 +38,14 @@ mod moment;
 mod needed;
 mod pair;
 mod past;
+mod past_alarm;
 mod phase;
 mod placebo;
 mod reasons;
 mod rollout;
 mod route;
 mod shares;
+mod silence;
 mod trial;
 mod units;
 pub mod verdict;

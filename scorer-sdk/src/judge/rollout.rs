@@ -72,6 +72,11 @@ impl Rollout {
         }
     }
 
+    /// Whether it began longer ago than this.
+    pub(super) fn is_older_than(&self, age_ms: u64, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.started_ms) > age_ms
+    }
+
     /// Counts a tick's exchanges of baseline and candidate and says whether they may be judged.
     /// `slowest_ms` is how long the slowest exchanges take.
     pub(super) fn admit(

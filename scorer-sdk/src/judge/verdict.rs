@@ -18,7 +18,8 @@ pub enum Verdict {
     Learning,
     /// Enough was judged, and nothing speaks against it.
     Healthy,
-    /// Evidence is gathering: half of what is needed, in logs.
+    /// Evidence is gathering: half of what is needed, in logs. Or the candidate is worse than the
+    /// baseline's past ([`Decision::against_past`]), or answers nothing ([`Decision::silent`]).
     Suspect,
     /// The candidate is worse than tolerated; wrong with at most the configured chance.
     Anomalous,
@@ -376,6 +377,91 @@ impl PlaceboFinding {
     }
 }
 
+/// A category in which a version that has taken over the traffic is worse than the past of the one
+/// before it, by more than weather explains.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PastFinding {
+    /// Name of the category.
+    pub category: &'static str,
+    /// What an exchange in the category does, for people.
+    pub meaning: &'static str,
+    /// Evidence in nats.
+    pub evidence: f64,
+    /// What the new version showed since there is evidence.
+    pub candidate: Rate,
+    /// Share of the exchanges that the past led to expect in the category, 0 to 1.
+    pub expected: f64,
+    /// Odds ratio of what was seen against what was expected.
+    pub odds_ratio: f64,
+    /// Odds ratio up to which it would be tolerated: what the owner tolerates, and weather.
+    pub tolerated: f64,
+    /// Seconds since there is evidence.
+    pub seconds: f64,
+}
+
+impl PastFinding {
+    /// One sentence. `candidate` and `baseline` are the names of the versions.
+    #[must_use]
+    pub fn sentence(&self, candidate: &str, baseline: &str) -> String {
+        format!(
+            "against the past of {baseline} and not side by side: {:.1}% of {candidate}'s requests ({}) {}, where {:.1}% were to be expected; odds ratio {:.1}, and up to {:.1} could be chance or weather; what changed for both versions would look the same",
+            self.candidate.percent(),
+            self.candidate,
+            self.meaning,
+            100.0 * self.expected,
+            self.odds_ratio,
+            self.tolerated,
+        )
+    }
+}
+
+/// In which way a version is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Silent {
+    /// It gets requests and answers none.
+    Mute,
+    /// It gets no requests, while others do.
+    Idle,
+}
+
+/// A version that is silent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Silence {
+    /// The version.
+    pub version: String,
+    /// In which way.
+    pub kind: Silent,
+    /// For how long, in seconds.
+    pub seconds: f64,
+    /// Requests that it did not answer; for one that gets none, those that others got meanwhile.
+    pub requests: u64,
+    /// Its share of the requests before, 0 to 1.
+    pub share: f64,
+}
+
+impl Silence {
+    /// One sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self.kind {
+            Silent::Mute => format!(
+                "{} has answered none of its last {} requests, for {:.0} s",
+                self.version, self.requests, self.seconds
+            ),
+            Silent::Idle => format!(
+                "{} has got no request for {:.0} s, in which others got {}; before, it had {:.1}% of them",
+                self.version,
+                self.seconds,
+                self.requests,
+                100.0 * self.share
+            ),
+        }
+    }
+}
+
 /// How many more candidate requests a regression of some size would need to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -441,6 +527,11 @@ pub struct Decision {
     pub warming_up: bool,
     /// Candidate requests that a regression of each size would still need.
     pub needed: Vec<Needed>,
+    /// Where the candidate has taken over the traffic and is worse than the baseline's past, the
+    /// strongest first.
+    pub against_past: Vec<PastFinding>,
+    /// Versions that answer no request, or get none while others do.
+    pub silent: Vec<Silence>,
     /// Both versions against their own past, and whether what changed is usage, something shared,
     /// or the version.
     pub shared_change: SharedChange,
@@ -450,7 +541,20 @@ impl Decision {
     /// Why, in one sentence, with what limits the comparison behind it.
     #[must_use]
     pub fn explanation(&self) -> String {
-        let mut text = self.reason_sentence();
+        let mut text = match self.against_past.first() {
+            Some(finding) if self.reasons.is_empty() => {
+                finding.sentence(&self.candidate, &self.baseline)
+            }
+            Some(finding) => format!(
+                "{}; {}",
+                self.reason_sentence(),
+                finding.sentence(&self.candidate, &self.baseline)
+            ),
+            None => self.reason_sentence(),
+        };
+        for silence in &self.silent {
+            text.push_str(&format!("; {}", silence.sentence()));
+        }
         if self.held_by_placebo && self.placebo.is_empty() {
             text.push_str(&format!(
                 "; held back, for the hosts or sessions of {} seem to differ as much among themselves",

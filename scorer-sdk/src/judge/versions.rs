@@ -152,11 +152,13 @@ impl Versions {
     }
 
     /// Chooses the baseline: by the config, else the version with most traffic at first, until the
-    /// candidate has replaced it.
+    /// candidate has replaced it. `held` tells that the candidate is thought bad: it then does not
+    /// become the baseline by being alone, unless a newer version comes.
     pub(super) fn choose_baseline(
         &mut self,
         plan: &Plan,
         candidate: &str,
+        held: bool,
         now_ms: u64,
     ) -> Baseline {
         let named = match &plan.reject.reference {
@@ -176,7 +178,9 @@ impl Versions {
                 }
                 None => Baseline::Unknown,
             },
-            None if self.is_alone(candidate, now_ms) => {
+            None if self.is_alone(candidate, now_ms)
+                && !(held && self.newest(plan, true, now_ms) == Some(candidate)) =>
+            {
                 self.known.retain(|version| version.name == candidate);
                 candidate.clone_into(&mut self.baseline);
                 Baseline::Promoted
@@ -276,7 +280,7 @@ mod tests {
         let plan = Plan::from_json("{}").unwrap();
         let mut versions = Versions::default();
         versions.see(&[("v1", 900), ("v2", 100)].into(), None, 1_000);
-        versions.choose_baseline(&plan, "", 1_000);
+        versions.choose_baseline(&plan, "", false, 1_000);
         let rollout = Rollout::new("v2".to_owned(), 1_000);
         let volumes = [("v1", 900), ("v2", 30)].into();
         let is_over = versions.see(&volumes, Some(&rollout), 900_000);

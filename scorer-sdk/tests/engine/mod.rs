@@ -6,3 +6,4 @@ mod differs;
 mod placebo;
 mod practical_size;
 mod rollout;
+mod switch;

@@ -5,3 +5,4 @@ mod false_alarms;
 mod low_traffic;
 mod power;
 mod real_traffic;
+mod switch;

@@ -12,7 +12,7 @@ use crate::surprise::{self, Surprise};
 use anyhow::{Context, Result};
 use scorer_sdk::count::delta::Overflow;
 use scorer_sdk::drift::Cause;
-use scorer_sdk::judge::verdict::{Difference, Reason};
+use scorer_sdk::judge::verdict::{Difference, PastFinding, Reason, Silence};
 use scorer_sdk::{Decision, Plan, Verdict};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -131,6 +131,8 @@ struct ShownDecision<'a> {
     drift: &'a str,
     reasons: Vec<ShownReason<'a>>,
     differences: &'a [Difference],
+    against_past: &'a [PastFinding],
+    silent: &'a [Silence],
 }
 
 /// Where a rollout stands at some time.
@@ -195,6 +197,8 @@ impl<'a> ShownDecision<'a> {
                 })
                 .collect(),
             differences: &decision.differences,
+            against_past: &decision.against_past,
+            silent: &decision.silent,
         }
     }
 }
@@ -223,6 +227,9 @@ fn decision_text(text: &mut String, decision: &Decision) {
             baseline => format!("only one version has been seen: {}", plain(baseline)),
         };
         let _ = writeln!(text, "{destination}: {verdict}\n  {why}");
+        for silence in &decision.silent {
+            let _ = writeln!(text, "  {}", plain(&silence.sentence()));
+        }
         return;
     }
     let (candidate, baseline) = (plain(&decision.candidate), plain(&decision.baseline));

@@ -9,6 +9,7 @@ pub mod low_traffic;
 pub mod past;
 pub mod power;
 pub mod real_traffic;
+pub mod switch;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
