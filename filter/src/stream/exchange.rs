@@ -47,6 +47,7 @@ pub(super) struct Facts<'a> {
     response_bytes: Option<u64>,
     upstream_host: &'a str,
     session: Option<u64>,
+    is_surplus: bool,
     body: Option<&'a ShapeFacts>,
 }
 
@@ -84,6 +85,7 @@ impl<'a> Facts<'a> {
             response_bytes: None,
             upstream_host: &origin.host,
             session: origin.session,
+            is_surplus: origin.is_surplus,
             body: None,
         }
     }
@@ -109,6 +111,7 @@ impl<'a> Facts<'a> {
             response_bytes: response.content_length,
             upstream_host: "",
             session: flight.session,
+            is_surplus: false,
             body: None,
         }
     }
@@ -130,6 +133,7 @@ impl<'a> Facts<'a> {
             response_bytes: end.response_bytes,
             upstream_host: &end.origin.host,
             session: end.origin.session,
+            is_surplus: end.origin.is_surplus,
             body: end.body,
             ..Self::at_headers(served, flight, stream, response)
         }
@@ -155,6 +159,8 @@ impl<'a> Facts<'a> {
             header_names: answered.map(|response| response as _),
             upstream_host: self.upstream_host,
             session: self.session,
+            request: self.flight.request,
+            is_surplus: self.is_surplus,
             request_bytes: self.request.and_then(|request| request.bytes),
             request_header_names: names.map(|names| names as _),
             body: self.body,
