@@ -16,6 +16,7 @@
 //! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
 
 mod arm;
+mod baseline_health;
 mod block;
 mod body;
 mod comparison;
