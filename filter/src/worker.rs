@@ -12,7 +12,7 @@ use crate::stream::observer::Observer;
 use crate::stream::response::Response;
 use crate::sync::peers::{Peers, role};
 use scorer_sdk::Plan;
-use scorer_sdk::config::{Mode, Role, SessionSource};
+use scorer_sdk::config::{Mode, Role};
 use scorer_sdk::count::delta::Delta;
 use scorer_sdk::signal::NameHasher;
 use std::sync::Arc;
@@ -267,17 +267,19 @@ impl<H: Host> Worker<H> {
     pub fn tick(&mut self) {
         let now = self.host.now();
         if let Some(publication) = self.peers.read(&self.host) {
-            self.actions
-                .update(publication.directives, self.is_guarding());
-            self.observer.update(publication.cuts);
+            let directives = publication.directives;
+            let rollouts = directives
+                .iter()
+                .filter(|directive| !directive.candidate.is_empty())
+                .map(|directive| directive.destination.clone());
+            self.observer.update(rollouts, publication.cuts);
+            self.actions.update(directives, self.is_guarding());
         }
         if self.role != Role::Auto {
             self.observer.look_for_counterpart(&self.host);
         }
         self.observer.tick(&self.host, now, self.root_id);
-        if self.plan.session != SessionSource::Connection {
-            self.observer.set_secret(self.peers.secret(&self.host));
-        }
+        self.observer.set_secret(self.peers.secret(&self.host));
         if self.peers.has_room() {
             let delta = self.take();
             self.peers.publish(&self.host, delta, now);

@@ -1,6 +1,6 @@
 //! What limits a comparison: hosts that differ, sessions, requests that are not alike.
 
-use super::{Answer, CONFIG, GOOD, Proxy};
+use super::{Answer, GOOD, Proxy};
 use crate::stream::life::Stream;
 
 /// An exchange on a host, over a connection, with a request header more.
@@ -74,34 +74,32 @@ fn a_bad_host_of_stable_is_told_and_a_candidate_no_worse_than_it_is_held_back() 
 }
 
 #[test]
-fn hosts_and_sessions_are_asked_for_only_where_the_placebo_needs_them() {
-    let run = |config: &str, hosts: usize| {
+fn hosts_and_sessions_are_asked_for_during_a_rollout_and_of_a_part_without_one() {
+    let run = |candidate: bool| {
         let mut proxy = Proxy::new("observe", 1);
-        proxy.config = config.to_owned();
-        proxy.workers.clear();
-        proxy.add_worker();
-        for number in 0..3_200 {
-            let host = format!("10.0.0.{}:80", number as usize % hosts);
-            exchange(&mut proxy, GOOD[0], &host, number % 7, "accept");
-            if number % 100 == 99 {
-                proxy.tick();
+        let mut exchanges = |count: u64| {
+            for number in 0..count {
+                let answer = GOOD[usize::from(candidate && number % 5 == 0)];
+                let host = format!("10.0.0.{}:80", number % 3);
+                exchange(&mut proxy, answer, &host, number % 7, "accept");
+                if number % 100 == 99 {
+                    proxy.tick();
+                }
             }
-        }
-        (
-            asked(&proxy, "upstream.address"),
-            asked(&proxy, "connection.id"),
-        )
+            (
+                asked(&proxy, "upstream.address"),
+                asked(&proxy, "connection.id"),
+            )
+        };
+        let before = exchanges(1_000);
+        let after = exchanges(1_000);
+        (after.0 - before.0, after.1 - before.1)
     };
-    let config = CONFIG.replace("MODE", "observe");
-    let (hosts, connections) = run(&config, 1);
-    assert!((150..=200).contains(&hosts), "{hosts}");
-    assert!((2_500..=3_200).contains(&connections), "{connections}");
-    let (hosts, connections) = run(&config, 3);
-    assert!(hosts > 2_500 && connections < 700, "{hosts}, {connections}");
-    assert_eq!(
-        run(&config.replacen('{', r#"{"placebo": false,"#, 1), 1),
-        (0, 0)
-    );
+    let (hosts, connections) = run(true);
+    assert_eq!((hosts, connections), (1_000, 1_000));
+    let (hosts, connections) = run(false);
+    assert!((200..300).contains(&hosts), "{hosts}");
+    assert_eq!(connections, hosts);
 }
 
 #[test]
@@ -111,7 +109,9 @@ fn workers_agree_about_the_half_of_a_session() {
         // One connection fails, whichever worker takes its requests.
         let connection = number % 40;
         let answers = if connection == 7 { FAILS } else { GOOD };
-        exchange(&mut proxy, answers[0], "10.0.0.1:80", connection, "accept");
+        // With a candidate beside it, every exchange has its session.
+        let answer = answers[usize::from(number % 5 == 0)];
+        exchange(&mut proxy, answer, "10.0.0.1:80", connection, "accept");
         if number % 100 == 99 {
             proxy.tick();
         }

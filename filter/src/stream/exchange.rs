@@ -162,6 +162,7 @@ impl<'a> Facts<'a> {
             header_names: answered.map(|response| response as _),
             upstream_host: self.upstream_host,
             session: self.session,
+            request: self.flight.request,
             is_surplus: self.is_surplus,
             request_bytes: self.request.and_then(|request| request.bytes),
             request_header_names: names.map(|names| names as _),

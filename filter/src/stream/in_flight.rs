@@ -22,8 +22,10 @@ pub struct InFlight {
     pub method: String,
     /// Request path.
     pub path: String,
-    /// Stands for the session, where a header tells it.
+    /// Stands for the session or the client, where a header tells of them.
     pub session: Option<u64>,
+    /// Stands for the request that several attempts have in common.
+    pub request: Option<u64>,
 }
 
 /// All exchanges in flight of one worker.
@@ -38,7 +40,7 @@ impl Table {
     ///
     /// # Errors
     /// The exchange itself, when there is no room.
-    pub fn add(&mut self, exchange: InFlight) -> Result<u32, InFlight> {
+    pub fn add(&mut self, exchange: InFlight) -> Result<u32, Box<InFlight>> {
         if let Some(index) = self.free.pop() {
             if let Some(slot) = self.slots.get_mut(index as usize) {
                 *slot = Some(exchange);
@@ -46,7 +48,7 @@ impl Table {
             return Ok(index);
         }
         if self.slots.len() >= MAX_IN_FLIGHT {
-            return Err(exchange);
+            return Err(Box::new(exchange));
         }
         self.slots.push(Some(exchange));
         Ok((self.slots.len() - 1) as u32)
@@ -92,6 +94,7 @@ mod tests {
             method: String::new(),
             path: String::new(),
             session: None,
+            request: None,
         };
         let mut table = Table::default();
         let indices: Vec<u32> = (0..MAX_IN_FLIGHT as u32)

@@ -42,7 +42,7 @@ pub(super) enum Flight {
     /// At this index of the worker's table.
     Listed(u32),
     /// The table was full.
-    Unlisted(InFlight),
+    Unlisted(Box<InFlight>),
 }
 
 impl Stream {
@@ -109,7 +109,7 @@ impl Stream {
         match core::mem::take(&mut self.flight) {
             Flight::Unwatched => None,
             Flight::Listed(index) => table.remove(index),
-            Flight::Unlisted(flight) => Some(flight),
+            Flight::Unlisted(flight) => Some(*flight),
         }
     }
 }

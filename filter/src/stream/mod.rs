@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod calls;
+mod client;
 pub mod exchange;
 pub mod fan_out;
 pub mod in_flight;

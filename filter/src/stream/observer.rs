@@ -90,7 +90,7 @@ impl Observer {
             surprise: Surprise::new(plan, &hasher),
             reader: Reader::new(plan, hasher, secret),
             upstreams: Upstreams::default(),
-            origins: Origins::default(),
+            origins: Origins::new(plan, owner),
             bodies: Sampler::default(),
             calls: Calls::new(plan),
             in_flight: Table::default(),
@@ -171,6 +171,7 @@ impl Observer {
             method: core::mem::take(&mut request.method),
             path: core::mem::take(&mut request.path),
             session: request.session,
+            request: request.id,
         };
         stream.request = request;
         stream.flight = match self.in_flight.add(flight) {
@@ -327,7 +328,9 @@ impl Observer {
         let now = host.now();
         let lasted = now.saturating_sub(flight.timing.started);
         let body = body::facts(stream.body.take(), ending == Ending::Complete, lasted);
-        let origin = self.origins.current(host, &self.plan, flight.session);
+        let origin = self
+            .origins
+            .current(host, &self.plan, &served.destination, flight.session);
         let end = End {
             ending,
             grpc_status: exchange::grpc_status(host, response, phase, ending),
@@ -400,8 +403,9 @@ impl Observer {
         })
     }
 
-    /// Takes over from when on an exchange in flight is slow.
-    pub fn update(&mut self, cuts: Vec<(RouteKey, u64)>) {
+    /// Takes over which destinations have a candidate, and from when on an exchange in flight is slow.
+    pub fn update(&mut self, rollouts: impl Iterator<Item = String>, cuts: Vec<(RouteKey, u64)>) {
+        self.origins.update(rollouts);
         self.cuts = cuts.into_iter().collect();
     }
 
@@ -485,7 +489,9 @@ impl Observer {
             flight.not_before_us = cut;
             return;
         }
-        let origin = self.origins.current(host, &self.plan, flight.session);
+        let origin = self
+            .origins
+            .current(host, &self.plan, &served.destination, flight.session);
         let facts = Facts::in_flight(&served, flight, elapsed_us, now, &origin);
         self.tally.record_at(index, &facts.exchange());
         flight.counted = true;

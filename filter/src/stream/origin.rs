@@ -1,17 +1,24 @@
-//! Where an exchange was answered and for whom: the units that chance assigns to a version.
+//! Where an exchange was answered and for whom: the units that the judge counts by.
 //!
-//! Both may cost a property of the proxy. Where traffic is heavy, a random part of it is asked and
-//! judged, and the rest is counted.
+//! Host and session cost a property of the proxy each, so a worker asks for them only of a random
+//! part where traffic is heavy, and of a smaller part while there is nothing to judge. The rest is
+//! counted and not judged ([`scorer_sdk::Exchange::is_surplus`]). Which part that is depends on
+//! neither the version nor the outcome.
 
+use super::client::Crowds;
 use crate::host::{Header, Host, properties};
 use core::time::Duration;
+use hashbrown::HashSet;
 use scorer_sdk::config::{Plan, SessionSource};
 use scorer_sdk::count::identity::mix;
-use scorer_sdk::signal::NameHasher;
+use scorer_sdk::signal::{Input, NameHasher};
 
-/// Up to this many exchanges a second of one worker are asked for their origin. Beyond that a random
-/// part is asked, which tells more than a verdict ever needs.
-const ASKED_PER_SECOND: u64 = 2_000;
+/// Exchanges a second of one worker that are judged; of more, a random part is. A verdict never needs
+/// more.
+const JUDGED_PER_SECOND: u64 = 2_000;
+/// Without a candidate one exchange in this many is asked: stable's hosts and sessions are known
+/// before there is something to compare them with.
+const ASKED_WITHOUT_CANDIDATE: u64 = 4;
 
 /// Where an exchange was answered, and for whom.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,43 +27,90 @@ pub struct Origin {
     pub host: String,
     /// Stands for the session.
     pub session: Option<u64>,
-    /// Whether the exchange was not asked, for there are too many.
+    /// Whether the exchange is counted and not judged.
     pub is_surplus: bool,
 }
 
 /// Reads origins.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Origins {
+    /// Whether a signal follows sessions, so that every exchange's is wanted.
+    followed: bool,
+    /// Destinations that have a candidate.
+    rollouts: HashSet<String>,
+    crowds: Crowds,
     thinning: Thinning,
 }
 
 impl Origins {
+    /// A reader under a plan; `owner` is the worker's own number.
+    #[must_use]
+    pub fn new(plan: &Plan, owner: u64) -> Self {
+        Self {
+            followed: plan.wants(Input::Sessions),
+            rollouts: HashSet::new(),
+            crowds: Crowds::default(),
+            thinning: Thinning::new(owner),
+        }
+    }
+
     /// A tick has passed, after `period`.
     pub fn tick(&mut self, period: Duration) {
         self.thinning.tick(period);
     }
 
-    /// The origin of the current stream's exchange. `session` is what the request's headers said, by
-    /// [`session`].
-    pub fn current(&mut self, host: &impl Host, plan: &Plan, session: Option<u64>) -> Origin {
-        if !self.thinning.takes() {
-            return Origin {
-                session,
-                is_surplus: true,
-                ..Origin::default()
-            };
-        }
-        let session = match plan.session {
-            SessionSource::Connection => host.number(properties::CONNECTION_ID),
-            _ => session,
+    /// Takes over which destinations have a candidate.
+    pub fn update(&mut self, rollouts: impl Iterator<Item = String>) {
+        self.rollouts = rollouts.collect();
+    }
+
+    /// The origin of the current stream's exchange with a destination. `told` is what the request's
+    /// headers said of its session or client.
+    pub fn current(
+        &mut self,
+        host: &impl Host,
+        plan: &Plan,
+        destination: &str,
+        told: Option<u64>,
+    ) -> Origin {
+        let one_in = if self.rollouts.contains(destination) {
+            1
+        } else {
+            ASKED_WITHOUT_CANDIDATE
         };
-        let address = host
-            .property(properties::UPSTREAM_ADDRESS)
-            .unwrap_or_default();
+        let is_surplus = !self.thinning.takes(one_in);
+        let address = if is_surplus {
+            None
+        } else {
+            host.property(properties::UPSTREAM_ADDRESS)
+        };
         Origin {
-            host: String::from_utf8(address).unwrap_or_default(),
-            session,
-            is_surplus: false,
+            host: address
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .unwrap_or_default(),
+            session: self.session(host, plan, told, is_surplus),
+            is_surplus,
+        }
+    }
+
+    fn session(
+        &mut self,
+        host: &impl Host,
+        plan: &Plan,
+        told: Option<u64>,
+        is_surplus: bool,
+    ) -> Option<u64> {
+        let connection = || host.number(properties::CONNECTION_ID);
+        match plan.session {
+            SessionSource::Cookie(_) | SessionSource::Header(_) => told,
+            SessionSource::Connection if is_surplus && !self.followed => None,
+            SessionSource::Connection => connection(),
+            SessionSource::Client if is_surplus => None,
+            SessionSource::Client => match told {
+                Some(client) if !self.crowds.is_crowd(client) => Some(client),
+                Some(crowd) => Some(connection().map_or(crowd, |number| crowd ^ mix(number))),
+                None => connection(),
+            },
         }
     }
 }
@@ -66,32 +120,35 @@ impl Origins {
 struct Thinning {
     /// One in this many is taken.
     one_in: u64,
-    /// Came since the last tick.
+    /// Would have been taken since the last tick, had it come slowly.
     came: u64,
     number: u64,
 }
 
-impl Default for Thinning {
-    fn default() -> Self {
+impl Thinning {
+    fn new(seed: u64) -> Self {
         Self {
             one_in: 1,
             came: 0,
-            number: 0,
+            number: seed,
         }
     }
-}
 
-impl Thinning {
-    /// Whether this one is taken. Not each nth one: balancers take turns as well.
-    fn takes(&mut self) -> bool {
-        self.came += 1;
+    /// Whether this one is taken, of a kind of which one in `one_in` is. Not each nth one: balancers
+    /// take turns as well.
+    fn takes(&mut self, one_in: u64) -> bool {
         self.number = self.number.wrapping_add(1);
-        self.one_in == 1 || mix(self.number).is_multiple_of(self.one_in)
+        let random = mix(self.number);
+        if !random.is_multiple_of(one_in.max(1)) {
+            return false;
+        }
+        self.came += 1;
+        (random / one_in.max(1)).is_multiple_of(self.one_in)
     }
 
     fn tick(&mut self, period: Duration) {
         let milliseconds = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
-        let most = ASKED_PER_SECOND.saturating_mul(milliseconds) / 1_000;
+        let most = JUDGED_PER_SECOND.saturating_mul(milliseconds) / 1_000;
         self.one_in = core::mem::take(&mut self.came).div_ceil(most.max(1)).max(1);
     }
 }
@@ -101,7 +158,7 @@ impl Thinning {
 #[must_use]
 pub fn session(plan: &Plan, hasher: &NameHasher, (name, value): &Header) -> Option<u64> {
     match &plan.session {
-        SessionSource::Connection => None,
+        SessionSource::Client | SessionSource::Connection => None,
         SessionSource::Header(header) => (header == name).then(|| hasher.hash_bytes(value)),
         SessionSource::Cookie(cookie) if name == "cookie" => value
             .split(|byte| *byte == b';')
@@ -117,6 +174,7 @@ pub fn session(plan: &Plan, hasher: &NameHasher, (name, value): &Header) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::FakeHost;
 
     fn told(config: &str, name: &str, value: &str) -> Option<u64> {
         told_with(1, config, name, value)
@@ -130,11 +188,11 @@ mod tests {
 
     #[test]
     fn of_heavy_traffic_a_random_part_is_taken_and_of_light_traffic_all() {
-        let mut thinning = Thinning::default();
+        let mut thinning = Thinning::new(0);
         let mut tick = |came: u64| {
             let (mut even, mut taken) = (0, 0);
             for number in 0..came {
-                if thinning.takes() {
+                if thinning.takes(1) {
                     taken += 1;
                     even += u64::from(number % 2 == 0);
                 }
@@ -154,6 +212,55 @@ mod tests {
         thinning.came = 800;
         thinning.tick(Duration::from_millis(100));
         assert_eq!(thinning.one_in, 4);
+    }
+
+    #[test]
+    fn every_exchange_has_host_and_session_during_a_rollout_and_one_in_four_without() {
+        let host = FakeHost::default();
+        {
+            let mut world = host.0.borrow_mut();
+            let properties = &mut world.properties;
+            properties.insert("upstream.address".into(), b"10.0.0.1:80".to_vec());
+            properties.insert("connection.id".into(), 7u64.to_le_bytes().to_vec());
+        }
+        let plan = Plan::from_json("{}").unwrap();
+        let mut origins = Origins::new(&plan, 1);
+        origins.update(["shop".to_owned()].into_iter());
+        for _ in 0..100 {
+            let origin = origins.current(&host, &plan, "shop", None);
+            assert_eq!(origin.host, "10.0.0.1:80");
+            assert_eq!((origin.session, origin.is_surplus), (Some(7), false));
+        }
+        let mut judged = 0;
+        for _ in 0..4_000 {
+            let origin = origins.current(&host, &plan, "cart", None);
+            assert_eq!(origin.is_surplus, origin.host.is_empty());
+            assert_eq!(origin.is_surplus, origin.session.is_none());
+            judged += u32::from(!origin.is_surplus);
+        }
+        assert!((900..1_100).contains(&judged), "{judged}");
+    }
+
+    #[test]
+    fn clients_behind_one_address_are_told_apart_by_connection() {
+        let host = FakeHost::default();
+        let plan = Plan::from_json("{}").unwrap();
+        let mut origins = Origins::new(&plan, 1);
+        origins.update(["shop".to_owned()].into_iter());
+        let mut session = |client: u64, connection: u64| {
+            let id = connection.to_le_bytes().to_vec();
+            let name = "connection.id".to_owned();
+            host.0.borrow_mut().properties.insert(name, id);
+            origins.current(&host, &plan, "shop", Some(client)).session
+        };
+        // A load balancer, and many who come by themselves.
+        for number in 0..1_000 {
+            session(9, number);
+            session(1_000 + number, number);
+        }
+        assert_ne!(session(9, 1), session(9, 2));
+        assert_eq!(session(9, 1), session(9, 1));
+        assert_eq!(session(77, 1), session(77, 2));
     }
 
     #[test]

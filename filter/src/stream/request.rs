@@ -1,11 +1,12 @@
 //! What is kept of a request from its headers.
 
 use crate::host::{Header, Headers};
+use crate::stream::client::Clients;
 use crate::stream::fan_out;
 use crate::stream::name_sets::{NameSet, NameSets};
 use crate::stream::origin::session;
 use crate::stream::surprise;
-use scorer_sdk::config::Plan;
+use scorer_sdk::config::{Plan, SessionSource};
 use scorer_sdk::signal::{NameHasher, Side};
 use scorer_sdk::surprise::Value;
 use scorer_sdk::surprise::request_texts::RequestTexts;
@@ -14,6 +15,9 @@ use std::rc::Rc;
 
 /// Longest path that is looked at, in bytes; the rest is cut off.
 const MAX_PATH_BYTES: usize = 2_048;
+
+/// A shorter request id does not tell requests apart.
+const SHORTEST_ID: usize = 8;
 
 /// A request.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,8 +36,11 @@ pub struct Request {
     pub forged: Vec<String>,
     /// Announced length of the body.
     pub bytes: Option<u64>,
-    /// Stands for the session, where a header tells it.
+    /// Stands for the session or the client, where a header tells of them.
     pub session: Option<u64>,
+    /// Stands for the request that several attempts have in common, where the caller's proxy counts
+    /// attempts.
+    pub id: Option<u64>,
     /// Names of the headers that tell of the client, where a signal looks at the request.
     pub names: Option<Rc<NameSet>>,
     /// Names under which the calls that are made for it can be found, where fan-out is looked at.
@@ -86,6 +93,9 @@ impl Reader {
             let headers = headers.map(|(name, value)| (name.as_str(), value.as_slice()));
             texts.read(headers, &mut request.looks);
         }
+        let mut clients = Clients::default();
+        let by_client = plan.session == SessionSource::Client;
+        let mut id = Vec::new();
         for header in headers {
             if self.fans_out
                 && request.traced_as.len() < fan_out::MAX_NAMES
@@ -94,7 +104,20 @@ impl Reader {
             {
                 request.traced_as.push(name);
             }
-            request.add(plan, &self.sessions, header);
+            if by_client {
+                clients.read(&self.sessions, &header.0, &header.1);
+            }
+            if header.0 == "x-request-id" {
+                id = header.1;
+            } else {
+                request.add(plan, &self.sessions, header);
+            }
+        }
+        if by_client {
+            request.session = clients.client();
+        }
+        if request.attempt.is_some() && identifies(&id) {
+            request.id = Some(self.sessions.hash_bytes(&id));
         }
         request.left_alone |= request.method == "CONNECT";
         request
@@ -123,6 +146,13 @@ impl Request {
 pub fn is_grpc(content_type: &[u8]) -> bool {
     content_type.starts_with(b"application/grpc")
         && !content_type.starts_with(b"application/grpc-web")
+}
+
+/// Whether a request id can tell requests apart: it is no placeholder.
+fn identifies(id: &[u8]) -> bool {
+    let mut signs = id.iter().filter(|byte| **byte != b'-');
+    let first = signs.next();
+    id.len() >= SHORTEST_ID && signs.any(|byte| Some(byte) != first)
 }
 
 fn text(mut bytes: Vec<u8>) -> String {
@@ -170,6 +200,25 @@ mod tests {
             ("x-serin-x", ""),
         ]);
         assert_eq!(request.forged, ["x-serin-steer", "x-serin-x"]);
+    }
+
+    #[test]
+    fn attempts_of_one_request_have_its_id_in_common() {
+        let id = |attempt: Option<&str>, id: &str| {
+            let attempt = attempt.map(|number| ("x-envoy-attempt-count", number));
+            let headers: Vec<_> = attempt.into_iter().chain([("x-request-id", id)]).collect();
+            read(&headers).id
+        };
+        let uuid = "9c1b0f6e-5a7d-4e0b-8f4e-2f6f0d8d2a11";
+        assert!(id(Some("1"), uuid).is_some());
+        assert_eq!(id(Some("1"), uuid), id(Some("2"), uuid));
+        assert_ne!(id(Some("1"), uuid), id(Some("1"), &uuid.replace('9', "8")));
+        // Nobody counts attempts.
+        assert_eq!(id(None, uuid), None);
+        let zeros = "00000000-0000-0000-0000-000000000000";
+        for placeholder in ["", "-", "7", "null", zeros, "--------"] {
+            assert_eq!(id(Some("2"), placeholder), None, "{placeholder}");
+        }
     }
 
     #[test]

@@ -15,7 +15,6 @@ use scorer_sdk::surprise::features::Features;
 use scorer_sdk::surprise::request_texts::RequestTexts;
 use scorer_sdk::surprise::{Model, ROUTE, Score, Stage, Term, Value};
 use scorer_sdk::{Exchange, Plan};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Most destinations; the exchanges of others are counted.
@@ -221,14 +220,7 @@ impl Surprise {
             .property(properties::SOURCE_ADDRESS)
             .unwrap_or_default();
         let text = String::from_utf8(address).unwrap_or_default();
-        match text.parse::<SocketAddr>().map(|address| address.ip()) {
-            Ok(IpAddr::V4(address)) => self.hasher.hash_bytes(&address.octets()),
-            Ok(IpAddr::V6(address)) => {
-                let [network @ .., _, _, _, _, _, _, _, _] = address.octets();
-                self.hasher.hash_bytes(&network)
-            }
-            Err(_) => 0,
-        }
+        super::client::of_text(&self.hasher, &text).unwrap_or(0)
     }
 
     /// The strongest terms, such as `outcome is 500 12.1, route 9.3`. No value of a header or path is

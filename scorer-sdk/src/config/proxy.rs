@@ -95,6 +95,9 @@ pub struct Reject {
 /// What makes requests one session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionSource {
+    /// They came from one client: one address, or one connection where addresses do not tell
+    /// clients apart. The config names no session.
+    Client,
     /// They came over one connection.
     Connection,
     /// This cookie has the same value.
@@ -132,7 +135,8 @@ pub(super) fn session(raw: &Config) -> Result<SessionSource, ConfigError> {
         )),
     };
     match raw.session.from.as_deref() {
-        None | Some("connection") => Ok(SessionSource::Connection),
+        None => Ok(SessionSource::Client),
+        Some("connection") => Ok(SessionSource::Connection),
         Some("cookie") => Ok(SessionSource::Cookie(name()?)),
         Some("header") => Ok(SessionSource::Header(name()?.to_ascii_lowercase())),
         Some(other) => Err(unknown(

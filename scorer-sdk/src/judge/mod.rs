@@ -20,6 +20,7 @@
 //! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
 
 mod arm;
+mod baseline_health;
 mod block;
 mod body;
 mod change;

@@ -3,6 +3,7 @@
 //! It says when judgement is held, how much evidence is enough, and when a condemned candidate gets
 //! another chance.
 
+use super::baseline_health::BaselineHealth;
 use super::phase::{Judgement, Phase};
 use crate::config::Plan;
 use crate::limits::MAX_VERSION_BYTES;
@@ -37,9 +38,8 @@ pub(super) struct Rollout {
     verdicts: u32,
     /// Decayed exchanges of the candidate and of both, for the running share.
     share: [f64; 2],
-    /// Decayed failures and exchanges of the baseline: requests are not steered to a baseline that
-    /// fails itself.
-    baseline_failures: [f64; 2],
+    /// Requests are not steered to a baseline that fails itself.
+    pub(super) baseline: BaselineHealth,
     /// Ticks for which judgement is still held.
     hold_ticks: u32,
     /// When its share last changed.
@@ -137,21 +137,17 @@ impl Rollout {
         changed
     }
 
-    /// Takes what a tick has added: judged exchanges of the candidate, and failures and exchanges
-    /// of the baseline.
-    pub(super) fn note(&mut self, judged: u64, [failures, exchanges]: [u64; 2]) {
+    /// Takes what a tick has added: judged exchanges of the candidate, and of each of the baseline's
+    /// routes its failures and exchanges.
+    pub(super) fn note(&mut self, judged: u64, of_baseline: impl Iterator<Item = (u64, [u64; 2])>) {
         self.judged = self.judged.saturating_add(judged);
-        let [failure_sum, exchange_sum] = self.baseline_failures;
-        self.baseline_failures = [
-            failure_sum * KEEP + failures as f64,
-            exchange_sum * KEEP + exchanges as f64,
-        ];
+        self.baseline.tick();
+        of_baseline.for_each(|(route, counts)| self.baseline.note(route, counts));
     }
 
-    /// Whether most of the baseline's recent requests have failed.
+    /// Whether the baseline fails itself.
     pub(super) fn baseline_is_failing(&self) -> bool {
-        let [failures, exchanges] = self.baseline_failures;
-        exchanges >= 5.0 && failures > exchanges / 2.0
+        self.baseline.is_failing()
     }
 
     /// How many times the chance for a false alarm is halved now.
@@ -212,9 +208,8 @@ impl Rollout {
         self.exchanges.iter().for_each(|value| writer.u64(*value));
         writer.u64(self.exchanges_at_verdict);
         writer.u32(self.verdicts);
-        for value in self.share.iter().chain(&self.baseline_failures) {
-            writer.f64(*value);
-        }
+        self.share.iter().for_each(|value| writer.f64(*value));
+        self.baseline.encode(writer);
         writer.u32(self.hold_ticks);
         writer.u64(self.jump_ms);
         writer.u8(u8::from(self.warm));
@@ -237,7 +232,7 @@ impl Rollout {
             exchanges_at_verdict: reader.u64()?,
             verdicts: reader.u32()?,
             share: [reader.finite(COUNT)?, reader.finite(COUNT)?],
-            baseline_failures: [reader.finite(COUNT)?, reader.finite(COUNT)?],
+            baseline: BaselineHealth::decode(reader)?,
             hold_ticks: reader.u32()?,
             jump_ms: reader.u64()?,
             warm: reader.u8()? == 1,

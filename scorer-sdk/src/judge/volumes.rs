@@ -2,6 +2,7 @@
 
 use crate::config::Plan;
 use crate::count::delta::{RouteDelta, VersionDelta};
+use crate::count::halves::identity;
 use crate::sketch::Counts;
 
 /// Exchanges of each version in one tick, the version with most of them first. Exchanges in flight
@@ -46,22 +47,25 @@ fn exchanges(version: &VersionDelta) -> u64 {
         .max(version.exchanges)
 }
 
-/// Failures and exchanges of a version in one tick, as the plan's signal for failures counts them;
-/// none where no signal does.
-pub(super) fn failures(plan: &Plan, inbox: &[RouteDelta], version: &str) -> [u64; 2] {
-    let Some((index, is_failure)) = plan.failures() else {
-        return [0; 2];
-    };
-    inbox
-        .iter()
-        .flat_map(|route| &route.versions)
-        .filter(|known| known.version == version)
-        .filter_map(|known| known.counts.get(index))
-        .fold([0; 2], |[failures, exchanges], counts| {
-            [
-                failures + counts.total_where(is_failure),
-                exchanges + counts.total(),
-            ]
+/// Failures and exchanges of a version on each route in one tick, as the plan's signal for failures
+/// counts them; none where no signal does. The route is told by a hash of its name; several workers
+/// may have counted on one.
+pub(super) fn failures(
+    plan: &Plan,
+    inbox: &[RouteDelta],
+    version: &str,
+) -> impl Iterator<Item = (u64, [u64; 2])> {
+    plan.failures()
+        .into_iter()
+        .flat_map(move |(index, is_failure)| {
+            inbox.iter().flat_map(move |route| {
+                let versions = route.versions.iter();
+                let name = identity(route.key.label().as_bytes());
+                versions
+                    .filter(move |known| known.version == version)
+                    .filter_map(move |known| known.counts.get(index))
+                    .map(move |counts| (name, [counts.total_where(is_failure), counts.total()]))
+            })
         })
 }
 

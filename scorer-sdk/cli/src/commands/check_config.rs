@@ -365,6 +365,7 @@ fn placebo(plan: &Plan) -> String {
         return "off".to_owned();
     }
     let session = match &plan.session {
+        SessionSource::Client => "one client's address".to_owned(),
         SessionSource::Connection => "one connection".to_owned(),
         SessionSource::Cookie(name) => format!("one value of the cookie {name}"),
         SessionSource::Header(name) => format!("one value of the header {name}"),
