@@ -7,11 +7,13 @@ mod finished;
 mod journey;
 mod mix;
 mod session;
+mod storm;
 mod tally;
 mod wait;
 
 pub use finished::Finished;
 pub use mix::Mix;
+pub use storm::storm;
 pub use tally::{Tally, VersionTally};
 
 use std::net::SocketAddr;
@@ -66,6 +68,8 @@ pub struct LoadOptions {
     /// Share of the users who try new releases: their requests carry [`BETA_HEADER`] and the two
     /// other headers of a newer client.
     pub beta_share: f64,
+    /// Clients with connections of their own; a session stays with one of them.
+    pub clients: u32,
     /// Whether users follow the links of the pages that they got; the mix then does not count.
     pub follow_links: bool,
     /// Who is told of each request that is over; what finds the channel full is not told.
@@ -73,7 +77,8 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// The default mix at `rate` requests per second, 512 in flight at most, 10 s timeout.
+    /// The default mix at `rate` requests per second, 512 in flight at most, 10 s timeout, one client
+    /// whose connections all sessions share.
     #[must_use]
     pub fn new(target: SocketAddr, rate: f64) -> Self {
         let mut headers = HeaderMap::new();
@@ -89,6 +94,7 @@ impl LoadOptions {
             seed: 1,
             headers,
             beta_share: 0.0,
+            clients: 1,
             follow_links: false,
             finished: None,
         }
@@ -112,6 +118,20 @@ impl LoadOptions {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Replaces the number of clients, which is at least 1.
+    #[must_use]
+    pub fn clients(mut self, clients: u32) -> Self {
+        self.clients = clients;
+        self
+    }
+
+    /// Replaces the largest number of requests under way.
+    #[must_use]
+    pub fn max_in_flight(mut self, requests: u32) -> Self {
+        self.max_in_flight = requests;
         self
     }
 
@@ -163,7 +183,8 @@ struct Settings {
 
 #[derive(Debug)]
 struct Shared {
-    client: Client<HttpConnector, Full<Bytes>>,
+    /// At least one.
+    clients: Vec<Client<HttpConnector, Full<Bytes>>>,
     options: LoadOptions,
     tally: Mutex<Tally>,
     in_flight: Arc<Semaphore>,
@@ -186,12 +207,10 @@ impl Load {
             options.mix.total() > 0,
             "every route of the mix has weight 0"
         );
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
         let max_in_flight = options.max_in_flight;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(usize::try_from(max_in_flight).unwrap_or(usize::MAX))
-            .build(connector);
+        let clients = (0..options.clients.max(1))
+            .map(|_| client(max_in_flight))
+            .collect();
         let settings = Settings {
             rate: options.rate,
             mix: options.mix.clone(),
@@ -202,7 +221,7 @@ impl Load {
             .follow_links
             .then(|| Mutex::new(Journeys::new(options.seed)));
         let shared = Arc::new(Shared {
-            client,
+            clients,
             journeys,
             options,
             tally: Mutex::default(),
@@ -251,6 +270,15 @@ impl Drop for Load {
     fn drop(&mut self) {
         self.arrivals.abort();
     }
+}
+
+/// A client that keeps all its connections for further requests.
+fn client(max_in_flight: u32) -> Client<HttpConnector, Full<Bytes>> {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(usize::try_from(max_in_flight).unwrap_or(usize::MAX))
+        .build(connector)
 }
 
 async fn arrivals(mut changes: watch::Receiver<Settings>, shared: Arc<Shared>) {
@@ -353,7 +381,7 @@ async fn answer(shared: &Shared, visit: session::Visit) -> Result<(Page, String)
     if visit.route == Route::AddToCart || visit.route == Route::Checkout {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
     }
-    let response = shared.client.request(request).await?;
+    let response = shared.client(visit.session)?.request(request).await?;
     let status = response.status();
     let version = response.headers().get(VERSION_HEADER);
     let version = version
@@ -383,6 +411,13 @@ async fn answer(shared: &Shared, visit: session::Visit) -> Result<(Page, String)
 impl Shared {
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client of a session.
+    fn client(&self, session: u64) -> Result<&Client<HttpConnector, Full<Bytes>>> {
+        let clients = self.clients.len() as u64;
+        let client = session.checked_rem(clients).context("no client")?;
+        self.clients.get(client as usize).context("no client")
     }
 
     fn journeys(&self) -> Option<MutexGuard<'_, Journeys>> {

@@ -11,6 +11,7 @@
 pub(crate) mod config;
 mod filter;
 
+pub use config::AFFINE_TO_V2;
 pub use filter::WasmFilter;
 
 use std::net::SocketAddr;
@@ -70,11 +71,17 @@ impl Topology {
     /// A front before one instance of each version: all traffic to v1, no filter, 2 workers.
     #[must_use]
     pub fn builder(name: &str, shops: &Shops) -> Builder {
+        Self::of(name, &[shops.v1.address()], &[shops.v2.address()])
+    }
+
+    /// As [`builder`](Self::builder), with these instances of v1 and v2.
+    #[must_use]
+    pub fn of(name: &str, v1: &[SocketAddr], v2: &[SocketAddr]) -> Builder {
         Builder {
             name: name.to_owned(),
             front: Front::new(name),
-            stable: vec![shops.v1.address()],
-            canary: vec![shops.v2.address()],
+            stable: v1.to_vec(),
+            canary: v2.to_vec(),
             sidecar: None,
             concurrency: 2,
             log_level: "warning".to_owned(),
@@ -185,6 +192,14 @@ impl Builder {
     #[must_use]
     pub fn beta_rule(mut self) -> Self {
         self.front.beta_rule = true;
+        self
+    }
+
+    /// Keeps a client on v2 whose cookie contains [`AFFINE_TO_V2`], as session affinity does; the
+    /// weights assign all others.
+    #[must_use]
+    pub fn affinity(mut self) -> Self {
+        self.front.affinity = true;
         self
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Visit {
     pub(super) route: Route,
     pub(super) path: String,
     pub(super) cookie: String,
+    /// Stands for the session.
+    pub(super) session: u64,
     pub(super) body: Option<String>,
     /// Whether the user tries new releases.
     pub(super) beta: bool,
@@ -136,6 +138,7 @@ impl Session {
             route,
             path,
             cookie: format!("session={:016x}", self.id),
+            session: self.id,
             body,
             beta: self.beta,
             user: None,

@@ -1,13 +1,16 @@
 //! How long a request takes and how it ends: one draw per request, from a seed.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use hyper::StatusCode;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
 use super::calls::calls;
+use super::cold_start::ColdStart;
+use super::fault::Active;
 use super::regression::Regressions;
 use super::{Call, Regression, Route};
 
@@ -25,6 +28,11 @@ const REGRESSION_LATENCY_FACTOR: f64 = 3.0;
 const REGRESSION_HANG_RATE: f64 = 0.10;
 /// [`Regression::Hang`]: longer than any client or proxy here waits.
 const HANG: Duration = Duration::from_secs(35);
+/// Share of the streams that end with news, and between which times.
+const NEWS: f64 = 0.6;
+const NEWS_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// All others end when the shop closes them, as applications and proxies do with old streams.
+const CLOSED_AFTER: (Duration, Duration) = (Duration::from_secs(65), Duration::from_secs(80));
 /// No drawn latency is longer, whatever the factors.
 const MAX_LATENCY_MS: f64 = 10_000.0;
 
@@ -36,6 +44,10 @@ pub(super) struct Settings {
     pub(super) calls: Option<&'static [Call]>,
     /// Factor on every latency.
     pub(super) slowdown: f64,
+    /// A further factor, while the instance is not warm.
+    pub(super) cold_start: Option<ColdStart>,
+    /// Answers in place of the instance's own.
+    pub(super) fault: Option<Active>,
     /// Refuse everything, as a guard would.
     pub(super) refusing: bool,
 }
@@ -47,12 +59,17 @@ pub(super) enum Ending {
     NotFound,
     Error,
     Refused,
+    /// An error answer with this status.
+    Status(StatusCode),
 }
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
+    /// Time to the answer, or to the first byte of a stream.
     pub(super) delay: Duration,
+    /// From then to the end of a stream; 0 for other answers.
+    pub(super) lasts: Duration,
     pub(super) ending: Ending,
     pub(super) regressions: Regressions,
     /// What an instance with dependencies calls for the request.
@@ -70,6 +87,8 @@ impl Behaviour {
             regressions: Regressions::default(),
             calls: None,
             slowdown: 1.0,
+            cold_start: None,
+            fault: None,
             refusing: false,
         };
         Self {
@@ -81,14 +100,15 @@ impl Behaviour {
         change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner).0);
     }
 
-    pub(super) fn plan(&self, route: Route) -> Plan {
+    /// What happens to a request that comes at `now`.
+    pub(super) fn plan(&self, route: Route, now: Instant) -> Plan {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let (settings, rng) = &mut *inner;
-        draw(*settings, route, rng)
+        draw(*settings, route, rng, now)
     }
 }
 
-fn draw(settings: Settings, route: Route, rng: &mut SmallRng) -> Plan {
+fn draw(settings: Settings, route: Route, rng: &mut SmallRng, now: Instant) -> Plan {
     // The same number of draws on every path keeps two seeds comparable over regressions.
     let normal: f64 = rng.sample(StandardNormal);
     let (error, not_found, hang): (f64, f64, f64) = rng.random();
@@ -96,6 +116,7 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng) -> Plan {
     if settings.refusing {
         return Plan {
             delay: Duration::ZERO,
+            lasts: Duration::ZERO,
             ending: Ending::Refused,
             regressions,
             calls: &[],
@@ -104,13 +125,15 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng) -> Plan {
     if route == Route::Health {
         return Plan {
             delay: Duration::ZERO,
+            lasts: Duration::ZERO,
             ending: Ending::Good,
             regressions,
             calls: &[],
         };
     }
 
-    let mut factor = settings.slowdown;
+    let cold_start = settings.cold_start.map_or(1.0, |cold| cold.factor(now));
+    let mut factor = settings.slowdown * cold_start;
     if regressions.has(Regression::Latency) && matches!(route, Route::Product | Route::Cart) {
         factor *= REGRESSION_LATENCY_FACTOR;
     }
@@ -127,19 +150,39 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng) -> Plan {
     } else {
         BASE_ERROR_RATE
     };
-    let ending = if error < error_rate {
+    let fault = settings.fault.and_then(|fault| fault.answer(now, error));
+    let ending = if let Some(status) = fault {
+        Ending::Status(status)
+    } else if error < error_rate {
         Ending::Error
     } else if route.may_miss() && not_found < BASE_NOT_FOUND_RATE {
         Ending::NotFound
     } else {
         Ending::Good
     };
+    // The hanging requests are those of another route.
+    let lasts = if route == Route::Events {
+        stream_length(hang)
+    } else {
+        Duration::ZERO
+    };
     Plan {
         delay,
+        lasts,
         ending,
         regressions,
         calls: settings.calls.unwrap_or(calls(regressions)),
     }
+}
+
+/// How long a stream with this draw from 0 to 1 lasts.
+fn stream_length(chance: f64) -> Duration {
+    let ((from, to), within) = if chance < NEWS {
+        (NEWS_AFTER, chance / NEWS)
+    } else {
+        (CLOSED_AFTER, (chance - NEWS) / (1.0 - NEWS))
+    };
+    from + (to - from).mul_f64(within)
 }
 
 #[cfg(test)]
@@ -151,7 +194,8 @@ mod tests {
     fn plans(regression: Regression, route: Route) -> Vec<Plan> {
         let behaviour = Behaviour::new(11);
         behaviour.change(|settings| settings.regressions = Regressions::of(&[regression]));
-        (0..DRAWS).map(|_| behaviour.plan(route)).collect()
+        let now = Instant::now();
+        (0..DRAWS).map(|_| behaviour.plan(route, now)).collect()
     }
 
     fn share(plans: &[Plan], is: impl Fn(&Plan) -> bool) -> f64 {
@@ -204,7 +248,7 @@ mod tests {
         let behaviour = Behaviour::new(11);
         behaviour.change(|settings| settings.regressions = faults);
         let plans: Vec<Plan> = (0..DRAWS)
-            .map(|_| behaviour.plan(Route::Checkout))
+            .map(|_| behaviour.plan(Route::Checkout, Instant::now()))
             .collect();
         let errors = share(&plans, |plan| plan.ending == Ending::Error);
         assert!((0.07..0.09).contains(&errors), "{errors}");
@@ -222,5 +266,37 @@ mod tests {
                 .zip(&again)
                 .all(|(a, b)| a.delay == b.delay && a.ending == b.ending)
         );
+    }
+
+    #[test]
+    fn an_instance_that_starts_cold_comes_down_to_its_own_speed() {
+        let start = Instant::now();
+        let behaviour = Behaviour::new(11);
+        behaviour.change(|settings| {
+            settings.slowdown = 2.0;
+            settings.cold_start = Some(ColdStart::new(3.0, Duration::from_secs(10), start));
+        });
+        let median_after = |seconds| {
+            let now = start + Duration::from_secs(seconds);
+            let plans: Vec<Plan> = (0..DRAWS)
+                .map(|_| behaviour.plan(Route::Product, now))
+                .collect();
+            median_ms(&plans)
+        };
+        let (cold, warm) = (median_after(0), median_after(120));
+        assert!((23.0..25.0).contains(&cold), "{cold}");
+        assert!((7.6..8.4).contains(&warm), "{warm}");
+    }
+
+    #[test]
+    fn a_stream_ends_with_news_or_when_the_shop_closes_it() {
+        let plans = plans(Regression::None, Route::Events);
+        let within = |(from, to): (Duration, Duration)| {
+            share(&plans, |plan| (from..=to).contains(&plan.lasts))
+        };
+        let news = within(NEWS_AFTER);
+        assert!((0.58..0.62).contains(&news), "{news}");
+        assert!((news + within(CLOSED_AFTER) - 1.0).abs() < 1e-9);
+        assert!(median_ms(&plans) < 5.0);
     }
 }

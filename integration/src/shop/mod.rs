@@ -7,14 +7,19 @@
 mod behaviour;
 mod calls;
 mod catalogue;
+mod cold_start;
+mod events;
+mod fault;
 mod regression;
 mod respond;
 mod route;
 mod served;
 
 pub use calls::{Call, N_PLUS_ONE};
+pub use fault::Fault;
 pub use regression::{Regression, UnknownRegression};
 pub use respond::VERSION_HEADER;
+pub(crate) use route::EVENTS_PATH;
 pub use route::Route;
 pub use served::RouteCounts;
 
@@ -26,22 +31,31 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use behaviour::Behaviour;
+use behaviour::{Behaviour, Ending, Plan};
 use calls::Outbound;
 use catalogue::Catalogue;
+use cold_start::ColdStart;
+use events::Events;
 use regression::Regressions;
 use served::Served;
 
 /// More than any request of the load generator; what is longer is answered with 413.
 const MAX_REQUEST_BODY: usize = 64 * 1024;
+
+/// The `authorization` of a client whose token is over: every answer to it is 401.
+pub const EXPIRED: &str = "Bearer expired";
+
+/// A whole answer, or a stream.
+type Body = Either<Full<Bytes>, Events>;
 
 /// The two versions side by side.
 #[derive(Debug)]
@@ -190,6 +204,23 @@ impl Shop {
             .change(|settings| settings.slowdown = factor);
     }
 
+    /// Starts the instance anew: from now on every latency is `times` as long, and what is too long
+    /// falls to 37% in each `time_constant`.
+    pub fn set_cold_start(&self, times: f64, time_constant: Duration) {
+        let cold_start = ColdStart::new(times, time_constant, Instant::now());
+        self.state
+            .behaviour
+            .change(|settings| settings.cold_start = Some(cold_start));
+    }
+
+    /// Has this fault from now on; `None` heals.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        let fault = fault.map(|fault| fault.from(Instant::now()));
+        self.state
+            .behaviour
+            .change(|settings| settings.fault = fault);
+    }
+
     /// Plays a guard that refuses everything: 503 with `x-serin-reject: shop`, at once.
     pub fn set_refusing(&self, refusing: bool) {
         self.state
@@ -252,10 +283,11 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
         .await;
 }
 
-async fn handle(state: &State, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+async fn handle(state: &State, request: Request<Incoming>) -> Result<Response<Body>> {
     let (head, body) = request.into_parts();
+    let whole = |answer: Response<Full<Bytes>>| answer.map(Either::Left);
     let Some((route, id)) = Route::of(&head.method, head.uri.path()) else {
-        return respond::no_such_route(&state.version);
+        return respond::no_such_route(&state.version).map(whole);
     };
     state.served.arrived(
         route,
@@ -263,14 +295,15 @@ async fn handle(state: &State, request: Request<Incoming>) -> Result<Response<Fu
     );
     // The body is read as an application would, even though only its JSON is checked.
     let Ok(body) = Limited::new(body, MAX_REQUEST_BODY).collect().await else {
-        return respond::too_large(&state.version);
+        return respond::too_large(&state.version).map(whole);
     };
-    let plan = state.behaviour.plan(route);
     let begun = tokio::time::Instant::now();
+    let plan = state.behaviour.plan(route, begun.into_std());
+    let plan = authorized(&head.headers, plan);
     let mut delay = plan.delay;
     if let Some(outbound) = &state.outbound {
         if outbound.make(plan.calls, &head.headers).await.is_err() {
-            return respond::no_dependency(&state.version);
+            return respond::no_dependency(&state.version).map(whole);
         }
         delay = delay.max(outbound.pace);
     }
@@ -286,5 +319,20 @@ async fn handle(state: &State, request: Request<Incoming>) -> Result<Response<Fu
         &plan,
     )?;
     state.served.answered(route, response.status());
-    Ok(response)
+    if route == Route::Events && plan.ending == Ending::Good {
+        return Ok(response.map(|_| Either::Right(Events::new(plan.lasts))));
+    }
+    Ok(whole(response))
+}
+
+/// The plan, with a 401 at its end for a client whose token is over.
+fn authorized(headers: &HeaderMap, plan: Plan) -> Plan {
+    if headers
+        .get(AUTHORIZATION)
+        .is_some_and(|token| token == EXPIRED)
+    {
+        let ending = Ending::Status(StatusCode::UNAUTHORIZED);
+        return Plan { ending, ..plan };
+    }
+    plan
 }

@@ -16,6 +16,7 @@ use super::{Regression, Route};
 pub const VERSION_HEADER: &str = "x-shop-version";
 
 const JSON: &str = "application/json";
+const EVENT_STREAM: &str = "text/event-stream";
 const HTML: &str = "text/html; charset=utf-8";
 const CACHED: &str = "public, max-age=60";
 const PRIVATE: &str = "private, no-store";
@@ -36,6 +37,10 @@ pub(super) fn respond(
         }
         Ending::Error => return problem(version, 500, "internal error"),
         Ending::NotFound => return problem(version, 404, "not found"),
+        Ending::Status(status) => {
+            let title = status.canonical_reason().unwrap_or("error");
+            return problem(version, status.as_u16(), title);
+        }
         Ending::Good => {}
     }
     let is = |regression| plan.regressions.has(regression);
@@ -79,6 +84,13 @@ pub(super) fn respond(
             finish(response, cart)
         }
         Route::AddToCart | Route::Checkout => accept(version, route, body),
+        // The body follows: see `events`.
+        Route::Events => finish(
+            start(version, 200)
+                .header("content-type", EVENT_STREAM)
+                .header("cache-control", PRIVATE),
+            Bytes::new(),
+        ),
         Route::Health => finish(
             start(version, 200).header("content-type", "text/plain"),
             Bytes::from("ok\n"),
@@ -189,6 +201,7 @@ mod tests {
     fn answer(route: Route, id: &str, regression: Regression) -> Response<Full<Bytes>> {
         let plan = Plan {
             delay: Duration::ZERO,
+            lasts: Duration::ZERO,
             ending: Ending::Good,
             regressions: Regressions::of(&[regression]),
             calls: &[],

@@ -4,6 +4,9 @@ use std::fmt;
 
 use hyper::Method;
 
+/// Path of [`Route::Events`]. Its answers last longer than Envoy's default timeout for a route.
+pub(crate) const EVENTS_PATH: &str = "/api/events";
+
 /// One route of the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Route {
@@ -19,19 +22,22 @@ pub enum Route {
     Cart,
     /// `POST /api/checkout`.
     Checkout,
+    /// `GET /api/events`: news of an order as a stream of server-sent events.
+    Events,
     /// `GET /health`.
     Health,
 }
 
 impl Route {
     /// Every route, in the order of the enum.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Home,
         Self::Products,
         Self::Product,
         Self::AddToCart,
         Self::Cart,
         Self::Checkout,
+        Self::Events,
         Self::Health,
     ];
 
@@ -60,14 +66,15 @@ impl Route {
             Self::AddToCart => "/api/cart",
             Self::Cart => "/api/cart/{id}",
             Self::Checkout => "/api/checkout",
+            Self::Events => EVENTS_PATH,
             Self::Health => "/health",
         }
     }
 
-    /// Median time to an answer while healthy, in milliseconds.
+    /// Median time to an answer, or to the first byte of a stream, while healthy, in milliseconds.
     pub(super) fn median_latency_ms(self) -> f64 {
         match self {
-            Self::Home | Self::Cart => 3.0,
+            Self::Home | Self::Cart | Self::Events => 3.0,
             Self::Product => 4.0,
             Self::Products => 5.0,
             Self::AddToCart => 6.0,
@@ -91,6 +98,7 @@ impl Route {
             ("GET", "/api/products") => Self::Products,
             ("POST", "/api/cart") => Self::AddToCart,
             ("POST", "/api/checkout") => Self::Checkout,
+            ("GET", EVENTS_PATH) => Self::Events,
             ("GET", "/health") => Self::Health,
             ("GET", path) => {
                 return [

@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 use super::AccessLog;
 use crate::envoy::{Launch, run_dir};
 use crate::load::BETA_HEADER;
+use crate::shop::EVENTS_PATH;
 
 /// Prefix of the counters of the front's route subscription.
 pub(super) const ROUTES_STAT: &str = "http.front.rds.shop";
+/// What the cookie of a client contains whom session affinity keeps on v2.
+pub const AFFINE_TO_V2: &str = "affinity=v2";
 /// Longer than a busy machine stands still.
 const CONNECT_TIMEOUT: &str = "10s";
 
@@ -30,6 +33,8 @@ pub(super) struct Front {
     pub(super) rescue: bool,
     /// Requests with `x-beta: yes` go to v2 and all others to v1, whatever the weights are.
     pub(super) beta_rule: bool,
+    /// Requests with [`AFFINE_TO_V2`] in their cookie go to v2, whatever the weights are.
+    pub(super) affinity: bool,
 }
 
 /// The listener of the canary's sidecar.
@@ -110,6 +115,7 @@ impl Front {
             access_logs: Vec::new(),
             rescue: false,
             beta_rule: false,
+            affinity: false,
         }
     }
 
@@ -146,8 +152,20 @@ impl Front {
                 "route": {"cluster": "shop-v2"}
             }));
         }
+        if self.affinity {
+            routes.push(json!({
+                "match": {
+                    "prefix": "/",
+                    "headers": [{"name": "cookie", "string_match": {"contains": AFFINE_TO_V2}}]
+                },
+                "route": {"cluster": "shop-v2"}
+            }));
+        }
         routes.push(weighted);
-        host["routes"] = json!(routes);
+        let routes = routes
+            .into_iter()
+            .flat_map(|route| [for_streams(&route), route]);
+        host["routes"] = routes.collect();
         json!({
             "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
             "name": "shop",
@@ -194,6 +212,17 @@ pub(crate) fn weighted_route(v1: u32, v2: u32) -> Value {
             {"name": "shop-v2", "weight": v2}
         ]}}
     })
+}
+
+/// The same route for streams alone: without Envoy's timeout of 15 s, which Istio's routes lack too.
+fn for_streams(route: &Value) -> Value {
+    let mut route = route.clone();
+    if let Some(matches) = route["match"].as_object_mut() {
+        matches.remove("prefix");
+        matches.insert("path".to_owned(), json!(EVENTS_PATH));
+    }
+    route["route"]["timeout"] = json!("0s");
+    route
 }
 
 /// The listener before an application, of [`Cluster::inbound`].

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
 use serde_json::json;
 use serin_integration::envoy::Launch;
-use serin_integration::load::{Load, LoadOptions, Mix, Tally};
-use serin_integration::shop::{Regression, Route, Shop, Shops};
-use serin_integration::topology::{AccessLog, SidecarProcess, Topology};
+use serin_integration::load::{Load, LoadOptions, Mix, Tally, storm};
+use serin_integration::shop::{EXPIRED, Regression, Route, Shop, Shops};
+use serin_integration::topology::{AFFINE_TO_V2, AccessLog, SidecarProcess, Topology};
 use serin_integration::{http, turn, wait_until};
 
 async fn pause(seconds: f64) {
@@ -270,6 +271,47 @@ async fn a_header_rule_sends_the_users_who_try_releases_to_v2_and_nobody_else() 
     // 200 users, each of them with a chance of 20 %: one standard deviation is 2.8 %.
     let share = v2 as f64 / (v1 + v2) as f64;
     assert!((0.1..0.32).contains(&share), "{v1} on v1, {v2} on v2");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_comes_on_one_connection_and_affinity_keeps_it_on_v2() -> Result<()> {
+    let _turn = turn::beside_another().await;
+    let shops = Shops::start(12).await?;
+    let topology = Topology::builder("harness-storm", &shops)
+        .weights(100, 0)
+        .affinity()
+        .start()
+        .await?;
+    let mut client = LoadOptions::new(topology.address(), 100.0).header("authorization", EXPIRED);
+    let cookie = HeaderValue::from_static(AFFINE_TO_V2);
+    client.headers.insert("cookie", cookie);
+    let path = Route::Products.template();
+    let connections = "http.front.downstream_cx_total";
+    let before = topology.front.stats().await?.get(connections);
+    let answers = storm(&client, path, 20).await?;
+    assert_eq!(answers, BTreeMap::from([(401, 20)]));
+    assert_eq!((shops.v1.received(), shops.v2.received()), (0, 20));
+    let after = topology.front.stats().await?.get(connections);
+    assert_eq!(after, before.map(|before| before + 1));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_have_connections_of_their_own() -> Result<()> {
+    let _turn = turn::beside_another().await;
+    let shops = Shops::start(13).await?;
+    let topology = Topology::builder("harness-clients", &shops).start().await?;
+    let options = LoadOptions::new(topology.address(), 400.0).clients(50);
+    let load = Load::start(options)?;
+    // Sessions come and go, so that each client has one in time.
+    topology
+        .front
+        .wait_for("connections", |stats| {
+            stats.get("http.front.downstream_cx_active") >= Some(50)
+        })
+        .await?;
+    load.stop().await;
     Ok(())
 }
 

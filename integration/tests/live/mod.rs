@@ -1,6 +1,8 @@
 //! The shipped module in a real Envoy, before two versions of the shop.
 
 mod behaviour;
+mod client_storm;
+mod cold_start;
 pub(crate) mod common;
 mod configuration;
 mod drift;
@@ -14,9 +16,11 @@ mod next_call;
 mod not_the_versions;
 mod operating;
 mod own_signal;
+mod pods;
 mod regressions;
 mod replay;
 mod rescue;
+mod streams;
 mod surprise;
 mod switch;
 mod versions_time;
