@@ -2,7 +2,7 @@
 
 use crate::config::Plan;
 use crate::count::delta::{RouteDelta, VersionDelta};
-use crate::count::halves::identity;
+use crate::count::identity::identity;
 use crate::sketch::Counts;
 
 /// Exchanges of each version in one tick, the version with most of them first. Exchanges in flight
