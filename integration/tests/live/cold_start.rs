@@ -2,9 +2,10 @@
 
 use super::common::{
     ANOMALOUS, HEALTHY, UNHURRIED, config, filter, verdict, wait_for_anomalous, wait_for_counted,
-    watch, why_anomalous,
+    watch, why_anomalous, with,
 };
 use anyhow::Result;
+use serde_json::json;
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::metrics::Metrics;
 use serin_integration::shop::{Shop, Shops};
@@ -28,11 +29,13 @@ async fn start(name: &str, seed: u64, slow: f64) -> Result<(Topology, Load, Shop
         pod.set_slowdown(UNHURRIED);
         more.push(pod);
     }
+    // A plain time would end the warm-up of every pod then, warm or not.
+    let warm_up = json!({"warm_up": {"min": "3s", "max": "3m"}});
     let addresses: Vec<_> = more.iter().map(Shop::address).collect();
     let mut topology = Topology::builder(name, &shops)
         .weights(100, 0)
         .more_v1(&addresses)
-        .filter(filter(&config("observe")))
+        .filter(filter(&with(config("observe"), warm_up)))
         .start()
         .await?;
     let options = LoadOptions::new(topology.address(), RATE).clients(200);
