@@ -57,6 +57,9 @@ pub(super) struct Units {
     hosts: [Table; 2],
     sessions: [Table; 2],
     warm_up: [WarmUp; 2],
+    /// The same as it was before this tick: latencies must not decide whether they are judged
+    /// themselves. Not part of the state.
+    warm_up_before: [WarmUp; 2],
     imbalance: Imbalance,
     dispersion: Dispersion,
     /// Per question, the answers of all of the candidate's exchanges, over each memory.
@@ -74,6 +77,7 @@ impl Units {
         if self.since_ms == 0 {
             self.since_ms = now_ms;
         }
+        self.warm_up_before = self.warm_up;
         self.variances = (0..plan.questions.len())
             .map(|question| self.variances_of(plan, question))
             .collect();
@@ -160,7 +164,7 @@ impl Units {
         age >= warm_up.max.as_secs_f64()
             || age >= warm_up.min.as_secs_f64()
                 && self
-                    .warm_up
+                    .warm_up_before
                     .get(arm as usize)
                     .is_some_and(|fit| fit.is_warm(age))
     }
@@ -360,6 +364,7 @@ impl Units {
                 Table::decode(reader, MAX_SESSIONS)?,
             ],
             warm_up: [WarmUp::decode(reader)?, WarmUp::decode(reader)?],
+            warm_up_before: Default::default(),
             imbalance: Imbalance::decode(reader)?,
             dispersion: Dispersion::decode(reader)?,
             candidate: [
