@@ -74,7 +74,7 @@ pub(super) struct Units {
 impl Units {
     /// Begins a tick.
     pub(super) fn begin(&mut self, plan: &Plan, now_ms: u64) {
-        if self.since_ms == 0 {
+        if self.since_ms == 0 || now_ms < self.since_ms {
             self.since_ms = now_ms;
         }
         self.warm_up_before = self.warm_up;
@@ -92,7 +92,7 @@ impl Units {
             recent: by_time.max((RECENT_EXCHANGES / exchanges.max(1.0)).min(1.0)),
         };
         for table in self.hosts.iter_mut().chain(&mut self.sessions) {
-            table.decay(&keep);
+            table.decay(&keep, now_ms);
         }
         self.imbalance.decay(keep.busy);
         self.dispersion.tick(keep.past);

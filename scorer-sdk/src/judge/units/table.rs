@@ -201,10 +201,11 @@ impl Table {
     }
 
     /// Lets a tick pass: what is recent by each memory keeps that part. A unit that was silent for long
-    /// is forgotten.
-    pub(in crate::judge) fn decay(&mut self, keep: &Keep) {
+    /// is forgotten, and none is from the future after the clock was set back.
+    pub(in crate::judge) fn decay(&mut self, keep: &Keep, now_ms: u64) {
         self.weight *= keep.busy;
         for unit in &mut self.units {
+            unit.since_ms = unit.since_ms.min(now_ms);
             unit.weight *= keep.busy;
             decay(&mut unit.answers, keep.past);
             decay(&mut unit.recent, keep.recent);
