@@ -430,7 +430,9 @@ impl Tally {
                 .versions
                 .iter_mut()
                 .filter(|tally| {
-                    tally.exchanges > 0 || tally.counts.iter().any(|counts| !counts.is_empty())
+                    tally.exchanges > 0
+                        || !tally.rows.is_empty()
+                        || tally.counts.iter().any(|counts| !counts.is_empty())
                 })
                 .map(|tally| VersionDelta {
                     version: tally.version.as_ref().to_owned(),

@@ -137,7 +137,12 @@ impl Route {
             bodies.merge(&version.bodies);
         }
         let signals = plan.row_signals();
-        if let Some(rows) = self.rows.get_mut(arm as usize) {
+        // A worker whose plan has just been replaced may have asked other signals.
+        if let Some(rows) = self
+            .rows
+            .get_mut(arm as usize)
+            .filter(|rows| rows.width() == version.rows.width())
+        {
             for (facts, tokens) in version.rows.iter() {
                 rows.begin(facts);
                 for (signal, token) in signals.iter().zip(tokens) {
@@ -177,6 +182,8 @@ impl Route {
         self.halves.ticks = self.halves.ticks.saturating_add(1);
         self.sessions.decay(Units::keep_busy(plan));
         if self.gathered.is_empty() {
+            // Rows without a token would be seen again in the next tick.
+            self.rows.iter_mut().for_each(Rows::clear);
             self.judge_halves(plan, judged);
             return;
         }
@@ -218,10 +225,11 @@ impl Route {
         judged: &mut Judged,
     ) {
         let [baseline, candidate] = core::mem::replace(&mut self.rows, no_rows(plan));
-        let columns = columns(plan);
+        let (columns, row_signals) = (columns(plan), plan.row_signals());
+        let duration = plan.duration();
         let of_duration = questions
             .iter()
-            .filter(|question| plan.duration() == Some(question.signal))
+            .filter(|question| duration == Some(question.signal))
             .fold(0, |bits, question| bits | bit(question.number));
         for (arm, rows) in [(Arm::Baseline, baseline), (Arm::Candidate, candidate)] {
             let mut warm: Vec<(u32, bool)> = Vec::new();
@@ -248,10 +256,10 @@ impl Route {
                     continue;
                 }
                 self.trials.add(arm as usize, trial);
-                for (signal, token) in plan.row_signals().into_iter().zip(tokens) {
-                    let tells = is_warm || plan.duration() != Some(signal);
+                for (signal, token) in row_signals.iter().zip(tokens) {
+                    let tells = is_warm || duration != Some(*signal);
                     if tells && *token != NO_TOKEN {
-                        self.compared.count(arm as usize, signal, *token);
+                        self.compared.count(arm as usize, *signal, *token);
                     }
                 }
             }
