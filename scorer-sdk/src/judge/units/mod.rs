@@ -235,12 +235,16 @@ impl Units {
             .collect()
     }
 
-    /// `1/m_c + 1/m_s`: each host has one version. 0 where hosts are not known.
+    /// `1/m_c + 1/m_s`: each host has one version. 0 where hosts are not known. A version that was not
+    /// seen before this tick is taken for a single host.
     fn hosts_apart(&self) -> f64 {
-        let [baseline, candidate] = self.hosts.each_ref().map(Table::effective);
-        if baseline < 1.0 || candidate < 1.0 || self.hosts.iter().any(|hosts| hosts.part(0) > 0.5) {
+        if self.hosts.iter().any(|hosts| hosts.part(0) > 0.5) {
             return 0.0;
         }
+        let [baseline, candidate] = self
+            .hosts
+            .each_ref()
+            .map(|hosts| hosts.effective().max(1.0));
         1.0 / baseline + 1.0 / candidate
     }
 
