@@ -150,6 +150,8 @@ impl Pair {
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.harm.encode(writer);
+        // The one of the last block: what is told until the next one refers to it.
+        writer.f64(self.harm.tolerance());
         self.interval.encode(writer);
         writer.option(self.shift.as_deref(), QuantileShift::encode);
         for rate in [self.candidate, self.baseline] {
@@ -160,8 +162,9 @@ impl Pair {
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>, question: &Question) -> Result<Self, CodecError> {
-        let harm =
+        let mut harm =
             HarmTest::decode(reader, question.tolerance)?.with_gain_limit(gain_limit(question));
+        harm.set_tolerance(reader.finite("tolerance")?);
         let interval = OddsRatioInterval::decode(reader)?;
         let shift = reader.option(QuantileShift::decode)?.map(Box::new);
         let mut rate = || {
