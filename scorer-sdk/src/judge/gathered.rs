@@ -115,6 +115,11 @@ impl Gathered {
         }
     }
 
+    /// The candidate has become the baseline.
+    pub(super) fn promote(&mut self) {
+        self.counts.reverse();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.counts.iter().flatten().all(Counts::is_empty)
     }

@@ -111,11 +111,15 @@ impl Route {
         self.halves = Trials::default();
     }
 
-    /// The candidate has become the baseline.
-    pub(super) fn promote(&mut self) {
+    /// The candidate has become the baseline, of what is still to be learned as well.
+    pub(super) fn promote(&mut self, plan: &Plan) {
         self.past.promote();
         self.sessions.swap();
         self.bodies.promote();
+        self.gathered.promote();
+        self.compared = Gathered::new(plan.signals.len());
+        self.trials = Trials::default();
+        self.forget_halves();
     }
 
     /// Per question, what was counted of baseline and candidate since the last call.
