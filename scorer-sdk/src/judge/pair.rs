@@ -119,8 +119,7 @@ impl Pair {
         let cut = buckets::code(shift.level()? as u64);
         let widened = signal.widen(cut, Direction::Up);
         let margin = buckets::upper_bound(widened) as f64 / buckets::upper_bound(cut).max(1) as f64;
-        let factor = shift.factor(plan.false_alarm, &Spread::default());
-        Some(factor.upper? < margin)
+        Some(shift.upper(plan.false_alarm, &Spread::default())? < margin)
     }
 
     /// Judges several routes' blocks together: given their margins they are independent, so that
