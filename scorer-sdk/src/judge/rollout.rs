@@ -177,7 +177,9 @@ impl Rollout {
             Phase::Condemned if self.probation_is_due(plan, now_ms) => {
                 self.enter(Phase::Probation, now_ms);
                 self.judged = 0;
+                // What began while the candidate was kept from traffic is not judged.
                 self.share = [0.0; 2];
+                self.jump_ms = now_ms;
                 Step::Probation
             }
             Phase::Probation if self.judged >= plan.healthy_after && evidence < threshold / 2.0 => {
