@@ -523,7 +523,7 @@ pub struct Decision {
     /// Where the requests of the two versions are not alike, and the comparison thus not of like
     /// with like. The signals are the request's, or `routes` for the mix of routes.
     pub balance: Vec<Difference>,
-    /// Whether the candidate is in its first seconds and not judged yet.
+    /// Whether the candidate is in its first seconds, whose latency is not judged.
     pub warming_up: bool,
     /// Candidate requests that a regression of each size would still need.
     pub needed: Vec<Needed>,
@@ -596,7 +596,7 @@ impl Decision {
                     self.judged_exchanges
                 );
                 if self.warming_up {
-                    text.push_str("; its first seconds are not judged");
+                    text.push_str("; the latency of its first seconds is not judged");
                 }
                 let needed: Vec<String> = self
                     .needed

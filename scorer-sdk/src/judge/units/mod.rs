@@ -6,7 +6,8 @@
 //! ([`Units::allows`]). And a host that has only started is not judged by its latency
 //! ([`Units::is_warm`]).
 //!
-//! Everything that is asked here is known from ticks before the one that is judged.
+//! What outcomes decide here, they decide from ticks before the one that is judged. Which units were
+//! busy is known with that tick.
 
 mod dispersion;
 mod heterogeneity;
@@ -140,7 +141,7 @@ impl Units {
     }
 
     /// The age of a host in seconds; none for one that was there before its destination was watched,
-    /// or that is not known.
+    /// or that found no place in the table. Hosts that are not known count as one.
     pub(super) fn age(&self, arm: Arm, host: u32, now_ms: u64) -> Option<f64> {
         let unit = self.hosts.get(arm as usize)?.get(host)?;
         let was_there =

@@ -78,7 +78,7 @@ impl Unit {
             .map(|answers| answers.get(question).copied().unwrap_or_default())
     }
 
-    /// Adds an answer; one that is not allowed counts as an exchange that is not in the category.
+    /// Adds an answer.
     pub(super) fn answer(&mut self, question: usize, inside: bool, expected: f64) {
         answer(&mut self.answers, question, inside, expected);
     }
