@@ -591,13 +591,15 @@ impl Decision {
                 }
             ),
             (Verdict::Learning, _) => {
+                let why = if self.warming_up {
+                    "the latency of its first seconds is not judged"
+                } else {
+                    "too few for a verdict"
+                };
                 let mut text = format!(
-                    "{} candidate exchanges judged so far: too few for a verdict",
+                    "{} candidate exchanges judged so far: {why}",
                     self.judged_exchanges
                 );
-                if self.warming_up {
-                    text.push_str("; the latency of its first seconds is not judged");
-                }
                 let needed: Vec<String> = self
                     .needed
                     .iter()
