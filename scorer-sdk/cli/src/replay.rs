@@ -324,6 +324,12 @@ impl<'a> Replay<'a> {
             if taken_us <= cut.copied().unwrap_or(micros(LONG_WITHOUT_CUT)) {
                 continue;
             }
+            // The version's part may be over long before the exchange is: a stream, or a client that
+            // reads or sends slowly.
+            let of_version = record.exchange().duration_us;
+            if of_version.is_none_or(|whole_us| whole_us <= taken_us) {
+                continue;
+            }
             let exchange = Exchange {
                 // The recording does not tell when the answer began, only whether there was one.
                 grpc_status: None,
@@ -401,6 +407,27 @@ mod tests {
         assert!(replay.pending.is_empty() && replay.in_flight.is_empty());
         assert!(replay.by_start.is_empty());
         assert_eq!(replay.bytes, 0);
+    }
+
+    #[test]
+    fn an_exchange_that_waits_for_its_client_is_not_in_flight_for_its_version() {
+        let is_counted = |of_version_ms: f64| {
+            let mut replay = replay();
+            let mut long = record(1e9, of_version_ms);
+            long.lasted_ms = Some(50_000.0);
+            replay.push(long, 100).unwrap();
+            for number in 0..4_000 {
+                replay
+                    .push(record(1e9 + f64::from(number) * 0.01, 5.0), 100)
+                    .unwrap();
+            }
+            while replay.pending.len() > 1 {
+                replay.observe_next().unwrap();
+            }
+            replay.pending.values().all(|left| left.counted_in_flight)
+        };
+        assert!(is_counted(50_000.0));
+        assert!(!is_counted(3.0));
     }
 
     #[test]

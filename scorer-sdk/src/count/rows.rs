@@ -42,14 +42,29 @@ impl Rows {
         }
     }
 
-    /// Begins a row: its tokens follow by [`Rows::token`], `width` of them.
+    /// Begins a row: its tokens follow by [`Rows::token`], `width` of them. Rows of no tokens are not
+    /// kept: nothing could be asked of them.
     pub fn begin(&mut self, facts: RowFacts) {
-        self.facts.push(facts);
+        if self.width > 0 {
+            self.facts.push(facts);
+        }
     }
 
     /// Adds the next token of the last row.
     pub fn token(&mut self, token: u16) {
         self.tokens.push(token);
+    }
+
+    /// Tokens in a row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Forgets the rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.facts.clear();
+        self.tokens.clear();
     }
 
     /// Number of rows.
@@ -102,5 +117,37 @@ impl Rows {
             }
         }
         Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_back(rows: &Rows) -> Result<Rows, CodecError> {
+        let mut writer = Writer::new();
+        rows.encode(&mut writer);
+        let bytes = writer.into_bytes();
+        let mut reader = Reader::new(&bytes);
+        let read = Rows::decode(&mut reader)?;
+        reader.finish()?;
+        Ok(read)
+    }
+
+    #[test]
+    fn rows_of_any_width_survive_the_codec() {
+        for width in 0..3_u16 {
+            let mut rows = Rows::new(usize::from(width));
+            for host in 1..4 {
+                rows.begin(RowFacts {
+                    host,
+                    session: 7,
+                    lasted: 90,
+                });
+                (0..width).for_each(|token| rows.token(token));
+            }
+            assert_eq!(rows.iter().count(), rows.len());
+            assert_eq!(read_back(&rows), Ok(rows));
+        }
     }
 }

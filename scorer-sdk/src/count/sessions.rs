@@ -27,7 +27,18 @@ pub struct LastCall {
     pub version: Rc<str>,
     /// The session.
     pub session: u64,
+    /// Who answered it.
+    pub answered: Answered,
     tick: u32,
+}
+
+/// Who answered a call, for the judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// Stands for the host; 0 where it is not known.
+    pub host: u32,
+    /// Whether the call is counted and not judged.
+    pub is_surplus: bool,
 }
 
 /// The last calls of all sessions.
@@ -56,7 +67,7 @@ impl Sessions {
     /// Takes a session's call.
     pub fn follow(
         &mut self,
-        session: u64,
+        (session, answered): (u64, Answered),
         route: RouteIndex,
         version: &Rc<str>,
         label: &Rc<str>,
@@ -66,6 +77,7 @@ impl Sessions {
             route,
             version: Rc::clone(version),
             session,
+            answered,
             tick: self.tick,
         };
         if let Some(known) = self.last.get_mut(&session) {

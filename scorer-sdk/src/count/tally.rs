@@ -8,7 +8,7 @@ use crate::count::delta::{Delta, Overflow, RouteDelta, VersionDelta};
 use crate::count::identity::{identity, short};
 use crate::count::interner::Interner;
 use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
-use crate::count::sessions::{LastCall, OVER_AFTER_TICKS, Sessions};
+use crate::count::sessions::{Answered, LastCall, OVER_AFTER_TICKS, Sessions};
 use crate::exchange::{Ending, Exchange};
 use crate::limits::{MAX_DESTINATIONS, MAX_ROWS, MAX_VERSION_BYTES, MAX_VERSIONS};
 use crate::route::key::MAX_PART_BYTES;
@@ -266,7 +266,11 @@ impl Tally {
 
     /// Counts an exchange whose route is known already.
     pub fn record_at(&mut self, index: RouteIndex, exchange: &Exchange<'_>) {
-        let version = self.count(index, exchange);
+        let answered = Answered {
+            host: host(exchange),
+            is_surplus: exchange.is_surplus,
+        };
+        let version = self.count(index, exchange, answered);
         let (Some(version), Some(session), Some(sessions)) =
             (version, exchange.session, &mut self.sessions)
         else {
@@ -277,7 +281,7 @@ impl Tally {
         }
         if let Some(route) = self.routes.get(index.slot as usize) {
             sessions.follow(
-                session,
+                (session, answered),
                 index,
                 &version,
                 &route.label,
@@ -300,11 +304,16 @@ impl Tally {
             next_call: Some(next),
             ..Exchange::default()
         };
-        self.count(last.route, &exchange);
+        self.count(last.route, &exchange, last.answered);
     }
 
     /// Counts the tokens of an exchange and gives its version, if it is one that is counted.
-    fn count(&mut self, index: RouteIndex, exchange: &Exchange<'_>) -> Option<Rc<str>> {
+    fn count(
+        &mut self,
+        index: RouteIndex,
+        exchange: &Exchange<'_>,
+        answered: Answered,
+    ) -> Option<Rc<str>> {
         let Some(route) = self
             .routes
             .get_mut(index.slot as usize)
@@ -351,14 +360,14 @@ impl Tally {
         {
             tally.bodies.record(facts);
         }
-        let row = if exchange.is_surplus || !is_first_attempt(&mut self.attempts, exchange) {
+        let row = if answered.is_surplus || !is_first_attempt(&mut self.attempts, exchange) {
             None
         } else if self.rows >= MAX_ROWS {
             self.overflow.rows += 1;
             None
         } else {
             self.rows += 1;
-            tally.rows.begin(row_facts(exchange));
+            tally.rows.begin(row_facts(exchange, answered.host));
             Some(&mut tally.rows)
         };
         let mut row = row;
@@ -430,7 +439,9 @@ impl Tally {
                 .versions
                 .iter_mut()
                 .filter(|tally| {
-                    tally.exchanges > 0 || tally.counts.iter().any(|counts| !counts.is_empty())
+                    tally.exchanges > 0
+                        || !tally.rows.is_empty()
+                        || tally.counts.iter().any(|counts| !counts.is_empty())
                 })
                 .map(|tally| VersionDelta {
                     version: tally.version.as_ref().to_owned(),
@@ -496,12 +507,16 @@ fn is_first_attempt(
     !before.contains(&attempt) && current.insert(attempt)
 }
 
-/// What a row says of an exchange beside its tokens.
-fn row_facts(exchange: &Exchange<'_>) -> RowFacts {
-    let host = match exchange.upstream_host {
+/// Stands for the host that answered; 0 where it is not known.
+fn host(exchange: &Exchange<'_>) -> u32 {
+    match exchange.upstream_host {
         "" => 0,
         host => short(identity(host.as_bytes())),
-    };
+    }
+}
+
+/// What a row says of an exchange beside its tokens.
+fn row_facts(exchange: &Exchange<'_>, host: u32) -> RowFacts {
     RowFacts {
         host,
         session: exchange.session.map_or(0, short),

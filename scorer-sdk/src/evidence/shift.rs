@@ -115,11 +115,16 @@ impl QuantileShift {
         (weight > 0.0).then(|| f64::from(self.levels) / weight)
     }
 
+    /// The upper end of the factor at confidence `1 − alpha`, over all looks: [`Factor::upper`].
+    #[must_use]
+    pub fn upper(&self, alpha: f64, spread: &Spread) -> Option<f64> {
+        self.last_crossing(|contrast| contrast.limits(alpha, spread)[1])
+    }
+
     /// The factor at confidence `1 − alpha`, over all looks.
     #[must_use]
     pub fn factor(&self, alpha: f64, spread: &Spread) -> Factor {
         let above = |contrast: &Contrast| contrast.limits(alpha, spread)[0];
-        let below = |contrast: &Contrast| contrast.limits(alpha, spread)[1];
         Factor {
             estimate: self
                 .contrasts
@@ -127,7 +132,7 @@ impl QuantileShift {
                 .filter(|last| last.score() <= 0.0)
                 .and_then(|_| self.crossing(Contrast::score)),
             lower: self.crossing(above),
-            upper: self.last_crossing(below),
+            upper: self.upper(alpha, spread),
         }
     }
 
@@ -165,7 +170,8 @@ impl QuantileShift {
         // power of two looks alike; only below 16 units buckets have equal widths instead.
         let edge = |code: u16| buckets::lower_bound(code.saturating_add(1)) as f64;
         let (mut sum, mut total) = (0.0, 0.0);
-        for (mantissa, weight) in (0u16..).zip(self.cuts) {
+        // Most cuts of a route lie in a few places, and logarithms cost time in each tick.
+        for (mantissa, weight) in (0u16..).zip(self.cuts).filter(|cut| cut.1 > 0.0) {
             let cut = 320 + mantissa;
             let factor = edge(cut.saturating_add_signed(offset)) / edge(cut);
             sum += f64::from(weight) * factor.ln();

@@ -65,6 +65,7 @@ impl Bodies {
 
     pub(super) fn promote(&mut self) {
         self.past.reverse();
+        self.gathered.reverse();
     }
 
     /// Judges what was gathered. `expected` says whether a question was declared.

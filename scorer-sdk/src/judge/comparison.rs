@@ -66,8 +66,8 @@ impl Comparison {
     }
 
     /// The candidate has become the baseline.
-    pub(super) fn promote(&mut self) {
-        self.routes.iter_mut().for_each(Route::promote);
+    pub(super) fn promote(&mut self, plan: &Plan) {
+        self.routes.iter_mut().for_each(|route| route.promote(plan));
     }
 
     /// The baseline's halves are others than before: what waits was counted by the old ones.

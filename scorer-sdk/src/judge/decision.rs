@@ -102,7 +102,8 @@ fn verdict(plan: &Plan, rollout: &Rollout, evidence: f64, warned: bool) -> Verdi
         Phase::Condemned | Phase::Probation => Verdict::Anomalous,
         Phase::Watching if evidence >= threshold(plan, Some(rollout)) / 2.0 => Verdict::Suspect,
         Phase::Watching if warned => Verdict::Suspect,
-        Phase::Watching if rollout.judged >= plan.healthy_after => Verdict::Healthy,
+        // Errors are judged from the first request on; without a look at latency nobody is healthy.
+        Phase::Watching if rollout.warm && rollout.judged >= plan.healthy_after => Verdict::Healthy,
         Phase::Watching => Verdict::Learning,
     }
 }

@@ -122,7 +122,7 @@ impl Destination {
             }
             Baseline::Promoted => {
                 self.past_alarm.restart();
-                self.comparison.promote();
+                self.comparison.promote(plan);
                 self.units.promote();
                 if let Some(watch) = &mut self.watch {
                     watch.promote();

@@ -115,6 +115,11 @@ impl Gathered {
         }
     }
 
+    /// The candidate has become the baseline.
+    pub(super) fn promote(&mut self) {
+        self.counts.reverse();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.counts.iter().flatten().all(Counts::is_empty)
     }
@@ -127,17 +132,13 @@ impl Gathered {
         }
     }
 
-    /// These counts, with `other`'s for the signals of which there are none.
-    pub(super) fn or(&self, other: &Self) -> Self {
-        let mut filled = self.clone();
-        for (side, other) in filled.counts.iter_mut().zip(&other.counts) {
-            for (counts, other) in side.iter_mut().zip(other) {
-                if counts.is_empty() {
-                    counts.clone_from(other);
-                }
+    /// Takes over `other`'s counts of one signal.
+    pub(super) fn take_signal(&mut self, signal: usize, other: &Self) {
+        for (side, other) in self.counts.iter_mut().zip(&other.counts) {
+            if let (Some(counts), Some(other)) = (side.get_mut(signal), other.get(signal)) {
+                counts.clone_from(other);
             }
         }
-        filled
     }
 
     /// The counts of one side, per signal.

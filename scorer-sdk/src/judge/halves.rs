@@ -40,10 +40,17 @@ impl Halves {
         self.hosts.get(index).map(|known| usize::from(known.1))
     }
 
-    /// Assigns a host to the half with fewer hosts, unless the table is full. Tells whether the
-    /// halves are hosts from now on and were sessions before.
-    pub(super) fn add(&mut self, host: u32) -> bool {
-        let Err(index) = self.hosts.binary_search_by_key(&host, |known| known.0) else {
+    /// Assigns a host to the half with fewer hosts. `live` are the hosts of now: when the table is full,
+    /// the others make room. Tells whether the halves are hosts from now on and were sessions before.
+    pub(super) fn add(&mut self, host: u32, live: &[u32]) -> bool {
+        let known = |hosts: &[(u32, u8)]| hosts.binary_search_by_key(&host, |known| known.0);
+        if known(&self.hosts).is_ok() {
+            return false;
+        }
+        if self.hosts.len() >= MAX_HOSTS {
+            self.hosts.retain(|(host, _)| live.contains(host));
+        }
+        let Err(index) = known(&self.hosts) else {
             return false;
         };
         if self.hosts.len() >= MAX_HOSTS {
@@ -92,13 +99,27 @@ mod tests {
     #[test]
     fn hosts_fill_both_halves_and_an_unknown_one_has_none() {
         let mut halves = Halves::of_sessions();
-        assert!(!halves.add(3));
-        assert!(halves.add(1));
+        assert!(!halves.add(3, &[3]));
+        assert!(halves.add(1, &[1, 3]));
         assert_eq!([3, 1].map(|host| halves.half(host, 9)), [Some(0), Some(1)]);
         assert_eq!(halves.half(2, 9), None);
         let mut writer = Writer::new();
         halves.encode(&mut writer);
         let bytes = writer.into_bytes();
         assert_eq!(Halves::decode(&mut Reader::new(&bytes)), Ok(halves));
+    }
+
+    #[test]
+    fn after_many_deploys_the_hosts_of_now_still_have_halves() {
+        let mut halves = Halves::of_sessions();
+        for deploy in 0..40 {
+            let live: Vec<u32> = (1..=4).map(|host| 10 * deploy + host).collect();
+            for host in &live {
+                halves.add(*host, &live);
+            }
+            let seconds = live.iter().filter_map(|host| halves.half(*host, 0)).sum();
+            assert_eq!((live.len(), seconds), (4, 2), "{deploy}");
+        }
+        assert!(halves.hosts.len() <= MAX_HOSTS);
     }
 }

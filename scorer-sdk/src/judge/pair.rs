@@ -119,8 +119,7 @@ impl Pair {
         let cut = buckets::code(shift.level()? as u64);
         let widened = signal.widen(cut, Direction::Up);
         let margin = buckets::upper_bound(widened) as f64 / buckets::upper_bound(cut).max(1) as f64;
-        let factor = shift.factor(plan.false_alarm, &Spread::default());
-        Some(factor.upper? < margin)
+        Some(shift.upper(plan.false_alarm, &Spread::default())? < margin)
     }
 
     /// Judges several routes' blocks together: given their margins they are independent, so that
@@ -150,6 +149,8 @@ impl Pair {
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.harm.encode(writer);
+        // The one of the last block: what is told until the next one refers to it.
+        writer.f64(self.harm.tolerance());
         self.interval.encode(writer);
         writer.option(self.shift.as_deref(), QuantileShift::encode);
         for rate in [self.candidate, self.baseline] {
@@ -160,8 +161,9 @@ impl Pair {
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>, question: &Question) -> Result<Self, CodecError> {
-        let harm =
+        let mut harm =
             HarmTest::decode(reader, question.tolerance)?.with_gain_limit(gain_limit(question));
+        harm.set_tolerance(reader.finite("tolerance")?);
         let interval = OddsRatioInterval::decode(reader)?;
         let shift = reader.option(QuantileShift::decode)?.map(Box::new);
         let mut rate = || {

@@ -178,9 +178,14 @@ impl PastAlarm {
         }
     }
 
-    /// Another candidate has come, or this one begins anew.
+    /// Another candidate has come, or this one begins anew: the open window is not its own.
     pub(super) fn restart(&mut self) {
         self.series.iter_mut().for_each(AgainstPast::restart);
+        self.exchanges = [0; 2];
+        self.window
+            .iter_mut()
+            .flatten()
+            .for_each(|seen| *seen = Seen::default());
         self.stands = false;
     }
 

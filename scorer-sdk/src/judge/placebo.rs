@@ -49,8 +49,9 @@ impl Placebo {
             self.restart(plan);
             other_halves = true;
         }
-        for host in hosts {
-            if self.halves.add(host) {
+        let live: Vec<u32> = hosts.collect();
+        for host in &live {
+            if self.halves.add(*host, &live) {
                 self.restart(plan);
                 other_halves = true;
             }

@@ -89,6 +89,8 @@ impl Rollout {
         for (sum, count) in self.exchanges.iter_mut().zip([baseline, candidate]) {
             *sum = sum.saturating_add(count);
         }
+        // After the clock was set back nothing began before a jump that is yet to come.
+        self.jump_ms = self.jump_ms.min(now_ms);
         // After the candidate's share has changed, exchanges that began before still end, for as
         // long as the slowest take. Until then the completions of the arms are not comparable.
         if self.share_changed(candidate as f64, (candidate + baseline) as f64) {
@@ -175,7 +177,9 @@ impl Rollout {
             Phase::Condemned if self.probation_is_due(plan, now_ms) => {
                 self.enter(Phase::Probation, now_ms);
                 self.judged = 0;
+                // What began while the candidate was kept from traffic is not judged.
                 self.share = [0.0; 2];
+                self.jump_ms = now_ms;
                 Step::Probation
             }
             Phase::Probation if self.judged >= plan.healthy_after && evidence < threshold / 2.0 => {
@@ -244,4 +248,19 @@ impl Rollout {
 pub(super) fn threshold(plan: &Plan, rollout: Option<&Rollout>) -> f64 {
     let halvings = rollout.map_or(0, Rollout::halvings);
     -plan.false_alarm.ln() + f64::from(halvings) * core::f64::consts::LN_2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_stop_judgement_until_it_has_caught_up() {
+        let plan = Plan::from_json("{}").unwrap();
+        let mut rollout = Rollout::new("v2".to_owned(), 10_000_000);
+        for now_ms in [10_001_000, 5_000_000, 5_060_000] {
+            rollout.admit(&plan, [90, 10], 0, now_ms);
+        }
+        assert_eq!(rollout.since_jump(5_060_000), buckets::code(60_000_000));
+    }
 }

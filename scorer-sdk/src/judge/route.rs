@@ -111,11 +111,15 @@ impl Route {
         self.halves = Trials::default();
     }
 
-    /// The candidate has become the baseline.
-    pub(super) fn promote(&mut self) {
+    /// The candidate has become the baseline, of what is still to be learned as well.
+    pub(super) fn promote(&mut self, plan: &Plan) {
         self.past.promote();
         self.sessions.swap();
         self.bodies.promote();
+        self.gathered.promote();
+        self.compared = Gathered::new(plan.signals.len());
+        self.trials = Trials::default();
+        self.forget_halves();
     }
 
     /// Per question, what was counted of baseline and candidate since the last call.
@@ -137,7 +141,12 @@ impl Route {
             bodies.merge(&version.bodies);
         }
         let signals = plan.row_signals();
-        if let Some(rows) = self.rows.get_mut(arm as usize) {
+        // A worker whose plan has just been replaced may have asked other signals.
+        if let Some(rows) = self
+            .rows
+            .get_mut(arm as usize)
+            .filter(|rows| rows.width() == version.rows.width())
+        {
             for (facts, tokens) in version.rows.iter() {
                 rows.begin(facts);
                 for (signal, token) in signals.iter().zip(tokens) {
@@ -177,6 +186,8 @@ impl Route {
         self.halves.ticks = self.halves.ticks.saturating_add(1);
         self.sessions.decay(Units::keep_busy(plan));
         if self.gathered.is_empty() {
+            // Rows without a token would be seen again in the next tick.
+            self.rows.iter_mut().for_each(Rows::clear);
             self.judge_halves(plan, judged);
             return;
         }
@@ -218,7 +229,7 @@ impl Route {
         judged: &mut Judged,
     ) {
         let [baseline, candidate] = core::mem::replace(&mut self.rows, no_rows(plan));
-        let (columns, signals) = (columns(plan), plan.row_signals());
+        let (columns, row_signals) = (columns(plan), plan.row_signals());
         let duration = plan.duration();
         let of_duration = questions
             .iter()
@@ -249,7 +260,7 @@ impl Route {
                     continue;
                 }
                 self.trials.add(arm as usize, trial);
-                for (signal, token) in signals.iter().zip(tokens) {
+                for (signal, token) in row_signals.iter().zip(tokens) {
                     let tells = is_warm || duration != Some(*signal);
                     if tells && *token != NO_TOKEN {
                         self.compared.count(arm as usize, *signal, *token);
@@ -325,8 +336,14 @@ impl Route {
             block::judge_against_reference(questions, past, trials, pairs);
             self.bodies.judge(plan, &self.expected, &mut self.counted);
         } else {
-            // The balance of the requests is checked by all that came.
-            let compared = self.compared.or(&self.gathered);
+            // What is in no row, as the balance of the requests, is checked by all that came. What is
+            // in the rows is not: the latency of young hosts was left out of it on purpose.
+            let mut compared = self.compared.clone();
+            for (signal, column) in columns(plan).into_iter().enumerate() {
+                if column.is_none() {
+                    compared.take_signal(signal, &self.gathered);
+                }
+            }
             let of_units = (units, &self.sessions);
             let asked = (questions, past);
             block::judge_pairs(plan, asked, trials, &compared, of_units, pairs, judged);

@@ -555,7 +555,7 @@ pub struct Decision {
     /// Where the requests of the two versions are not alike, and the comparison thus not of like
     /// with like. The signals are the request's, or `routes` for the mix of routes.
     pub balance: Vec<Difference>,
-    /// Whether the candidate is in its first seconds and not judged yet.
+    /// Whether the candidate is in its first seconds, whose latency is not judged.
     pub warming_up: bool,
     /// Hosts of baseline and candidate that take traffic; 0 where hosts are not known.
     pub hosts: [u64; 2],
@@ -638,13 +638,15 @@ impl Decision {
                 }
             ),
             (Verdict::Learning, _) => {
+                let why = if self.warming_up {
+                    "the latency of its first seconds is not judged"
+                } else {
+                    "too few for a verdict"
+                };
                 let mut text = format!(
-                    "{} candidate exchanges judged so far: too few for a verdict",
+                    "{} candidate exchanges judged so far: {why}",
                     self.judged_exchanges
                 );
-                if self.warming_up {
-                    text.push_str("; its first seconds are not judged");
-                }
                 let needed: Vec<String> = self
                     .needed
                     .iter()

@@ -172,7 +172,9 @@ pub(super) fn judging(facts: &Facts) -> Vec<Finding> {
         findings.push(if warming.contains(destination) {
             Finding::ok(
                 check,
-                format!("{destination} {candidate} is in its first seconds, which are not judged"),
+                format!(
+                    "{destination} {candidate} is in its first seconds, whose latency is not judged"
+                ),
             )
         } else if count == 0.0 && own.min(others) >= SHOULD_BE_JUDGED {
             Finding::fail(

@@ -6,7 +6,8 @@
 //! ([`Units::allows`]). And a host that has only started is not judged by its latency
 //! ([`Units::is_warm`]).
 //!
-//! Everything that is asked here is known from ticks before the one that is judged.
+//! What outcomes decide here, they decide from ticks before the one that is judged. Which units were
+//! busy is known with that tick.
 
 mod dispersion;
 mod heterogeneity;
@@ -60,6 +61,9 @@ pub(super) struct Units {
     hosts: [Table; 2],
     sessions: [Table; 2],
     warm_up: [WarmUp; 2],
+    /// The same as it was before this tick: latencies must not decide whether they are judged
+    /// themselves. Not part of the state.
+    warm_up_before: [WarmUp; 2],
     imbalance: Imbalance,
     dispersion: Dispersion,
     /// Per question, the answers of all of the candidate's exchanges, over each memory.
@@ -80,9 +84,10 @@ pub(super) struct Units {
 impl Units {
     /// Begins a tick.
     pub(super) fn begin(&mut self, plan: &Plan, now_ms: u64) {
-        if self.since_ms == 0 {
+        if self.since_ms == 0 || now_ms < self.since_ms {
             self.since_ms = now_ms;
         }
+        self.warm_up_before = self.warm_up;
         self.variances = (0..plan.questions.len())
             .map(|question| self.variances_of(plan, question))
             .collect();
@@ -100,7 +105,7 @@ impl Units {
             recent: by_time.max((RECENT_EXCHANGES / exchanges.max(1.0)).min(1.0)),
         };
         for table in self.hosts.iter_mut().chain(&mut self.sessions) {
-            table.decay(&keep);
+            table.decay(&keep, now_ms);
         }
         self.imbalance.decay(keep.busy);
         self.dispersion.tick(keep.past);
@@ -151,7 +156,7 @@ impl Units {
     }
 
     /// The age of a host in seconds; none for one that was there before its destination was watched,
-    /// or that is not known.
+    /// or that found no place in the table. Hosts that are not known count as one.
     pub(super) fn age(&self, arm: Arm, host: u32, now_ms: u64) -> Option<f64> {
         let unit = self.hosts.get(arm as usize)?.get(host)?;
         let was_there =
@@ -184,7 +189,7 @@ impl Units {
         age >= warm_up.max.as_secs_f64()
             || age >= warm_up.min.as_secs_f64()
                 && self
-                    .warm_up
+                    .warm_up_before
                     .get(arm as usize)
                     .is_some_and(|fit| fit.is_warm(age))
     }
@@ -275,12 +280,16 @@ impl Units {
             .collect()
     }
 
-    /// `1/m_c + 1/m_s`: each host has one version. 0 where hosts are not known.
+    /// `1/m_c + 1/m_s`: each host has one version. 0 where hosts are not known. A version that was not
+    /// seen before this tick is taken for a single host.
     fn hosts_apart(&self) -> f64 {
-        let [baseline, candidate] = self.hosts.each_ref().map(Table::effective);
-        if baseline < 1.0 || candidate < 1.0 || self.hosts.iter().any(|hosts| hosts.part(0) > 0.5) {
+        if self.hosts.iter().any(|hosts| hosts.part(0) > 0.5) {
             return 0.0;
         }
+        let [baseline, candidate] = self
+            .hosts
+            .each_ref()
+            .map(|hosts| hosts.effective().max(1.0));
         1.0 / baseline + 1.0 / candidate
     }
 
@@ -452,6 +461,7 @@ impl Units {
                 Table::decode(reader, MAX_SESSIONS)?,
             ],
             warm_up: [WarmUp::decode(reader)?, WarmUp::decode(reader)?],
+            warm_up_before: Default::default(),
             imbalance: Imbalance::decode(reader)?,
             dispersion: Dispersion::decode(reader)?,
             candidate: [

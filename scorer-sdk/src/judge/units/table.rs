@@ -81,7 +81,7 @@ impl Unit {
             .map(|answers| answers.get(question).copied().unwrap_or_default())
     }
 
-    /// Adds an answer; one that is not allowed counts as an exchange that is not in the category.
+    /// Adds an answer.
     pub(super) fn answer(&mut self, question: usize, inside: bool, expected: f64) {
         answer(&mut self.answers, question, inside, expected);
     }
@@ -206,10 +206,11 @@ impl Table {
     }
 
     /// Lets a tick pass: what is recent by each memory keeps that part. A unit that was silent for long
-    /// is forgotten.
-    pub(in crate::judge) fn decay(&mut self, keep: &Keep) {
+    /// is forgotten, and none is from the future after the clock was set back.
+    pub(in crate::judge) fn decay(&mut self, keep: &Keep, now_ms: u64) {
         self.weight *= keep.busy;
         for unit in &mut self.units {
+            unit.since_ms = unit.since_ms.min(now_ms);
             unit.weight *= keep.busy;
             unit.speed.decay(keep.past);
             decay(&mut unit.answers, keep.past);
