@@ -9,7 +9,7 @@ use super::rollout::{Rollout, threshold};
 use super::shares::Shares;
 use crate::config::Plan;
 use crate::drift::SharedChange;
-use crate::judge::verdict::{Decision, Silence, Silent, Verdict};
+use crate::judge::verdict::{Decision, LeftOut, Silence, Silent, Verdict};
 
 /// What is decided about a destination.
 pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
@@ -18,6 +18,7 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         versions,
         comparison,
         placebo,
+        units,
         ..
     } = destination;
     let threshold = threshold(plan, destination.rollout.as_ref());
@@ -74,6 +75,18 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         held_by_placebo: rollout.phase == Phase::Watching && all_evidence >= threshold,
         balance: balance(plan, name, comparison, threshold),
         warming_up: !rollout.warm,
+        hosts: units.busy_hosts(),
+        left_out: units
+            .left_out()
+            .and_then(|(question, [by_host, by_session])| {
+                let (_, question) = plan.questions.get(question)?;
+                Some(LeftOut {
+                    category: question.name,
+                    meaning: question.meaning,
+                    by_host,
+                    by_session,
+                })
+            }),
         needed: needed(plan, comparison, rollout, threshold),
         against_past: destination.past_alarm.findings(plan),
         silent,

@@ -218,10 +218,11 @@ impl Route {
         judged: &mut Judged,
     ) {
         let [baseline, candidate] = core::mem::replace(&mut self.rows, no_rows(plan));
-        let columns = columns(plan);
+        let (columns, signals) = (columns(plan), plan.row_signals());
+        let duration = plan.duration();
         let of_duration = questions
             .iter()
-            .filter(|question| plan.duration() == Some(question.signal))
+            .filter(|question| duration == Some(question.signal))
             .fold(0, |bits, question| bits | bit(question.number));
         for (arm, rows) in [(Arm::Baseline, baseline), (Arm::Candidate, candidate)] {
             let mut warm: Vec<(u32, bool)> = Vec::new();
@@ -248,10 +249,10 @@ impl Route {
                     continue;
                 }
                 self.trials.add(arm as usize, trial);
-                for (signal, token) in plan.row_signals().into_iter().zip(tokens) {
-                    let tells = is_warm || plan.duration() != Some(signal);
+                for (signal, token) in signals.iter().zip(tokens) {
+                    let tells = is_warm || duration != Some(*signal);
                     if tells && *token != NO_TOKEN {
-                        self.compared.count(arm as usize, signal, *token);
+                        self.compared.count(arm as usize, *signal, *token);
                     }
                 }
             }

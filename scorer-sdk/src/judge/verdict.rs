@@ -474,6 +474,38 @@ pub struct Needed {
     pub requests: u64,
 }
 
+/// A category in which single hosts or sessions of the candidate have so many exchanges that most of
+/// them do not count: one unit cannot carry a verdict.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// Name of the category.
+    pub category: &'static str,
+    /// What an exchange in the category does, for people.
+    pub meaning: &'static str,
+    /// Recent exchanges that do not count because their host has too many.
+    pub by_host: u64,
+    /// The same because their session has too many.
+    pub by_session: u64,
+}
+
+impl LeftOut {
+    /// One sentence. `candidate` is the name of the version.
+    #[must_use]
+    pub fn sentence(&self, candidate: &str) -> String {
+        let (count, unit) = if self.by_session >= self.by_host {
+            (self.by_session, "sessions")
+        } else {
+            (self.by_host, "hosts")
+        };
+        format!(
+            "{count} of {candidate}'s requests {} and do not count: they belong to single {unit}, and the \
+             others do not show it",
+            self.meaning
+        )
+    }
+}
+
 /// What is decided about one destination.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Decision {
@@ -525,6 +557,10 @@ pub struct Decision {
     pub balance: Vec<Difference>,
     /// Whether the candidate is in its first seconds and not judged yet.
     pub warming_up: bool,
+    /// Hosts of baseline and candidate that take traffic; 0 where hosts are not known.
+    pub hosts: [u64; 2],
+    /// What does not count because single hosts or sessions have too much of it.
+    pub left_out: Option<LeftOut>,
     /// Candidate requests that a regression of each size would still need.
     pub needed: Vec<Needed>,
     /// Where the candidate has taken over the traffic and is worse than the baseline's past, the
@@ -567,6 +603,17 @@ impl Decision {
                 text.push_str("held back, for ");
             }
             text.push_str(&finding.sentence(&self.baseline));
+        }
+        if let Some(left_out) = &self.left_out {
+            text.push_str("; ");
+            text.push_str(&left_out.sentence(&self.candidate));
+        }
+        let [baseline_hosts, candidate_hosts] = self.hosts;
+        if baseline_hosts > 1 && candidate_hosts == 1 && self.verdict >= Verdict::Suspect {
+            text.push_str(&format!(
+                "; {} runs on one host, and a bad host looks like a bad version",
+                self.candidate
+            ));
         }
         if let Some(unlike) = self.balance.first() {
             text.push_str(&format!(

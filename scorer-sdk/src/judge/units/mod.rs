@@ -44,6 +44,8 @@ const FREE: f64 = 3.0;
 const TIMES_OTHERS: f64 = 3.0;
 /// The part of the candidate's exchanges that one session may have which stays with it.
 const LARGEST_PART: f64 = 1.0 / 3.0;
+/// Exchanges that were left out, from which on this is told.
+const WORTH_TELLING: f64 = 10.0;
 /// Standard deviations between units by which versions have to differ to be told to.
 const DEVIATIONS_TOLD: f64 = 2.6;
 /// Hosts that are seen this soon after the first exchange of a destination were there before.
@@ -61,6 +63,9 @@ pub(super) struct Units {
     dispersion: Dispersion,
     /// Per question, the answers of all of the candidate's exchanges, over each memory.
     candidate: [Vec<Answers>; 2],
+    /// Per question, the candidate's exchanges that were left out because their host, or their session,
+    /// has too many; over the short memory.
+    left_out: Vec<[f64; 2]>,
     /// The part of a busy session's exchanges that is still owed.
     owed: f64,
     /// Per question, what the units are worth at this tick, as a variance in squared log odds: of hosts
@@ -95,6 +100,9 @@ impl Units {
         let [past, recent] = &mut self.candidate;
         table::decay(past, keep.past);
         table::decay(recent, keep.recent);
+        for left_out in self.left_out.iter_mut().flatten() {
+            *left_out *= keep.busy;
+        }
     }
 
     /// What is left of who is busy after a tick.
@@ -274,16 +282,15 @@ impl Units {
             .map(|answers| answers.get(question).copied().unwrap_or_default());
         let [_, hosts] = &self.hosts;
         let [_, sessions] = &self.sessions;
-        let allowed = !inside
-            || [hosts.get(trial.host), sessions.get(trial.session)]
-                .into_iter()
-                .flatten()
-                .filter(|unit| unit.id != 0)
-                .all(|unit| {
-                    let own = unit.answered(question);
-                    own.iter().zip(&all).all(|(own, all)| is_within(own, all))
-                });
-        if !allowed {
+        let has_too_many = |unit: Option<&table::Unit>| {
+            unit.filter(|unit| unit.id != 0).is_some_and(|unit| {
+                let own = unit.answered(question);
+                !own.iter().zip(&all).all(|(own, all)| is_within(own, all))
+            })
+        };
+        let too_many = [hosts.get(trial.host), sessions.get(trial.session)].map(has_too_many);
+        if inside && too_many != [false; 2] {
+            self.leave_out(question, too_many);
             // Not even as an exchange: a client that does nothing else would earn more by each.
             return false;
         }
@@ -302,6 +309,45 @@ impl Units {
         true
     }
 
+    fn leave_out(&mut self, question: usize, too_many: [bool; 2]) {
+        if question < MAX_QUESTIONS && self.left_out.len() <= question {
+            self.left_out.resize(question + 1, [0.0; 2]);
+        }
+        if let Some(left_out) = self.left_out.get_mut(question) {
+            for (count, is_it) in left_out.iter_mut().zip(too_many) {
+                *count += f64::from(u8::from(is_it));
+            }
+        }
+    }
+
+    /// The question of which most of the candidate's recent exchanges in the category were left out,
+    /// because of single hosts or of single sessions, with their numbers.
+    pub(super) fn left_out(&self) -> Option<(usize, [u64; 2])> {
+        let (question, counts) = self
+            .left_out
+            .iter()
+            .enumerate()
+            .map(|(question, counts)| (question, *counts))
+            .max_by(|(_, one), (_, other)| {
+                let [one, other] = [one, other].map(|counts| counts.iter().sum::<f64>());
+                one.total_cmp(&other)
+            })?;
+        let [_, recent] = &self.candidate;
+        let counted = recent.get(question).map_or(0.0, |answers| answers.inside);
+        let most = counts.into_iter().fold(0.0, f64::max);
+        (most >= WORTH_TELLING && most > counted).then(|| (question, counts.map(|it| it as u64)))
+    }
+
+    /// How many hosts of baseline and candidate are busy; 0 where hosts are not known.
+    pub(super) fn busy_hosts(&self) -> [u64; 2] {
+        self.hosts.each_ref().map(|hosts| {
+            let busy = hosts
+                .iter()
+                .filter(|unit| unit.id != 0 && unit.weight >= 1.0);
+            busy.count() as u64
+        })
+    }
+
     /// Numbers that stand for the baseline's hosts.
     pub(super) fn baseline_hosts(&self) -> impl Iterator<Item = u32> + '_ {
         let [hosts, _] = &self.hosts;
@@ -318,6 +364,7 @@ impl Units {
         *warm_up = WarmUp::default();
         self.imbalance.forget(Arm::Candidate);
         self.candidate = Default::default();
+        self.left_out = Vec::new();
         self.owed = 0.0;
     }
 
@@ -346,6 +393,9 @@ impl Units {
         for answers in &self.candidate {
             writer.list(answers, Answers::encode);
         }
+        writer.list(&self.left_out, |counts, writer| {
+            counts.iter().for_each(|count| writer.f32(*count as f32));
+        });
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -366,6 +416,9 @@ impl Units {
                 reader.list(MAX_QUESTIONS, Answers::decode)?,
                 reader.list(MAX_QUESTIONS, Answers::decode)?,
             ],
+            left_out: reader.list(MAX_QUESTIONS, |reader| {
+                Ok([table::count(reader)?, table::count(reader)?])
+            })?,
             owed: 0.0,
             variances: Vec::new(),
         })

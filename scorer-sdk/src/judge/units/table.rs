@@ -45,7 +45,7 @@ impl Answers {
     }
 }
 
-fn count(reader: &mut Reader<'_>) -> Result<f64, CodecError> {
+pub(super) fn count(reader: &mut Reader<'_>) -> Result<f64, CodecError> {
     let value = reader.f32()?;
     if !value.is_finite() || value < 0.0 {
         return Err(CodecError::Unknown {
