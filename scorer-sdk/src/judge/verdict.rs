@@ -555,7 +555,7 @@ pub struct Decision {
     /// Where the requests of the two versions are not alike, and the comparison thus not of like
     /// with like. The signals are the request's, or `routes` for the mix of routes.
     pub balance: Vec<Difference>,
-    /// Whether the candidate is in its first seconds and not judged yet.
+    /// Whether the candidate is younger than `warm_up.min`, so that its latency is not judged.
     pub warming_up: bool,
     /// Hosts of baseline and candidate that take traffic; 0 where hosts are not known.
     pub hosts: [u64; 2],
@@ -643,7 +643,7 @@ impl Decision {
                     self.judged_exchanges
                 );
                 if self.warming_up {
-                    text.push_str("; its first seconds are not judged");
+                    text.push_str("; its latency is not judged yet");
                 }
                 let needed: Vec<String> = self
                     .needed
