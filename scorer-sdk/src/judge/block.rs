@@ -117,7 +117,7 @@ pub(super) fn judge_halves(plan: &Plan, halves: &Trials, judged: &mut Judged) {
 /// route.
 pub(super) fn judge_pairs(
     plan: &Plan,
-    questions: &[Ready],
+    (questions, past): (&[Ready], &Past),
     trials: &Trials,
     compared: &Gathered,
     (units, sessions): (&mut Units, &Imbalance),
@@ -136,7 +136,14 @@ pub(super) fn judge_pairs(
         }
         let mut block = JudgedBlock::new(candidate, baseline);
         block.shift = question.shift(compared).map(Box::new);
-        let tolerance = units.tolerance(plan, number, Some(sessions));
+        let of_shift = units
+            .shift()
+            .filter(|_| plan.duration() == Some(question.signal))
+            .and_then(|shift| past.log_odds_of_shift(question.signal, &question.asked, shift));
+        if let (Some(shifts), Some(log_odds)) = (judged.shifts.get_mut(number), of_shift) {
+            shifts.add(log_odds, candidate.total);
+        }
+        let tolerance = units.tolerance(plan, number, Some(sessions), of_shift);
         pair.set_tolerance(tolerance, units.gain_limit(plan, number));
         pair.update(
             |odds_ratio| block.law.log_probability(odds_ratio),

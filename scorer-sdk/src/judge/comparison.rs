@@ -4,7 +4,7 @@
 use super::arm::Arm;
 use super::change::Change;
 use super::halves::Halves;
-use super::judged::Judged;
+use super::judged::{Judged, Shifts};
 use super::mix::Mix;
 use super::moment::Moment;
 use super::pair::Pair;
@@ -159,7 +159,7 @@ impl Comparison {
         // What the baseline's warm hosts take more than usual now: a slow hour hits young hosts as
         // well.
         let (mut sum, mut count) = (0.0, USUAL);
-        let mut young = Vec::new();
+        let (mut young, mut others) = (Vec::new(), Vec::new());
         for route in &self.routes {
             let Some(usual) = route.usual_duration(signal) else {
                 continue;
@@ -177,6 +177,7 @@ impl Comparison {
                         _ if arm == Arm::Baseline => {
                             sum += more;
                             count += 1.0;
+                            others.push((facts.host, more));
                         }
                         _ => {}
                     }
@@ -185,6 +186,9 @@ impl Comparison {
         }
         for (arm, age, more) in young {
             units.warm_up(arm, age, more - sum / count);
+        }
+        for (host, more) in others {
+            units.time(host, more - sum / count);
         }
     }
 
@@ -201,7 +205,8 @@ impl Comparison {
             route.tick(plan, moment, (units, &self.spreads), halves, &mut judged);
         }
         for (question, (pair, laws)) in self.pooled.iter_mut().zip(&judged.laws).enumerate() {
-            let tolerance = units.tolerance(plan, question, None);
+            let of_shift = judged.shifts.get(question).and_then(Shifts::mean);
+            let tolerance = units.tolerance(plan, question, None, of_shift);
             pair.set_tolerance(tolerance, units.gain_limit(plan, question));
             pair.update_all(laws);
         }

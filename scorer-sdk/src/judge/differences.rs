@@ -227,7 +227,7 @@ fn share(
 #[cfg(test)]
 #[cfg(feature = "simulation")]
 mod tests {
-    use super::*;
+
     use crate::count::tally::Tally;
     use crate::judge::Judge;
     use crate::simulation::law::binomial_bound;
@@ -238,8 +238,9 @@ mod tests {
     const OF_SESSIONS: f64 = 0.3;
 
     /// Whether identical code with a hundred sticky users at a time, a fifth of them on the
-    /// candidate, is ever said to differ.
-    fn is_told(seed: u64, spread: Spread) -> bool {
+    /// candidate, is ever said to differ. `knows_sessions` says whether the judge is told whose requests
+    /// are whose.
+    fn is_told(seed: u64, knows_sessions: bool) -> bool {
         let plan = plan("{}").unwrap();
         let clients = Clients::Sessions(Sessions {
             active: 100,
@@ -258,10 +259,10 @@ mod tests {
         (0..300).any(|_| {
             traffic.advance();
             for exchange in traffic.exchanges() {
-                tally.record(&exchange);
-            }
-            for destination in &mut judge.destinations {
-                destination.comparison.spreads = vec![spread; plan.signals.len()];
+                tally.record(&crate::Exchange {
+                    session: exchange.session.filter(|_| knows_sessions),
+                    ..exchange
+                });
             }
             judge.tick(&[tally.take()], traffic.now());
             judge.decisions().iter().any(|decision| decision.differs())
@@ -269,18 +270,15 @@ mod tests {
     }
 
     #[test]
-    fn sticky_users_are_not_taken_for_a_difference_once_their_spread_is_known() {
-        // At the median the log odds move by 4·φ(0)/σ for each unit of a log duration. Some twenty
-        // sessions are on one side and eighty on the other; three standard deviations.
-        let tau = OF_SESSIONS * 4.0 * 0.398_942 / 0.5;
-        let known = Spread {
-            log_odds: 3.0 * tau * (1.0_f64 / 20.0 + 1.0 / 80.0).sqrt(),
-            ..Spread::default()
-        };
+    fn sticky_users_are_not_taken_for_a_difference_where_sessions_are_known() {
         let runs = 30;
-        let told = |spread| (0..runs).filter(|seed| is_told(*seed, spread)).count() as u64;
-        let (naive, aware) = (told(Spread::default()), told(known));
-        println!("said to differ: {naive} of {runs}, {aware} with the spread of sessions");
+        let told = |knows_sessions| {
+            (0..runs)
+                .filter(|seed| is_told(*seed, knows_sessions))
+                .count() as u64
+        };
+        let (naive, aware) = (told(false), told(true));
+        println!("said to differ: {naive} of {runs}, {aware} where sessions are known");
         assert!(naive > runs / 4, "{naive} of {runs}: this tests nothing");
         assert!(aware <= binomial_bound(runs, 0.01), "{aware} of {runs}");
     }

@@ -8,7 +8,7 @@ use super::gathered::{Gathered, LONGEST_BLOCK_TICKS};
 use crate::config::Plan;
 use crate::route::RouteKey;
 use crate::signal::{Asked, Question, Rule, Signal};
-use crate::sketch::{DecayedCounts, NameTable};
+use crate::sketch::{DecayedCounts, NameTable, buckets};
 use crate::wire::codec::{CodecError, Reader, Writer};
 use crate::wire::reference::Reference;
 
@@ -165,6 +165,31 @@ impl Past {
         .map(|(_, [candidate, baseline])| (candidate / c - baseline / b).abs())
         .sum::<f64>()
             / 2.0
+    }
+
+    /// The natural log of the odds ratio at a cut that a shift of all durations makes, by the baseline's
+    /// own: `ln odds(d > cut·e^−shift) − ln odds(d > cut)`. `None` where the question has no cut.
+    pub(super) fn log_odds_of_shift(
+        &self,
+        signal: usize,
+        asked: &Asked,
+        shift: f64,
+    ) -> Option<f64> {
+        let Asked::Above(cut) = asked else {
+            return None;
+        };
+        let past = self.arm(Arm::Baseline).get(signal)?;
+        let before = buckets::code((buckets::upper_bound(*cut) as f64 * (-shift).exp()) as u64);
+        let odds = |cut: u16| {
+            let above: f64 = past
+                .iter()
+                .filter(|(code, _)| *code > cut)
+                .map(|(_, count)| f64::from(count))
+                .sum();
+            // Half an exchange on each side keeps the logs finite.
+            ((above + 0.5) / ((past.total() - above).max(0.0) + 0.5)).ln()
+        };
+        Some((odds(before) - odds(*cut)).max(0.0))
     }
 
     /// The code above the highest quantile that is asked of the baseline's durations, the 99th

@@ -328,7 +328,8 @@ impl Route {
             // The balance of the requests is checked by all that came.
             let compared = self.compared.or(&self.gathered);
             let of_units = (units, &self.sessions);
-            block::judge_pairs(plan, questions, trials, &compared, of_units, pairs, judged);
+            let asked = (questions, past);
+            block::judge_pairs(plan, asked, trials, &compared, of_units, pairs, judged);
             self.bodies.judge(plan, &self.expected, &mut self.counted);
             let changes = &mut self.changes;
             block::judge_changes(plan, &self.key, past, &compared, spreads, changes, judged);

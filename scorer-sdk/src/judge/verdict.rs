@@ -760,6 +760,7 @@ mod tests {
             "evidence": 4.5,
             "candidate": {"inside": 1, "total": 2},
             "baseline": {"inside": 0, "total": 0},
+            "tolerance": 1.5,
             "odds_ratio": null,
             "odds_ratio_lower": 1.5,
             "odds_ratio_upper": null,

@@ -11,6 +11,7 @@
 mod dispersion;
 mod heterogeneity;
 mod imbalance;
+mod speed;
 mod table;
 mod warm_up;
 
@@ -38,8 +39,8 @@ const RECENT_MS: f64 = 20_000.0;
 const RECENT_EXCHANGES: f64 = 150.0;
 /// The most that a tolerance can grow to.
 const MOST_TOLERATED: f64 = 50.0;
-/// Exchanges in a category that one unit may add whatever the others do.
-const FREE: f64 = 3.0;
+/// Exchanges in a category that one host, or one session, may add whatever the others do.
+const FREE: [f64; 2] = [3.0, 1.0];
 /// How many times the rate of the others one unit may have.
 const TIMES_OTHERS: f64 = 3.0;
 /// The part of the candidate's exchanges that one session may have which stays with it.
@@ -68,6 +69,9 @@ pub(super) struct Units {
     left_out: Vec<[f64; 2]>,
     /// The part of a busy session's exchanges that is still owed.
     owed: f64,
+    /// How much slower the candidate may be at this tick because of its hosts, in natural logs; none where
+    /// hosts are not known. Not part of the state.
+    shift: Option<f64>,
     /// Per question, what the units are worth at this tick, as a variance in squared log odds: of hosts
     /// as a whole, and of sessions for each unit of imbalance. Not part of the state.
     variances: Vec<[f64; 2]>,
@@ -82,6 +86,9 @@ impl Units {
         self.variances = (0..plan.questions.len())
             .map(|question| self.variances_of(plan, question))
             .collect();
+        let [hosts, _] = &self.hosts;
+        let apart = self.hosts_apart();
+        self.shift = (apart > 0.0).then(|| speed::band(hosts) * apart.sqrt());
         let tick_ms = plan.tick.as_secs_f64() * 1_000.0;
         let by_time = (-tick_ms / RECENT_MS).exp2();
         let [_, recent] = &self.candidate;
@@ -152,6 +159,15 @@ impl Units {
         (!was_there).then(|| now_ms.saturating_sub(unit.since_ms) as f64 / 1_000.0)
     }
 
+    /// Takes the latency of a host of the baseline: the natural log of a duration, less that of the
+    /// baseline's at the same time.
+    pub(super) fn time(&mut self, host: u32, y: f64) {
+        let [hosts, _] = &mut self.hosts;
+        if let Some(unit) = hosts.get_mut(host) {
+            unit.speed.add(y);
+        }
+    }
+
     /// Takes the latency of a young host: see [`WarmUp::add`].
     pub(super) fn warm_up(&mut self, arm: Arm, age: f64, y: f64) {
         if let Some(warm_up) = self.warm_up.get_mut(arm as usize) {
@@ -175,15 +191,29 @@ impl Units {
 
     /// The odds ratio up to which a difference is tolerated now: the question's own, or what the units
     /// earn. `route` has the sessions of the route that is judged; without it those of all routes count.
-    pub(super) fn tolerance(&self, plan: &Plan, question: usize, route: Option<&Imbalance>) -> f64 {
+    /// `of_shift` is the natural log of the odds ratio that [`Units::shift`] makes, for a question about
+    /// durations.
+    pub(super) fn tolerance(
+        &self,
+        plan: &Plan,
+        question: usize,
+        route: Option<&Imbalance>,
+        of_shift: Option<f64>,
+    ) -> f64 {
         let own = plan
             .questions
             .get(question)
             .map_or(1.0, |(_, question)| question.tolerance);
         let [hosts, sessions] = self.variances.get(question).copied().unwrap_or_default();
+        let hosts = of_shift.map_or(hosts, |log_odds| log_odds * log_odds);
         let imbalance = route.unwrap_or(&self.imbalance).apart();
         let earned = (hosts + sessions * imbalance).sqrt().exp();
         own.max(earned.min(MOST_TOLERATED))
+    }
+
+    /// How much slower the candidate may be because of its hosts, in natural logs.
+    pub(super) fn shift(&self) -> Option<f64> {
+        self.shift
     }
 
     /// The most that one block may add to the evidence of a question, in nats.
@@ -219,22 +249,28 @@ impl Units {
         let [hosts, _] = &self.hosts;
         let [sessions, _] = &self.sessions;
         let apart = [self.hosts_apart(), self.imbalance.apart()];
+        let [hosts_apart, sessions_apart] = apart;
         (0..plan.signals.len())
             .map(|signal| {
-                let mut found = Spread::default();
                 let questions = plan.questions.iter().enumerate();
-                for (question, _) in questions.filter(|(_, (of, _))| *of == signal) {
-                    let [of_hosts, of_sessions] = [
-                        spread(hosts, question, heterogeneity::HOSTS_TOLD),
-                        spread(sessions, question, heterogeneity::SESSIONS_TOLD),
-                    ]
-                    .map(|spread| spread.variance);
-                    let [hosts_apart, sessions_apart] = apart;
-                    let variance = of_hosts * hosts_apart + of_sessions * sessions_apart;
-                    found.log_odds = found.log_odds.max(DEVIATIONS_TOLD * variance.sqrt());
-                    found.dispersion = found.dispersion.max(self.dispersion.of(question));
+                // The question that tells most of how units differ.
+                let best = questions
+                    .filter(|(_, (of, _))| *of == signal)
+                    .map(|(question, _)| {
+                        let hosts = spread(hosts, question, heterogeneity::HOSTS_TOLD);
+                        (question, hosts)
+                    })
+                    .max_by(|(_, one), (_, other)| one.freedom.total_cmp(&other.freedom));
+                let Some((question, of_hosts)) = best else {
+                    return Spread::default();
+                };
+                let of_sessions = spread(sessions, question, heterogeneity::SESSIONS_TOLD);
+                let variance =
+                    of_hosts.variance * hosts_apart + of_sessions.variance * sessions_apart;
+                Spread {
+                    log_odds: DEVIATIONS_TOLD * variance.sqrt(),
+                    dispersion: self.dispersion.of(question),
                 }
-                found
             })
             .collect()
     }
@@ -282,13 +318,19 @@ impl Units {
             .map(|answers| answers.get(question).copied().unwrap_or_default());
         let [_, hosts] = &self.hosts;
         let [_, sessions] = &self.sessions;
-        let has_too_many = |unit: Option<&table::Unit>| {
+        let has_too_many = |unit: Option<&table::Unit>, free: f64| {
             unit.filter(|unit| unit.id != 0).is_some_and(|unit| {
                 let own = unit.answered(question);
-                !own.iter().zip(&all).all(|(own, all)| is_within(own, all))
+                !own.iter()
+                    .zip(&all)
+                    .all(|(own, all)| is_within(own, all, free))
             })
         };
-        let too_many = [hosts.get(trial.host), sessions.get(trial.session)].map(has_too_many);
+        let [of_host, of_session] = FREE;
+        let too_many = [
+            has_too_many(hosts.get(trial.host), of_host),
+            has_too_many(sessions.get(trial.session), of_session),
+        ];
         if inside && too_many != [false; 2] {
             self.leave_out(question, too_many);
             // Not even as an exchange: a client that does nothing else would earn more by each.
@@ -420,18 +462,20 @@ impl Units {
                 Ok([table::count(reader)?, table::count(reader)?])
             })?,
             owed: 0.0,
+            shift: None,
             variances: Vec::new(),
         })
     }
 }
 
-/// Whether a unit has no more exchanges in the category than the others' rate allows it. One that is
+/// Whether a unit has no more exchanges in the category than `free` and what the others' rate allows
+/// it. One that is
 /// alone has no others.
-fn is_within(own: &Answers, all: &Answers) -> bool {
+fn is_within(own: &Answers, all: &Answers, free: f64) -> bool {
     let others = all.total - own.total;
     if others < 1.0 {
         return true;
     }
     let rate = ((all.inside - own.inside).max(0.0) + 0.5) / (others + 1.0);
-    own.inside < FREE + TIMES_OTHERS * own.total * rate
+    own.inside < free + TIMES_OTHERS * own.total * rate
 }

@@ -1,5 +1,6 @@
 //! A bounded table of units: hosts, or sessions, of one version.
 
+use super::speed::Speed;
 use crate::limits::MAX_QUESTIONS;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
@@ -65,6 +66,8 @@ pub(in crate::judge) struct Unit {
     pub(in crate::judge) since_ms: u64,
     /// Its recent exchanges, decayed.
     pub(in crate::judge) weight: f64,
+    /// Its durations, over the memory of the past; of the baseline's hosts alone.
+    pub(super) speed: Speed,
     /// Per question, over the memory of the past.
     pub(in crate::judge) answers: Vec<Answers>,
     /// Per question, over a few seconds; of the candidate's units alone.
@@ -171,6 +174,7 @@ impl Table {
             id,
             since_ms: now_ms,
             weight: 1.0,
+            speed: Speed::default(),
             answers: Vec::new(),
             recent: Vec::new(),
         };
@@ -195,6 +199,7 @@ impl Table {
     /// Forgets what was answered.
     pub(in crate::judge) fn forget_answers(&mut self) {
         self.units.iter_mut().for_each(|unit| {
+            unit.speed = Speed::default();
             unit.answers.clear();
             unit.recent.clear();
         });
@@ -206,6 +211,7 @@ impl Table {
         self.weight *= keep.busy;
         for unit in &mut self.units {
             unit.weight *= keep.busy;
+            unit.speed.decay(keep.past);
             decay(&mut unit.answers, keep.past);
             decay(&mut unit.recent, keep.recent);
         }
@@ -219,6 +225,7 @@ impl Table {
             writer.u32(unit.id);
             writer.u64(unit.since_ms);
             writer.f32(unit.weight as f32);
+            unit.speed.encode(writer);
             writer.list(&unit.answers, Answers::encode);
             writer.list(&unit.recent, Answers::encode);
         });
@@ -235,6 +242,7 @@ impl Table {
                     id: reader.u32()?,
                     since_ms: reader.u64()?,
                     weight: count(reader)?,
+                    speed: Speed::decode(reader)?,
                     answers: reader.list(MAX_QUESTIONS, Answers::decode)?,
                     recent: reader.list(MAX_QUESTIONS, Answers::decode)?,
                 })

@@ -17,7 +17,7 @@ const PRIOR_FALL: f64 = 1.5;
 /// A time constant is plausible whose log likelihood is this close to the best one's.
 const PLAUSIBLE: f64 = 3.0;
 /// Standard errors that are added to what is left of the fall.
-const ERRORS: f64 = 2.0;
+const ERRORS: f64 = 2.5;
 /// Latency this close to the baseline's, in natural logs, has nothing left to lose.
 const AT_HOME: f64 = 0.1;
 /// The part of the latency above the baseline's that may still fall.
