@@ -206,13 +206,13 @@ metrics! {
     JUDGED_EXCHANGES: Gauge "serin_judged_exchanges" [DESTINATION, VERSION] Always
         "candidate exchanges that were compared with the baseline's";
     BASELINE_FAILING: Gauge "serin_baseline_failing" [DESTINATION, VERSION] Always
-        "1 while more than half of the baseline's recent requests have failed, so that nothing is steered to it; the version is the candidate";
+        "1 while most of the baseline's recent requests fail, on most of its routes, so that nothing is steered to it; the version is the candidate";
     HELD_BY_PLACEBO: Gauge "serin_held_by_placebo" [DESTINATION, VERSION] Always
         "1 while the evidence would be enough, but stable's own hosts or sessions differ as much";
     UNBALANCED: Gauge "serin_unbalanced" [DESTINATION, VERSION] Always
         "1 while the two versions do not get the same kind of requests";
     WARMING_UP: Gauge "serin_warming_up" [DESTINATION, VERSION] Always
-        "1 during the candidate's first seconds, whose latency is not judged";
+        "1 while the candidate is younger than `warm_up.min`, so that its latency is not judged";
     AGAINST_PAST: Gauge "serin_against_past" [DESTINATION, VERSION] Always
         "1 while the candidate has taken over the traffic and is worse than the baseline's past by more than weather explains; not side by side";
     PAST_EVIDENCE: Gauge "serin_past_evidence" [DESTINATION, VERSION, CATEGORY] Capped
@@ -254,7 +254,7 @@ metrics! {
     UNATTRIBUTED: Counter "serin_unattributed_total" [] Capped
         "requests of no known version: answered by the proxy, or by an upstream that is not listed";
     OVERFLOW: Counter "serin_overflow_total" [TABLE] Capped
-        "entries that did not fit a bounded table: `destinations`, `routes`, `versions`, `names`, `paths`, `in_flight`, `sessions`, `fan_outs`, `surprise`, `series`; `damaged` counts unreadable shared data. The series of `series` is made whatever the cap says";
+        "entries that did not fit a bounded table: `destinations`, `routes`, `versions`, `names`, `paths`, `in_flight`, `sessions`, `fan_outs`, `rows`, `surprise`, `series`; `damaged` counts unreadable shared data. The series of `series` is made whatever the cap says";
     HEARTBEAT: Gauge "serin_heartbeat_seconds" [ROLE] Always
         "Unix time of the last merge, in seconds";
     MERGED_EXCHANGES: Gauge "serin_merged_exchanges" [ROLE] Always

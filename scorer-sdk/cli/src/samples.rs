@@ -115,7 +115,7 @@ pub const NOTES: [(Metric, &str); 8] = [
     ),
     (
         telemetry::WARMING_UP,
-        "The candidate is in its first seconds, whose latency is not judged.",
+        "The candidate is warming up: its latency is not judged yet.",
     ),
     (
         telemetry::DIFFERS,

@@ -44,7 +44,7 @@ pub(super) struct PastAlarm {
 pub(super) struct Standing<'a> {
     /// Names of baseline and candidate.
     pub(super) arms: [&'a str; 2],
-    /// Whether the candidate's first seconds are over.
+    /// Whether the candidate is older than `warm_up.min`.
     pub(super) warm: bool,
     /// Whether a verdict has fallen, so that the candidate is kept from traffic.
     pub(super) condemned: bool,

@@ -26,6 +26,6 @@ impl Phase {
 pub(super) enum Judgement {
     /// Judge it if both arms are in it, else wait for the other.
     Judge,
-    /// Only learn from it: warm-up, a share that has just changed, no candidate.
+    /// Only learn from it: a share that has just changed, a condemned candidate, none at all.
     LearnOnly,
 }

@@ -44,7 +44,7 @@ pub(super) struct Rollout {
     hold_ticks: u32,
     /// When its share last changed.
     jump_ms: u64,
-    /// Whether its first seconds are over.
+    /// Whether it is older than `warm_up.min`.
     pub(super) warm: bool,
 }
 

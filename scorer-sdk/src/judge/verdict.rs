@@ -555,7 +555,7 @@ pub struct Decision {
     /// Where the requests of the two versions are not alike, and the comparison thus not of like
     /// with like. The signals are the request's, or `routes` for the mix of routes.
     pub balance: Vec<Difference>,
-    /// Whether the candidate is in its first seconds, whose latency is not judged.
+    /// Whether the candidate is younger than `warm_up.min`, so that its latency is not judged.
     pub warming_up: bool,
     /// Hosts of baseline and candidate that take traffic; 0 where hosts are not known.
     pub hosts: [u64; 2],
@@ -639,7 +639,7 @@ impl Decision {
             ),
             (Verdict::Learning, _) => {
                 let why = if self.warming_up {
-                    "the latency of its first seconds is not judged"
+                    "its latency is not judged yet"
                 } else {
                     "too few for a verdict"
                 };

@@ -172,9 +172,7 @@ pub(super) fn judging(facts: &Facts) -> Vec<Finding> {
         findings.push(if warming.contains(destination) {
             Finding::ok(
                 check,
-                format!(
-                    "{destination} {candidate} is in its first seconds, whose latency is not judged"
-                ),
+                format!("{destination} {candidate} is warming up: its latency is not judged yet"),
             )
         } else if count == 0.0 && own.min(others) >= SHOULD_BE_JUDGED {
             Finding::fail(
@@ -342,7 +340,7 @@ pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
                     "put the filter where fewer services pass, or list those that matter in \
                      versions.destinations",
                 ),
-                "in_flight" | "sessions" | "fan_outs" => (
+                "in_flight" | "sessions" | "fan_outs" | "rows" => (
                     format!("{count} entries found no room in the table {table}"),
                     "harmless when seldom: what does not fit is counted and not judged; else \
                      spread the load over more proxies",

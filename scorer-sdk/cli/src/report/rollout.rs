@@ -135,7 +135,7 @@ fn warnings(decision: &Decision) -> Markup {
             p.warning { "Most of the recent requests to " (baseline) " have failed: nothing is steered to it." }
         }
         @if decision.warming_up {
-            p.warning { (decision.candidate) " is in its first seconds, whose latency is not judged." }
+            p.warning { (decision.candidate) " is warming up: its latency is not judged yet." }
         }
     }
 }
