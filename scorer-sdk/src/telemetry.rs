@@ -212,7 +212,7 @@ metrics! {
     UNBALANCED: Gauge "serin_unbalanced" [DESTINATION, VERSION] Always
         "1 while the two versions do not get the same kind of requests";
     WARMING_UP: Gauge "serin_warming_up" [DESTINATION, VERSION] Always
-        "1 while the candidate is younger than `warm_up.min`, so that its latency is not judged";
+        "1 while the candidate's latency is not judged yet: it is younger than `warm_up.min`, or its hosts still warm up";
     AGAINST_PAST: Gauge "serin_against_past" [DESTINATION, VERSION] Always
         "1 while the candidate has taken over the traffic and is worse than the baseline's past by more than weather explains; not side by side";
     PAST_EVIDENCE: Gauge "serin_past_evidence" [DESTINATION, VERSION, CATEGORY] Capped

@@ -74,7 +74,7 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         placebo: placebo.findings(plan),
         held_by_placebo: rollout.phase == Phase::Watching && all_evidence >= threshold,
         balance: balance(plan, name, comparison, threshold),
-        warming_up: !rollout.warm,
+        warming_up: !rollout.latency_is_judged(),
         hosts: units.busy_hosts(),
         left_out: units
             .left_out()
@@ -103,7 +103,9 @@ fn verdict(plan: &Plan, rollout: &Rollout, evidence: f64, warned: bool) -> Verdi
         Phase::Watching if evidence >= threshold(plan, Some(rollout)) / 2.0 => Verdict::Suspect,
         Phase::Watching if warned => Verdict::Suspect,
         // Errors are judged from the first request on; without a look at latency nobody is healthy.
-        Phase::Watching if rollout.warm && rollout.judged >= plan.healthy_after => Verdict::Healthy,
+        Phase::Watching if rollout.latency_is_judged() && rollout.judged >= plan.healthy_after => {
+            Verdict::Healthy
+        }
         Phase::Watching => Verdict::Learning,
     }
 }

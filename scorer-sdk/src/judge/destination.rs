@@ -89,6 +89,7 @@ impl Destination {
         if let Some(rollout) = &mut self.rollout {
             let of_baseline = failures(plan, &inbox, self.versions.baseline());
             rollout.note(judged.candidate_exchanges, of_baseline);
+            rollout.cold = self.units.candidate_is_cold(plan, now_ms);
         }
         self.decide(plan, now_ms);
     }

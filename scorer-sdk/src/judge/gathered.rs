@@ -17,7 +17,7 @@ const SMALLEST_BLOCK: u64 = 20;
 const SMALL_BLOCK_TICKS: u32 = 10;
 /// Trials of one side that are kept while a block waits for the other: many more than the other will
 /// have when it comes.
-const MAX_WAITING: usize = 512;
+const MAX_WAITING: usize = 128;
 
 /// Trials of two sides that wait for each other: baseline and candidate, or the halves of a placebo.
 #[derive(Debug, Clone, Default)]

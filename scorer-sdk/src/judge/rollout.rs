@@ -46,6 +46,8 @@ pub(super) struct Rollout {
     jump_ms: u64,
     /// Whether it is older than `warm_up.min`.
     pub(super) warm: bool,
+    /// Whether the latency of most of its exchanges is not judged yet, because their hosts are young.
+    pub(super) cold: bool,
 }
 
 /// What the evidence of a tick has led to.
@@ -111,9 +113,16 @@ impl Rollout {
         }
     }
 
-    /// The log bucket of the microseconds since its share last changed.
+    /// Whether the latency of most of its exchanges may be judged.
+    pub(super) fn latency_is_judged(&self) -> bool {
+        self.warm && !self.cold
+    }
+
+    /// The largest log bucket of microseconds that lies within the time since its share last changed.
     pub(super) fn since_jump(&self, now_ms: u64) -> u16 {
-        buckets::code(now_ms.saturating_sub(self.jump_ms).saturating_mul(1_000))
+        let since = now_ms.saturating_sub(self.jump_ms).saturating_mul(1_000);
+        // The bucket of that time itself begins before the jump.
+        buckets::code(since).saturating_sub(1)
     }
 
     /// Takes a tick's exchanges of the candidate and of both; whether the share has changed
@@ -217,6 +226,7 @@ impl Rollout {
         writer.u32(self.hold_ticks);
         writer.u64(self.jump_ms);
         writer.u8(u8::from(self.warm));
+        writer.u8(u8::from(self.cold));
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -240,6 +250,7 @@ impl Rollout {
             hold_ticks: reader.u32()?,
             jump_ms: reader.u64()?,
             warm: reader.u8()? == 1,
+            cold: reader.u8()? == 1,
         })
     }
 }
@@ -261,6 +272,6 @@ mod tests {
         for now_ms in [10_001_000, 5_000_000, 5_060_000] {
             rollout.admit(&plan, [90, 10], 0, now_ms);
         }
-        assert_eq!(rollout.since_jump(5_060_000), buckets::code(60_000_000));
+        assert_eq!(rollout.since_jump(5_060_000), buckets::code(60_000_000) - 1);
     }
 }

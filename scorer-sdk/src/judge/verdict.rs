@@ -555,7 +555,8 @@ pub struct Decision {
     /// Where the requests of the two versions are not alike, and the comparison thus not of like
     /// with like. The signals are the request's, or `routes` for the mix of routes.
     pub balance: Vec<Difference>,
-    /// Whether the candidate is younger than `warm_up.min`, so that its latency is not judged.
+    /// Whether the candidate's latency is not judged yet: it is younger than `warm_up.min`, or most of
+    /// its exchanges come from hosts that are still warming up.
     pub warming_up: bool,
     /// Hosts of baseline and candidate that take traffic; 0 where hosts are not known.
     pub hosts: [u64; 2],

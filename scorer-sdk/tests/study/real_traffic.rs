@@ -64,10 +64,9 @@ fn a_candidate_that_stays_slow_is_found_soon_after_it_is_warm() {
 #[test]
 fn one_client_with_a_tenth_of_the_traffic_needs_10_000_requests_to_have_a_candidate_condemned() {
     let plan = default_plan();
-    for attack in attacks() {
-        let came_of = attacked(&plan, &attack, RUNS);
-        println!("{}: {came_of:?}", attack.name);
-        let too_few = came_of.requests.filter(|requests| *requests <= 10_000);
-        assert_eq!(too_few, None, "{}: {came_of:?}", attack.name);
-    }
+    let attack = attacks().remove(0);
+    let came_of = attacked(&plan, &attack, RUNS);
+    println!("{}: {came_of:?}", attack.name);
+    let too_few = came_of.fewest.filter(|requests| *requests <= 10_000);
+    assert_eq!(too_few, None, "{}: {came_of:?}", attack.name);
 }

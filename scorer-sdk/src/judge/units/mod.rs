@@ -194,6 +194,23 @@ impl Units {
                     .is_some_and(|fit| fit.is_warm(age))
     }
 
+    /// Whether most of the candidate's recent exchanges come from hosts whose latency does not tell of it
+    /// yet.
+    pub(super) fn candidate_is_cold(&self, plan: &Plan, now_ms: u64) -> bool {
+        if plan.duration().is_none() {
+            return false;
+        }
+        let [_, hosts] = &self.hosts;
+        let (mut cold, mut all) = (0.0, 0.0);
+        for unit in hosts.iter() {
+            all += unit.weight;
+            if !self.is_warm(plan, Arm::Candidate, unit.id, now_ms) {
+                cold += unit.weight;
+            }
+        }
+        cold > all / 2.0
+    }
+
     /// The odds ratio up to which a difference is tolerated now: the question's own, or what the units
     /// earn. `route` has the sessions of the route that is judged; without it those of all routes count.
     /// `of_shift` is the natural log of the odds ratio that [`Units::shift`] makes, for a question about
