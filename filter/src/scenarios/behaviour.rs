@@ -65,7 +65,7 @@ fn reasons(proxy: &Proxy, category: &str) -> u64 {
 }
 
 fn bodies(proxy: &mut Proxy, candidate: &str) {
-    for _ in 0..40 {
+    for _ in 0..60 {
         for number in 0..25 {
             if number % 5 == 0 {
                 exchange_with_body(proxy, "v2", candidate);
@@ -93,7 +93,7 @@ fn a_grpc_stream_with_fewer_messages_than_stables_carries_a_verdict() {
     const MESSAGE: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
     let judge = |candidate: &[u8]| {
         let mut proxy = proxy(r#""body": {}"#);
-        for number in 0..1_000 {
+        for number in 0..1_500 {
             if number % 5 == 0 {
                 exchange_with(&mut proxy, "v2", "application/grpc", candidate);
             } else {
@@ -223,7 +223,7 @@ fn a_sidecar_reports_the_calls_behind_each_request_and_nothing_else() {
 #[test]
 fn the_caller_takes_the_report_off_and_judges_by_it() {
     let mut proxy = proxy(r#""signals": {"fan_out": true}"#);
-    for _ in 0..40 {
+    for _ in 0..60 {
         for number in 0..25 {
             let (version, report) = match number % 5 {
                 0 => ("v2", "stock GET /items 6+"),

@@ -156,15 +156,18 @@ fn unlucky(random: &mut Rng, candidate: bool, host: usize, client: u64) -> Excha
 }
 
 #[test]
-fn a_candidate_that_differs_no_more_than_stables_hosts_is_held_at_suspect() {
-    let held = World::new(CONFIG, 3, 10, unlucky).rollout();
-    assert_eq!(held.verdict, Verdict::Suspect, "{}", held.explanation());
-    assert!(held.held_by_placebo && held.evidence < held.threshold);
-    assert!(held.explanation().contains("held back"));
-    let without = CONFIG.replace("{", r#"{"placebo": false, "#);
-    let found = World::new(&without, 3, 10, unlucky).rollout();
-    assert_eq!(found.verdict, Verdict::Anomalous);
-    assert_eq!(found.placebo, []);
+fn a_candidate_that_differs_no_more_than_stables_hosts_is_left_alone() {
+    for config in [
+        CONFIG.to_owned(),
+        CONFIG.replace("{", r#"{"placebo": false, "#),
+    ] {
+        let decision = World::new(&config, 3, 10, unlucky).rollout();
+        assert!(
+            decision.verdict < Verdict::Anomalous,
+            "{}",
+            decision.explanation()
+        );
+    }
 }
 
 /// As `slow_host`, and the candidate fails.
