@@ -335,6 +335,7 @@ impl<'a> Replay<'a> {
                 grpc_status: None,
                 ending: Ending::InFlight,
                 duration_us: Some(taken_us),
+                lasted_us: Some(taken_us),
                 response_bytes: None,
                 header_names: None,
                 ..record.exchange()

@@ -230,6 +230,7 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
         ),
         ("placebo", placebo(plan)),
         ("drift", drift(plan)),
+        ("past", past(plan)),
         ("surprise", surprise(plan)),
         ("bodies", bodies(plan)),
         (
@@ -396,6 +397,21 @@ fn drift(plan: &Plan) -> String {
     format!(
         "holds each version against its own past, every {}",
         time(plan.drift_window.max(plan.tick))
+    )
+}
+
+fn past(plan: &Plan) -> String {
+    if plan.past_window.is_zero() {
+        return "off".to_owned();
+    }
+    format!(
+        "holds a version that has taken over the traffic against the past, every {}; {}",
+        time(plan.past_window),
+        if plan.past_acts {
+            "acts on it"
+        } else {
+            "never acts on it"
+        }
     )
 }
 
