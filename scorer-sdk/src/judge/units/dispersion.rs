@@ -10,6 +10,7 @@ use crate::evidence::{BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT};
 use crate::judge::trial::Trial;
 use crate::limits::MAX_QUESTIONS;
 use crate::wire::codec::{CodecError, Reader, Writer};
+use core::time::Duration;
 
 /// Ticks over which a host's counts are summed: about as long as a pause or an outage of one host
 /// lasts.
@@ -18,7 +19,8 @@ const WINDOW_TICKS: u32 = 4;
 const MAX_HOSTS: usize = 32;
 /// What one block may add, in nats, where exchanges are independent.
 const INDEPENDENT_GAIN_LIMIT: f64 = 6.0;
-/// What it may add at least.
+/// What it may add at least, where a tick lasts a second. A longer one has room for more than one
+/// burst: the limit grows with the root of its length, up to what a block may add by itself.
 const LEAST_GAIN_LIMIT: f64 = 0.75;
 /// The variance that the prior is worth: that of so many exchanges in a rare category.
 const PRIOR_VARIANCE: f64 = 20.0;
@@ -96,7 +98,7 @@ impl Dispersion {
     }
 
     /// The most that one block may add to the evidence of a question, in nats.
-    pub(super) fn gain_limit(&self, question: usize, is_bursty: bool) -> f64 {
+    pub(super) fn gain_limit(&self, question: usize, is_bursty: bool, tick: Duration) -> f64 {
         let [squares, variance] = self.past.get(question).copied().unwrap_or_default();
         let before = INDEPENDENT_GAIN_LIMIT
             / if is_bursty {
@@ -105,7 +107,8 @@ impl Dispersion {
                 BLOCK_GAIN_LIMIT
             };
         let dispersion = (PRIOR_VARIANCE * before + squares) / (PRIOR_VARIANCE + variance);
-        (INDEPENDENT_GAIN_LIMIT / dispersion.max(1.0)).max(LEAST_GAIN_LIMIT)
+        let least = LEAST_GAIN_LIMIT * tick.as_secs_f64().max(1.0).sqrt();
+        (INDEPENDENT_GAIN_LIMIT / dispersion.max(1.0)).max(least.min(BLOCK_GAIN_LIMIT))
     }
 
     /// The dispersion of a question as it was seen, 1 or more.
@@ -167,13 +170,16 @@ mod tests {
             }
             dispersion.tick(1.0);
         }
-        dispersion.gain_limit(0, false)
+        dispersion.gain_limit(0, false, Duration::from_secs(1))
     }
 
     #[test]
     fn independent_exchanges_may_add_much_and_bursts_little() {
         assert!(limit(0.0) > 4.5, "{}", limit(0.0));
         assert!(limit(0.01) < 1.0, "{}", limit(0.01));
-        assert_eq!(Dispersion::default().gain_limit(0, true), 1.5);
+        assert_eq!(
+            Dispersion::default().gain_limit(0, true, Duration::from_secs(1)),
+            1.5
+        );
     }
 }

@@ -8,6 +8,8 @@ use super::table::{Answers, Table};
 
 /// Degrees of freedom that the prior is worth.
 const PRIOR_FREEDOM: f64 = 4.0;
+/// Degrees of freedom that the law of a deviation has at least.
+const LEAST_FREEDOM: f64 = 8.0;
 /// Standard deviation between hosts that the prior assumes, in log odds (table in 4.9 of the design).
 pub(super) const HOSTS: f64 = 0.2;
 /// The same for sessions: users differ more than pods that run the same image.
@@ -102,9 +104,16 @@ fn deviation(answers: &Answers) -> Option<(f64, f64)> {
     ))
 }
 
+/// How many standard deviations between units a difference has to exceed: the .995 quantile of
+/// Student's t. Where hardly anything was seen the prior stands for itself, and the law has no heavier
+/// tail than that of [`LEAST_FREEDOM`].
+pub(super) fn deviations(freedom: f64) -> f64 {
+    t_quantile(freedom.max(LEAST_FREEDOM))
+}
+
 /// The .995 quantile of Student's t, by the expansion of Cornish and Fisher (Abramowitz and Stegun
 /// 26.7.5); within 2% from 4 degrees of freedom on.
-pub(super) fn t_quantile(freedom: f64) -> f64 {
+fn t_quantile(freedom: f64) -> f64 {
     const Z: f64 = 2.575_829;
     let z = [1, 3, 5, 7].map(|power| Z.powi(power));
     let [z1, z3, z5, z7] = z;

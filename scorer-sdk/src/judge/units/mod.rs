@@ -23,7 +23,7 @@ use crate::evidence::Spread;
 use crate::limits::MAX_QUESTIONS;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use dispersion::Dispersion;
-use heterogeneity::{of_rare, spread, t_quantile};
+use heterogeneity::{deviations, of_rare, spread};
 pub(super) use imbalance::Imbalance;
 use table::{Answers, Keep, Table};
 use warm_up::WarmUp;
@@ -244,7 +244,7 @@ impl Units {
             .questions
             .get(question)
             .is_some_and(|(_, question)| question.bursty);
-        self.dispersion.gain_limit(question, is_bursty)
+        self.dispersion.gain_limit(question, is_bursty, plan.tick)
     }
 
     /// What hosts are worth as they are, and sessions for each unit of imbalance.
@@ -256,7 +256,7 @@ impl Units {
         let [sessions, _] = &self.sessions;
         let worth = |units: &Table, prior: f64| {
             let spread = spread(units, question, prior);
-            t_quantile(spread.freedom).powi(2) * spread.variance
+            deviations(spread.freedom).powi(2) * spread.variance
         };
         let rare = of_rare(hosts, question);
         [
