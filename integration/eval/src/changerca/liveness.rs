@@ -13,8 +13,8 @@
 //! to the recording's end. Rows would not do: a pod that nobody calls has none, and would count as
 //! silent in one version and as absent in the other.
 //!
-//! The minutes of one pod hang together: a caller that keeps its connection leaves a pod out for as
-//! long as it does. So the pod is the unit, and each check names it as its host.
+//! A check names no host. It asks whether the version was called, and where its only ready pod was
+//! left out, no other pod of it can vouch for it.
 
 use super::rows::{Minutes, Release};
 use crate::minute::Arm;

@@ -229,7 +229,6 @@ fn serin(
             path: "/",
             version: version(liveness.arm),
             status: status(liveness.silent),
-            upstream_host: &liveness.pod,
             ..Exchange::default()
         };
         let end_us = u64::try_from(liveness.end_s).unwrap_or(0) * 1_000_000;
