@@ -6,9 +6,9 @@
 //!
 //! - A stream ends it with its headers, or with the first message where messages are counted. How
 //!   long it goes on is what it is for, or up to the client.
-//! - A long body ends it after its first [`ENOUGH_BYTES`]. When the proxy's buffers are full it reads
+//! - A long body ends it after its first `ENOUGH_BYTES`. When the proxy's buffers are full it reads
 //!   no further from the upstream, so the rest comes only as fast as the client reads.
-//! - A body of unknown length that takes longer than [`LONGEST`] was a stream: its headers ended it.
+//! - A body of unknown length that takes longer than `LONGEST` was a stream: its headers ended it.
 //!
 //! Nothing here asks the proxy. Whoever calls reads the clock, and only where the time is needed.
 
