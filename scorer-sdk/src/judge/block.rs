@@ -8,7 +8,7 @@ use super::judged::Judged;
 use super::pair::{JudgedBlock, Pair};
 use super::past::{Past, inside};
 use super::trial::Trial;
-use super::units::{Imbalance, Units};
+use super::units::Units;
 use crate::config::Plan;
 use crate::evidence::{QuantileShift, Spread, reference_log_probability};
 use crate::judge::verdict::Rate;
@@ -113,14 +113,14 @@ pub(super) fn judge_halves(plan: &Plan, halves: &Trials, judged: &mut Judged) {
 }
 
 /// Judges a block with both arms in it: each question's pair takes it, and so does `judged`, for the
-/// pair over all routes. `compared` has the tokens of the same exchanges, `sessions` are those of the
-/// route.
+/// pair over all routes. `compared` has the tokens of the same exchanges, `sessions_apart`
+/// says how unlike the versions' sessions are on the route.
 pub(super) fn judge_pairs(
     plan: &Plan,
     (questions, past): (&[Ready], &Past),
     trials: &Trials,
     compared: &Gathered,
-    (units, sessions): (&mut Units, &Imbalance),
+    (units, sessions_apart): (&mut Units, f64),
     pairs: &mut [Pair],
     judged: &mut Judged,
 ) {
@@ -143,7 +143,7 @@ pub(super) fn judge_pairs(
         if let (Some(shifts), Some(log_odds)) = (judged.shifts.get_mut(number), of_shift) {
             shifts.add(log_odds, candidate.total);
         }
-        let tolerance = units.tolerance(plan, number, Some(sessions), of_shift);
+        let tolerance = units.tolerance(plan, number, sessions_apart, of_shift);
         pair.set_tolerance(tolerance, units.gain_limit(plan, number));
         pair.update(
             |odds_ratio| block.law.log_probability(odds_ratio),

@@ -204,9 +204,10 @@ impl Comparison {
         for route in &mut self.routes {
             route.tick(plan, moment, (units, &self.spreads), halves, &mut judged);
         }
+        let sessions_apart = units.sessions_apart();
         for (question, (pair, laws)) in self.pooled.iter_mut().zip(&judged.laws).enumerate() {
             let of_shift = judged.shifts.get(question).and_then(Shifts::mean);
-            let tolerance = units.tolerance(plan, question, None, of_shift);
+            let tolerance = units.tolerance(plan, question, sessions_apart, of_shift);
             pair.set_tolerance(tolerance, units.gain_limit(plan, question));
             pair.update_all(laws);
         }

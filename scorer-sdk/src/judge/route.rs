@@ -344,7 +344,7 @@ impl Route {
                     compared.take_signal(signal, &self.gathered);
                 }
             }
-            let of_units = (units, &self.sessions);
+            let of_units = (units, self.sessions.apart());
             let asked = (questions, past);
             block::judge_pairs(plan, asked, trials, &compared, of_units, pairs, judged);
             self.bodies.judge(plan, &self.expected, &mut self.counted);

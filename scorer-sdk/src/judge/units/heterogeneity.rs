@@ -4,6 +4,7 @@
 //! estimated from the baseline's units by the moment estimator of DerSimonian and Laird ("Meta-analysis
 //! in clinical trials", 1986) and shrunk to a prior, which decides where there are few units.
 
+use super::moments::Moments;
 use super::table::{Answers, Table};
 
 /// Degrees of freedom that the prior is worth.
@@ -35,33 +36,13 @@ pub(super) struct Variance {
 /// The spread of a question over the units of a table; unit 0 stands for what is not known. `prior` is
 /// the deviation, in log odds, that is assumed before units were seen.
 pub(super) fn spread(units: &Table, question: usize, prior: f64) -> Variance {
-    // Deviation and precision of each unit.
-    let mut sums = [0.0; 4];
-    let (mut count, mut told) = (0.0, 0.0);
+    let mut moments = Moments::default();
     for unit in units.iter().filter(|unit| unit.id != 0) {
-        let Some((deviation, precision)) = unit.answers.get(question).and_then(deviation) else {
-            continue;
-        };
-        for (sum, term) in sums.iter_mut().zip([
-            precision,
-            precision * precision,
-            precision * deviation,
-            precision * deviation * deviation,
-        ]) {
-            *sum += term;
+        if let Some((deviation, precision)) = unit.answers.get(question).and_then(deviation) {
+            moments.add(deviation, precision, TOLD_APART);
         }
-        count += 1.0;
-        told += (precision / (precision + TOLD_APART.powi(-2))).powi(2);
     }
-    let [weights, squares, first, second] = sums;
-    let observed = if count > 1.0 {
-        let scatter = second - first * first / weights;
-        ((scatter - (count - 1.0)) / (weights - squares / weights)).max(0.0)
-    } else {
-        0.0
-    };
-    // One unit says nothing about how units differ.
-    let freedom = (told * (count - 1.0) / f64::max(count, 1.0)).max(0.0);
+    let (observed, freedom) = (moments.variance(), moments.freedom());
     Variance {
         variance: (PRIOR_FREEDOM * prior.powi(2) + freedom * observed) / (PRIOR_FREEDOM + freedom),
         freedom: PRIOR_FREEDOM + freedom,

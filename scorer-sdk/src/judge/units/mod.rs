@@ -12,6 +12,7 @@
 mod dispersion;
 mod heterogeneity;
 mod imbalance;
+mod moments;
 mod speed;
 mod table;
 mod warm_up;
@@ -211,15 +212,20 @@ impl Units {
         cold > all / 2.0
     }
 
+    /// How unlike the versions' sessions are over all routes: see [`Imbalance::apart`].
+    pub(super) fn sessions_apart(&self) -> f64 {
+        self.imbalance.apart()
+    }
+
     /// The odds ratio up to which a difference is tolerated now: the question's own, or what the units
-    /// earn. `route` has the sessions of the route that is judged; without it those of all routes count.
+    /// earn. `sessions_apart` is [`Imbalance::apart`] of the route that is judged, or of all routes.
     /// `of_shift` is the natural log of the odds ratio that [`Units::shift`] makes, for a question about
     /// durations.
     pub(super) fn tolerance(
         &self,
         plan: &Plan,
         question: usize,
-        route: Option<&Imbalance>,
+        sessions_apart: f64,
         of_shift: Option<f64>,
     ) -> f64 {
         let own = plan
@@ -228,8 +234,7 @@ impl Units {
             .map_or(1.0, |(_, question)| question.tolerance);
         let [hosts, sessions] = self.variances.get(question).copied().unwrap_or_default();
         let hosts = of_shift.map_or(hosts, |log_odds| log_odds * log_odds);
-        let imbalance = route.unwrap_or(&self.imbalance).apart();
-        let earned = (hosts + sessions * imbalance).sqrt().exp();
+        let earned = (hosts + sessions * sessions_apart).sqrt().exp();
         own.max(earned.min(MOST_TOLERATED))
     }
 
@@ -270,8 +275,7 @@ impl Units {
     pub(super) fn spreads(&self, plan: &Plan) -> Vec<Spread> {
         let [hosts, _] = &self.hosts;
         let [sessions, _] = &self.sessions;
-        let apart = [self.hosts_apart(), self.imbalance.apart()];
-        let [hosts_apart, sessions_apart] = apart;
+        let (hosts_apart, sessions_apart) = (self.hosts_apart(), self.sessions_apart());
         (0..plan.signals.len())
             .map(|signal| {
                 let questions = plan.questions.iter().enumerate();
@@ -353,11 +357,15 @@ impl Units {
             })
         };
         let [of_host, of_session] = FREE;
-        let too_many = [
-            has_too_many(hosts.get(trial.host), of_host),
-            has_too_many(sessions.get(trial.session), of_session),
-        ];
-        if inside && too_many != [false; 2] {
+        let too_many = if inside {
+            [
+                has_too_many(hosts.get(trial.host), of_host),
+                has_too_many(sessions.get(trial.session), of_session),
+            ]
+        } else {
+            [false; 2]
+        };
+        if too_many != [false; 2] {
             self.leave_out(question, too_many);
             // Not even as an exchange: a client that does nothing else would earn more by each.
             return false;

@@ -6,6 +6,7 @@
 //! the baseline's own durations ([`super::super::past::Past::log_odds_of_shift`]).
 
 use super::heterogeneity::deviations;
+use super::moments::Moments;
 use super::table::Table;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
@@ -70,30 +71,11 @@ pub(super) fn band(hosts: &Table) -> f64 {
         freedom += speed.count - 1.0;
     }
     let inner = (inner / f64::max(freedom, 1.0)).max(1e-6);
-    let mut sums = [0.0; 4];
-    let (mut count, mut told) = (0.0, 0.0);
+    let mut moments = Moments::default();
     for speed in known() {
-        let precision = speed.count / inner;
-        let mean = speed.sum / speed.count;
-        for (sum, term) in sums.iter_mut().zip([
-            precision,
-            precision * precision,
-            precision * mean,
-            precision * mean * mean,
-        ]) {
-            *sum += term;
-        }
-        count += 1.0;
-        told += (precision / (precision + TOLD_APART.powi(-2))).powi(2);
+        moments.add(speed.sum / speed.count, speed.count / inner, TOLD_APART);
     }
-    let [weights, squares, first, second] = sums;
-    let observed = if count > 1.0 {
-        let scatter = second - first * first / weights;
-        ((scatter - (count - 1.0)) / (weights - squares / weights)).max(0.0)
-    } else {
-        0.0
-    };
-    let freedom = (told * (count - 1.0) / f64::max(count, 1.0)).max(0.0);
+    let (observed, freedom) = (moments.variance(), moments.freedom());
     let variance =
         (PRIOR_FREEDOM * PRIOR_SPREAD.powi(2) + freedom * observed) / (PRIOR_FREEDOM + freedom);
     deviations(PRIOR_FREEDOM + freedom) * variance.sqrt()
