@@ -20,8 +20,10 @@ LOCKED := $(if $(CI),--locked)
 WASM_TARGET := wasm32-unknown-unknown
 WASM_BUILT := $(or $(CARGO_TARGET_DIR),target)/$(WASM_TARGET)/release
 # The paths of panic messages, without the builder's home: the module is the same on every machine.
+# A list and not RUSTFLAGS, which a space in the path would split.
 CARGO_HOME_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := --remap-path-prefix=$(CARGO_HOME_DIR)=cargo
+WASM_FLAGS := --release --target $(WASM_TARGET) --crate-type cdylib \
+	--config "target.$(WASM_TARGET).rustflags=['--remap-path-prefix=$(CARGO_HOME_DIR)=cargo']"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -52,18 +54,18 @@ build: require ## Build the native crates (engine, command line, demo)
 
 # `--crate-type cdylib`: beside an rlib, cargo leaves link-time optimisation out.
 wasm: require ## Build the filter as it ships: target/serin.wasm
-	cargo rustc $(LOCKED) -p serin-filter --release --target $(WASM_TARGET) --crate-type cdylib
+	cargo rustc $(LOCKED) -p serin-filter $(WASM_FLAGS)
 	@mkdir -p target
 	@cargo run --quiet $(LOCKED) -p serin-pack -- $(WASM_BUILT)/serin_filter.wasm target/serin.wasm
 
 # Not packed: the yardstick is what the SDK gives to everybody.
 noop-wasm: require ## Build the filter that does nothing, to measure against: target/noop.wasm
-	cargo rustc $(LOCKED) -p noop-filter --release --target $(WASM_TARGET) --crate-type cdylib
+	cargo rustc $(LOCKED) -p noop-filter $(WASM_FLAGS)
 	@mkdir -p target
 	@cp $(WASM_BUILT)/noop_filter.wasm target/noop.wasm
 
 own-signal-wasm: require ## Build the example of a filter with a signal of one's own: target/own-signal.wasm
-	cargo rustc $(LOCKED) -p own-signal --release --target $(WASM_TARGET) --crate-type cdylib
+	cargo rustc $(LOCKED) -p own-signal $(WASM_FLAGS)
 	@cargo run --quiet $(LOCKED) -p serin-pack -- $(WASM_BUILT)/own_signal.wasm target/own-signal.wasm
 
 manifest-tools: require ## Fetch what the tests of the manifests need: resource definitions, kustomize

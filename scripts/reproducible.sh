@@ -18,7 +18,7 @@ for folder in one another/and/longer; do
     echo "building in $copy"
     (
         cd "$copy"
-        unset CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS MAKEFLAGS MAKELEVEL
+        unset MAKEFLAGS MAKELEVEL
         CARGO_HOME=$work/$folder.home CARGO_TARGET_DIR=$copy/build nice make --no-print-directory wasm
     ) >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
     sum=$(sha256sum "$copy/target/serin.wasm" | cut -d ' ' -f 1)
