@@ -1,5 +1,6 @@
 //! A proxy for unit tests: a clock that is set, shared data, metrics, one stream at a time.
 
+use crate::host::properties::Path;
 use crate::host::{Headers, Host, Shared};
 use core::time::Duration;
 use scorer_sdk::telemetry::Kind;
@@ -20,8 +21,8 @@ pub(crate) struct World {
     pub(crate) shared: BTreeMap<String, (Vec<u8>, u32)>,
     next_swap: u32,
     pub(crate) metrics: Vec<(String, u64)>,
-    pub(crate) request: Headers,
-    pub(crate) response: Headers,
+    pub(crate) request: Vec<(String, Vec<u8>)>,
+    pub(crate) response: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
     /// How often each property was asked for.
@@ -93,17 +94,26 @@ impl FakeHost {
     }
 }
 
+/// A header map as a proxy hands it over.
+fn map(headers: &[(String, Vec<u8>)]) -> Headers {
+    Headers::of(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_slice())),
+    )
+}
+
 impl Host for FakeHost {
     fn now(&self) -> Duration {
         self.0.borrow().now
     }
 
     fn request_headers(&self) -> Headers {
-        self.0.borrow().request.clone()
+        map(&self.0.borrow().request)
     }
 
     fn response_headers(&self) -> Headers {
-        self.0.borrow().response.clone()
+        map(&self.0.borrow().response)
     }
 
     fn response_body(&self, size: usize) -> Vec<u8> {
@@ -145,19 +155,19 @@ impl Host for FakeHost {
         self.0.borrow_mut().refused = Some((reason.to_owned(), grpc));
     }
 
-    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+    fn property(&self, path: Path) -> Option<Vec<u8>> {
         let mut world = self.0.borrow_mut();
-        let path = path.join(".");
+        let path = path.replace('\0', ".");
         let found = world.properties.get(&path).cloned();
         *world.asked.entry(path).or_insert(0) += 1;
         found
     }
 
-    fn set_property(&self, path: &[&str], value: &[u8]) {
+    fn set_property(&self, path: Path, value: &[u8]) {
         self.0
             .borrow_mut()
             .properties
-            .insert(path.join("."), value.to_vec());
+            .insert(path.replace('\0', "."), value.to_vec());
     }
 
     fn enter(&self, _: u32) -> bool {

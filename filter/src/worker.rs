@@ -140,7 +140,7 @@ impl<H: Host> Worker<H> {
             return true;
         }
         // Read once: each read copies the whole map.
-        let mut response = Response::read(self.host.response_headers());
+        let mut response = self.observer.read_response(&self.host);
         self.observer.follow_response(&self.host, stream, &response);
         if self.is_guarding() {
             forged::remove_from_response(&self.host, &response);

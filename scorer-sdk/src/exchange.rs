@@ -17,10 +17,16 @@ pub enum Ending {
     InFlight,
 }
 
-/// Names of the response headers, whatever holds them.
+/// Names of a message's headers, whatever holds them.
 pub trait HeaderNames {
     /// Calls `visitor` with each name, in lower case, once per header line.
     fn visit(&self, visitor: &mut dyn FnMut(&str));
+
+    /// Stands for the names, where whoever holds them has given them a number: equal numbers stand
+    /// for equal names, so that nothing is read from them twice.
+    fn number(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl<Text: AsRef<str>> HeaderNames for [Text] {

@@ -7,13 +7,13 @@ pub mod properties;
 pub mod proxy_host;
 
 use core::time::Duration;
+use properties::Path;
 use scorer_sdk::telemetry::Kind;
 
-/// A header: its name in lower case, and its value.
-pub type Header = (String, Vec<u8>);
+pub use serin_abi::Headers;
 
-/// A header map as the proxy hands it over.
-pub type Headers = Vec<Header>;
+/// A header: its name in lower case, and its value.
+pub type Header<'a> = (&'a [u8], &'a [u8]);
 
 /// A value in shared data with the number that a compare-and-swap needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,13 +48,13 @@ pub trait Host {
     fn refuse(&self, header: &str, reason: &str, grpc: bool);
 
     /// A property of the stream or the proxy.
-    fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+    fn property(&self, path: Path) -> Option<Vec<u8>>;
     /// A property that is a whole number.
-    fn number(&self, path: &[&str]) -> Option<u64> {
+    fn number(&self, path: Path) -> Option<u64> {
         self.property(path)?.try_into().ok().map(u64::from_le_bytes)
     }
     /// Leaves a value in the stream's filter state, where access logs find it.
-    fn set_property(&self, path: &[&str], value: &[u8]);
+    fn set_property(&self, path: Path, value: &[u8]);
     /// Makes further calls concern another stream of this worker; whether it exists.
     fn enter(&self, context_id: u32) -> bool;
 

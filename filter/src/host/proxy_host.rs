@@ -1,14 +1,17 @@
 //! The proxy behind hostcalls. The only file that touches them.
 //!
-//! The SDK panics on a status that it does not expect, and a panic takes the worker's VM with it;
-//! the callers keep to the phases that [`Host`] names, in which no such status comes.
+//! What each request asks for goes through [`serin_abi`], which copies nothing and gives nothing on a
+//! status that it does not expect. The rest goes through the SDK, which panics on such a status, and a
+//! panic takes the worker's VM with it; the callers keep to the phases that [`Host`] names, in which
+//! none comes.
 
+use crate::host::properties::Path;
 use crate::host::{Headers, Host, Shared};
 use core::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType};
 use scorer_sdk::telemetry::Kind;
-use std::time::SystemTime;
+use serin_abi::host::{self, Map};
 
 /// The proxy that this module runs in.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,18 +44,15 @@ impl ProxyHost {
 
 impl Host for ProxyHost {
     fn now(&self) -> Duration {
-        hostcalls::get_current_time()
-            .ok()
-            .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-            .unwrap_or_default()
+        Duration::from_nanos(host::now_ns())
     }
 
     fn request_headers(&self) -> Headers {
-        hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+        host::headers(Map::Request)
     }
 
     fn response_headers(&self) -> Headers {
-        hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default()
+        host::headers(Map::Response)
     }
 
     fn response_body(&self, size: usize) -> Vec<u8> {
@@ -90,12 +90,12 @@ impl Host for ProxyHost {
         }
     }
 
-    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
-        hostcalls::get_property(path.to_vec()).ok().flatten()
+    fn property(&self, path: Path) -> Option<Vec<u8>> {
+        host::property(path)
     }
 
-    fn set_property(&self, path: &[&str], value: &[u8]) {
-        let _ = hostcalls::set_property(path.to_vec(), Some(value));
+    fn set_property(&self, path: Path, value: &[u8]) {
+        let _ = hostcalls::set_property(path.split('\0').collect(), Some(value));
     }
 
     fn enter(&self, context_id: u32) -> bool {

@@ -35,7 +35,7 @@ impl Sampler {
                 .content_types
                 .iter()
                 .any(|listed| listed.eq_ignore_ascii_case(media_type));
-        let format = Format::of(&content_type, &response.content_encoding())?;
+        let format = Format::of(content_type, response.content_encoding())?;
         if !listed {
             return None;
         }

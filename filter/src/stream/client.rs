@@ -10,6 +10,7 @@
 //! Behind a load balancer that hides its clients all of them have its address. An address with a
 //! large part of the traffic is therefore told apart by connection ([`Crowds`]).
 
+use crate::host::Header;
 use core::net::{IpAddr, SocketAddr};
 use scorer_sdk::signal::NameHasher;
 
@@ -32,15 +33,15 @@ pub(super) struct Clients {
 
 impl Clients {
     /// Reads a header.
-    pub(super) fn read(&mut self, hasher: &NameHasher, name: &str, value: &[u8]) {
+    pub(super) fn read(&mut self, hasher: &NameHasher, (name, value): Header<'_>) {
         match name {
             // The last one is whom the nearest trusted proxy had before it.
-            "x-forwarded-for" => {
+            b"x-forwarded-for" => {
                 let last = value.rsplit(|byte| *byte == b',').next();
                 self.forwarded_for = last.and_then(|address| of_bytes(hasher, address));
             }
-            "x-envoy-external-address" => self.external = of_bytes(hasher, value),
-            "x-envoy-internal" => self.is_internal = value == b"true",
+            b"x-envoy-external-address" => self.external = of_bytes(hasher, value),
+            b"x-envoy-internal" => self.is_internal = value == b"true",
             _ => {}
         }
     }
@@ -119,7 +120,7 @@ mod tests {
     fn client(headers: &[(&str, &str)]) -> Option<u64> {
         let mut clients = Clients::default();
         for (name, value) in headers {
-            clients.read(&NameHasher::new(1), name, value.as_bytes());
+            clients.read(&NameHasher::new(1), (name.as_bytes(), value.as_bytes()));
         }
         clients.client()
     }

@@ -12,7 +12,6 @@ use crate::host::{Host, properties};
 use core::time::Duration;
 use scorer_sdk::shape::ShapeFacts;
 use scorer_sdk::{Ending, Exchange};
-use std::borrow::Cow;
 
 /// Envoy's response flags: the proxy reset the stream (LR), the upstream did (UR) or closed it (UC)
 /// or broke the protocol (UPE), or it took too long (SI, UMSDR).
@@ -39,7 +38,7 @@ pub(super) struct Facts<'a> {
     request: Option<&'a Request>,
     fan_out: Option<&'a str>,
     response: Option<&'a Response>,
-    content_type: Cow<'a, str>,
+    content_type: &'a str,
     grpc_status: Option<u16>,
     ending: Ending,
     duration_us: Option<u64>,
@@ -77,7 +76,7 @@ impl<'a> Facts<'a> {
             request: None,
             fan_out: None,
             response: None,
-            content_type: Cow::default(),
+            content_type: "",
             grpc_status: None,
             ending: Ending::InFlight,
             duration_us: Some(elapsed_us),
@@ -143,6 +142,7 @@ impl<'a> Facts<'a> {
     pub(super) fn exchange(&self) -> Exchange<'_> {
         let names = self.request.and_then(|request| request.names.as_deref());
         let answered = self.response.filter(|response| response.status.is_some());
+        let answer_names = answered.and_then(|response| response.names.as_deref());
         Exchange {
             destination: &self.served.destination,
             route_name: &self.served.route_name,
@@ -158,8 +158,8 @@ impl<'a> Facts<'a> {
             duration_us: self.duration_us,
             lasted_us: self.lasted_us,
             response_bytes: self.response_bytes,
-            content_type: &self.content_type,
-            header_names: answered.map(|response| response as _),
+            content_type: self.content_type,
+            header_names: answer_names.map(|names| names as _),
             upstream_host: self.upstream_host,
             session: self.session,
             request: self.flight.request,

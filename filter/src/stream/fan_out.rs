@@ -51,12 +51,12 @@ pub fn is_on(plan: &Plan) -> bool {
 
 /// The name that a header gives to its request, if it is one that applications hand on.
 #[must_use]
-pub fn name((header, value): &Header) -> Option<u64> {
-    match header.as_str() {
-        "x-request-id" | "x-b3-traceid" => Some(identity(value)),
+pub fn name((header, value): Header<'_>) -> Option<u64> {
+    match header {
+        b"x-request-id" | b"x-b3-traceid" => Some(identity(value)),
         // version-trace-parent-flags: the trace alone stays the same.
-        "traceparent" => value.split(|byte| *byte == b'-').nth(1).map(identity),
-        "b3" => value.split(|byte| *byte == b'-').next().map(identity),
+        b"traceparent" => value.split(|byte| *byte == b'-').nth(1).map(identity),
+        b"b3" => value.split(|byte| *byte == b'-').next().map(identity),
         _ => None,
     }
 }
@@ -238,18 +238,18 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn header(name: &str, value: &str) -> Header {
-        (name.to_owned(), value.as_bytes().to_vec())
+    fn header<'a>(name: &'a str, value: &'a str) -> Header<'a> {
+        (name.as_bytes(), value.as_bytes())
     }
 
     #[test]
     fn a_trace_has_one_name_for_all_its_spans() {
-        let parent = |span| name(&header("traceparent", &format!("00-abc-{span}-01")));
+        let parent = |span| name(header("traceparent", &format!("00-abc-{span}-01")));
         assert_eq!(parent("1"), parent("2"));
-        assert_eq!(parent("1"), name(&header("b3", "abc-7-1")));
-        assert_eq!(parent("1"), name(&header("x-b3-traceid", "abc")));
-        assert_ne!(parent("1"), name(&header("x-request-id", "abd")));
-        assert_eq!(name(&header("x-user", "abc")), None);
+        assert_eq!(parent("1"), name(header("b3", "abc-7-1")));
+        assert_eq!(parent("1"), name(header("x-b3-traceid", "abc")));
+        assert_ne!(parent("1"), name(header("x-request-id", "abd")));
+        assert_eq!(name(header("x-user", "abc")), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Exchanges in flight: a bounded slab, so that one that never ends is seen all the same.
 
 use super::timing::Timing;
+use std::borrow::Cow;
 
 /// Most exchanges in flight that one worker watches; the rest are counted when they end.
 const MAX_IN_FLIGHT: usize = 8_192;
@@ -19,7 +20,7 @@ pub struct InFlight {
     /// Microseconds of waiting before which there is nothing to be seen.
     pub not_before_us: u64,
     /// Request method.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// Request path.
     pub path: String,
     /// Stands for the session or the client, where a header tells of them.
@@ -91,7 +92,7 @@ mod tests {
             status: None,
             counted: false,
             not_before_us: 0,
-            method: String::new(),
+            method: Cow::Borrowed("GET"),
             path: String::new(),
             session: None,
             request: None,

@@ -15,7 +15,7 @@ use super::response::Response;
 use crate::host::{Host, properties};
 
 /// Header with the upstream's time, from Envoy's router.
-pub(super) const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
+pub(super) const SERVICE_TIME: &[u8] = b"x-envoy-upstream-service-time";
 
 /// What `response.code_details` says of an upstream's answer.
 const VIA_UPSTREAM: &[u8] = b"via_upstream";
@@ -66,21 +66,24 @@ fn decided_without(flags: u64, status: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::{Header, Headers};
+    use crate::stream::response::Reader;
     use crate::testing::FakeHost;
+    use scorer_sdk::signal::NameHasher;
+
+    fn read(headers: &[Header<'_>]) -> Response {
+        Reader::new(NameHasher::new(1)).read(&Headers::of(headers.iter().copied()))
+    }
 
     fn is_own_with(service_time: bool, status: &str, details: &str, flags: u64) -> bool {
         let host = FakeHost::default();
-        {
-            let mut world = host.0.borrow_mut();
-            let properties = &mut world.properties;
-            properties.insert("response.code_details".into(), details.into());
-            properties.insert("response.flags".into(), flags.to_le_bytes().to_vec());
-        }
-        let mut headers = vec![(":status".to_owned(), status.as_bytes().to_vec())];
+        host.set_property(properties::CODE_DETAILS, details.as_bytes());
+        host.set_property(properties::RESPONSE_FLAGS, &flags.to_le_bytes());
+        let mut headers: Vec<Header<'_>> = vec![(b":status", status.as_bytes())];
         if service_time {
-            headers.push((SERVICE_TIME.to_owned(), b"3".to_vec()));
+            headers.push((SERVICE_TIME, b"3"));
         }
-        is_own(&host, &Response::read(headers))
+        is_own(&host, &read(&headers))
     }
 
     #[test]
@@ -117,10 +120,7 @@ mod tests {
     #[test]
     fn an_upstreams_answer_costs_no_property() {
         let host = FakeHost::default();
-        let answer = Response::read(vec![
-            (":status".to_owned(), b"500".to_vec()),
-            (SERVICE_TIME.to_owned(), b"3".to_vec()),
-        ]);
+        let answer = read(&[(b":status", b"500"), (SERVICE_TIME, b"3")]);
         assert!(!is_own(&host, &answer));
         assert!(!is_own(&host, &Response::default()));
         assert!(host.0.borrow().asked.is_empty());

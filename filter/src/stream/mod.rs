@@ -18,5 +18,6 @@ pub mod request;
 pub mod response;
 pub mod served;
 pub mod surprise;
+pub mod texts;
 pub mod timing;
 pub mod upstream;

@@ -1,25 +1,30 @@
-//! The sets of request header names: clients of one kind send the same names again and again, so a
-//! set is kept once and not once for each request.
+//! Sets of header names: clients of one kind send the same names again and again, and so does a
+//! route. A set is kept once and not once for each message, and the engine knows it again by a number.
 
-use crate::host::Header;
 use hashbrown::HashMap;
 use scorer_sdk::HeaderNames;
 use scorer_sdk::signal::NameHasher;
-use scorer_sdk::signal::request::tells_of_the_client;
 use std::rc::Rc;
 
 /// Most sets that are kept at a time.
 const MAX_SETS: usize = 256;
 /// Most bytes of the names of one set; what goes beyond is left out.
-const MAX_SET_BYTES: usize = 1_024;
+const MAX_SET_BYTES: usize = 4_096;
 
-/// The names of one request's headers that tell of its client.
+/// Names of one message's headers.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct NameSet(Vec<String>);
+pub struct NameSet {
+    number: u64,
+    names: Vec<String>,
+}
 
 impl HeaderNames for NameSet {
     fn visit(&self, visitor: &mut dyn FnMut(&str)) {
-        self.0.visit(visitor);
+        self.names.visit(visitor);
+    }
+
+    fn number(&self) -> Option<u64> {
+        Some(self.number)
     }
 }
 
@@ -27,33 +32,33 @@ impl HeaderNames for NameSet {
 #[derive(Debug)]
 pub struct NameSets {
     hasher: NameHasher,
+    /// Whether a name belongs to a set.
+    belongs: fn(&str) -> bool,
     known: HashMap<u64, Rc<NameSet>>,
 }
 
 impl NameSets {
-    /// None yet. Clients choose the names, so `hasher` is keyed.
+    /// None yet, of the names that `belongs` takes. Others choose the names, so `hasher` is keyed.
     #[must_use]
-    pub fn new(hasher: NameHasher) -> Self {
+    pub fn new(hasher: NameHasher, belongs: fn(&str) -> bool) -> Self {
         Self {
             hasher,
+            belongs,
             known: HashMap::new(),
         }
     }
 
-    /// The set of these headers' names.
-    pub fn of(&mut self, headers: &[Header]) -> Rc<NameSet> {
-        let names = || {
-            headers
-                .iter()
-                .map(|header| header.0.as_str())
-                .filter(|name| tells_of_the_client(name))
-        };
-        let key = names().fold(0, |sum: u64, name| sum.wrapping_add(self.hasher.hash(name)));
-        if let Some(known) = self.known.get(&key) {
+    /// The set of a message with these header names. Names that are no UTF-8 belong to no set.
+    pub fn of<'a>(&mut self, names: impl Iterator<Item = &'a [u8]> + Clone) -> Rc<NameSet> {
+        // All names as they come: to leave out those that do not belong would cost more.
+        let number = self.hasher.hash_all(names.clone());
+        if let Some(known) = self.known.get(&number) {
             return Rc::clone(known);
         }
         let mut room = MAX_SET_BYTES;
-        let set = names()
+        let names = names
+            .filter_map(|name| core::str::from_utf8(name).ok())
+            .filter(|name| (self.belongs)(name))
             .take_while(|name| {
                 let fits = name.len() <= room;
                 room = room.saturating_sub(name.len());
@@ -61,11 +66,11 @@ impl NameSets {
             })
             .map(str::to_owned)
             .collect();
-        let set = Rc::new(NameSet(set));
+        let set = Rc::new(NameSet { number, names });
         if self.known.len() >= MAX_SETS {
             self.known.clear();
         }
-        self.known.insert(key, Rc::clone(&set));
+        self.known.insert(number, Rc::clone(&set));
         set
     }
 }
@@ -73,31 +78,47 @@ impl NameSets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scorer_sdk::signal::request::tells_of_the_client;
 
-    fn headers(names: &[&str]) -> Vec<Header> {
-        names
-            .iter()
-            .map(|name| ((*name).to_owned(), Vec::new()))
-            .collect()
+    fn of(sets: &mut NameSets, names: &[&str]) -> Rc<NameSet> {
+        sets.of(names.iter().map(|name| name.as_bytes()))
     }
 
     #[test]
-    fn a_set_is_kept_once_whatever_the_order_and_the_way() {
-        let mut sets = NameSets::new(NameHasher::new(1));
-        let one = sets.of(&headers(&[":path", "accept", "x-request-id", "cookie"]));
-        let other = sets.of(&headers(&["cookie", "accept", "x-forwarded-for"]));
-        assert!(Rc::ptr_eq(&one, &other));
-        assert_eq!(one.0, ["accept", "cookie"]);
-        assert_ne!(sets.of(&headers(&["cookie", "accept", "x-beta"])), one);
+    fn a_set_is_kept_once_and_holds_what_belongs_to_it() {
+        let mut sets = NameSets::new(NameHasher::new(1), tells_of_the_client);
+        let one = of(&mut sets, &[":path", "accept", "x-request-id", "cookie"]);
+        let again = of(&mut sets, &[":path", "accept", "x-request-id", "cookie"]);
+        assert!(Rc::ptr_eq(&one, &again));
+        assert_eq!(one.names, ["accept", "cookie"]);
+        let other = of(&mut sets, &[":path", "accept", "cookie", "x-beta"]);
+        assert_ne!(one.number(), other.number());
+        assert_eq!(other.names, ["accept", "cookie", "x-beta"]);
+    }
+
+    #[test]
+    fn names_that_end_elsewhere_are_others() {
+        let mut sets = NameSets::new(NameHasher::new(1), |_| true);
+        let one = of(&mut sets, &["ab", "c"]).number();
+        assert_ne!(one, of(&mut sets, &["a", "bc"]).number());
+        assert_ne!(one, of(&mut sets, &["abc"]).number());
+        assert_ne!(one, of(&mut sets, &["ab", "c", ""]).number());
+    }
+
+    #[test]
+    fn names_that_are_no_text_belong_to_no_set() {
+        let mut sets = NameSets::new(NameHasher::new(1), |_| true);
+        let set = sets.of([&b"x-\xff"[..], b"accept"].into_iter());
+        assert_eq!(set.names, ["accept"]);
     }
 
     #[test]
     fn clients_that_make_up_names_fill_no_memory() {
-        let mut sets = NameSets::new(NameHasher::new(1));
+        let mut sets = NameSets::new(NameHasher::new(1), tells_of_the_client);
         for number in 0..10_000 {
-            let long = format!("x-{number}-{}", "a".repeat(700));
-            let set = sets.of(&headers(&[&long, &long, "accept"]));
-            assert!(set.0.iter().map(String::len).sum::<usize>() <= MAX_SET_BYTES);
+            let long = format!("x-{number}-{}", "a".repeat(2_500));
+            let set = of(&mut sets, &[&long, &long, "accept"]);
+            assert!(set.names.iter().map(String::len).sum::<usize>() <= MAX_SET_BYTES);
         }
         assert!(sets.known.len() <= MAX_SETS);
     }

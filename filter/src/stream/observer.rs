@@ -7,8 +7,8 @@ use super::in_flight::{InFlight, Table};
 use super::life::{Flight, Stream};
 use super::local_reply;
 use super::origin::Origins;
-use super::request::{Reader, Request};
-use super::response::Response;
+use super::request::{self, Request};
+use super::response::{self, Response};
 use super::served::Served;
 use super::surprise::{self, Surprise};
 use super::timing::{Kind, Timing};
@@ -38,7 +38,8 @@ pub struct Observer {
     /// Whether this is the callee's own inbound listener.
     guarding: bool,
     tally: Tally,
-    reader: Reader,
+    requests: request::Reader,
+    responses: response::Reader,
     upstreams: Upstreams,
     origins: Origins,
     bodies: Sampler,
@@ -88,7 +89,8 @@ impl Observer {
             guarding,
             tally: Tally::new(Arc::clone(plan), owner),
             surprise: Surprise::new(plan, &hasher),
-            reader: Reader::new(plan, hasher, secret),
+            responses: response::Reader::new(hasher.clone()),
+            requests: request::Reader::new(plan, hasher, secret),
             upstreams: Upstreams::default(),
             origins: Origins::new(plan, owner),
             bodies: Sampler::default(),
@@ -113,7 +115,12 @@ impl Observer {
 
     /// Reads the request's headers.
     pub fn read_request(&mut self, host: &impl Host) -> Request {
-        self.reader.read(&self.plan, host.request_headers())
+        self.requests.read(&self.plan, &host.request_headers())
+    }
+
+    /// Reads the response's headers.
+    pub fn read_response(&mut self, host: &impl Host) -> Response {
+        self.responses.read(&host.response_headers())
     }
 
     /// Whether the proxy answers the current request by itself, before the version was asked.
@@ -196,7 +203,7 @@ impl Observer {
         if let Some(flight) = stream.flight_mut(&mut self.in_flight) {
             let kind = Kind::of(
                 response.status,
-                &response.content_type(),
+                response.content_type(),
                 response.content_length,
             );
             flight.timing.answered(kind, is_whole, || host.now());
@@ -294,7 +301,7 @@ impl Observer {
         let refused = self.guarding && surprise.is_refused(&score);
         let early = Early {
             text: surprise::text(&score),
-            too_strange: refused.then(|| (flight.method.clone(), route.clone())),
+            too_strange: refused.then(|| (flight.method.to_string(), route.clone())),
         };
         stream.early = Some(score);
         Some(early)
@@ -411,7 +418,7 @@ impl Observer {
 
     /// Takes the proxy's secret anew.
     pub fn set_secret(&mut self, secret: u64) {
-        self.reader.set_secret(secret);
+        self.requests.set_secret(secret);
     }
 
     /// A tick has passed. `root_id` is the root context, which calls concern afterwards.

@@ -156,11 +156,13 @@ impl Thinning {
 /// The session that a request header tells of, if it is the one that the plan asks for. Clients
 /// choose it, so `hasher` has the proxy's secret.
 #[must_use]
-pub fn session(plan: &Plan, hasher: &NameHasher, (name, value): &Header) -> Option<u64> {
+pub fn session(plan: &Plan, hasher: &NameHasher, (name, value): Header<'_>) -> Option<u64> {
     match &plan.session {
         SessionSource::Client | SessionSource::Connection => None,
-        SessionSource::Header(header) => (header == name).then(|| hasher.hash_bytes(value)),
-        SessionSource::Cookie(cookie) if name == "cookie" => value
+        SessionSource::Header(header) => {
+            (header.as_bytes() == name).then(|| hasher.hash_bytes(value))
+        }
+        SessionSource::Cookie(cookie) if name == b"cookie" => value
             .split(|byte| *byte == b';')
             .find_map(|pair| {
                 let (name, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
@@ -182,8 +184,8 @@ mod tests {
 
     fn told_with(secret: u64, config: &str, name: &str, value: &str) -> Option<u64> {
         let plan = Plan::from_json(config).unwrap();
-        let header = (name.to_owned(), value.as_bytes().to_vec());
-        session(&plan, &NameHasher::new(secret), &header)
+        let header = (name.as_bytes(), value.as_bytes());
+        session(&plan, &NameHasher::new(secret), header)
     }
 
     #[test]

@@ -5,12 +5,15 @@ use crate::stream::client::Clients;
 use crate::stream::fan_out;
 use crate::stream::name_sets::{NameSet, NameSets};
 use crate::stream::origin::session;
+use crate::stream::response::number;
 use crate::stream::surprise;
 use scorer_sdk::config::{Plan, SessionSource};
+use scorer_sdk::signal::request::tells_of_the_client;
 use scorer_sdk::signal::{NameHasher, Side};
 use scorer_sdk::surprise::Value;
 use scorer_sdk::surprise::request_texts::RequestTexts;
 use scorer_sdk::telemetry::HEADER_PREFIX;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// Longest path that is looked at, in bytes; the rest is cut off.
@@ -23,7 +26,7 @@ const SHORTEST_ID: usize = 8;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// Method.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// Path with its query.
     pub path: String,
     /// Which attempt this is, from the caller's proxy; `None` when it does not say.
@@ -70,7 +73,7 @@ impl Reader {
             .any(|signal| signal.side() == Side::Request);
         Self {
             texts: surprise::texts(plan, &hasher),
-            names: looked_at.then(|| NameSets::new(hasher)),
+            names: looked_at.then(|| NameSets::new(hasher, tells_of_the_client)),
             fans_out: fan_out::is_on(plan),
             sessions: NameHasher::new(secret),
         }
@@ -83,41 +86,45 @@ impl Reader {
 
     /// Reads the headers.
     #[must_use]
-    pub fn read(&mut self, plan: &Plan, headers: Headers) -> Request {
+    pub fn read(&mut self, plan: &Plan, headers: &Headers) -> Request {
+        let names = headers.iter().map(|header| header.0);
         let mut request = Request {
-            names: self.names.as_mut().map(|names| names.of(&headers)),
+            names: self.names.as_mut().map(|sets| sets.of(names)),
             ..Request::default()
         };
         if let Some(texts) = &self.texts {
-            let headers = headers.iter();
-            let headers = headers.map(|(name, value)| (name.as_str(), value.as_slice()));
-            texts.read(headers, &mut request.looks);
+            let named = |(name, value)| Some((core::str::from_utf8(name).ok()?, value));
+            texts.read(headers.iter().filter_map(named), &mut request.looks);
         }
         let mut clients = Clients::default();
         let by_client = plan.session == SessionSource::Client;
-        let mut id = Vec::new();
+        let mut id: &[u8] = &[];
         for header in headers {
             if self.fans_out
                 && request.traced_as.len() < fan_out::MAX_NAMES
-                && let Some(name) = fan_out::name(&header)
+                && let Some(name) = fan_out::name(header)
                 && !request.traced_as.contains(&name)
             {
                 request.traced_as.push(name);
             }
             if by_client {
-                clients.read(&self.sessions, &header.0, &header.1);
+                clients.read(&self.sessions, header);
+            } else {
+                request.session = request
+                    .session
+                    .or_else(|| session(plan, &self.sessions, header));
             }
-            if header.0 == "x-request-id" {
+            if header.0 == b"x-request-id" {
                 id = header.1;
             } else {
-                request.add(plan, &self.sessions, header);
+                request.add(header);
             }
         }
         if by_client {
             request.session = clients.client();
         }
-        if request.attempt.is_some() && identifies(&id) {
-            request.id = Some(self.sessions.hash_bytes(&id));
+        if request.attempt.is_some() && identifies(id) {
+            request.id = Some(self.sessions.hash_bytes(id));
         }
         request.left_alone |= request.method == "CONNECT";
         request
@@ -125,17 +132,18 @@ impl Reader {
 }
 
 impl Request {
-    fn add(&mut self, plan: &Plan, sessions: &NameHasher, header: Header) {
-        self.session = self.session.or_else(|| session(plan, sessions, &header));
-        let (name, value) = header;
-        match name.as_str() {
-            ":method" => self.method = text(value),
-            ":path" => self.path = text(value),
-            "upgrade" => self.left_alone = true,
-            "content-type" => self.grpc = is_grpc(&value),
-            "content-length" => self.bytes = text(value).parse().ok(),
-            "x-envoy-attempt-count" => self.attempt = text(value).parse().ok(),
-            _ if name.starts_with(HEADER_PREFIX) => self.forged.push(name),
+    fn add(&mut self, (name, value): Header<'_>) {
+        match name {
+            b":method" => self.method = method(value),
+            b":path" => self.path = text(value).into_owned(),
+            b"upgrade" => self.left_alone = true,
+            b"content-type" => self.grpc = is_grpc(value),
+            b"content-length" => self.bytes = number(value),
+            b"x-envoy-attempt-count" => self.attempt = number(value),
+            // Envoy takes names that are text only.
+            _ if name.starts_with(HEADER_PREFIX.as_bytes()) => {
+                self.forged.extend(String::from_utf8(name.to_vec()));
+            }
             _ => {}
         }
     }
@@ -155,10 +163,22 @@ fn identifies(id: &[u8]) -> bool {
     id.len() >= SHORTEST_ID && signs.any(|byte| Some(byte) != first)
 }
 
-fn text(mut bytes: Vec<u8>) -> String {
-    bytes.truncate(MAX_PATH_BYTES);
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+/// A method; the usual ones without an allocation.
+fn method(bytes: &[u8]) -> Cow<'static, str> {
+    Cow::Borrowed(match bytes {
+        b"GET" => "GET",
+        b"HEAD" => "HEAD",
+        b"POST" => "POST",
+        b"PUT" => "PUT",
+        b"DELETE" => "DELETE",
+        b"PATCH" => "PATCH",
+        b"OPTIONS" => "OPTIONS",
+        _ => return Cow::Owned(text(bytes).into_owned()),
+    })
+}
+
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.get(..MAX_PATH_BYTES).unwrap_or(bytes))
 }
 
 #[cfg(test)]
@@ -169,14 +189,13 @@ mod tests {
         read_bytes(
             headers
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
-                .collect(),
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes())),
         )
     }
 
-    fn read_bytes(headers: Headers) -> Request {
+    fn read_bytes<'a>(headers: impl IntoIterator<Item = Header<'a>>) -> Request {
         let plan = Plan::from_json("{}").unwrap();
-        Reader::new(&plan, NameHasher::new(1), 1).read(&plan, headers)
+        Reader::new(&plan, NameHasher::new(1), 1).read(&plan, &Headers::of(headers))
     }
 
     #[test]
@@ -223,9 +242,20 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_do_no_harm() {
-        let headers = vec![(":path".to_owned(), vec![b'/', 0xff, 0xfe])];
-        assert!(read_bytes(headers).path.starts_with('/'));
-        let long = vec![(":path".to_owned(), vec![b'a'; 1 << 20])];
-        assert_eq!(read_bytes(long).path.len(), MAX_PATH_BYTES);
+        assert!(
+            read_bytes([(&b":path"[..], &b"/\xff\xfe"[..])])
+                .path
+                .starts_with('/')
+        );
+        assert!(
+            read_bytes([(&b"x-serin-\xff"[..], &b""[..])])
+                .forged
+                .is_empty()
+        );
+        let long = vec![b'a'; 1 << 20];
+        assert_eq!(
+            read_bytes([(&b":path"[..], &long[..])]).path.len(),
+            MAX_PATH_BYTES
+        );
     }
 }

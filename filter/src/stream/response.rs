@@ -1,11 +1,13 @@
 //! What is kept of a response from its headers.
 
-use crate::host::{Header, Headers};
+use crate::host::Headers;
 use crate::stream::local_reply::SERVICE_TIME;
+use crate::stream::name_sets::{NameSet, NameSets};
 use crate::stream::request::is_grpc;
-use scorer_sdk::HeaderNames;
+use crate::stream::texts::Texts;
+use scorer_sdk::signal::NameHasher;
 use scorer_sdk::telemetry::HEADER_PREFIX;
-use std::borrow::Cow;
+use std::rc::Rc;
 
 /// A response.
 #[derive(Debug, Default)]
@@ -20,51 +22,66 @@ pub struct Response {
     pub grpc: bool,
     /// Whether the proxy's router put the upstream's time on it: an upstream answered.
     pub(super) has_service_time: bool,
-    /// Indices of the content type and the content encoding among the headers.
-    content_type: Option<usize>,
-    content_encoding: Option<usize>,
-    headers: Headers,
+    /// Media type with its parameters; `None` where there is none.
+    pub(super) content_type: Option<Rc<str>>,
+    /// How the body is encoded; `None` where it is not.
+    pub(super) content_encoding: Option<Rc<str>>,
+    /// Names of the application's headers; `None` when there was no response.
+    pub(super) names: Option<Rc<NameSet>>,
     /// Headers that belong to Serin: no part of what the application said.
-    own: Vec<Header>,
+    own: Vec<(String, Vec<u8>)>,
 }
 
-impl Response {
+/// Reads responses.
+#[derive(Debug)]
+pub struct Reader {
+    names: NameSets,
+    texts: Texts,
+}
+
+impl Reader {
+    /// A reader that has seen nothing. Others choose the names of headers, so `hasher` is keyed.
+    #[must_use]
+    pub fn new(hasher: NameHasher) -> Self {
+        Self {
+            names: NameSets::new(hasher, |name| !name.starts_with(HEADER_PREFIX)),
+            texts: Texts::default(),
+        }
+    }
+
     /// Reads the headers.
     #[must_use]
-    pub fn read(mut headers: Headers) -> Self {
-        let own = headers
-            .extract_if(.., |header| header.0.starts_with(HEADER_PREFIX))
-            .collect();
-        let mut response = Self {
-            own,
-            ..Self::default()
+    pub fn read(&mut self, headers: &Headers) -> Response {
+        let names = headers.iter().map(|header| header.0);
+        let mut response = Response {
+            names: Some(self.names.of(names)),
+            ..Response::default()
         };
-        for (index, (name, value)) in headers.iter().enumerate() {
-            match name.as_str() {
-                ":status" => response.status = number(value),
-                "content-length" => response.content_length = number(value),
-                "grpc-status" => response.grpc_status = number(value),
-                "content-type" => {
+        for (name, value) in headers {
+            match name {
+                b":status" => response.status = number(value),
+                b"content-length" => response.content_length = number(value),
+                b"grpc-status" => response.grpc_status = number(value),
+                b"content-type" => {
                     response.grpc = is_grpc(value);
-                    response.content_type = Some(index);
+                    response.content_type = Some(self.texts.of(value));
                 }
                 SERVICE_TIME => response.has_service_time = true,
-                "content-encoding" => response.content_encoding = Some(index),
+                b"content-encoding" => response.content_encoding = Some(self.texts.of(value)),
+                _ if name.starts_with(HEADER_PREFIX.as_bytes()) => {
+                    let name = String::from_utf8_lossy(name).into_owned();
+                    response.own.push((name, value.to_vec()));
+                }
                 _ => {}
             }
         }
-        response.headers = headers;
         response
     }
+}
 
-    /// Drops the values that nobody asks for later: a response may take hours.
+impl Response {
+    /// Drops what nobody asks for later: a response may take hours.
     pub fn forget_values(&mut self) {
-        let asked = [self.content_type, self.content_encoding];
-        for (index, header) in self.headers.iter_mut().enumerate() {
-            if !asked.contains(&Some(index)) {
-                header.1 = Vec::new();
-            }
-        }
         self.own = Vec::new();
     }
 
@@ -82,32 +99,18 @@ impl Response {
 
     /// Media type with its parameters; empty where there is none.
     #[must_use]
-    pub fn content_type(&self) -> Cow<'_, str> {
-        self.text(self.content_type)
+    pub fn content_type(&self) -> &str {
+        self.content_type.as_deref().unwrap_or_default()
     }
 
     /// How the body is encoded; empty where it is not.
     #[must_use]
-    pub fn content_encoding(&self) -> Cow<'_, str> {
-        self.text(self.content_encoding)
-    }
-
-    fn text(&self, index: Option<usize>) -> Cow<'_, str> {
-        index
-            .and_then(|index| self.headers.get(index))
-            .map(|header| String::from_utf8_lossy(&header.1))
-            .unwrap_or_default()
+    pub fn content_encoding(&self) -> &str {
+        self.content_encoding.as_deref().unwrap_or_default()
     }
 }
 
-impl HeaderNames for Response {
-    fn visit(&self, visitor: &mut dyn FnMut(&str)) {
-        for (name, _) in &self.headers {
-            visitor(name);
-        }
-    }
-}
-
-fn number<T: core::str::FromStr>(value: &[u8]) -> Option<T> {
+/// A number in a header.
+pub(super) fn number<T: core::str::FromStr>(value: &[u8]) -> Option<T> {
     core::str::from_utf8(value).ok()?.trim().parse().ok()
 }

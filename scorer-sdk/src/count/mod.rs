@@ -1,12 +1,13 @@
 //! What one worker counts between two ticks: the hot path.
 //!
 //! [`tally`] counts exchanges, [`delta`] is what a tick hands over, [`rows`] are the exchanges that
-//! are judged one by one, [`identity`] makes numbers of names, [`sessions`] remembers what each
-//! session asked for last.
+//! are judged one by one, [`identity`] makes numbers of names, `known_names` knows sets of header
+//! names again, [`sessions`] remembers what each session asked for last.
 
 pub mod delta;
 pub mod identity;
 mod interner;
+mod known_names;
 mod route_index;
 pub mod rows;
 pub mod sessions;

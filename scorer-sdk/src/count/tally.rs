@@ -7,6 +7,7 @@ use crate::config::Plan;
 use crate::count::delta::{Delta, Overflow, RouteDelta, VersionDelta};
 use crate::count::identity::{identity, short};
 use crate::count::interner::Interner;
+use crate::count::known_names::KnownNames;
 use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
 use crate::count::sessions::{Answered, LastCall, OVER_AFTER_TICKS, Sessions};
 use crate::exchange::{Ending, Exchange};
@@ -81,6 +82,7 @@ impl VersionTally {
 pub struct Tally {
     plan: Arc<Plan>,
     hasher: NameHasher,
+    known_names: KnownNames,
     paths: PathTree,
     destinations: Interner,
     route_names: Interner,
@@ -116,6 +118,7 @@ impl Tally {
         let row_signals = plan.row_signals();
         Self {
             hasher: NameHasher::new(seed),
+            known_names: KnownNames::new(seed),
             paths: PathTree::new(plan.paths.clone(), seed),
             destinations: Interner::new(seed, MAX_DESTINATIONS as u16),
             route_names: Interner::new(seed, MAX_ROUTE_NAMES),
@@ -379,7 +382,10 @@ impl Tally {
                     row.token(code);
                 }
             };
-            let code = match signal.read(exchange, &self.hasher) {
+            let token = self
+                .known_names
+                .read(index, signal.as_ref(), exchange, &self.hasher);
+            let code = match token {
                 None => {
                     note(NO_TOKEN);
                     continue;
@@ -388,6 +394,8 @@ impl Tally {
                 Some(Token::Name(hash)) => {
                     let code = match hashes.iter().position(|known| *known == hash) {
                         Some(index) => index as u16,
+                        // To write a name that finds no room would cost more than to count it.
+                        None if hashes.len() >= names::MAX_NAMES => names::OTHER,
                         None => {
                             self.scratch.clear();
                             signal.describe(exchange, &mut self.scratch);

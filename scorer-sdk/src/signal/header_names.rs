@@ -101,6 +101,10 @@ impl Signal for HeaderNameSet {
         Some(Self::token(names, |name| self.counts(name), hasher))
     }
 
+    fn names<'a>(&self, exchange: &Exchange<'a>) -> Option<&'a dyn HeaderNames> {
+        exchange.header_names.filter(|_| !exchange.is_error())
+    }
+
     fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {
         if let Some(names) = exchange.header_names {
             Self::list(names, |name| self.counts(name), name);

@@ -18,10 +18,10 @@ mod question;
 pub mod request;
 pub mod size;
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, HeaderNames};
 pub use asked::{Asked, required};
 pub use capability::{Input, IsFailure, Quantity};
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, Hasher};
 pub use question::{Question, Rule};
 
 /// A signal's value for one exchange.
@@ -55,6 +55,18 @@ impl NameHasher {
         self.state.hash_one(name)
     }
 
+    /// The hash of several names in their order.
+    #[must_use]
+    pub fn hash_all<'a>(&self, names: impl Iterator<Item = &'a [u8]>) -> u64 {
+        let mut hasher = self.state.build_hasher();
+        for name in names {
+            hasher.write(name);
+            // Where one name ends and the next begins matters.
+            hasher.write_usize(name.len());
+        }
+        hasher.finish()
+    }
+
     /// The hash of a name that need not be text.
     #[must_use]
     pub fn hash_bytes(&self, name: &[u8]) -> u64 {
@@ -86,6 +98,13 @@ pub trait Signal: Send + Sync {
 
     /// The token of `exchange`; `None` when the exchange says nothing about this signal.
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token>;
+
+    /// The header names that alone decide the token, beside whether there is one: then it is read
+    /// once for each set of names. `None` where more is looked at.
+    fn names<'a>(&self, exchange: &Exchange<'a>) -> Option<&'a dyn HeaderNames> {
+        let _ = exchange;
+        None
+    }
 
     /// Appends the name behind a [`Token::Name`] of this exchange.
     fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {

@@ -6,7 +6,7 @@
 
 use super::header_names::HeaderNameSet;
 use super::{NameHasher, Quantity, Question, Side, Signal, Token};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, HeaderNames};
 use crate::sketch::buckets;
 use crate::telemetry::HEADER_PREFIX;
 
@@ -88,6 +88,10 @@ impl Signal for RequestHeaders {
             tells_of_the_client,
             hasher,
         ))
+    }
+
+    fn names<'a>(&self, exchange: &Exchange<'a>) -> Option<&'a dyn HeaderNames> {
+        exchange.request_header_names
     }
 
     fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {
