@@ -17,6 +17,57 @@ pub enum Ending {
     InFlight,
 }
 
+/// How exchanges are sampled where a worker does not look at all of them in full.
+///
+/// Chance decides at the request, independently of everything else, whether an exchange is *looked
+/// at* or only *glanced at*. A glanced exchange that ends well is counted and forgotten
+/// ([`Tally::record_unlooked`](crate::count::tally::Tally::record_unlooked)). One that fails is a
+/// *case* ([`Exchange::is_case`]), unless chance leaves it out as well. Case-control sampling: both
+/// chances must be the same for all versions, so that odds ratios stay what they are.
+/// ```
+/// use scorer_sdk::Sampling;
+///
+/// // One in 7 is looked at, and of the others every second one that fails: 1/7 + 6/7 · 1/2 is four
+/// // times 1/7.
+/// let sampling = Sampling { looks_one_in: 7, cases_one_in: 2 };
+/// assert_eq!(sampling.odds(), 4 * 16);
+/// assert_eq!(Sampling::ALL.odds(), 16);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// One exchange in this many is looked at in full; 0 stands for 1.
+    pub looks_one_in: u16,
+    /// Of those that are only glanced at and fail, one in this many is a case; 0 stands for 1.
+    pub cases_one_in: u16,
+}
+
+impl Sampling {
+    /// Every exchange is looked at.
+    pub const ALL: Self = Self {
+        looks_one_in: 1,
+        cases_one_in: 1,
+    };
+
+    /// How many times as likely a failed exchange is to be judged as one that ended well:
+    /// `1 + (k − 1) / k_c`, in sixteenths, at most 4,095 times.
+    #[must_use]
+    pub fn odds(self) -> u16 {
+        let looks = u32::from(self.looks_one_in.max(1));
+        let cases = u32::from(self.cases_one_in.max(1));
+        let odds = u32::from(NO_ODDS) + u32::from(NO_ODDS) * (looks - 1) / cases;
+        u16::try_from(odds).unwrap_or(u16::MAX)
+    }
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+/// [`Sampling::odds`] where all exchanges are equally likely to be judged: once, in sixteenths.
+pub(crate) const NO_ODDS: u16 = 16;
+
 /// Names of a message's headers, whatever holds them.
 pub trait HeaderNames {
     /// Calls `visitor` with each name, in lower case, once per header line.
@@ -86,6 +137,12 @@ pub struct Exchange<'a> {
     /// Whether the exchange is counted and not judged, because the worker sees more of them than it
     /// asks the origin of. Whether that is so must not depend on the version or the outcome.
     pub is_surplus: bool,
+    /// Whether this is a case: it was only glanced at and failed, so that it was looked at when it
+    /// was over. A case adds no counts. It is judged for the questions to which failures answer yes,
+    /// and by nothing but its outcome. [`Exchange::request`] is wanted of cases too.
+    pub is_case: bool,
+    /// How this exchange was sampled when its request came.
+    pub sampling: Sampling,
     /// Length of the request body in bytes, where known.
     pub request_bytes: Option<u64>,
     /// Names of the request headers, where known.

@@ -37,7 +37,7 @@ mod testing;
 
 pub use config::{ConfigError, Plan};
 pub use engine::Engine;
-pub use exchange::{Ending, Exchange, HeaderNames};
+pub use exchange::{Ending, Exchange, HeaderNames, Sampling};
 pub use judge::verdict::{Decision, Difference, Rate, Reason, Verdict};
 pub use route::RouteKey;
 pub use signal::{

@@ -240,7 +240,7 @@ metrics! {
     EVIDENCE_AGAINST: Gauge "serin_evidence_against" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
         "the same with the sign reversed, where negative";
     EXCHANGES: Counter "serin_exchanges_total" [DESTINATION, ROUTE, VERSION] Capped
-        "exchanges that ended";
+        "exchanges that were looked at and ended";
     CATEGORY: Counter "serin_category_total" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
         "judged exchanges in the category";
     SURPRISE: Histogram "serin_surprise" [DESTINATION, VERSION] Capped
@@ -253,6 +253,10 @@ metrics! {
         "with `count_rescued`: requests that were retried and then answered by the baseline";
     UNATTRIBUTED: Counter "serin_unattributed_total" [] Capped
         "requests of no known version: answered by the proxy, or by an upstream that is not listed";
+    NOT_LOOKED_AT: Counter "serin_not_looked_at_total" [] Capped
+        "exchanges beyond `looks_per_second` that were only glanced at and ended well, or that failed and were left out by chance";
+    CASES: Counter "serin_cases_total" [] Capped
+        "exchanges beyond `looks_per_second` that failed and were looked at when they were over: they count as evidence, and not in `serin_exchanges_total`";
     OVERFLOW: Counter "serin_overflow_total" [TABLE] Capped
         "entries that did not fit a bounded table: `destinations`, `routes`, `versions`, `names`, `paths`, `in_flight`, `sessions`, `fan_outs`, `rows`, `surprise`, `series`; `damaged` counts unreadable shared data. The series of `series` is made whatever the cap says";
     HEARTBEAT: Gauge "serin_heartbeat_seconds" [ROLE] Always

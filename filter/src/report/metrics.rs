@@ -176,6 +176,8 @@ impl Metrics {
         for (table, count) in overflow.items() {
             match table {
                 "unattributed" => self.count(host, Id::of(&telemetry::UNATTRIBUTED), &[], count),
+                "unlooked" => self.count(host, Id::of(&telemetry::NOT_LOOKED_AT), &[], count),
+                "cases" => self.count(host, Id::of(&telemetry::CASES), &[], count),
                 _ => self.count_lost(host, table, count),
             }
         }

@@ -1,7 +1,7 @@
 //! The plan: a config that was checked and compiled.
 
 use super::body::{BodyPlan, body};
-use super::check::{duration, number, whole};
+use super::check::{duration, in_range, number, whole};
 use super::differs::{Differs, differs};
 use super::error::ConfigError;
 use super::expected::{Expected, expected};
@@ -78,6 +78,10 @@ pub struct Plan {
     pub probation: Option<Probation>,
     /// What a guard does.
     pub reject: Reject,
+    /// Exchanges a second that one worker looks at in full; 0 for all. See [`Plan::may_glance`].
+    pub looks_per_second: u64,
+    /// Per question, one bit: whether cases count for it.
+    case_questions: u64,
     /// Most metric series.
     pub max_series: usize,
     /// Whether exchanges are left for the access log.
@@ -95,6 +99,9 @@ pub struct WarmUp {
     pub max: Duration,
 }
 
+/// Fewest and most exchanges a second that a worker may be told to look at.
+const LEAST_LOOKS: u64 = 10;
+const MOST_LOOKS: u64 = 1_000_000;
 /// The tables hold one route more for each destination.
 const MOST_ROUTES: u64 = MAX_ROUTES as u64 - 300;
 
@@ -193,6 +200,8 @@ impl Plan {
                 .transpose()?,
             max_routes: whole("routes.max", raw.routes.max, 100, 1..=MOST_ROUTES)? as usize,
             routes_by_name: raw.routes.by_name,
+            looks_per_second: looks_per_second(raw.looks_per_second)?,
+            case_questions: case_questions(&signals, &questions),
             signals,
             questions,
             probation: raw.steer.probation.as_ref().map(probation).transpose()?,
@@ -248,6 +257,29 @@ impl Plan {
             .collect()
     }
 
+    /// Whether a worker may look at a random part of the exchanges only, and merely glance at the
+    /// others ([`crate::Sampling`]). It may not where something is done for each exchange,
+    /// or depends on the one before: with `looks_per_second` 0, `record`, `surprise`,
+    /// `count_rescued`, mode `annotate`, a guard's reference, followed sessions and fan-out.
+    #[must_use]
+    pub fn may_glance(&self) -> bool {
+        let is_each_needed = self.record
+            || self.surprise.is_some()
+            || self.count_rescued
+            || matches!(self.mode, Mode::Annotate | Mode::Reject)
+            || self.reject.reference.is_some()
+            || self.wants(Input::Sessions)
+            || self.wants(Input::FanOut);
+        self.looks_per_second > 0 && !is_each_needed
+    }
+
+    /// Per question, one bit: whether only failed exchanges are in its category, so that cases count
+    /// for it ([`crate::Exchange::is_case`]).
+    #[must_use]
+    pub fn case_questions(&self) -> u64 {
+        self.case_questions
+    }
+
     /// Whether a yes to this question on this route was declared.
     #[must_use]
     pub fn is_expected(&self, route: &RouteKey, question: usize) -> bool {
@@ -279,6 +311,41 @@ fn wants(signals: &[Box<dyn Signal>], input: Input) -> bool {
     signals
         .iter()
         .any(|signal| signal.inputs().contains(&input))
+}
+
+fn looks_per_second(value: Option<u64>) -> Result<u64, ConfigError> {
+    match value.unwrap_or(1_000) {
+        few @ 1..LEAST_LOOKS => Err(ConfigError::new(
+            "looks_per_second",
+            format!("{few} exchanges a second are too few to compare versions by"),
+            format!("use 0 to look at all exchanges, or {LEAST_LOOKS} to {MOST_LOOKS}"),
+        )),
+        looks => in_range(
+            "looks_per_second",
+            looks,
+            0..=MOST_LOOKS,
+            format!("use 0 to look at all exchanges, or {LEAST_LOOKS} to {MOST_LOOKS}"),
+        ),
+    }
+}
+
+/// The questions to which only failed exchanges answer yes, by what their signal says of its tokens.
+fn case_questions(signals: &[Box<dyn Signal>], questions: &[(usize, Question)]) -> u64 {
+    questions
+        .iter()
+        .enumerate()
+        .filter(|(_, (signal, question))| {
+            let failed = signals.get(*signal).and_then(|signal| signal.failed());
+            match (question.rule, failed) {
+                (Rule::Fixed(is_bad), Some(has_failed)) => {
+                    (0..=u16::MAX).all(|code| !is_bad(code) || has_failed(code))
+                }
+                _ => false,
+            }
+        })
+        .fold(0, |bits, (number, _)| {
+            bits | 1_u64.checked_shl(number as u32).unwrap_or(0)
+        })
 }
 
 fn name(path: &str, value: Option<String>) -> Result<Option<String>, ConfigError> {
@@ -322,4 +389,49 @@ fn paths(raw: &Config) -> Result<PathConfig, ConfigError> {
         templates,
         limits: Limits::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(config: &str) -> Plan {
+        Plan::from_json(config).unwrap()
+    }
+
+    #[test]
+    fn a_worker_may_glance_unless_something_is_done_for_each_exchange() {
+        for config in [
+            "",
+            r#"{"mode": "steer"}"#,
+            r#"{"looks_per_second": 10}"#,
+            r#"{"body": {}}"#,
+        ] {
+            assert!(plan(config).may_glance(), "{config}");
+        }
+        for config in [
+            r#"{"looks_per_second": 0}"#,
+            r#"{"mode": "annotate"}"#,
+            r#"{"record": true}"#,
+            r#"{"count_rescued": true}"#,
+            r#"{"surprise": {}}"#,
+            r#"{"session": {"from": "connection"}}"#,
+            r#"{"signals": {"fan_out": true}}"#,
+        ] {
+            assert!(!plan(config).may_glance(), "{config}");
+        }
+    }
+
+    #[test]
+    fn cases_count_for_the_questions_that_only_failures_answer_with_yes() {
+        let plan = plan("");
+        let names: Vec<&str> = plan
+            .questions
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| plan.case_questions() >> number & 1 == 1)
+            .map(|(_, (_, question))| question.name)
+            .collect();
+        assert_eq!(names, ["error", "refused"]);
+    }
 }

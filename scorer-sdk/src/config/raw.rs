@@ -67,6 +67,8 @@ pub struct Config {
     pub steer: Steer,
     /// What `reject` does.
     pub reject: RejectSection,
+    /// Exchanges a second that one worker looks at in full, a random part of heavy traffic; 0 for all.
+    pub looks_per_second: Option<u64>,
     /// Most metric series that the module makes.
     pub max_series: Option<u64>,
     /// Whether each exchange is left in the filter state `serin.exchange` for the access log.

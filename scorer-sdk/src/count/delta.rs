@@ -35,12 +35,18 @@ pub struct Overflow {
     pub fan_outs: u64,
     /// Exchanges beyond what is judged in one tick: counted and not judged.
     pub rows: u64,
+    /// Exchanges that were only glanced at ([`crate::Sampling`]) and ended well, or failed
+    /// and were left out by chance: not counted otherwise.
+    pub unlooked: u64,
+    /// Exchanges that were only glanced at and failed, looked at when they were over: not counted
+    /// otherwise.
+    pub cases: u64,
 }
 
 impl Overflow {
     /// Names and numbers, for metrics.
     #[must_use]
-    pub fn items(&self) -> [(&'static str, u64); 10] {
+    pub fn items(&self) -> [(&'static str, u64); 12] {
         [
             ("destinations", self.destinations),
             ("routes", self.routes),
@@ -52,6 +58,8 @@ impl Overflow {
             ("sessions", self.sessions),
             ("fan_outs", self.fan_outs),
             ("rows", self.rows),
+            ("unlooked", self.unlooked),
+            ("cases", self.cases),
         ]
     }
 
@@ -78,6 +86,8 @@ impl Overflow {
             sessions: reader.u64()?,
             fan_outs: reader.u64()?,
             rows: reader.u64()?,
+            unlooked: reader.u64()?,
+            cases: reader.u64()?,
         })
     }
 
@@ -93,6 +103,8 @@ impl Overflow {
         self.sessions = self.sessions.saturating_add(other.sessions);
         self.fan_outs = self.fan_outs.saturating_add(other.fan_outs);
         self.rows = self.rows.saturating_add(other.rows);
+        self.unlooked = self.unlooked.saturating_add(other.unlooked);
+        self.cases = self.cases.saturating_add(other.cases);
     }
 }
 

@@ -4,6 +4,7 @@
 //! exchanges of a tick one by one, as few numbers as it can judge them by. A row that waits for its
 //! other arm is kept by the judge, within limits of its own.
 
+use crate::exchange::NO_ODDS;
 use crate::limits::MAX_ROWS;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
@@ -20,6 +21,29 @@ pub struct RowFacts {
     /// The log bucket ([`crate::sketch::buckets`]) of the microseconds since the exchange began; 0 where
     /// that is not known.
     pub lasted: u16,
+    /// Whether it is a case ([`crate::Exchange::is_case`]) and not of the random part.
+    pub is_case: bool,
+    /// [`crate::Sampling::odds`] of the exchange, in sixteenths.
+    pub odds: u16,
+}
+
+impl Default for RowFacts {
+    fn default() -> Self {
+        Self {
+            host: 0,
+            session: 0,
+            lasted: 0,
+            is_case: false,
+            odds: NO_ODDS,
+        }
+    }
+}
+
+impl RowFacts {
+    /// Whether its kind of row has nothing to tell of how it was sampled.
+    fn is_plain(&self) -> bool {
+        !self.is_case && self.odds == NO_ODDS
+    }
 }
 
 /// Rows of one version on one route. Each has one token per signal that is asked a question.
@@ -92,10 +116,17 @@ impl Rows {
     pub fn encode(&self, writer: &mut Writer) {
         writer.u8(u8::try_from(self.width).unwrap_or(u8::MAX));
         writer.length(self.facts.len());
+        // Three bytes a row only where something was sampled.
+        let is_sampled = !self.facts.iter().all(RowFacts::is_plain);
+        writer.u8(u8::from(is_sampled));
         for (facts, tokens) in self.iter() {
             writer.u32(facts.host);
             writer.u32(facts.session);
             writer.u16(facts.lasted);
+            if is_sampled {
+                writer.u8(u8::from(facts.is_case));
+                writer.u16(facts.odds);
+            }
             tokens.iter().for_each(|token| writer.u16(*token));
         }
     }
@@ -106,12 +137,20 @@ impl Rows {
     /// When the bytes are not rows.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut rows = Self::new(usize::from(reader.u8()?));
-        for _ in 0..reader.length(MAX_ROWS)? {
-            rows.begin(RowFacts {
+        let count = reader.length(MAX_ROWS)?;
+        let is_sampled = reader.u8()? == 1;
+        for _ in 0..count {
+            let mut facts = RowFacts {
                 host: reader.u32()?,
                 session: reader.u32()?,
                 lasted: reader.u16()?,
-            });
+                ..RowFacts::default()
+            };
+            if is_sampled {
+                facts.is_case = reader.u8()? == 1;
+                facts.odds = reader.u16()?.max(NO_ODDS);
+            }
+            rows.begin(facts);
             for _ in 0..rows.width {
                 rows.tokens.push(reader.u16()?);
             }
@@ -143,10 +182,18 @@ mod tests {
                     host,
                     session: 7,
                     lasted: 90,
+                    ..RowFacts::default()
                 });
                 (0..width).for_each(|token| rows.token(token));
             }
             assert_eq!(rows.iter().count(), rows.len());
+            assert_eq!(read_back(&rows).as_ref(), Ok(&rows));
+            rows.begin(RowFacts {
+                is_case: true,
+                odds: 7 * NO_ODDS,
+                ..RowFacts::default()
+            });
+            (0..width).for_each(|token| rows.token(token));
             assert_eq!(read_back(&rows), Ok(rows));
         }
     }

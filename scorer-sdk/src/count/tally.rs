@@ -27,6 +27,8 @@ pub use crate::count::route_index::RouteIndex;
 const MAX_ROUTE_NAMES: u16 = 256;
 /// Methods that are told apart.
 const MAX_METHODS: u16 = 16;
+/// Most cases among the rows of one tick: failures must leave room for the random part.
+const MAX_CASES: usize = MAX_ROWS / 2;
 /// Ticks without an exchange after which a route may be dropped to make room for another.
 const IDLE_TICKS: u32 = 600;
 
@@ -100,6 +102,10 @@ pub struct Tally {
     row_width: usize,
     /// Rows since the last tick, over all routes.
     rows: usize,
+    /// Those of them that are cases.
+    cases: usize,
+    /// The tokens of the case that is being added.
+    case_tokens: Vec<u16>,
     /// Requests with several attempts, with the host: of this tick and the one before.
     attempts: [HashSet<u64, foldhash::fast::FixedState>; 2],
     /// The sessions, where the next call is looked at.
@@ -135,6 +141,8 @@ impl Tally {
                 .map(|signal| row_signals.contains(&signal))
                 .collect(),
             rows: 0,
+            cases: 0,
+            case_tokens: Vec::new(),
             attempts: [HashSet::with_hasher(state()), HashSet::with_hasher(state())],
             looks_at_bodies: plan.paths_of_bodies().is_some(),
             charged_after_us: u64::from(OVER_AFTER_TICKS + 1)
@@ -269,6 +277,10 @@ impl Tally {
 
     /// Counts an exchange whose route is known already.
     pub fn record_at(&mut self, index: RouteIndex, exchange: &Exchange<'_>) {
+        if exchange.is_case {
+            self.record_case(index, exchange);
+            return;
+        }
         let answered = Answered {
             host: host(exchange),
             is_surplus: exchange.is_surplus,
@@ -290,6 +302,56 @@ impl Tally {
                 &route.label,
                 &mut self.overflow.sessions,
             );
+        }
+    }
+
+    /// Adds the row of a case: its tokens that only a failure has, and no counts, so that shares and
+    /// volumes are those of the random part.
+    fn record_case(&mut self, index: RouteIndex, exchange: &Exchange<'_>) {
+        self.overflow.cases += 1;
+        let Some(route) = self
+            .routes
+            .get_mut(index.slot as usize)
+            .filter(|route| route.generation == index.generation)
+        else {
+            return;
+        };
+        let signals = self.plan.signals.as_slice();
+        self.case_tokens.clear();
+        for (signal, _) in signals
+            .iter()
+            .zip(&self.is_in_row)
+            .filter(|(_, is_in_row)| **is_in_row)
+        {
+            let token = match (signal.failed(), signal.read(exchange, &self.hasher)) {
+                (Some(has_failed), Some(Token::Number(code))) if has_failed(code) => code,
+                _ => NO_TOKEN,
+            };
+            self.case_tokens.push(token);
+        }
+        if self.case_tokens.iter().all(|token| *token == NO_TOKEN)
+            || exchange.is_surplus
+            || !is_first_attempt(&mut self.attempts, exchange)
+        {
+            return;
+        }
+        if self.rows >= MAX_ROWS || self.cases >= MAX_CASES {
+            self.overflow.rows += 1;
+            return;
+        }
+        let Some(tally) = version(
+            &mut route.versions,
+            exchange.version,
+            signals.len(),
+            self.row_width,
+        ) else {
+            return;
+        };
+        self.rows += 1;
+        self.cases += 1;
+        tally.rows.begin(row_facts(exchange, host(exchange)));
+        for token in &self.case_tokens {
+            tally.rows.token(*token);
         }
     }
 
@@ -326,25 +388,12 @@ impl Tally {
             return None;
         };
         let signals = self.plan.signals.as_slice();
-        let known = route
-            .versions
-            .iter()
-            .position(|known| *known.version == *exchange.version);
-        // A longer name could be written into a delta and not be read from it.
-        let is_short = exchange.version.len() <= MAX_VERSION_BYTES;
-        if known.is_none() && is_short && route.versions.len() < MAX_VERSIONS {
-            route.versions.push(VersionTally::new(
-                exchange.version,
-                signals.len(),
-                self.row_width,
-            ));
-        }
-        let index = known.unwrap_or(route.versions.len().saturating_sub(1));
-        let Some(tally) = route
-            .versions
-            .get_mut(index)
-            .filter(|tally| *tally.version == *exchange.version)
-        else {
+        let Some(tally) = version(
+            &mut route.versions,
+            exchange.version,
+            signals.len(),
+            self.row_width,
+        ) else {
             self.overflow.versions += 1;
             return None;
         };
@@ -424,6 +473,12 @@ impl Tally {
         self.overflow.unattributed += 1;
     }
 
+    /// Counts an exchange that was only glanced at and is no case: it ended well, or chance left it
+    /// out. Nothing of its route or version is known.
+    pub fn record_unlooked(&mut self) {
+        self.overflow.unlooked = self.overflow.unlooked.saturating_add(1);
+    }
+
     /// Hands over what was counted since the last call.
     pub fn take(&mut self) -> Delta {
         let over = self.sessions.as_mut().map(Sessions::expire);
@@ -438,7 +493,7 @@ impl Tally {
         delta.overflow.paths = overflowed - self.paths_overflowed;
         self.paths_overflowed = overflowed;
         self.overflow = Overflow::default();
-        self.rows = 0;
+        (self.rows, self.cases) = (0, 0);
         let [current, before] = &mut self.attempts;
         core::mem::swap(current, before);
         current.clear();
@@ -500,6 +555,26 @@ impl Tally {
     }
 }
 
+/// The tally of a version, a new one if there is room.
+fn version<'a>(
+    versions: &'a mut Vec<VersionTally>,
+    name: &str,
+    signals: usize,
+    row_width: usize,
+) -> Option<&'a mut VersionTally> {
+    let known = versions.iter().position(|known| *known.version == *name);
+    let index = match known {
+        Some(index) => index,
+        // A longer name could be written into a delta and not be read from it.
+        None if name.len() <= MAX_VERSION_BYTES && versions.len() < MAX_VERSIONS => {
+            versions.push(VersionTally::new(name, signals, row_width));
+            versions.len() - 1
+        }
+        None => return None,
+    };
+    versions.get_mut(index)
+}
+
 /// Notes an attempt of a request; whether it is the first at its host in this tick and the one before.
 fn is_first_attempt(
     [current, before]: &mut [HashSet<u64, foldhash::fast::FixedState>; 2],
@@ -532,6 +607,8 @@ fn row_facts(exchange: &Exchange<'_>, host: u32) -> RowFacts {
             .lasted_us
             .or(exchange.duration_us)
             .map_or(0, buckets::code),
+        is_case: exchange.is_case,
+        odds: exchange.sampling.odds(),
     }
 }
 
@@ -546,6 +623,7 @@ fn known_method(method: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Sampling;
     use crate::testing::exchange;
     use crate::wire::codec::{CodecError, Reader, Writer};
 
@@ -575,6 +653,66 @@ mod tests {
         }
         assert_eq!(tally.take().exchanges(), 10);
         assert!(tally.take().is_empty());
+    }
+
+    #[test]
+    fn a_case_is_a_row_of_its_outcome_and_no_count() {
+        let mut tally = tally("{}");
+        let sampling = Sampling {
+            looks_one_in: 7,
+            cases_one_in: 1,
+        };
+        let looked_at = Exchange {
+            sampling,
+            ..exchange()
+        };
+        let case = Exchange {
+            status: Some(503),
+            is_case: true,
+            ..looked_at
+        };
+        tally.record(&looked_at);
+        tally.record(&case);
+        // Cut off by the client, with a status that says nothing: no question asks for that.
+        tally.record(&Exchange {
+            status: Some(200),
+            ..case
+        });
+        tally.record_unlooked();
+        let delta = tally.take();
+        assert_eq!(read_back(&delta).as_ref(), Ok(&delta));
+        assert_eq!((delta.overflow.unlooked, delta.overflow.cases), (1, 2));
+        let version = &delta.routes[0].versions[0];
+        assert_eq!((version.exchanges, version.answered), (1, 1));
+        assert!(version.counts.iter().all(|counts| counts.total() <= 1));
+        let rows: Vec<(bool, u16, usize)> = version
+            .rows
+            .iter()
+            .map(|(facts, tokens)| {
+                let told = tokens.iter().filter(|token| **token != NO_TOKEN);
+                (facts.is_case, facts.odds, told.count())
+            })
+            .collect();
+        assert_eq!(rows.len(), 2);
+        assert!(rows[0].2 > 1, "{rows:?}");
+        assert_eq!((rows[0].0, rows[1]), (false, (true, 7 * 16, 1)));
+    }
+
+    #[test]
+    fn cases_leave_room_for_the_random_part() {
+        let mut tally = tally("{}");
+        for _ in 0..=MAX_CASES {
+            tally.record(&Exchange {
+                status: Some(503),
+                is_case: true,
+                ..exchange()
+            });
+        }
+        tally.record(&exchange());
+        let delta = tally.take();
+        let rows = &delta.routes[0].versions[0].rows;
+        assert_eq!((rows.len(), delta.overflow.rows), (MAX_CASES + 1, 1));
+        assert_eq!(delta.exchanges(), 1);
     }
 
     #[test]

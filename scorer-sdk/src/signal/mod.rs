@@ -126,6 +126,13 @@ pub trait Signal: Send + Sync {
         None
     }
 
+    /// Says which tokens only an exchange has that failed as a whole: without a response, cut off, or
+    /// with an error for its status. Where a worker does not look at all exchanges, those of such
+    /// tokens are all found, and a [`Rule::Fixed`] question about nothing else keeps its power.
+    fn failed(&self) -> Option<IsFailure> {
+        None
+    }
+
     /// Whether a name is a list of parts with commas between them, so that a difference is told in
     /// parts. By default so where a question is [`Rule::Lost`].
     fn is_list(&self) -> bool {

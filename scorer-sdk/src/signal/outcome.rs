@@ -36,6 +36,12 @@ pub fn is_refused(code: u16) -> bool {
         )
 }
 
+/// Whether the exchange failed, whoever is to blame: what a glance at its end can tell.
+#[must_use]
+pub fn is_failed(code: u16) -> bool {
+    matches!(code, NO_RESPONSE | RESET | 400..=599) || code > GRPC
+}
+
 /// The code of an exchange's outcome.
 #[must_use]
 pub fn code(exchange: &Exchange<'_>) -> Option<u16> {
@@ -73,6 +79,10 @@ impl Signal for Outcome {
 
     fn failures(&self) -> Option<IsFailure> {
         Some(is_error)
+    }
+
+    fn failed(&self) -> Option<IsFailure> {
+        Some(is_failed)
     }
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {

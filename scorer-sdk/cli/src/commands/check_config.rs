@@ -286,6 +286,7 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
             ),
         ));
     }
+    meaning.push(("looks", looks(plan)));
     meaning.push((
         "series",
         format!("at most {} metric series", plan.max_series),
@@ -303,6 +304,19 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
     meaning.push(("record", record.to_owned()));
     meaning.push(("rescued", rescued.to_owned()));
     meaning
+}
+
+fn looks(plan: &Plan) -> String {
+    if plan.may_glance() {
+        format!(
+            "at {} exchanges a second and worker, all failures, and glances at the rest",
+            plan.looks_per_second
+        )
+    } else if plan.looks_per_second > 0 {
+        "at every exchange, because something that is on needs each of them".to_owned()
+    } else {
+        "at every exchange".to_owned()
+    }
 }
 
 fn versions(plan: &Plan) -> String {
