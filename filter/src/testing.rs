@@ -103,6 +103,11 @@ fn map(headers: &[(String, Vec<u8>)]) -> Headers {
     )
 }
 
+fn value(headers: &[(String, Vec<u8>)], name: &str) -> Option<Vec<u8>> {
+    let found = headers.iter().find(|header| header.0 == name)?;
+    Some(found.1.clone())
+}
+
 impl Host for FakeHost {
     fn now(&self) -> Duration {
         self.0.borrow().now
@@ -112,8 +117,16 @@ impl Host for FakeHost {
         map(&self.0.borrow().request)
     }
 
+    fn request_header(&self, name: &str) -> Option<Vec<u8>> {
+        value(&self.0.borrow().request, name)
+    }
+
     fn response_headers(&self) -> Headers {
         map(&self.0.borrow().response)
+    }
+
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        value(&self.0.borrow().response, name)
     }
 
     fn response_body(&self, size: usize) -> Vec<u8> {

@@ -102,18 +102,18 @@ impl<H: Host> Worker<H> {
     /// The request's headers have come: forged ones go, a verdict steers or refuses. Whether the
     /// request goes on; it does not when it was refused. `is_whole` says that it has no body.
     pub fn on_request(&mut self, stream: &mut Stream, is_whole: bool) -> bool {
+        self.busy = true;
+        if self.may_glance() && !self.observer.looks(&self.host, stream) {
+            self.steer();
+            return true;
+        }
         let mut request = self.observer.read_request(&self.host);
         forged::remove_from_request(&self.host, &mut request);
         if request.left_alone {
             return true;
         }
-        self.busy = true;
         self.find_role();
-        if self.actions.is_steering()
-            && let Some(upstream) = self.observer.upstream(&self.host)
-        {
-            self.actions.steer(&self.host, upstream);
-        }
+        self.steer();
         if self.is_guarding() {
             self.actions.note_request();
             if self.actions.is_armed()
@@ -128,6 +128,20 @@ impl<H: Host> Worker<H> {
         true
     }
 
+    /// Whether an exchange need not be looked at in full. A guard acts on each one.
+    fn may_glance(&self) -> bool {
+        self.role == Role::Comparer
+    }
+
+    /// Sends the current request to the baseline, where a verdict stands.
+    fn steer(&mut self) {
+        if self.actions.is_steering()
+            && let Some(upstream) = self.observer.upstream(&self.host)
+        {
+            self.actions.steer(&self.host, upstream);
+        }
+    }
+
     /// A part of the request's body has come; `is_end` says that it was the last one.
     pub fn on_request_body(&mut self, stream: &mut Stream, is_end: bool) {
         self.observer.follow_request(&self.host, stream, is_end);
@@ -137,6 +151,10 @@ impl<H: Host> Worker<H> {
     pub fn on_response(&mut self, stream: &mut Stream) -> bool {
         // A local reply of our own passes here as well.
         if stream.refused {
+            return true;
+        }
+        if stream.is_glanced_at() {
+            self.observer.glance_at_response(&self.host, stream);
             return true;
         }
         // Read once: each read copies the whole map.
@@ -231,10 +249,14 @@ impl<H: Host> Worker<H> {
 
     /// The exchange is over.
     pub fn on_log(&mut self, stream: &mut Stream) {
-        self.observer.abandon_report(&self.host, stream);
-        if !stream.refused {
-            let response = stream.take_response();
-            self.count(stream, &response, Phase::End);
+        if stream.is_glanced_at() {
+            self.observer.count_glance(&self.host, stream);
+        } else {
+            self.observer.abandon_report(&self.host, stream);
+            if !stream.refused {
+                let response = stream.take_response();
+                self.count(stream, &response, Phase::End);
+            }
         }
         if self.closed {
             // The config was replaced while this exchange went on; no further tick will come.

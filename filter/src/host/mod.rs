@@ -31,8 +31,12 @@ pub trait Host {
 
     /// All request headers; only in the request's headers phase and in the log phase.
     fn request_headers(&self) -> Headers;
-    /// All response headers; only in the response's headers phase.
+    /// The value of a request header; in the same phases.
+    fn request_header(&self, name: &str) -> Option<Vec<u8>>;
+    /// All response headers; only in the response's headers phase and in the log phase.
     fn response_headers(&self) -> Headers;
+    /// The value of a response header; in the same phases.
+    fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// The first `size` bytes of the response body's chunk that is passing; only in the response's
     /// body phase.
     fn response_body(&self, size: usize) -> Vec<u8>;

@@ -24,6 +24,8 @@ pub const ATTEMPT_COUNT: Path = "upstream\0request_attempt_count";
 pub const CONNECTION_ID: Path = "connection\0id";
 /// Address of the client.
 pub const SOURCE_ADDRESS: Path = "source\0address";
+/// How long the request took as a whole, in nanoseconds; only in the log phase.
+pub const REQUEST_DURATION: Path = "request\0duration";
 /// Envoy's response flags, a bit set.
 pub const RESPONSE_FLAGS: Path = "response\0flags";
 /// What Envoy says of where the response came from.

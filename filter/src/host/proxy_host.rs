@@ -51,8 +51,16 @@ impl Host for ProxyHost {
         host::headers(Map::Request)
     }
 
+    fn request_header(&self, name: &str) -> Option<Vec<u8>> {
+        host::header(Map::Request, name)
+    }
+
     fn response_headers(&self) -> Headers {
         host::headers(Map::Response)
+    }
+
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        host::header(Map::Response, name)
     }
 
     fn response_body(&self, size: usize) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! Workers of a fake proxy together: exactly-once counting, the lease, steering, refusing.
 
 mod behaviour;
+mod glances;
 mod limits;
 mod surprise;
 
@@ -109,6 +110,7 @@ impl Proxy {
             .iter()
             .any(|header| header.0 == "x-serin-steer");
         self.host.pass(Duration::from_millis(1));
+        stream.passed(0, true);
         assert!(self.workers[worker].on_response(&mut stream));
         self.workers[worker].on_log(&mut stream);
         steered

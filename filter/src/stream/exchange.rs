@@ -47,6 +47,7 @@ pub(super) struct Facts<'a> {
     upstream_host: &'a str,
     session: Option<u64>,
     is_surplus: bool,
+    is_case: bool,
     body: Option<&'a ShapeFacts>,
 }
 
@@ -85,6 +86,7 @@ impl<'a> Facts<'a> {
             upstream_host: &origin.host,
             session: origin.session,
             is_surplus: origin.is_surplus,
+            is_case: false,
             body: None,
         }
     }
@@ -111,6 +113,7 @@ impl<'a> Facts<'a> {
             upstream_host: "",
             session: flight.session,
             is_surplus: false,
+            is_case: false,
             body: None,
         }
     }
@@ -135,6 +138,20 @@ impl<'a> Facts<'a> {
             is_surplus: end.origin.is_surplus,
             body: end.body,
             ..Self::at_headers(served, flight, stream, response)
+        }
+    }
+
+    /// An exchange that is over, was only glanced at, and failed.
+    pub(super) fn of_case(
+        served: &'a Served,
+        flight: &'a InFlight,
+        stream: &'a Stream,
+        response: &'a Response,
+        end: &End<'a>,
+    ) -> Self {
+        Self {
+            is_case: true,
+            ..Self::at_end(served, flight, stream, response, end)
         }
     }
 
@@ -164,6 +181,8 @@ impl<'a> Facts<'a> {
             session: self.session,
             request: self.flight.request,
             is_surplus: self.is_surplus,
+            is_case: self.is_case,
+            sampling: self.flight.sampling,
             request_bytes: self.request.and_then(|request| request.bytes),
             request_header_names: names.map(|names| names as _),
             body: self.body,

@@ -1,6 +1,7 @@
 //! Exchanges in flight: a bounded slab, so that one that never ends is seen all the same.
 
 use super::timing::Timing;
+use scorer_sdk::Sampling;
 use std::borrow::Cow;
 
 /// Most exchanges in flight that one worker watches; the rest are counted when they end.
@@ -27,6 +28,8 @@ pub struct InFlight {
     pub session: Option<u64>,
     /// Stands for the request that several attempts have in common.
     pub request: Option<u64>,
+    /// How exchanges were sampled when it came.
+    pub sampling: Sampling,
 }
 
 /// All exchanges in flight of one worker.
@@ -96,6 +99,7 @@ mod tests {
             path: String::new(),
             session: None,
             request: None,
+            sampling: Sampling::ALL,
         };
         let mut table = Table::default();
         let indices: Vec<u32> = (0..MAX_IN_FLIGHT as u32)

@@ -1,6 +1,7 @@
 //! The life of one stream: what is kept of it from its first header to its end.
 
 use super::fan_out;
+use super::glance::Glance;
 use super::in_flight::{InFlight, Table};
 use super::request::Request;
 use super::response::Response;
@@ -14,6 +15,8 @@ pub struct Stream {
     pub(super) context_id: u32,
     pub(super) request: Request,
     pub(super) flight: Flight,
+    /// What is seen of an exchange that is not looked at in full.
+    pub(super) glance: Option<Glance>,
     /// The response's headers, once they have come.
     response: Option<Response>,
     /// Bytes of the response's body that have passed.
@@ -60,6 +63,12 @@ impl Stream {
     pub fn passed(&mut self, bytes: usize, end_of_stream: bool) {
         self.body_bytes = self.body_bytes.saturating_add(bytes as u64);
         self.is_whole |= end_of_stream;
+    }
+
+    /// Whether the exchange is only glanced at.
+    #[must_use]
+    pub fn is_glanced_at(&self) -> bool {
+        self.glance.is_some()
     }
 
     /// Whether the exchange will be counted.

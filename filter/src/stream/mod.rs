@@ -4,10 +4,12 @@
 //! its end, and counts it. What is done about a request is decided in [`crate::act`].
 
 pub mod body;
+pub mod budget;
 pub mod calls;
 mod client;
 pub mod exchange;
 pub mod fan_out;
+mod glance;
 pub mod in_flight;
 pub mod life;
 mod local_reply;

@@ -1,8 +1,10 @@
 //! The observer: reads each stream, and counts it as an exchange.
 
 use super::body::{self, Sampler};
+use super::budget::Budget;
 use super::calls::Calls;
 use super::exchange::{self, End, Facts, Phase};
+use super::glance::{self, Glance, Habits};
 use super::in_flight::{InFlight, Table};
 use super::life::{Flight, Stream};
 use super::local_reply;
@@ -13,7 +15,7 @@ use super::served::Served;
 use super::surprise::{self, Surprise};
 use super::timing::{Kind, Timing};
 use super::upstream::{Upstream, Upstreams};
-use crate::host::Host;
+use crate::host::{Host, properties};
 use core::time::Duration;
 use hashbrown::HashMap;
 use scorer_sdk::Plan;
@@ -22,8 +24,9 @@ use scorer_sdk::count::tally::Tally;
 use scorer_sdk::limits::LONG_WITHOUT_CUT;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::signal::NameHasher;
+use scorer_sdk::telemetry::REPORT_HEADER;
 use scorer_sdk::wire::recording::Record;
-use scorer_sdk::{Ending, Exchange};
+use scorer_sdk::{Ending, Exchange, Sampling};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -38,6 +41,8 @@ pub struct Observer {
     /// Whether this is the callee's own inbound listener.
     guarding: bool,
     tally: Tally,
+    budget: Budget,
+    habits: Habits,
     requests: request::Reader,
     responses: response::Reader,
     upstreams: Upstreams,
@@ -88,6 +93,8 @@ impl Observer {
         Self {
             guarding,
             tally: Tally::new(Arc::clone(plan), owner),
+            budget: Budget::new(plan, owner),
+            habits: Habits::default(),
             surprise: Surprise::new(plan, &hasher),
             responses: response::Reader::new(hasher.clone()),
             requests: request::Reader::new(plan, hasher, secret),
@@ -113,6 +120,89 @@ impl Observer {
             .look_for_counterpart(host, self.plan.tick, self.guarding);
     }
 
+    /// Draws whether the exchange of a request that has come is looked at in full, or only glanced
+    /// at; whether it is looked at.
+    pub fn looks(&mut self, host: &impl Host, stream: &mut Stream) -> bool {
+        if self.budget.looks() {
+            return true;
+        }
+        glance::at_request(host);
+        stream.glance = Some(Glance {
+            sampling: self.budget.sampling(),
+            status: None,
+        });
+        false
+    }
+
+    /// The response's headers have come of an exchange that is only glanced at.
+    pub fn glance_at_response(&self, host: &impl Host, stream: &mut Stream) {
+        if let Some(glance) = &mut stream.glance {
+            glance.status = glance::at_response(host, self.habits);
+        }
+    }
+
+    /// An exchange that was only glanced at is over: one that failed is looked at now.
+    pub fn count_glance(&mut self, host: &impl Host, stream: &mut Stream) {
+        let Some(glance) = stream.glance.take() else {
+            return;
+        };
+        if glance::has_failed(host, stream, glance, self.habits)
+            && self.budget.takes_case(glance.sampling)
+        {
+            self.count_case(host, stream, glance);
+        } else {
+            self.tally.record_unlooked();
+        }
+    }
+
+    /// Counts an exchange that was only glanced at and failed, as a case.
+    fn count_case(&mut self, host: &impl Host, stream: &mut Stream, glance: Glance) {
+        let request = self.requests.read(&self.plan, &host.request_headers());
+        if request.left_alone {
+            return;
+        }
+        let response = match glance.status {
+            Some(_) => self.read_response(host),
+            None => Response::default(),
+        };
+        let Some(served) = self.version_behind(host, &response) else {
+            return;
+        };
+        let lasted = host.number(properties::REQUEST_DURATION).unwrap_or(0);
+        let lasted = Duration::from_nanos(lasted);
+        let timing = Timing::new(host.now().saturating_sub(lasted), true);
+        let ending = exchange::ending(host, stream, &response, &timing, Phase::End);
+        let flight = flight(stream, timing, request, glance.sampling);
+        let origin = self
+            .origins
+            .current(host, &self.plan, &served.destination, flight.session);
+        let end = End {
+            ending,
+            grpc_status: exchange::grpc_status(host, &response, Phase::End, ending),
+            response_bytes: None,
+            duration_us: None,
+            lasted_us: micros(lasted),
+            origin: &origin,
+            body: None,
+        };
+        let facts = Facts::of_case(&served, &flight, stream, &response, &end);
+        self.tally.record(&facts.exchange());
+    }
+
+    /// Where the current stream, which is over, went; `None` and counted where the proxy answered
+    /// itself, or no known version did.
+    fn version_behind(&mut self, host: &impl Host, response: &Response) -> Option<Served> {
+        let served = if local_reply::is_own(host, response) {
+            None
+        } else {
+            self.served(host)
+        };
+        if served.is_none() {
+            self.tally.record_unattributed();
+        }
+        served
+    }
+
     /// Reads the request's headers.
     pub fn read_request(&mut self, host: &impl Host) -> Request {
         self.requests.read(&self.plan, &host.request_headers())
@@ -120,7 +210,10 @@ impl Observer {
 
     /// Reads the response's headers.
     pub fn read_response(&mut self, host: &impl Host) -> Response {
-        self.responses.read(&host.response_headers())
+        let response = self.responses.read(&host.response_headers());
+        self.habits.has_grpc |= response.grpc;
+        self.habits.has_reports |= response.has_own(REPORT_HEADER.name);
+        response
     }
 
     /// Whether the proxy answers the current request by itself, before the version was asked.
@@ -159,7 +252,7 @@ impl Observer {
         &mut self,
         host: &impl Host,
         stream: &mut Stream,
-        mut request: Request,
+        request: Request,
         is_whole: bool,
     ) {
         if self.guarding {
@@ -169,18 +262,9 @@ impl Observer {
         {
             self.calls.note(host, &self.plan, &upstream, &request);
         }
-        let flight = InFlight {
-            context_id: stream.context_id,
-            timing: Timing::new(host.now(), is_whole),
-            status: None,
-            counted: false,
-            not_before_us: 0,
-            method: core::mem::take(&mut request.method),
-            path: core::mem::take(&mut request.path),
-            session: request.session,
-            request: request.id,
-        };
-        stream.request = request;
+        let timing = Timing::new(host.now(), is_whole);
+        let sampling = self.budget.sampling();
+        let flight = flight(stream, timing, request, sampling);
         stream.flight = match self.in_flight.add(flight) {
             Ok(index) => Flight::Listed(index),
             Err(flight) => {
@@ -322,17 +406,10 @@ impl Observer {
         phase: Phase,
     ) -> Option<Counted> {
         let flight = stream.land(&mut self.in_flight)?;
-        let served = if local_reply::is_own(host, response) {
-            None
-        } else {
-            self.served(host)
-        };
-        let Some(served) = served else {
-            self.tally.record_unattributed();
-            return None;
-        };
+        let served = self.version_behind(host, response)?;
         let ending = exchange::ending(host, stream, response, &flight.timing, phase);
-        let now = host.now();
+        let now = flight.timing.ended(stream.body_bytes);
+        let now = now.unwrap_or_else(|| host.now());
         let lasted = now.saturating_sub(flight.timing.started);
         let body = body::facts(stream.body.take(), ending == Ending::Complete, lasted);
         let origin = self
@@ -425,6 +502,7 @@ impl Observer {
     pub fn tick(&mut self, host: &impl Host, now: Duration, root_id: u32) {
         self.count_long_running(host, now, root_id);
         self.origins.tick(self.plan.tick);
+        self.budget.tick(self.plan.tick);
         if let Some(surprise) = &mut self.surprise {
             surprise.tick(now);
         }
@@ -503,6 +581,29 @@ impl Observer {
         self.tally.record_at(index, &facts.exchange());
         flight.counted = true;
     }
+}
+
+/// An exchange in flight; the rest of its request is kept with the stream.
+fn flight(
+    stream: &mut Stream,
+    timing: Timing,
+    mut request: Request,
+    sampling: Sampling,
+) -> InFlight {
+    let flight = InFlight {
+        context_id: stream.context_id,
+        timing,
+        status: None,
+        counted: false,
+        not_before_us: 0,
+        method: core::mem::take(&mut request.method),
+        path: core::mem::take(&mut request.path),
+        session: request.session,
+        request: request.id,
+        sampling,
+    };
+    stream.request = request;
+    flight
 }
 
 /// Whole microseconds.

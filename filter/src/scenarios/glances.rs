@@ -1,0 +1,132 @@
+//! Heavy traffic: a random part is looked at in full, the rest is glanced at.
+
+use super::{Answer, BAD, GOOD, Proxy};
+use crate::stream::life::Stream;
+use core::time::Duration;
+
+/// A proxy with a worker that looks at this many exchanges a second.
+fn proxy(looks: u64) -> Proxy {
+    let mut proxy = Proxy::new("observe", 0);
+    let field = format!(r#"{{"looks_per_second": {looks}, "#);
+    proxy.config = proxy.config.replacen('{', &field, 1);
+    proxy.add_worker();
+    proxy
+}
+
+fn total(proxy: &Proxy, metric: &str) -> u64 {
+    proxy.host.metric_sum(metric)
+}
+
+fn looked_at(proxy: &Proxy) -> u64 {
+    total(proxy, "serin_exchanges_total")
+}
+
+#[test]
+fn every_exchange_is_in_exactly_one_of_the_books() {
+    let mut proxy = proxy(100);
+    proxy.traffic(20, 1_000, BAD);
+    (0..4).for_each(|_| proxy.tick());
+    let (looks, cases) = (looked_at(&proxy), total(&proxy, "serin_cases_total"));
+    let unlooked = total(&proxy, "serin_not_looked_at_total");
+    assert_eq!(looks + cases + unlooked, 20 * 1_000);
+    // All of the first tick, a tenth of the others; of 200 failures a tick half, with a budget of 100.
+    assert!((2_500..3_300).contains(&looks), "{looks}");
+    assert!((1_500..2_300).contains(&cases), "{cases}");
+}
+
+#[test]
+fn a_version_that_fails_is_condemned_and_one_that_does_not_is_not() {
+    let mut bad = proxy(100);
+    bad.traffic(20, 1_000, GOOD);
+    assert_eq!(bad.verdict(), Some(1));
+    // A failure in a thousand requests, all of them the candidate's: nine of ten are glanced at.
+    for _ in 0..60 {
+        for number in 0..1_000 {
+            let answers = if number == 0 { BAD } else { GOOD };
+            bad.exchange(0, answers[usize::from(number % 5 == 0)]);
+        }
+        bad.tick();
+    }
+    assert_eq!(bad.verdict(), Some(3));
+}
+
+#[test]
+fn a_header_that_only_serin_may_set_goes_at_a_glance() {
+    let mut proxy = proxy(10);
+    proxy.traffic(2, 2_000, GOOD);
+    let mut glanced = 0;
+    for _ in 0..50 {
+        proxy.request(&[("x-serin-steer", "v2"), ("x-other", "stays")]);
+        proxy.respond(GOOD[0]);
+        let mut stream = Stream::new(1);
+        assert!(proxy.workers[0].on_request(&mut stream, true));
+        glanced += u32::from(stream.is_glanced_at());
+        let world = proxy.host.0.borrow();
+        let names: Vec<&str> = world.request.iter().map(|header| &*header.0).collect();
+        assert_eq!(names, [":method", ":path", ":authority", "x-other"]);
+    }
+    assert!(glanced > 40, "{glanced}");
+}
+
+#[test]
+fn a_report_that_clients_must_not_see_goes_at_a_glance() {
+    let mut proxy = proxy(10);
+    for number in 0..6_000 {
+        proxy.request(&[]);
+        proxy.respond(GOOD[0]);
+        let report = ("x-serin-report".to_owned(), b"1,auth GET /check".to_vec());
+        proxy.host.0.borrow_mut().response.push(report);
+        let mut stream = Stream::new(1);
+        assert!(proxy.workers[0].on_request(&mut stream, true));
+        stream.passed(0, true);
+        assert!(proxy.workers[0].on_response(&mut stream));
+        let world = proxy.host.0.borrow();
+        assert!(
+            world
+                .response
+                .iter()
+                .all(|header| header.0 != "x-serin-report")
+        );
+        drop(world);
+        proxy.workers[0].on_log(&mut stream);
+        if number % 2_000 == 0 {
+            proxy.tick();
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_was_cut_off_is_looked_at_when_it_is_over() {
+    let mut proxy = proxy(10);
+    proxy.traffic(2, 2_000, GOOD);
+    let before = total(&proxy, "serin_cases_total");
+    for _ in 0..20 {
+        proxy.request(&[]);
+        proxy.respond(Answer {
+            version: "v2",
+            status: "200",
+        });
+        let mut stream = Stream::new(1);
+        assert!(proxy.workers[0].on_request(&mut stream, true));
+        assert!(proxy.workers[0].on_response(&mut stream));
+        let mut world = proxy.host.0.borrow_mut();
+        let reset = 0x10_u64.to_le_bytes().to_vec();
+        world.properties.insert("response.flags".into(), reset);
+        drop(world);
+        proxy.workers[0].on_log(&mut stream);
+    }
+    proxy.tick();
+    assert!(total(&proxy, "serin_cases_total") >= before + 15);
+}
+
+#[test]
+fn light_traffic_is_looked_at_in_full_again() {
+    let mut proxy = proxy(100);
+    proxy.traffic(3, 1_000, GOOD);
+    proxy.traffic(1, 50, GOOD);
+    let before = looked_at(&proxy);
+    proxy.traffic(5, 50, GOOD);
+    proxy.host.pass(Duration::from_secs(1));
+    proxy.tick();
+    assert_eq!(looked_at(&proxy) - before, 250);
+}
