@@ -27,7 +27,7 @@ WASM_FLAGS := --release --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: alert-series reference help setup require build wasm noop-wasm own-signal-wasm demo test test-wasm test-istio check package fmt audit fuzz bench eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm demo test test-wasm test-istio check package fmt audit fuzz bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -63,6 +63,9 @@ noop-wasm: require ## Build the filter that does nothing, to measure against: ta
 	cargo rustc $(LOCKED) -p noop-filter $(WASM_FLAGS)
 	@mkdir -p target
 	@cp $(WASM_BUILT)/noop_filter.wasm target/noop.wasm
+
+named-wasm: wasm ## Build the module that ships with its functions' names, for profiles: target/serin-named.wasm
+	@cargo run --quiet $(LOCKED) -p serin-pack -- --names $(WASM_BUILT)/serin_filter.wasm target/serin-named.wasm
 
 own-signal-wasm: require ## Build the example of a filter with a signal of one's own: target/own-signal.wasm
 	cargo rustc $(LOCKED) -p own-signal $(WASM_FLAGS)
@@ -146,6 +149,10 @@ bench: setup wasm noop-wasm ## Measure what Serin costs beside no filter, a no-o
 	@cargo run --quiet $(LOCKED) --release -p serin-integration --bin serin-bench
 	@cargo run --quiet $(LOCKED) --release -p serin-integration --bin serin-bench -- --signals --rounds 20 --requests 4000
 
+# The module with names has the code of the one that ships.
+bench-module: wasm noop-wasm $(if $(PROFILE),named-wasm) ## What one exchange costs in the module alone (needs node); PROFILE=1 shows it by function
+	@scripts/bench-module.sh $(if $(PROFILE),--profile --only --module serin=target/serin-named.wasm)
+
 # What there is data for: DATA=folder holds the sets that others made, each in its own folder.
 eval: require ## Serin's error rates, and today's judges beside it: target/eval (DATA=folder adds recordings)
 	cargo build $(LOCKED) --release -p serin-cli -p serin-eval
@@ -162,7 +169,7 @@ ci: ## What CI runs: check, audit, test
 
 clean: ## Remove what was built
 	cargo clean
-	rm -f target/serin.wasm target/noop.wasm target/own-signal.wasm
+	rm -f target/serin.wasm target/serin-named.wasm target/noop.wasm target/own-signal.wasm
 
 clean-all: clean ## Also remove the fetched Envoy and tools
 	rm -rf .cache

@@ -9,6 +9,7 @@ mod documents;
 mod istio;
 mod live;
 mod manifests;
+mod module_bench;
 mod prometheus;
 mod suites;
 mod telemetry;

@@ -32,17 +32,27 @@ pub const KEEP: &[&str] = &[
     "proxy_on_delete",
 ];
 
+/// Whether functions keep their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// For a profiler: V8 shows them.
+    Kept,
+    /// As it ships.
+    Dropped,
+}
+
 /// Returns `wasm` with only the exports in `keep` and what these reach, and without custom
-/// sections (names, producers, debug information). The same input gives the same bytes.
+/// sections (producers, debug information; `names` unless they are kept). The same input gives the
+/// same bytes.
 ///
 /// # Errors
 ///
 /// If `wasm` is not a valid module, if it lacks an export of `keep`, or if what is left imports
 /// anything but the functions `env.proxy_*`, which is all that a proxy-wasm host offers.
-pub fn pack(wasm: &[u8], keep: &[&str]) -> Result<Vec<u8>> {
+pub fn pack(wasm: &[u8], keep: &[&str], names: Names) -> Result<Vec<u8>> {
     let mut config = ModuleConfig::new();
     config
-        .generate_name_section(false)
+        .generate_name_section(names == Names::Kept)
         .generate_producers_section(false);
     let mut module = Module::from_buffer_with_config(wasm, &config)
         .context("the input is not a valid wasm module")?;
@@ -135,7 +145,7 @@ mod tests {
         let built = module_with("env", &["on_log", "on_body"]);
         assert_eq!(exports(&built), ["on_log", "on_body"]);
 
-        let packed = pack(&built, &["on_log"]).unwrap();
+        let packed = pack(&built, &["on_log"], Names::Dropped).unwrap();
 
         assert_eq!(exports(&packed), ["on_log"]);
         let module = Module::from_buffer(&packed).unwrap();
@@ -160,44 +170,48 @@ mod tests {
         assert!(has_section(&built));
         assert_eq!(names(&built), 1);
 
-        let packed = pack(&built, &["on_log"]).unwrap();
+        let packed = pack(&built, &["on_log"], Names::Dropped).unwrap();
 
         assert!(!has_section(&packed));
         assert_eq!(names(&packed), 0);
+
+        let named = pack(&built, &["on_log"], Names::Kept).unwrap();
+        assert!(!has_section(&named));
+        assert_eq!(names(&named), 1);
     }
 
     #[test]
     fn the_same_input_gives_the_same_bytes_and_a_second_pass_changes_nothing() {
         let built = module_with("env", &["on_log", "on_tick", "on_body", "on_done"]);
         let keep = ["on_log", "on_tick"];
-        let packed = pack(&built, &keep).unwrap();
-        assert_eq!(pack(&built, &keep).unwrap(), packed);
-        assert_eq!(pack(&packed, &keep).unwrap(), packed);
+        let packed = pack(&built, &keep, Names::Dropped).unwrap();
+        assert_eq!(pack(&built, &keep, Names::Dropped).unwrap(), packed);
+        assert_eq!(pack(&packed, &keep, Names::Dropped).unwrap(), packed);
     }
 
     #[test]
     fn a_missing_export_is_named() {
         let built = module_with("env", &["on_log"]);
-        let error = pack(&built, &["on_log", "on_tick"]).unwrap_err();
+        let error = pack(&built, &["on_log", "on_tick"], Names::Dropped).unwrap_err();
         assert!(error.to_string().contains("`on_tick`"), "{error}");
     }
 
     #[test]
     fn an_import_that_no_host_offers_is_refused_where_it_is_still_reached() {
         let built = module_with("wasi_snapshot_preview1", &["on_log"]);
-        let error = pack(&built, &["on_log"]).unwrap_err();
+        let error = pack(&built, &["on_log"], Names::Dropped).unwrap_err();
         assert!(
             error
                 .to_string()
                 .contains("wasi_snapshot_preview1.proxy_for_on_log"),
             "{error}"
         );
-        assert!(pack(&built, &[]).is_ok());
+        assert!(pack(&built, &[], Names::Dropped).is_ok());
     }
 
     #[test]
     fn bytes_that_are_no_module_are_an_error() {
-        assert!(pack(b"", KEEP).is_err());
-        assert!(pack(b"\0asm\x01\0\0\0\xff", KEEP).is_err());
+        assert!(pack(b"", KEEP, Names::Dropped).is_err());
+        assert!(pack(b"\0asm\x01\0\0\0\xff", KEEP, Names::Dropped).is_err());
     }
 }

@@ -13,24 +13,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-/// Connections, and therefore requests under way.
-pub(crate) const CONNECTIONS: usize = 16;
+use crate::load::Load;
+
 /// Longest wait for one answer: a machine that is busy otherwise may be slow, and says so in the
 /// scatter of the numbers.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Most response headers and bytes of an answer.
 const MAX_HEADERS: usize = 64;
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-
-/// Headers of every request; with the four that Envoy makes or adds, twelve in all.
-const REQUEST_HEADERS: &str = "host: shop.example\r\n\
-    user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
-    accept: application/json\r\n\
-    accept-language: en-GB,en;q=0.7\r\n\
-    accept-encoding: gzip, deflate, br\r\n\
-    cookie: session=8f14e45fceea167a\r\n\
-    traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\
-    x-forwarded-for: 192.0.2.7\r\n";
 
 /// Open connections to one proxy.
 #[derive(Debug)]
@@ -46,18 +36,24 @@ impl Generator {
     ///
     /// # Errors
     /// When nobody listens.
-    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
+    pub(crate) fn connect(address: SocketAddr, load: &Load) -> Result<Self> {
         let connect = |_| -> Result<TcpStream> {
             let stream = TcpStream::connect(address).context("connect")?;
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(TIMEOUT))?;
             Ok(stream)
         };
-        let requests = paths()
-            .map(|path| format!("GET {path} HTTP/1.1\r\n{REQUEST_HEADERS}\r\n"))
+        let headers: String = load
+            .request_headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        let requests = load
+            .paths()
+            .map(|path| format!("GET {path} HTTP/1.1\r\n{headers}\r\n"))
             .collect();
         Ok(Self {
-            connections: (0..CONNECTIONS).map(connect).collect::<Result<_>>()?,
+            connections: (0..load.connections).map(connect).collect::<Result<_>>()?,
             requests,
             next: 0,
             buffer: vec![0; MAX_ANSWER_BYTES],
@@ -70,7 +66,8 @@ impl Generator {
     /// # Errors
     /// When an answer is not a whole 200.
     pub(crate) fn run(&mut self, count: usize) -> Result<usize> {
-        let turns = (count / CONNECTIONS).max(1);
+        let connections = self.connections.len();
+        let turns = (count / connections).max(1);
         for turn in 0..=turns {
             for connection in &mut self.connections {
                 // The first turn has nothing to read yet, the last one nothing to send.
@@ -84,18 +81,8 @@ impl Generator {
                 }
             }
         }
-        Ok(turns * CONNECTIONS)
+        Ok(turns * connections)
     }
-}
-
-/// What is asked for: four routes, two of them with ids, as a proxy in front of a shop sees them.
-fn paths() -> impl Iterator<Item = String> {
-    (0_u32..64).map(|number| match number % 4 {
-        0 => "/".to_owned(),
-        1 => "/api/products".to_owned(),
-        2 => format!("/api/products/{}?currency=EUR", number * 7 + 1),
-        _ => format!("/api/cart/7d44{number:04}-9f3a-4c1e-8b52-0a91c2e4d7f6"),
-    })
 }
 
 fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {

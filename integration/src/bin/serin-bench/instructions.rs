@@ -17,6 +17,7 @@ use serin_integration::envoy::{run_dir, workspace};
 
 use crate::WARM_UP;
 use crate::generator::Generator;
+use crate::load::Load;
 use crate::variants::Variant;
 
 /// A tick of Serin's here; it is 1 s elsewhere.
@@ -32,6 +33,7 @@ const COUNTS: &str = "callgrind.out";
 /// When valgrind is missing (with the repair), when a proxy does not start or answer, or when the
 /// report cannot be written.
 pub(crate) async fn run(
+    sent: &Load,
     variants: &[Variant],
     upstream: SocketAddr,
     requests: usize,
@@ -48,7 +50,7 @@ pub(crate) async fn run(
             "{}: starting under valgrind, then {WARM_UP} and {requests} requests; some minutes",
             variant.name
         );
-        let instructions = count(variant, upstream, requests).await?;
+        let instructions = count(sent, variant, upstream, requests).await?;
         eprintln!(
             "{}: {instructions:.0} instructions per request",
             variant.name
@@ -89,7 +91,12 @@ pub(crate) async fn run(
 }
 
 /// Instructions per request of one variant, all threads of the proxy.
-async fn count(variant: &Variant, upstream: SocketAddr, requests: usize) -> Result<f64> {
+async fn count(
+    sent: &Load,
+    variant: &Variant,
+    upstream: SocketAddr,
+    requests: usize,
+) -> Result<f64> {
     let counts = run_dir(&format!("bench/{}", variant.name)).join(COUNTS);
     let program = [
         "valgrind".to_owned(),
@@ -98,8 +105,8 @@ async fn count(variant: &Variant, upstream: SocketAddr, requests: usize) -> Resu
         "--smc-check=all-non-file".to_owned(),
         format!("--callgrind-out-file={}", counts.display()),
     ];
-    let (envoy, address) = variant.start_under(&program, upstream).await?;
-    let mut load = Generator::connect(address)?;
+    let (envoy, address) = variant.start_under(&program, sent, upstream).await?;
+    let mut load = Generator::connect(address, sent)?;
     tokio::task::block_in_place(|| -> Result<f64> {
         load.run(WARM_UP)?;
         dump(envoy.pid(), &counts, 1)?;

@@ -9,6 +9,7 @@
 mod cpu;
 mod generator;
 mod instructions;
+mod load;
 mod report;
 mod signals;
 mod statistics;
@@ -27,6 +28,7 @@ use serin_integration::envoy::{Envoy, workspace};
 
 use cpu::{Cores, Usage};
 use generator::Generator;
+use load::Load;
 use report::{Outcome, Run};
 use variants::Variant;
 
@@ -95,33 +97,34 @@ async fn main() -> Result<()> {
     if options.quick {
         (options.rounds, options.requests) = (8, 3_000);
     }
+    let sent = Load::read()?;
     let (all, body, out) = if options.signals {
         let body = signals::body();
-        (signals::variants(), body, "target/bench-signals.json")
+        (signals::variants(&sent), body, "target/bench-signals.json")
     } else {
         let tick = if options.instructions {
             instructions::TICK
         } else {
             "1s"
         };
-        let all = variants::variants(&options.modules, tick);
-        (all, variants::body(), "target/bench.json")
+        let all = variants::variants(&sent, &options.modules, tick);
+        (all, variants::body(&sent), "target/bench.json")
     };
     let variants: Vec<Variant> = all
         .into_iter()
         .filter(|variant| !options.without.contains(&variant.name))
         .collect();
-    let (upstream, address) = variants::start_upstream(&body).await?;
+    let (upstream, address) = variants::start_upstream(&sent, &body).await?;
     if options.instructions {
         let out = options.out.as_deref();
-        return instructions::run(&variants, address, options.requests, out).await;
+        return instructions::run(&sent, &variants, address, options.requests, out).await;
     }
     let mut subjects = Vec::new();
     for variant in variants {
         eprintln!("starting {}", variant.name);
-        let (envoy, address) = variant.start(address).await?;
-        let load =
-            Generator::connect(address).with_context(|| format!("variant {}", variant.name))?;
+        let (envoy, address) = variant.start(&sent, address).await?;
+        let load = Generator::connect(address, &sent)
+            .with_context(|| format!("variant {}", variant.name))?;
         let outcome = Outcome::new(&variant);
         subjects.push(Subject {
             outcome,
@@ -139,6 +142,7 @@ async fn main() -> Result<()> {
         subject.outcome.idle_us_per_second = spent / 1e3 / IDLE.as_secs_f64();
     }
     let run = Run {
+        connections: sent.connections,
         rounds: options.rounds,
         requests: options.requests,
         cores,

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use serin_integration::envoy::binary;
 
 use crate::cpu::Cores;
-use crate::generator::CONNECTIONS;
 use crate::statistics::Spread;
 use crate::variants::{Variant, modules};
 
@@ -66,6 +65,8 @@ impl Outcome {
 /// A whole run.
 #[derive(Debug)]
 pub(crate) struct Run {
+    /// Connections to each proxy.
+    pub(crate) connections: usize,
     /// Rounds.
     pub(crate) rounds: usize,
     /// Requests per variant and round.
@@ -123,7 +124,7 @@ pub(crate) fn json(run: &Run) -> Value {
         "format": FORMAT,
         "rounds": run.rounds,
         "requests_per_round": run.requests,
-        "connections": CONNECTIONS,
+        "connections": run.connections,
         "seconds": run.seconds.round(),
         "machine": machine(run),
         "variants": variants,
@@ -273,6 +274,7 @@ mod tests {
         };
         // The machine was twice as slow in the second round, for both.
         let run = Run {
+            connections: 16,
             rounds: 2,
             requests: 1,
             cores: None,

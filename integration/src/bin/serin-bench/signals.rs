@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use serin_integration::topology::WasmFilter;
 
+use crate::load::Load;
 use crate::report::Outcome;
 use crate::statistics::Spread;
-use crate::variants::{Variant, serin_config};
+use crate::variants::Variant;
 
 /// Serin with as little as it can look at.
 const BASE: &str = "outcome";
@@ -45,7 +46,7 @@ pub(crate) fn body() -> String {
 }
 
 /// The no-op filter, the base, and the base with one thing more.
-pub(crate) fn variants() -> Vec<Variant> {
+pub(crate) fn variants(load: &Load) -> Vec<Variant> {
     let serin = |more: &[(&str, Value)], on: &str| {
         let mut signals: serde_json::Map<_, _> = DEFAULTS
             .map(|signal| (signal.to_owned(), json!(false)))
@@ -54,7 +55,7 @@ pub(crate) fn variants() -> Vec<Variant> {
         if !on.is_empty() {
             signals.insert(on.to_owned(), json!(true));
         }
-        let mut config = serin_config("1s");
+        let mut config = load.serin_config("1s");
         if let Some(config) = config.as_object_mut() {
             config.insert("signals".to_owned(), Value::Object(signals));
             config.insert("placebo".to_owned(), json!(false));

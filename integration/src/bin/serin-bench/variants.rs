@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use serin_integration::envoy::{Envoy, Launch, free_port, workspace};
 use serin_integration::topology::WasmFilter;
 
+use crate::load::Load;
+
 /// Reads five request and five response headers by name, the route's name and its metadata.
 const LUA_FIVE: &str = r#"
 function envoy_on_request(handle)
@@ -50,22 +52,9 @@ function envoy_on_response(handle)
 end
 "#;
 
-/// Headers of the upstream's answers beside `content-length`, `date` and `server`.
-const RESPONSE_HEADERS: [(&str, &str); 7] = [
-    ("content-type", "application/json"),
-    ("cache-control", "private, max-age=60"),
-    ("etag", "\"5b8f2c61d90e47a3\""),
-    ("vary", "accept-encoding"),
-    ("x-content-type-options", "nosniff"),
-    ("x-shop-version", "v1"),
-    ("x-request-cost", "4"),
-];
-/// Length of the upstream's body.
-const BODY_BYTES: usize = 1_024;
-
 /// The upstream's body.
-pub(crate) fn body() -> String {
-    let filling = BODY_BYTES.saturating_sub(r#"{"filling":""}"#.len());
+pub(crate) fn body(load: &Load) -> String {
+    let filling = load.body_bytes.saturating_sub(r#"{"filling":""}"#.len());
     json!({"filling": "x".repeat(filling)}).to_string()
 }
 
@@ -81,7 +70,7 @@ pub(crate) struct Variant {
 
 /// The variants in the order of the table; `extra` are further modules under Serin's config, in
 /// which a tick takes `tick`.
-pub(crate) fn variants(extra: &[(String, PathBuf)], tick: &str) -> Vec<Variant> {
+pub(crate) fn variants(load: &Load, extra: &[(String, PathBuf)], tick: &str) -> Vec<Variant> {
     let variant = |name: &str, about: &str, filters: Vec<Value>| Variant {
         name: name.to_owned(),
         about: about.to_owned(),
@@ -89,7 +78,7 @@ pub(crate) fn variants(extra: &[(String, PathBuf)], tick: &str) -> Vec<Variant> 
     };
     let noop = || vec![WasmFilter::new("target/noop.wasm", &json!({})).to_json()];
     let serin = |module: &Path| {
-        let config = serin_config(tick);
+        let config = load.serin_config(tick);
         vec![WasmFilter::new(module, &config).to_json()]
     };
     let mut all = vec![
@@ -120,20 +109,6 @@ pub(crate) fn variants(extra: &[(String, PathBuf)], tick: &str) -> Vec<Variant> 
     all
 }
 
-/// Serin's config: observe, two versions, a tick in every `tick`, all signals that are on by default.
-pub(crate) fn serin_config(tick: &str) -> Value {
-    json!({
-        "mode": "observe",
-        "tick": tick,
-        "baseline": "v1",
-        "candidate": "v2",
-        "versions": {
-            "from": "clusters",
-            "destinations": {"shop": {"v1": ["shop-v1"], "v2": ["shop-v2"]}}
-        }
-    })
-}
-
 fn lua(source: &str) -> Value {
     json!({
         "name": "envoy.filters.http.lua",
@@ -149,8 +124,12 @@ impl Variant {
     ///
     /// # Errors
     /// As [`Launch::start`].
-    pub(crate) async fn start(&self, upstream: SocketAddr) -> Result<(Envoy, SocketAddr)> {
-        self.start_under(&[], upstream).await
+    pub(crate) async fn start(
+        &self,
+        load: &Load,
+        upstream: SocketAddr,
+    ) -> Result<(Envoy, SocketAddr)> {
+        self.start_under(&[], load, upstream).await
     }
 
     /// As [`start`](Self::start), under another program.
@@ -160,18 +139,25 @@ impl Variant {
     pub(crate) async fn start_under(
         &self,
         program: &[String],
+        load: &Load,
         upstream: SocketAddr,
     ) -> Result<(Envoy, SocketAddr)> {
+        let weights: Vec<Value> = load
+            .clusters
+            .iter()
+            .map(|one| json!({"name": one.name, "weight": one.weight}))
+            .collect();
+        let clusters = load
+            .clusters
+            .iter()
+            .map(|one| cluster(&one.name, upstream))
+            .collect();
         let split = json!({
             "name": "shop",
             "match": {"prefix": "/"},
             "metadata": {"filter_metadata": {"envoy.filters.http.lua": {"version": "v1"}}},
-            "route": {"weighted_clusters": {"clusters": [
-                {"name": "shop-v1", "weight": 90},
-                {"name": "shop-v2", "weight": 10}
-            ]}}
+            "route": {"weighted_clusters": {"clusters": weights}}
         });
-        let clusters = vec![cluster("shop-v1", upstream), cluster("shop-v2", upstream)];
         start(program, &self.name, clusters, self.filters.clone(), &split).await
     }
 }
@@ -181,8 +167,9 @@ impl Variant {
 ///
 /// # Errors
 /// As [`Launch::start`].
-pub(crate) async fn start_upstream(body: &str) -> Result<(Envoy, SocketAddr)> {
-    let headers: Vec<Value> = RESPONSE_HEADERS
+pub(crate) async fn start_upstream(load: &Load, body: &str) -> Result<(Envoy, SocketAddr)> {
+    let headers: Vec<Value> = load
+        .response_headers
         .iter()
         .map(|(name, value)| {
             json!({

@@ -1,0 +1,89 @@
+// The command line.
+
+import { parseArgs } from "node:util";
+
+export const HELP = `Measures the wasm module alone: what one exchange costs in it, without a proxy.
+
+  make bench-module
+  node integration/module-bench/main.mjs [options]
+
+A host in node answers the module as Envoy would, from tables, with the requests of serin-bench, and
+counts exactly what the module asks for. Use it to see what a change is worth before it is tried in
+Envoy (serin-bench): what a call costs on the proxy's side is not in these numbers.
+
+  --module NAME=PATH  another filter with Serin's config; it has to count every exchange
+  --plain NAME=PATH   another filter that counts nothing, such as a no-op
+  --only              only those; not target/serin.wasm and target/noop.wasm
+  --rounds N          rounds (40); in each, every module gets the same exchanges and one tick
+  --requests N        exchanges per module and round (8000)
+  --quick             3 rounds of 2000
+  --profile           also print where the module's time goes, by function. A packed module has no
+                      names: give a build that has (make bench-module PROFILE=1 does)
+  --json              print everything as JSON
+  --help              this page
+
+Module alone: V8's profiler says which part of the samples falls into the module in a run of its own;
+that part of each round's time. Median and quartiles are over rounds. Allocations for the host are
+calls of the module's malloc; what the module allocates inside shows in the profile only.
+
+Exit codes: 0 measured; 1 a module cannot be loaded, or did not count every exchange; 2 usage.
+Needs node 20 or later: sudo apt-get install nodejs, or https://nodejs.org/en/download`;
+
+const OPTIONS = {
+  module: { type: "string", multiple: true, default: [] },
+  plain: { type: "string", multiple: true, default: [] },
+  only: { type: "boolean", default: false },
+  rounds: { type: "string", default: "40" },
+  requests: { type: "string", default: "8000" },
+  quick: { type: "boolean", default: false },
+  profile: { type: "boolean", default: false },
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+};
+
+/** A mistake in the command line. */
+export class Usage extends Error {}
+
+/** What the user wants; `modules` are {name, path, counts}. */
+export function read(args) {
+  const values = parsed(args);
+  const modules = [
+    ...(values.only ? [] : ["noop=target/noop.wasm"].map((text) => module(text, false))),
+    ...values.plain.map((text) => module(text, false)),
+    ...(values.only ? [] : ["serin=target/serin.wasm"].map((text) => module(text, true))),
+    ...values.module.map((text) => module(text, true)),
+  ];
+  if (modules.length === 0) {
+    throw new Usage("--only without --module or --plain leaves nothing to measure");
+  }
+  return {
+    ...values,
+    modules,
+    rounds: values.quick ? 3 : whole("rounds", values.rounds),
+    requests: values.quick ? 2_000 : whole("requests", values.requests),
+  };
+}
+
+function parsed(args) {
+  try {
+    return parseArgs({ args, options: OPTIONS }).values;
+  } catch (error) {
+    throw new Usage(error.message);
+  }
+}
+
+function module(text, counts) {
+  const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (name === undefined) {
+    throw new Usage(`${text}: write it as NAME=PATH`);
+  }
+  return { name, path, counts };
+}
+
+function whole(option, text) {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) {
+    throw new Usage(`--${option} ${text}: a whole number above 0 is needed`);
+  }
+  return number;
+}

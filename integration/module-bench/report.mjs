@@ -1,0 +1,53 @@
+// What is printed.
+
+/** Functions of the profile that are shown. */
+const SHOWN = 25;
+
+const short = (name) => name.replace(/^proxy_/, "");
+
+function table(head, rows) {
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  const rule = head.map((_, index) => (index === 0 ? "---" : "---:"));
+  return [head, rule, ...rows].map(line).join("\n");
+}
+
+/** The tables of a report, as Markdown. */
+export function text(report) {
+  const { modules } = report;
+  const names = modules.map((module) => module.name);
+  const row = (name, of) => [name, ...modules.map(of)];
+  const range = ({ low, median, high }) =>
+    `${median.toFixed(0)} (${low.toFixed(0)} to ${high.toFixed(0)})`;
+  const calls = [...new Set(modules.flatMap((module) => Object.keys(module.host_calls)))].sort();
+  const number = (value) => (Number.isInteger(value) ? String(value) : value.toFixed(3));
+  const rows = [
+    ...calls.map((call) => row(short(call), (module) => number(module.host_calls[call] ?? 0))),
+    row("host calls in all", (module) => number(module.host_calls_in_all)),
+    row("bytes into the module", (module) => module.bytes_in.toFixed(1)),
+    row("bytes out of the module", (module) => module.bytes_out.toFixed(1)),
+    row("allocations for the host", (module) => number(module.mallocs)),
+    row("module alone, ns", (module) => range(module.module_ns)),
+    row("with this host, ns", (module) => range(module.with_host_ns)),
+    row("a tick, us", (module) => range(module.tick_us)),
+    row("exchanges that it counted", (module) =>
+      module.counted === undefined ? "-" : `${module.counted} of ${module.exchanges}`,
+    ),
+  ];
+  return table(["per exchange", ...names], rows);
+}
+
+/** The functions in which the module's time goes, as Markdown. */
+export function profile({ modules }) {
+  return modules
+    .map((module) => {
+      const rows = module.functions
+        .slice(0, SHOWN)
+        .map(({ name, share }) => [
+          `\`${name}\``,
+          (100 * share).toFixed(1),
+          (share * module.module_ns.median).toFixed(0),
+        ]);
+      return `${module.name}\n\n${table(["function", "% of the module", "ns"], rows)}`;
+    })
+    .join("\n\n");
+}
