@@ -9,6 +9,7 @@ pub mod delta;
 pub mod engine;
 pub mod fan_out;
 pub mod grpc_frames;
+pub mod header_map;
 mod input;
 pub mod json_body;
 mod oracle;
@@ -21,12 +22,13 @@ mod traffic;
 pub type Run = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Run); 9] = [
+pub const TARGETS: [(&str, Run); 10] = [
     ("config", config::run),
     ("delta", delta::run),
     ("engine", engine::run),
     ("fan_out", fan_out::run),
     ("grpc_frames", grpc_frames::run),
+    ("header_map", header_map::run),
     ("json_body", json_body::run),
     ("path_templates", path_templates::run),
     ("recording", recording::run),

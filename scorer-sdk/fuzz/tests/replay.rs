@@ -45,6 +45,7 @@ replays!(
     engine,
     fan_out,
     grpc_frames,
+    header_map,
     json_body,
     path_templates,
     recording,
