@@ -11,6 +11,7 @@ mod fan_out;
 mod harness;
 mod headers;
 mod healthy;
+mod heavy_traffic;
 mod limits;
 mod next_call;
 mod not_the_versions;
