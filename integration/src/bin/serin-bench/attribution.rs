@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
+use scorer_sdk::telemetry::STEER_HEADER;
 use serde_json::json;
 use serin_integration::envoy::workspace;
 use serin_integration::topology::WasmFilter;
@@ -14,8 +15,8 @@ use crate::variants::Variant;
 const FOLDER: &str = "target/attribution";
 /// The filter that asks nothing.
 pub(crate) const NOTHING: &str = "nothing";
-/// A name that no header has.
-const ABSENT: &str = "x-serin-steer";
+/// A name that no header of the load has.
+const ABSENT: &str = STEER_HEADER.name;
 
 /// Each filter's name and what it asks.
 fn filters() -> Vec<(&'static str, Asks)> {
