@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use serin_integration::envoy::{run_dir, workspace};
 
-use crate::WARM_UP;
+use crate::attribution::NOTHING;
 use crate::generator::Generator;
 use crate::load::Load;
 use crate::variants::Variant;
@@ -27,6 +27,22 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Where callgrind leaves its counts, in the proxy's folder; a number is appended for each dump.
 const COUNTS: &str = "callgrind.out";
 
+/// What the others are compared with: head of the column, field in the report, name of the variant.
+const YARDSTICKS: [(&str, &str, &str); 3] = [
+    ("to no filter", "ratio_to_none", "none"),
+    ("to no-op", "ratio_to_noop", "noop"),
+    ("to packed no-op", "ratio_to_noop_packed", "noop-packed"),
+];
+
+/// How much is sent to a proxy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Count {
+    /// Requests before anything is counted.
+    pub(crate) warm_up: usize,
+    /// Requests whose instructions are counted.
+    pub(crate) requests: usize,
+}
+
 /// Counts for each of `variants`, prints the table, and writes everything to `out`.
 ///
 /// # Errors
@@ -36,7 +52,7 @@ pub(crate) async fn run(
     sent: &Load,
     variants: &[Variant],
     upstream: SocketAddr,
-    requests: usize,
+    how: Count,
     out: Option<&Path>,
 ) -> Result<()> {
     let valgrind = Command::new("valgrind").arg("--version").output();
@@ -47,10 +63,10 @@ pub(crate) async fn run(
     let mut counted = Vec::new();
     for variant in variants {
         eprintln!(
-            "{}: starting under valgrind, then {WARM_UP} and {requests} requests; some minutes",
-            variant.name
+            "{}: starting under valgrind, then {} and {} requests; some minutes",
+            variant.name, how.warm_up, how.requests
         );
-        let instructions = count(sent, variant, upstream, requests).await?;
+        let instructions = count(sent, variant, upstream, how).await?;
         eprintln!(
             "{}: {instructions:.0} instructions per request",
             variant.name
@@ -61,29 +77,38 @@ pub(crate) async fn run(
         let found = counted.iter().find(|(variant, _)| variant.name == name);
         found.map(|(_, instructions)| *instructions)
     };
-    let ratio = |instructions: f64, name: &str| of(name).map(|other| instructions / other);
-    let text = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
-    println!("| variant | instructions per request | to no filter | to no-op |");
-    println!("| --- | ---: | ---: | ---: |");
+    let yardsticks: Vec<_> = YARDSTICKS
+        .iter()
+        .filter_map(|(head, field, name)| Some((*head, *field, of(name)?)))
+        .collect();
+    let nothing = of(NOTHING);
+    let mut heads = vec!["variant", "instructions per request"];
+    heads.extend(yardsticks.iter().map(|(head, ..)| *head));
+    heads.extend(nothing.map(|_| "above a filter that asks nothing"));
+    println!("| {} |", heads.join(" | "));
+    println!("| --- |{}", " ---: |".repeat(heads.len() - 1));
     let mut rows: Vec<Value> = Vec::new();
     for (variant, instructions) in &counted {
-        let (none, noop) = (ratio(*instructions, "none"), ratio(*instructions, "noop"));
-        println!(
-            "| {} | {instructions:.0} | {} | {} |",
-            variant.name,
-            text(none),
-            text(noop)
-        );
-        rows.push(json!({
-            "name": variant.name,
-            "about": variant.about,
-            "instructions_per_request": instructions,
-            "ratio_to_none": none,
-            "ratio_to_noop": noop
-        }));
+        let mut row = serde_json::Map::new();
+        let mut put = |field: &str, value| row.insert(field.to_owned(), value);
+        put("name", json!(variant.name));
+        put("about", json!(variant.about));
+        put("instructions_per_request", json!(instructions));
+        let mut cells = vec![variant.name.clone(), format!("{instructions:.0}")];
+        for (_, field, other) in &yardsticks {
+            let ratio = instructions / other;
+            put(field, json!(ratio));
+            cells.push(format!("{ratio:.3}"));
+        }
+        if let Some(nothing) = nothing {
+            put("above_nothing", json!(instructions - nothing));
+            cells.push(format!("{:.0}", instructions - nothing));
+        }
+        println!("| {} |", cells.join(" | "));
+        rows.push(Value::Object(row));
     }
     let path = workspace().join(out.unwrap_or(Path::new("target/bench-instructions.json")));
-    let report = json!({"requests": requests, "warm_up": WARM_UP, "variants": rows});
+    let report = json!({"requests": how.requests, "warm_up": how.warm_up, "variants": rows});
     std::fs::write(&path, serde_json::to_string_pretty(&report)? + "\n")
         .with_context(|| path.display().to_string())?;
     eprintln!("{}", path.display());
@@ -91,12 +116,7 @@ pub(crate) async fn run(
 }
 
 /// Instructions per request of one variant, all threads of the proxy.
-async fn count(
-    sent: &Load,
-    variant: &Variant,
-    upstream: SocketAddr,
-    requests: usize,
-) -> Result<f64> {
+async fn count(sent: &Load, variant: &Variant, upstream: SocketAddr, how: Count) -> Result<f64> {
     let counts = run_dir(&format!("bench/{}", variant.name)).join(COUNTS);
     let program = [
         "valgrind".to_owned(),
@@ -108,10 +128,10 @@ async fn count(
     let (envoy, address) = variant.start_under(&program, sent, upstream).await?;
     let mut load = Generator::connect(address, sent)?;
     tokio::task::block_in_place(|| -> Result<f64> {
-        load.run(WARM_UP)?;
+        load.run(how.warm_up)?;
         dump(envoy.pid(), &counts, 1)?;
         let begun = Instant::now();
-        let answered = load.run(requests)?;
+        let answered = load.run(how.requests)?;
         let time = begun.elapsed();
         let busy = dump(envoy.pid(), &counts, 2)?;
         std::thread::sleep(IDLE);

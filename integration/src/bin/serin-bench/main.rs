@@ -6,10 +6,12 @@
 //! after. Compared are variants of the same round: what slows the machine down for a while slows
 //! all of them. Progress goes to stderr, the table to stdout, everything to `target/bench.json`.
 
+mod attribution;
 mod cpu;
 mod generator;
 mod instructions;
 mod load;
+mod raw_filter;
 mod report;
 mod signals;
 mod statistics;
@@ -18,7 +20,7 @@ mod variants;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -28,6 +30,7 @@ use serin_integration::envoy::{Envoy, workspace};
 
 use cpu::{Cores, Usage};
 use generator::Generator;
+use instructions::Count;
 use load::Load;
 use report::{Outcome, Run};
 use variants::Variant;
@@ -57,11 +60,20 @@ struct Options {
     /// company.
     #[arg(long, conflicts_with_all = ["signals", "quick", "rounds"])]
     instructions: bool,
+    /// Count what each host call costs, from filters that make that call and no other.
+    #[arg(long, requires = "instructions")]
+    attribution: bool,
+    /// Requests to each proxy before its instructions are counted.
+    #[arg(long, default_value_t = WARM_UP, requires = "instructions")]
+    warm_up: usize,
+    /// Measure this variant, and no other that is not named so; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
     /// Another module to measure under Serin's config; may be given several times.
     #[arg(long = "module", value_name = "NAME=PATH", value_parser = module)]
     modules: Vec<(String, PathBuf)>,
     /// Leave out this variant; may be given several times.
-    #[arg(long = "without", value_name = "NAME", value_parser = ["noop-again", "lua-five", "lua-all"])]
+    #[arg(long = "without", value_name = "NAME", value_parser = ["noop-again", "noop-packed", "lua-five", "lua-all"])]
     without: Vec<String>,
     /// What the engine's benchmark left, to go into the same report.
     #[arg(long, default_value = "target/engine.json")]
@@ -107,17 +119,27 @@ async fn main() -> Result<()> {
         } else {
             "1s"
         };
-        let all = variants::variants(&sent, &options.modules, tick);
+        let all = if options.attribution {
+            attribution::variants()?
+        } else {
+            variants::variants(&sent, &options.modules, tick)?
+        };
         (all, variants::body(&sent), "target/bench.json")
     };
     let variants: Vec<Variant> = all
         .into_iter()
         .filter(|variant| !options.without.contains(&variant.name))
+        .filter(|variant| options.only.is_empty() || options.only.contains(&variant.name))
         .collect();
+    ensure!(!variants.is_empty(), "--only names none of the variants");
     let (upstream, address) = variants::start_upstream(&sent, &body).await?;
     if options.instructions {
+        let count = Count {
+            warm_up: options.warm_up,
+            requests: options.requests,
+        };
         let out = options.out.as_deref();
-        return instructions::run(&sent, &variants, address, options.requests, out).await;
+        return instructions::run(&sent, &variants, address, count, out).await;
     }
     let mut subjects = Vec::new();
     for variant in variants {

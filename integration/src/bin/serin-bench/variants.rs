@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use serin_integration::envoy::{Envoy, Launch, free_port, workspace};
 use serin_integration::topology::WasmFilter;
+use serin_pack::{KEEP, Names, pack};
 
 use crate::load::Load;
 
@@ -70,7 +71,14 @@ pub(crate) struct Variant {
 
 /// The variants in the order of the table; `extra` are further modules under Serin's config, in
 /// which a tick takes `tick`.
-pub(crate) fn variants(load: &Load, extra: &[(String, PathBuf)], tick: &str) -> Vec<Variant> {
+///
+/// # Errors
+/// When the no-op filter cannot be packed.
+pub(crate) fn variants(
+    load: &Load,
+    extra: &[(String, PathBuf)],
+    tick: &str,
+) -> Result<Vec<Variant>> {
     let variant = |name: &str, about: &str, filters: Vec<Value>| Variant {
         name: name.to_owned(),
         about: about.to_owned(),
@@ -84,6 +92,11 @@ pub(crate) fn variants(load: &Load, extra: &[(String, PathBuf)], tick: &str) -> 
     let mut all = vec![
         variant("none", "no filter", Vec::new()),
         variant("noop", "a proxy-wasm filter that does nothing", noop()),
+        variant(
+            "noop-packed",
+            "the same with the callbacks that Serin has, and no other",
+            vec![WasmFilter::new(packed_noop()?, &json!({})).to_json()],
+        ),
         // What this one differs from the first by is what the measurement cannot see.
         variant("noop-again", "the same in another process", noop()),
         variant(
@@ -106,7 +119,19 @@ pub(crate) fn variants(load: &Load, extra: &[(String, PathBuf)], tick: &str) -> 
         let about = format!("{} under Serin's config", path.display());
         variant(name, &about, serin(path))
     }));
-    all
+    Ok(all)
+}
+
+/// Packs the no-op filter as Serin is packed: the SDK exports every callback, and each that is called
+/// costs. Gives its path.
+fn packed_noop() -> Result<PathBuf> {
+    let noop = workspace().join("target/noop.wasm");
+    let built = std::fs::read(&noop)
+        .with_context(|| format!("{}; make noop-wasm builds it", noop.display()))?;
+    let packed = noop.with_file_name("noop-packed.wasm");
+    std::fs::write(&packed, pack(&built, KEEP, Names::Dropped)?)
+        .with_context(|| packed.display().to_string())?;
+    Ok(packed)
 }
 
 fn lua(source: &str) -> Value {
