@@ -103,17 +103,18 @@ impl<H: Host> Worker<H> {
     /// request goes on; it does not when it was refused. `is_whole` says that it has no body.
     pub fn on_request(&mut self, stream: &mut Stream, is_whole: bool) -> bool {
         self.busy = true;
-        if self.may_glance() && !self.observer.looks(&self.host, stream) {
-            self.steer();
+        if self.may_glance() && !self.observer.looks(stream) {
+            let is_forged = forged::remove_at_glance(&self.host);
+            self.steer(is_forged);
             return true;
         }
         let mut request = self.observer.read_request(&self.host);
-        forged::remove_from_request(&self.host, &mut request);
+        let is_forged = forged::remove_from_request(&self.host, &mut request);
         if request.left_alone {
             return true;
         }
         self.find_role();
-        self.steer();
+        self.steer(is_forged);
         if self.is_guarding() {
             self.actions.note_request();
             if self.actions.is_armed()
@@ -133,11 +134,16 @@ impl<H: Host> Worker<H> {
         self.role == Role::Comparer
     }
 
-    /// Sends the current request to the baseline, where a verdict stands.
-    fn steer(&mut self) {
+    /// Sends the current request to the baseline, where a verdict stands. `is_forged` says that it
+    /// came with a header of Serin's.
+    fn steer(&mut self, is_forged: bool) {
         if self.actions.is_steering()
-            && let Some(upstream) = self.observer.upstream(&self.host)
+            && let Some(mut upstream) = self.observer.upstream(&self.host)
         {
+            if is_forged {
+                // The route that the proxy knows is the one that the forged header chose.
+                upstream.version = None;
+            }
             self.actions.steer(&self.host, upstream);
         }
     }

@@ -90,7 +90,7 @@ function properties(clusterName, connection) {
     "xds.listener_direction": number(2),
     "upstream.address": encoder.encode("127.0.0.1:8080"),
     "upstream.request_attempt_count": number(1),
-    "connection.id": number(connection),
+    "connection_id": number(connection),
     "source.address": encoder.encode("127.0.0.1:40000"),
     "response.code": number(200),
     "response.flags": number(0),

@@ -12,7 +12,7 @@ const SAMPLED = 100_000;
 /** Ticks after the last exchange: one hands over what was counted, one merges it. */
 const LAST_TICKS = 3;
 
-function start({ name, path, counts }, load, list) {
+function start({ name, path, counts }, load, list, looks) {
   let code;
   try {
     code = readFileSync(path);
@@ -21,7 +21,8 @@ function start({ name, path, counts }, load, list) {
   }
   try {
     const module = new WebAssembly.Module(code);
-    return new Filter(module, counts ? load.serin_config : {}, load, list);
+    const config = { ...load.serin_config, looks_per_second: looks };
+    return new Filter(module, counts ? config : {}, load, list);
   } catch (error) {
     throw new Error(`${name} (${path}): ${error.message}`);
   }
@@ -36,12 +37,15 @@ function counted(name, filter) {
   for (let tick = 0; tick < LAST_TICKS; tick += 1) {
     filter.tick();
   }
-  for (const metric of ["serin_exchanges_total", "serin_merged_exchanges"]) {
-    const found = filter.host.metric(metric);
-    if (found !== filter.ended) {
-      const log = filter.host.logged.slice(-5).join("\n");
-      throw new Error(`${name}: ${metric} is ${found} after ${filter.ended} exchanges\n${log}`);
-    }
+  const [looked, merged, glanced] = [
+    "serin_exchanges_total",
+    "serin_merged_exchanges",
+    "serin_not_looked_at_total",
+  ].map((metric) => filter.host.metric(metric) ?? 0);
+  if (looked + glanced !== filter.ended || merged !== looked) {
+    const log = filter.host.logged.slice(-5).join("\n");
+    const found = `${looked} looked at and ${glanced} not, ${merged} merged`;
+    throw new Error(`${name}: ${found}, after ${filter.ended} exchanges\n${log}`);
   }
   return filter.ended;
 }
@@ -50,7 +54,7 @@ async function run(options) {
   const progress = (line) => process.stderr.write(`${line}\n`);
   const load = readLoad();
   const list = exchanges(load);
-  const filters = options.modules.map((module) => start(module, load, list));
+  const filters = options.modules.map((module) => start(module, load, list, options.looks));
   const { rounds, requests } = options;
   const readings = measure(filters, rounds, requests, (line) => {
     if (!options.quick) {

@@ -11,8 +11,9 @@ A host in node answers the module as Envoy would, from tables, with the requests
 counts exactly what the module asks for. Use it to see what a change is worth before it is tried in
 Envoy (serin-bench): what a call costs on the proxy's side is not in these numbers.
 
-  --module NAME=PATH  another filter with Serin's config; it has to count every exchange
+  --module NAME=PATH  another filter with Serin's config; it has to account for every exchange
   --plain NAME=PATH   another filter that counts nothing, such as a no-op
+  --looks N           exchanges a second that Serin looks at in full (0, all)
   --only              only those; not target/serin.wasm and target/noop.wasm
   --rounds N          rounds (40); in each, every module gets the same exchanges and one tick
   --requests N        exchanges per module and round (8000)
@@ -26,12 +27,13 @@ Module alone: V8's profiler says which part of the samples falls into the module
 that part of each round's time. Median and quartiles are over rounds. Allocations for the host are
 calls of the module's malloc; what the module allocates inside shows in the profile only.
 
-Exit codes: 0 measured; 1 a module cannot be loaded, or did not count every exchange; 2 usage.
+Exit codes: 0 measured; 1 a module cannot be loaded, or did not account for every exchange; 2 usage.
 Needs node 20 or later: sudo apt-get install nodejs, or https://nodejs.org/en/download`;
 
 const OPTIONS = {
   module: { type: "string", multiple: true, default: [] },
   plain: { type: "string", multiple: true, default: [] },
+  looks: { type: "string", default: "0" },
   only: { type: "boolean", default: false },
   rounds: { type: "string", default: "40" },
   requests: { type: "string", default: "8000" },
@@ -59,6 +61,7 @@ export function read(args) {
   return {
     ...values,
     modules,
+    looks: values.looks === "0" ? 0 : whole("looks", values.looks),
     rounds: values.quick ? 3 : whole("rounds", values.rounds),
     requests: values.quick ? 2_000 : whole("requests", values.requests),
   };

@@ -20,8 +20,8 @@ pub const UPSTREAM_WORKLOAD: Path = "xds\0upstream_host_metadata\0filter_metadat
 pub const UPSTREAM_ADDRESS: Path = "upstream\0address";
 /// How many attempts the proxy made for the request.
 pub const ATTEMPT_COUNT: Path = "upstream\0request_attempt_count";
-/// Number of the downstream connection.
-pub const CONNECTION_ID: Path = "connection\0id";
+/// Number of the downstream connection. `connection.id` is the same and costs the proxy more.
+pub const CONNECTION_ID: Path = "connection_id";
 /// Address of the client.
 pub const SOURCE_ADDRESS: Path = "source\0address";
 /// How long the request took as a whole, in nanoseconds; only in the log phase.

@@ -10,7 +10,7 @@ fn exchange(proxy: &mut Proxy, answer: Answer, host: &str, connection: u64, head
     {
         let properties = &mut proxy.host.0.borrow_mut().properties;
         properties.insert("upstream.address".into(), host.as_bytes().to_vec());
-        properties.insert("connection.id".into(), connection.to_le_bytes().to_vec());
+        properties.insert("connection_id".into(), connection.to_le_bytes().to_vec());
     }
     let mut stream = Stream::new(1);
     let worker = connection as usize % proxy.workers.len();
@@ -85,7 +85,7 @@ fn hosts_and_sessions_are_asked_for_during_a_rollout_and_of_a_part_without_one()
             }
             (
                 asked(&proxy, "upstream.address"),
-                asked(&proxy, "connection.id"),
+                asked(&proxy, "connection_id"),
             )
         };
         let before = exchanges(1_000);

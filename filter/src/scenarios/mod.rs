@@ -242,6 +242,22 @@ fn after_a_verdict_every_request_to_the_canary_is_steered_and_before_it_none() {
 }
 
 #[test]
+fn a_forged_header_does_not_undo_steering() {
+    let mut proxy = Proxy::new("steer", 1);
+    proxy.traffic(8, 100, GOOD);
+    proxy.traffic(12, 100, BAD);
+    proxy.tick();
+    assert_eq!(proxy.verdict(), Some(3));
+    proxy.request(&[("x-serin-steer", "v1")]);
+    // The proxy still knows the route that the forged header chose.
+    proxy.respond(GOOD[0]);
+    assert!(proxy.workers[0].on_request(&mut Stream::new(1), true));
+    let world = proxy.host.0.borrow();
+    let steered = ("x-serin-steer".to_owned(), b"v1".to_vec());
+    assert_eq!(world.request.last(), Some(&steered));
+}
+
+#[test]
 fn observing_steers_nothing() {
     let mut proxy = Proxy::new("observe", 1);
     proxy.traffic(5, 100, GOOD);

@@ -1,11 +1,11 @@
-//! What is seen of an exchange that is only glanced at: a header that only Serin may set, and whether
-//! it failed. Everything else is read when it is over, and only of one that failed.
+//! What is seen of an exchange that is only glanced at: whether it failed. Everything else is read
+//! when it is over, and only of one that did.
 
 use crate::host::{Host, properties};
 use crate::stream::life::Stream;
 use crate::stream::response::number;
 use scorer_sdk::Sampling;
-use scorer_sdk::telemetry::{REPORT_HEADER, STEER_HEADER};
+use scorer_sdk::telemetry::REPORT_HEADER;
 
 /// Lowest status of a response that says that the request failed.
 const FAILED: u16 = 400;
@@ -26,13 +26,6 @@ pub(super) struct Habits {
     pub(super) has_grpc: bool,
     /// Whether responses bring reports of calls, which are not for clients.
     pub(super) has_reports: bool,
-}
-
-/// Removes what only Serin may set from a request that comes from outside.
-pub(super) fn at_request(host: &impl Host) {
-    if host.request_header(STEER_HEADER.name).is_some() {
-        host.remove_request_header(STEER_HEADER.name);
-    }
 }
 
 /// Reads the status of a response.

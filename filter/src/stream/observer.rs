@@ -122,11 +122,10 @@ impl Observer {
 
     /// Draws whether the exchange of a request that has come is looked at in full, or only glanced
     /// at; whether it is looked at.
-    pub fn looks(&mut self, host: &impl Host, stream: &mut Stream) -> bool {
+    pub fn looks(&mut self, stream: &mut Stream) -> bool {
         if self.budget.looks() {
             return true;
         }
-        glance::at_request(host);
         stream.glance = Some(Glance {
             sampling: self.budget.sampling(),
             status: None,

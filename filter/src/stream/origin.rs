@@ -223,7 +223,7 @@ mod tests {
             let mut world = host.0.borrow_mut();
             let properties = &mut world.properties;
             properties.insert("upstream.address".into(), b"10.0.0.1:80".to_vec());
-            properties.insert("connection.id".into(), 7u64.to_le_bytes().to_vec());
+            properties.insert("connection_id".into(), 7u64.to_le_bytes().to_vec());
         }
         let plan = Plan::from_json("{}").unwrap();
         let mut origins = Origins::new(&plan, 1);
@@ -251,7 +251,7 @@ mod tests {
         origins.update(["shop".to_owned()].into_iter());
         let mut session = |client: u64, connection: u64| {
             let id = connection.to_le_bytes().to_vec();
-            let name = "connection.id".to_owned();
+            let name = "connection_id".to_owned();
             host.0.borrow_mut().properties.insert(name, id);
             origins.current(&host, &plan, "shop", Some(client)).session
         };

@@ -1,9 +1,10 @@
 //! What one worker counts between two ticks: the hot path.
 //!
-//! [`tally`] counts exchanges, [`delta`] is what a tick hands over, [`rows`] are the exchanges that
+//! [`tally`] counts exchanges, `attempts` tells retries from requests, [`delta`] is what a tick hands over, [`rows`] are the exchanges that
 //! are judged one by one, [`identity`] makes numbers of names, `known_names` knows sets of header
 //! names again, [`sessions`] remembers what each session asked for last.
 
+mod attempts;
 pub mod delta;
 pub mod identity;
 mod interner;

@@ -4,6 +4,7 @@
 //! and nothing is shared; at each tick [`Tally::take`] hands over a [`Delta`].
 
 use crate::config::Plan;
+use crate::count::attempts::Attempts;
 use crate::count::delta::{Delta, Overflow, RouteDelta, VersionDelta};
 use crate::count::identity::{identity, short};
 use crate::count::interner::Interner;
@@ -17,7 +18,7 @@ use crate::route::{PathTree, RouteKey, TemplateId};
 use crate::shape::presence::Presence;
 use crate::signal::{Input, NameHasher, Token, next_call};
 use crate::sketch::{Counts, NameTable, buckets, names};
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -106,8 +107,7 @@ pub struct Tally {
     cases: usize,
     /// The tokens of the case that is being added.
     case_tokens: Vec<u16>,
-    /// Requests with several attempts, with the host: of this tick and the one before.
-    attempts: [HashSet<u64, foldhash::fast::FixedState>; 2],
+    attempts: Attempts,
     /// The sessions, where the next call is looked at.
     sessions: Option<Sessions>,
     /// How long after a call its next one is charged, in microseconds.
@@ -143,7 +143,7 @@ impl Tally {
             rows: 0,
             cases: 0,
             case_tokens: Vec::new(),
-            attempts: [HashSet::with_hasher(state()), HashSet::with_hasher(state())],
+            attempts: Attempts::new(seed),
             looks_at_bodies: plan.paths_of_bodies().is_some(),
             charged_after_us: u64::from(OVER_AFTER_TICKS + 1)
                 .saturating_mul(u64::try_from(plan.tick.as_micros()).unwrap_or(u64::MAX)),
@@ -331,7 +331,7 @@ impl Tally {
         }
         if self.case_tokens.iter().all(|token| *token == NO_TOKEN)
             || exchange.is_surplus
-            || !is_first_attempt(&mut self.attempts, exchange)
+            || !self.attempts.is_trial(exchange)
         {
             return;
         }
@@ -412,7 +412,7 @@ impl Tally {
         {
             tally.bodies.record(facts);
         }
-        let row = if answered.is_surplus || !is_first_attempt(&mut self.attempts, exchange) {
+        let row = if answered.is_surplus || !self.attempts.is_trial(exchange) {
             None
         } else if self.rows >= MAX_ROWS {
             self.overflow.rows += 1;
@@ -494,9 +494,7 @@ impl Tally {
         self.paths_overflowed = overflowed;
         self.overflow = Overflow::default();
         (self.rows, self.cases) = (0, 0);
-        let [current, before] = &mut self.attempts;
-        core::mem::swap(current, before);
-        current.clear();
+        self.attempts.tick();
         for route in &mut self.routes {
             let versions: Vec<VersionDelta> = route
                 .versions
@@ -573,21 +571,6 @@ fn version<'a>(
         None => return None,
     };
     versions.get_mut(index)
-}
-
-/// Notes an attempt of a request; whether it is the first at its host in this tick and the one before.
-fn is_first_attempt(
-    [current, before]: &mut [HashSet<u64, foldhash::fast::FixedState>; 2],
-    exchange: &Exchange<'_>,
-) -> bool {
-    let Some(request) = exchange.request else {
-        return true;
-    };
-    if exchange.ending == Ending::InFlight || current.len() >= MAX_ROWS {
-        return true;
-    }
-    let attempt = request.rotate_left(1) ^ identity(exchange.upstream_host.as_bytes());
-    !before.contains(&attempt) && current.insert(attempt)
 }
 
 /// Stands for the host that answered; 0 where it is not known.

@@ -58,7 +58,7 @@ fn filters() -> Vec<(&'static str, Asks)> {
         ),
         ("cluster-name", log(Ask::Property("xds.cluster_name"))),
         ("upstream-address", log(Ask::Property("upstream.address"))),
-        ("connection-id", log(Ask::Property("connection.id"))),
+        ("connection-id", log(Ask::Property("connection_id"))),
         ("response-code", log(Ask::Property("response.code"))),
         ("clock", log(Ask::Clock)),
         (

@@ -85,10 +85,15 @@ pub(crate) fn variants(
         filters,
     };
     let noop = || vec![WasmFilter::new("target/noop.wasm", &json!({})).to_json()];
-    let serin = |module: &Path| {
-        let config = load.serin_config(tick);
+    let with_looks = |module: &Path, looks: Option<u64>| {
+        let mut config = load.serin_config(tick);
+        if let (Some(looks), Value::Object(fields)) = (looks, &mut config) {
+            fields.insert("looks_per_second".to_owned(), json!(looks));
+        }
         vec![WasmFilter::new(module, &config).to_json()]
     };
+    let shipped = Path::new("target/serin.wasm");
+    let serin = |module: &Path| with_looks(module, None);
     let mut all = vec![
         variant("none", "no filter", Vec::new()),
         variant("noop", "a proxy-wasm filter that does nothing", noop()),
@@ -101,8 +106,18 @@ pub(crate) fn variants(
         variant("noop-again", "the same in another process", noop()),
         variant(
             "serin",
-            "Serin: observe, all signals",
-            serin(Path::new("target/serin.wasm")),
+            "Serin as it ships: observe, all signals, some 1,000 exchanges a second looked at",
+            serin(shipped),
+        ),
+        variant(
+            "serin-all",
+            "Serin that looks at every exchange",
+            with_looks(shipped, Some(0)),
+        ),
+        variant(
+            "serin-glance",
+            "Serin that looks at 10 exchanges a second and glances at the others",
+            with_looks(shipped, Some(10)),
         ),
         variant(
             "lua-five",
