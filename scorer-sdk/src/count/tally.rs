@@ -111,6 +111,7 @@ impl Tally {
     /// An empty tally. `seed` keys its hash tables: where requests choose the keys, it should
     /// differ from process to process.
     #[must_use]
+    #[inline(never)]
     pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
         let state = || foldhash::fast::FixedState::with_seed(seed);
         let row_signals = plan.row_signals();
@@ -417,6 +418,7 @@ impl Tally {
     }
 
     /// Hands over what was counted since the last call.
+    #[inline(never)]
     pub fn take(&mut self) -> Delta {
         let over = self.sessions.as_mut().map(Sessions::expire);
         for (last, next) in over.into_iter().flatten() {
