@@ -144,6 +144,7 @@ impl Tally {
 
     /// The route of a request, known before its response is. `None` when there are more destinations
     /// than the tally holds; that is counted.
+    #[inline]
     pub fn route(
         &mut self,
         destination: &str,
@@ -228,6 +229,7 @@ impl Tally {
         (self.routes.len() - 1) as u32
     }
 
+    #[inline]
     fn index(&self, slot: u32) -> Option<RouteIndex> {
         let generation = self.routes.get(slot as usize)?.generation;
         Some(RouteIndex { slot, generation })
@@ -235,6 +237,7 @@ impl Tally {
 
     /// The key of the route at an index; `None` when the index is stale.
     #[must_use]
+    #[inline]
     pub fn key(&self, index: RouteIndex) -> Option<&RouteKey> {
         self.routes
             .get(index.slot as usize)
@@ -254,6 +257,7 @@ impl Tally {
 
     /// Counts an exchange on its route. An exchange that is still in flight counts as a latency
     /// alone; when it ends, [`Exchange::duration_us`] is `None` and the rest is counted.
+    #[inline]
     pub fn record(&mut self, exchange: &Exchange<'_>) {
         if let Some(index) = self.route(
             exchange.destination,
@@ -266,6 +270,7 @@ impl Tally {
     }
 
     /// Counts an exchange whose route is known already.
+    #[inline]
     pub fn record_at(&mut self, index: RouteIndex, exchange: &Exchange<'_>) {
         let answered = Answered {
             host: host(exchange),
@@ -309,6 +314,7 @@ impl Tally {
     }
 
     /// Counts the tokens of an exchange and gives its version, if it is one that is counted.
+    #[inline]
     fn count(
         &mut self,
         index: RouteIndex,
@@ -495,6 +501,7 @@ impl Tally {
 }
 
 /// Notes an attempt of a request; whether it is the first at its host in this tick and the one before.
+#[inline]
 fn is_first_attempt(
     [current, before]: &mut [HashSet<u64, foldhash::fast::FixedState>; 2],
     exchange: &Exchange<'_>,
@@ -510,6 +517,7 @@ fn is_first_attempt(
 }
 
 /// Stands for the host that answered; 0 where it is not known.
+#[inline]
 fn host(exchange: &Exchange<'_>) -> u32 {
     match exchange.upstream_host {
         "" => 0,
@@ -518,6 +526,7 @@ fn host(exchange: &Exchange<'_>) -> u32 {
 }
 
 /// What a row says of an exchange beside its tokens.
+#[inline]
 fn row_facts(exchange: &Exchange<'_>, host: u32) -> RowFacts {
     RowFacts {
         host,
@@ -530,6 +539,7 @@ fn row_facts(exchange: &Exchange<'_>, host: u32) -> RowFacts {
 }
 
 /// Unknown methods share one name, so that clients cannot fill the table.
+#[inline]
 fn known_method(method: &str) -> &str {
     match method {
         "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "TRACE" => method,
