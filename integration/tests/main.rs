@@ -10,5 +10,6 @@ mod istio;
 mod live;
 mod manifests;
 mod prometheus;
+mod size;
 mod suites;
 mod telemetry;

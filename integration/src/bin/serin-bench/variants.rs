@@ -162,6 +162,27 @@ impl Variant {
         program: &[String],
         upstream: SocketAddr,
     ) -> Result<(Envoy, SocketAddr)> {
+        self.start_as(program, 1, upstream).await
+    }
+
+    /// As [`start`](Self::start), with this many workers.
+    ///
+    /// # Errors
+    /// As [`Launch::start`].
+    pub(crate) async fn start_with(
+        &self,
+        workers: u32,
+        upstream: SocketAddr,
+    ) -> Result<(Envoy, SocketAddr)> {
+        self.start_as(&[], workers, upstream).await
+    }
+
+    async fn start_as(
+        &self,
+        program: &[String],
+        workers: u32,
+        upstream: SocketAddr,
+    ) -> Result<(Envoy, SocketAddr)> {
         let split = json!({
             "name": "shop",
             "match": {"prefix": "/"},
@@ -172,7 +193,8 @@ impl Variant {
             ]}}
         });
         let clusters = vec![cluster("shop-v1", upstream), cluster("shop-v2", upstream)];
-        start(program, &self.name, clusters, self.filters.clone(), &split).await
+        let filters = self.filters.clone();
+        start(program, workers, &self.name, clusters, filters, &split).await
     }
 }
 
@@ -196,11 +218,12 @@ pub(crate) async fn start_upstream(body: &str) -> Result<(Envoy, SocketAddr)> {
         "direct_response": {"status": 200, "body": {"inline_string": body}},
         "response_headers_to_add": headers
     });
-    start(&[], "upstream", Vec::new(), Vec::new(), &answer).await
+    start(&[], 1, "upstream", Vec::new(), Vec::new(), &answer).await
 }
 
 async fn start(
     program: &[String],
+    workers: u32,
     name: &str,
     clusters: Vec<Value>,
     mut filters: Vec<Value>,
@@ -239,7 +262,7 @@ async fn start(
     });
     let envoy = Launch::new(&format!("bench/{name}"), bootstrap.to_string())
         .listeners(vec![listener])
-        .concurrency(1)
+        .concurrency(workers)
         .under(program.to_vec())
         .start()
         .await?;
