@@ -1,4 +1,4 @@
-//! The module does not grow unnoticed: V8 compiles it for every worker at every start and config.
+//! The module does not grow unnoticed: V8 compiles all of it before Envoy is ready.
 
 use std::fs;
 
