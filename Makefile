@@ -18,11 +18,11 @@ export ENVOY
 LOCKED := $(if $(CI),--locked)
 
 WASM_TARGET := wasm32-unknown-unknown
-WASM_BUILT := $(or $(CARGO_TARGET_DIR),target)/$(WASM_TARGET)/release
+WASM_BUILT := $(or $(CARGO_TARGET_DIR),target)/$(WASM_TARGET)/module
 # The paths of panic messages, without the builder's home: the module is the same on every machine.
 # A list and not RUSTFLAGS, which a space in the path would split.
 CARGO_HOME_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
-WASM_FLAGS := --release --target $(WASM_TARGET) --crate-type cdylib \
+WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 	--config "target.$(WASM_TARGET).rustflags=['--remap-path-prefix=$(CARGO_HOME_DIR)=cargo']"
 
 .DEFAULT_GOAL := help

@@ -8,8 +8,12 @@ use crate::metrics::Metrics;
 
 /// Longest wait for anything: ample for a slow machine, and over as soon as the thing is there.
 pub const LONGEST: Duration = Duration::from_secs(300);
-/// Pause between two looks.
+/// Pause between two looks, at most.
 const POLL: Duration = Duration::from_millis(100);
+/// And at least.
+const SHORTEST_POLL: Duration = Duration::from_millis(5);
+/// A pause is this part of the wait so far: when the thing came is known to 2%.
+const PART_OF_WAIT: u32 = 50;
 /// Far longer than it takes to set all metrics once.
 const PUBLICATION: Duration = Duration::from_millis(300);
 
@@ -24,7 +28,8 @@ pub async fn wait_until(
     let start = Instant::now();
     while !condition().await? {
         ensure!(start.elapsed() < LONGEST, "no {what} within {LONGEST:?}");
-        tokio::time::sleep(POLL).await;
+        let pause = (start.elapsed() / PART_OF_WAIT).clamp(SHORTEST_POLL, POLL);
+        tokio::time::sleep(pause).await;
     }
     Ok(())
 }

@@ -11,5 +11,6 @@ mod live;
 mod manifests;
 mod module_bench;
 mod prometheus;
+mod size;
 mod suites;
 mod telemetry;

@@ -22,6 +22,7 @@ pub mod evidence;
 mod exchange;
 pub mod judge;
 pub mod limits;
+mod order;
 pub mod route;
 pub mod shape;
 pub mod signal;

@@ -35,6 +35,7 @@ impl Attempts {
 
     /// Notes an attempt; whether it is a trial of its own: the first at its host, or one of an id that
     /// comes too often to be a request's.
+    #[inline]
     pub(super) fn is_trial(&mut self, exchange: &Exchange<'_>) -> bool {
         let Some(request) = exchange.request else {
             return true;

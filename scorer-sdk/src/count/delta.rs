@@ -165,6 +165,7 @@ impl Delta {
     }
 
     /// Writes the delta.
+    #[inline(never)]
     pub fn encode(&self, writer: &mut Writer) {
         writer.list(&self.routes, RouteDelta::encode);
         self.overflow.encode(writer);
@@ -174,6 +175,7 @@ impl Delta {
     ///
     /// # Errors
     /// When the bytes are not a delta.
+    #[inline(never)]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             routes: reader.list(MAX_ROUTES, RouteDelta::decode)?,

@@ -23,6 +23,7 @@ impl KnownNames {
     }
 
     /// What `signal`, the plan's number `index`, reads from an exchange.
+    #[inline]
     pub(super) fn read(
         &mut self,
         index: usize,

@@ -68,6 +68,7 @@ impl Rows {
 
     /// Begins a row: its tokens follow by [`Rows::token`], `width` of them. Rows of no tokens are not
     /// kept: nothing could be asked of them.
+    #[inline]
     pub fn begin(&mut self, facts: RowFacts) {
         if self.width > 0 {
             self.facts.push(facts);
@@ -75,6 +76,7 @@ impl Rows {
     }
 
     /// Adds the next token of the last row.
+    #[inline]
     pub fn token(&mut self, token: u16) {
         self.tokens.push(token);
     }

@@ -119,6 +119,7 @@ impl Tally {
     /// An empty tally. `seed` keys its hash tables: where requests choose the keys, it should
     /// differ from process to process.
     #[must_use]
+    #[inline(never)]
     pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
         let state = || foldhash::fast::FixedState::with_seed(seed);
         let row_signals = plan.row_signals();
@@ -154,6 +155,7 @@ impl Tally {
 
     /// The route of a request, known before its response is. `None` when there are more destinations
     /// than the tally holds; that is counted.
+    #[inline]
     pub fn route(
         &mut self,
         destination: &str,
@@ -238,6 +240,7 @@ impl Tally {
         (self.routes.len() - 1) as u32
     }
 
+    #[inline]
     fn index(&self, slot: u32) -> Option<RouteIndex> {
         let generation = self.routes.get(slot as usize)?.generation;
         Some(RouteIndex { slot, generation })
@@ -245,6 +248,7 @@ impl Tally {
 
     /// The key of the route at an index; `None` when the index is stale.
     #[must_use]
+    #[inline]
     pub fn key(&self, index: RouteIndex) -> Option<&RouteKey> {
         self.routes
             .get(index.slot as usize)
@@ -264,6 +268,7 @@ impl Tally {
 
     /// Counts an exchange on its route. An exchange that is still in flight counts as a latency
     /// alone; when it ends, [`Exchange::duration_us`] is `None` and the rest is counted.
+    #[inline]
     pub fn record(&mut self, exchange: &Exchange<'_>) {
         if let Some(index) = self.route(
             exchange.destination,
@@ -276,6 +281,7 @@ impl Tally {
     }
 
     /// Counts an exchange whose route is known already.
+    #[inline]
     pub fn record_at(&mut self, index: RouteIndex, exchange: &Exchange<'_>) {
         if exchange.is_case {
             self.record_case(index, exchange);
@@ -373,6 +379,7 @@ impl Tally {
     }
 
     /// Counts the tokens of an exchange and gives its version, if it is one that is counted.
+    #[inline]
     fn count(
         &mut self,
         index: RouteIndex,
@@ -480,6 +487,7 @@ impl Tally {
     }
 
     /// Hands over what was counted since the last call.
+    #[inline(never)]
     pub fn take(&mut self) -> Delta {
         let over = self.sessions.as_mut().map(Sessions::expire);
         for (last, next) in over.into_iter().flatten() {
@@ -554,6 +562,7 @@ impl Tally {
 }
 
 /// The tally of a version, a new one if there is room.
+#[inline]
 fn version<'a>(
     versions: &'a mut Vec<VersionTally>,
     name: &str,
@@ -574,6 +583,7 @@ fn version<'a>(
 }
 
 /// Stands for the host that answered; 0 where it is not known.
+#[inline]
 fn host(exchange: &Exchange<'_>) -> u32 {
     match exchange.upstream_host {
         "" => 0,
@@ -582,6 +592,7 @@ fn host(exchange: &Exchange<'_>) -> u32 {
 }
 
 /// What a row says of an exchange beside its tokens.
+#[inline]
 fn row_facts(exchange: &Exchange<'_>, host: u32) -> RowFacts {
     RowFacts {
         host,
@@ -596,6 +607,7 @@ fn row_facts(exchange: &Exchange<'_>, host: u32) -> RowFacts {
 }
 
 /// Unknown methods share one name, so that clients cannot fill the table.
+#[inline]
 fn known_method(method: &str) -> &str {
     match method {
         "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "TRACE" => method,

@@ -130,7 +130,7 @@ pub fn attribute(routes: &[RouteTokens<'_>]) -> Attribution {
         }
     }
     terms.retain(|term| term.nats > 0.0);
-    terms.sort_by(|a, b| b.nats.total_cmp(&a.nats));
+    crate::order::sort_by(&mut terms, |a, b| b.nats.total_cmp(&a.nats));
     terms.truncate(TERMS);
     Attribution {
         usage: usage.part(),

@@ -262,7 +262,7 @@ fn factors<const ROWS: usize, const COLUMNS: usize>(
 
 /// The middle value; 0 of none.
 fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
+    crate::order::sort_by(values, f64::total_cmp);
     let middle = values.len() / 2;
     let upper = get(values, middle);
     if values.len().is_multiple_of(2) && middle > 0 {

@@ -80,7 +80,7 @@ pub fn e_bh(pairs: &[WeightedEvidence], alpha: f64) -> Vec<usize> {
         .map(WeightedEvidence::log_share)
         .enumerate()
         .collect();
-    order.sort_by(|a, b| b.1.total_cmp(&a.1));
+    crate::order::sort_by(&mut order, |a, b| b.1.total_cmp(&a.1));
     let mut named = 0;
     for (position, (_, log_share)) in order.iter().enumerate() {
         if *log_share >= -(alpha * (position + 1) as f64).ln() {

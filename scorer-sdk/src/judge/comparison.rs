@@ -44,8 +44,9 @@ impl Comparison {
     /// Forgets the evidence, and gives out the weights anew by what the baseline has shown.
     pub(super) fn restart(&mut self, plan: &Plan) {
         let weight = |route: &Route| route.past.weight(Arm::Baseline);
-        self.routes
-            .sort_by(|one, other| weight(other).total_cmp(&weight(one)));
+        crate::order::sort_by(&mut self.routes, |one, other| {
+            weight(other).total_cmp(&weight(one))
+        });
         self.weights = Weights::give_out(plan, &mut self.routes);
         self.routes.iter_mut().for_each(|route| route.restart(plan));
         self.mix = Mix::default();

@@ -80,7 +80,9 @@ pub(super) fn balance(
 }
 
 fn strongest(mut found: Vec<Difference>) -> Vec<Difference> {
-    found.sort_by(|one, other| other.evidence.total_cmp(&one.evidence));
+    crate::order::sort_by(&mut found, |one, other| {
+        other.evidence.total_cmp(&one.evidence)
+    });
     found.truncate(MAX_DIFFERENCES);
     found
 }

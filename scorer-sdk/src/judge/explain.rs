@@ -55,7 +55,7 @@ pub(super) fn detail(plan: &Plan, past: &Past, question_index: usize) -> String 
                 .iter()
                 .filter(|(code, _)| asked.is_bad(*code))
                 .collect();
-            bad.sort_by(|one, other| other.1.total_cmp(&one.1));
+            crate::order::sort_by(&mut bad, |one, other| other.1.total_cmp(&one.1));
             if signal.is_list() {
                 let [usual, odd] = [most_usual(baseline, names), most_usual_of(&bad, names)];
                 return list_difference(usual, odd);
@@ -92,7 +92,9 @@ pub(super) fn changed(past: &Past, signal_index: usize, signal: &dyn Signal) -> 
     };
     shares.retain(|(_, [baseline, candidate])| (candidate - baseline).abs() >= SMALLEST_CHANGE);
     let change = |shares: &[f64; 2]| (shares[1] - shares[0]).abs();
-    shares.sort_by(|one, other| change(&other.1).total_cmp(&change(&one.1)));
+    crate::order::sort_by(&mut shares, |one, other| {
+        change(&other.1).total_cmp(&change(&one.1))
+    });
     let words = |what: &str, grew: bool| {
         let found: Vec<String> = shares
             .iter()
@@ -151,7 +153,7 @@ fn part_shares(
         .flat_map(|(_, name)| name.split(','))
         .filter(|part| !part.is_empty())
         .collect();
-    parts.sort_unstable();
+    crate::order::sort(&mut parts);
     parts.dedup();
     parts
         .into_iter()
@@ -174,7 +176,7 @@ fn token_shares(
         .chain(candidate.iter())
         .map(|(code, _)| code)
         .collect();
-    codes.sort_unstable();
+    crate::order::sort(&mut codes);
     codes.dedup();
     codes
         .into_iter()
@@ -188,7 +190,7 @@ fn token_shares(
 /// The most frequent name; empty where no code has one.
 fn most_usual<'a>(past: &DecayedCounts, names: &'a NameTable) -> &'a str {
     let mut all: Vec<(u16, f32)> = past.iter().collect();
-    all.sort_by(|one, other| other.1.total_cmp(&one.1));
+    crate::order::sort_by(&mut all, |one, other| other.1.total_cmp(&one.1));
     most_usual_of(&all, names)
 }
 

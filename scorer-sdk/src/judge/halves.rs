@@ -75,7 +75,7 @@ impl Halves {
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let by_session = reader.u8()? == 1;
         let mut hosts = reader.list(MAX_HOSTS, |reader| Ok((reader.u32()?, reader.u8()? & 1)))?;
-        hosts.sort_unstable_by_key(|known| known.0);
+        crate::order::sort_by(&mut hosts, |one, other| one.0.cmp(&other.0));
         Ok(Self { by_session, hosts })
     }
 }

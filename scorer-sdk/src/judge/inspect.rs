@@ -162,7 +162,7 @@ fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
                 |(index, (((signal, names), change), (baseline, candidate)))| {
                     let codes = baseline.iter().chain(candidate.iter());
                     let mut codes: Vec<u16> = codes.map(|(code, _)| code).collect();
-                    codes.sort_unstable();
+                    crate::order::sort(&mut codes);
                     codes.dedup();
                     let token = |code: u16| InspectedToken {
                         label: token_name(code, names, signal.as_ref()),

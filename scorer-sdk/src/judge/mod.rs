@@ -83,6 +83,7 @@ pub struct Judge {
 impl Judge {
     /// A judge that knows nothing yet.
     #[must_use]
+    #[inline(never)]
     pub fn new(plan: Arc<Plan>) -> Self {
         Self {
             plan,
@@ -94,6 +95,7 @@ impl Judge {
 
     /// Takes a block of everything that was counted since the last tick. `now` is the time since
     /// the Unix epoch; it should not go backwards, and does no harm when it does.
+    #[inline(never)]
     pub fn tick(&mut self, deltas: &[Delta], now: Duration) {
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         for delta in deltas {
@@ -139,6 +141,7 @@ impl Judge {
 
     /// What is decided about each destination.
     #[must_use]
+    #[inline(never)]
     pub fn decisions(&self) -> Vec<Decision> {
         self.destinations
             .iter()
@@ -148,6 +151,7 @@ impl Judge {
 
     /// Calls `visitor` with route, category, version and the number of judged exchanges in the
     /// category since the last call.
+    #[inline(never)]
     pub fn drain_counts(&mut self, visitor: &mut dyn FnMut(&RouteKey, &'static str, &str, u64)) {
         for destination in &mut self.destinations {
             destination.drain_counts(&self.plan, visitor);
@@ -156,6 +160,7 @@ impl Judge {
 
     /// Route, candidate, category and log e-value in nats of each pair of route and category.
     #[must_use]
+    #[inline(never)]
     pub fn pair_evidence(&self) -> Vec<(&RouteKey, &str, &'static str, f64)> {
         self.destinations
             .iter()
@@ -172,6 +177,7 @@ impl Judge {
 
     /// Destination, category and log e-value in nats of each placebo.
     #[must_use]
+    #[inline(never)]
     pub fn placebo_evidence(&self) -> Vec<(&str, &'static str, f64)> {
         self.destinations
             .iter()
@@ -190,6 +196,7 @@ impl Judge {
     /// Per route, the microseconds in flight from which on an exchange is slow: beyond the
     /// baseline's 99th percentile.
     #[must_use]
+    #[inline(never)]
     pub fn slow_cuts(&self) -> Vec<(RouteKey, u64)> {
         self.destinations
             .iter()
@@ -211,6 +218,7 @@ impl Judge {
     }
 
     /// Writes the whole state.
+    #[inline(never)]
     pub fn encode(&self, writer: &mut Writer) {
         writer.u16(STATE_VERSION);
         writer.u64(fingerprint(&self.plan));
@@ -223,6 +231,7 @@ impl Judge {
     ///
     /// # Errors
     /// When the bytes are not a state of this version and plan.
+    #[inline(never)]
     pub fn decode(plan: Arc<Plan>, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let version = reader.u16()?;
         if version != STATE_VERSION {

@@ -238,7 +238,9 @@ impl PastAlarm {
                 }
             })
             .collect();
-        findings.sort_by(|one, other| other.evidence.total_cmp(&one.evidence));
+        crate::order::sort_by(&mut findings, |one, other| {
+            other.evidence.total_cmp(&one.evidence)
+        });
         findings
     }
 

@@ -57,7 +57,8 @@ fn strongest(plan: &Plan, shares: &Shares) -> Vec<PairIndex> {
             .max_by(|one, other| share(one).total_cmp(&share(other)));
         named.extend(strongest.filter(|index| !named.contains(index)));
     }
-    named.sort_by_key(|index| shares.get(*index).is_some_and(|(at, _)| at.route.is_none()));
+    let pooled = |index: &usize| shares.get(*index).is_some_and(|(at, _)| at.route.is_none());
+    crate::order::sort_by(&mut named, |one, other| pooled(one).cmp(&pooled(other)));
     named
         .into_iter()
         .filter_map(|index| shares.get(index).map(|(at, _)| *at))

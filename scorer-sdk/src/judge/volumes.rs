@@ -20,7 +20,7 @@ impl Volumes {
                 None => volumes.push((version.version.clone(), volume)),
             }
         }
-        volumes.sort_by_key(|volume| core::cmp::Reverse(volume.1));
+        crate::order::sort_by(&mut volumes, |one, other| other.1.cmp(&one.1));
         Self(volumes)
     }
 

@@ -141,6 +141,7 @@ impl TemplateId {
         Self(u32::from(generation) << 16 | u32::from(index))
     }
 
+    #[inline]
     fn index(self) -> usize {
         usize::from(self.0 as u16)
     }
@@ -197,6 +198,7 @@ impl Node {
         }
     }
 
+    #[inline]
     fn is_literal(&self, parent: NodeId, segment: &str) -> bool {
         self.parent == parent && matches!(&self.label, Label::Literal(text) if **text == *segment)
     }
@@ -251,6 +253,7 @@ impl PathTree {
     /// Query string and fragment are cut off; a trailing slash, empty segments and
     /// percent-encoding are left as they are. A segment of more than 64 bytes is `{x}`. A path
     /// without a leading slash counts as one segment. Allocates only where a template is new.
+    #[inline]
     pub fn resolve(&mut self, path: &str) -> TemplateId {
         let path = Segments::split(path);
         if let Some(at) = self.templates.find(&path) {
@@ -301,6 +304,7 @@ impl PathTree {
     }
 
     /// Follows a path through the tree and adds what is missing; `None` where there is no room.
+    #[inline]
     fn walk(&mut self, path: &Segments<'_>) -> Option<TemplateId> {
         let segments = path.as_slice();
         let depth = segments.len().min(self.limits.max_depth);
@@ -331,6 +335,7 @@ impl PathTree {
     }
 
     /// The child that a segment leads to, where there is one already.
+    #[inline]
     fn known_child(&self, parent: NodeId, segment: &str) -> Option<NodeId> {
         // Names are the common case, and a name that is known need not be classified. No literal
         // is ever made of a segment that has a class, so the order changes nothing else.
@@ -460,6 +465,7 @@ impl PathTree {
     }
 
     /// Counts one more path through a node.
+    #[inline]
     fn count(&mut self, id: NodeId) {
         let Some(node) = self.node_mut(id) else {
             return;
@@ -507,19 +513,23 @@ impl PathTree {
         text.into()
     }
 
+    #[inline]
     fn hash_of(&self, parent: NodeId, segment: &str) -> u64 {
         hash_of(&self.hash, parent, segment)
     }
 
+    #[inline]
     fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.get(id as usize)
     }
 
+    #[inline]
     fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
         self.nodes.get_mut(id as usize)
     }
 }
 
+#[inline]
 fn hash_of(hash: &FixedState, parent: NodeId, segment: &str) -> u64 {
     let mut hasher = hash.build_hasher();
     hasher.write_u32(parent);

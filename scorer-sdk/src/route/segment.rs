@@ -78,6 +78,7 @@ impl Segment {
 ///
 /// A segment that is itself a placeholder (`{int}`) is of that class: a template's text, fed back
 /// as a path, gives the same template, and no literal can look like a class.
+#[inline]
 pub fn classify(segment: &str) -> Segment {
     if segment.len() > MAX_SEGMENT_BYTES {
         return Segment::Any;
@@ -104,6 +105,7 @@ pub fn classify(segment: &str) -> Segment {
     }
 }
 
+#[inline]
 fn placeholder_class(segment: &str) -> Segment {
     [
         Segment::Int,
@@ -195,6 +197,7 @@ pub(super) struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
+    #[inline]
     pub(super) fn split(path: &'a str) -> Self {
         let mut segments = Self {
             parts: [""; MAX_SEGMENTS],
@@ -225,6 +228,7 @@ impl<'a> Segments<'a> {
         segments
     }
 
+    #[inline]
     fn push(&mut self, part: &'a str) -> bool {
         match self.parts.get_mut(self.len) {
             Some(slot) => {
@@ -240,6 +244,7 @@ impl<'a> Segments<'a> {
     }
 
     /// The segments, at most [`MAX_SEGMENTS`], at least one.
+    #[inline]
     pub(super) fn as_slice(&self) -> &[&'a str] {
         self.parts.get(..self.len).unwrap_or_default()
     }

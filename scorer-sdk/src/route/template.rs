@@ -280,6 +280,7 @@ impl TemplateSet {
     }
 
     /// Index of the template that matches, if one does.
+    #[inline]
     pub(super) fn find(&self, path: &Segments<'_>) -> Option<usize> {
         if path.bare {
             return None;
@@ -288,6 +289,7 @@ impl TemplateSet {
     }
 
     /// Backtracks; no branch is visited twice for one path, since each has one way to it.
+    #[inline]
     fn find_from(&self, branch: &Branch, path: &[&str], more: bool) -> Option<usize> {
         let Some((segment, tail)) = path.split_first() else {
             return if more { None } else { branch.end };
@@ -354,6 +356,7 @@ impl Branch {
         })
     }
 
+    #[inline]
     fn literal(&self, text: &str) -> Option<usize> {
         let at = self.search(text).ok()?;
         self.literals.get(at).map(|(_, next)| *next)

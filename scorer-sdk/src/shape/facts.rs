@@ -162,7 +162,7 @@ impl ShapeFacts {
                 path.split_off(1)
             })
             .collect();
-        keys.sort_unstable();
+        crate::order::sort(&mut keys);
         let more = keys.len() > NAMED_KEYS;
         keys.truncate(NAMED_KEYS);
         let kinds: Vec<&str> = root

@@ -101,7 +101,7 @@ impl Asked {
 fn most_usual(share: f64, baseline: &DecayedCounts) -> Vec<u16> {
     let goal = share * baseline.total();
     let mut by_count: Vec<(u16, f32)> = baseline.iter().collect();
-    by_count.sort_by(|one, other| other.1.total_cmp(&one.1));
+    crate::order::sort_by(&mut by_count, |one, other| other.1.total_cmp(&one.1));
     let mut sum = 0.0;
     let mut codes: Vec<u16> = by_count
         .into_iter()
@@ -112,7 +112,7 @@ fn most_usual(share: f64, baseline: &DecayedCounts) -> Vec<u16> {
         })
         .map(|(code, _)| code)
         .collect();
-    codes.sort_unstable();
+    crate::order::sort(&mut codes);
     codes
 }
 

@@ -31,7 +31,7 @@ pub fn rough_count(count: u64) -> &'static str {
 /// Writes a fan-out from calls with their counts, in any order.
 #[must_use]
 pub fn describe(calls: &mut [(String, u64)]) -> String {
-    calls.sort_unstable();
+    crate::order::sort(calls);
     let mut parts: Vec<String> = calls
         .iter()
         .take(MAX_CALLS)

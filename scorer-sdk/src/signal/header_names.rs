@@ -74,7 +74,7 @@ impl HeaderNameSet {
                 list.push(header.to_owned());
             }
         });
-        list.sort_unstable();
+        crate::order::sort(&mut list);
         list.dedup();
         text.push_str(&list.join(","));
     }

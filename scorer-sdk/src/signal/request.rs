@@ -62,6 +62,7 @@ pub struct RequestHeaders;
 
 /// Whether a request header's name says something about the client.
 #[must_use]
+#[inline]
 pub fn tells_of_the_client(name: &str) -> bool {
     !(IGNORED_PREFIXES
         .iter()

@@ -10,6 +10,7 @@ const LARGEST_BIT: u32 = 40;
 
 /// The code of the bucket that holds `value`.
 #[must_use]
+#[inline]
 pub fn code(value: u64) -> u16 {
     let value = value.min((1 << LARGEST_BIT) - 1);
     if value < 1 << PRECISION_BITS {

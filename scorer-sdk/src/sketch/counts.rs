@@ -14,6 +14,7 @@ pub struct Counts {
 
 impl Counts {
     /// Adds `count` to `code`. Above [`MAX_CODES`] distinct codes a new one is left out.
+    #[inline]
     pub fn add(&mut self, code: u16, count: u32) {
         match self.items.binary_search_by_key(&code, |item| item.0) {
             Ok(index) => {

@@ -96,7 +96,7 @@ impl Model {
             }
         }
         terms.extend(groups(grouped));
-        terms.sort_by(|a, b| b.bits.total_cmp(&a.bits));
+        crate::order::sort_by(&mut terms, |a, b| b.bits.total_cmp(&a.bits));
         let bits: f64 = terms.iter().map(|term| term.bits).sum();
         let excess = bits - self.mean(known, stage);
         Score {

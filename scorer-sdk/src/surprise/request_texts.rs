@@ -185,7 +185,7 @@ impl RequestTexts {
             .map(|part| part.split(|byte| *byte == b'=').next().unwrap_or_default())
             .map(|name| self.hasher.hash_bytes(name))
             .collect();
-        seen.sort_unstable();
+        crate::order::sort(&mut seen);
         seen.dedup();
         seen.into_iter().fold(0, u64::wrapping_add)
     }

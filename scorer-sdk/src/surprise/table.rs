@@ -94,15 +94,18 @@ impl Table {
                 // Room is made among what is only seen; what came from most clients stays longest.
                 let weakest = self
                     .entries
-                    .iter_mut()
-                    .filter(|entry| !entry.known)
-                    .min_by_key(|entry| (entry.clients.count_ones(), entry.first_epoch));
-                let Some(weakest) = weakest else {
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, entry)| !entry.known)
+                    .min_by_key(|(_, entry)| (entry.clients.count_ones(), entry.first_epoch));
+                let Some((weakest, old)) = weakest.map(|(at, old)| (at, *old)) else {
                     return Counted::NoRoom;
                 };
-                let old = core::mem::replace(weakest, entry);
                 self.total += f64::from(entry.weight) - f64::from(old.weight);
-                self.entries.sort_unstable_by_key(|entry| entry.token);
+                self.entries.remove(weakest);
+                // What lay before the new one has one less.
+                let index = index - usize::from(weakest < index);
+                self.entries.insert(index, entry);
                 Counted::Replaced(old.token)
             }
         }

@@ -14,6 +14,7 @@ mod load;
 mod raw_filter;
 mod report;
 mod signals;
+mod start;
 mod statistics;
 mod variants;
 
@@ -37,6 +38,8 @@ use variants::Variant;
 
 /// Requests to each proxy before anything is measured: V8 compiles in earnest after some thousands.
 const WARM_UP: usize = 16_000;
+/// Rounds, if not told otherwise.
+const ROUNDS: usize = 40;
 /// How long idle proxies are watched: several ticks.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -44,9 +47,9 @@ const IDLE: Duration = Duration::from_secs(5);
 #[derive(Debug, Parser)]
 #[command(name = "serin-bench")]
 struct Options {
-    /// Rounds; in each, every variant is measured once.
-    #[arg(long, default_value_t = 40)]
-    rounds: usize,
+    /// Rounds; in each, every variant is measured once. 40, and 9 with --start.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
     /// Requests per variant and round.
     #[arg(long, default_value_t = 8_000)]
     requests: usize,
@@ -69,6 +72,14 @@ struct Options {
     /// Measure this variant, and no other that is not named so; may be given several times.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Measure how long Envoy takes until it is ready, and its memory then, with 1, 2 and 8 workers:
+    /// no filter, the no-op, Serin, and each --module. 9 rounds, some minutes; --rounds makes it
+    /// more or fewer.
+    #[arg(long, conflicts_with_all = ["signals", "quick", "instructions"])]
+    start: bool,
+    /// With --start: print the report as JSON and not as tables.
+    #[arg(long, requires = "start")]
+    json: bool,
     /// Another module to measure under Serin's config; may be given several times.
     #[arg(long = "module", value_name = "NAME=PATH", value_parser = module)]
     modules: Vec<(String, PathBuf)>,
@@ -79,7 +90,7 @@ struct Options {
     #[arg(long, default_value = "target/engine.json")]
     engine: PathBuf,
     /// Where the report goes: target/bench.json; target/bench-signals.json with --signals;
-    /// target/bench-instructions.json with --instructions.
+    /// target/bench-instructions.json with --instructions; target/bench-start.json with --start.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Seed of the order of variants.
@@ -106,8 +117,9 @@ struct Subject {
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut options = Options::parse();
+    let mut rounds = options.rounds.map_or(ROUNDS, usize::from);
     if options.quick {
-        (options.rounds, options.requests) = (8, 3_000);
+        (rounds, options.requests) = (8, 3_000);
     }
     let sent = Load::read()?;
     let (all, body, out) = if options.signals {
@@ -141,6 +153,16 @@ async fn main() -> Result<()> {
         let out = options.out.as_deref();
         return instructions::run(&sent, &variants, address, count, out).await;
     }
+    if options.start {
+        let compared: Vec<Variant> = variants
+            .into_iter()
+            .filter(|variant| !start::LEFT_OUT.contains(&variant.name.as_str()))
+            .collect();
+        let rounds = options.rounds.map_or(start::ROUNDS, usize::from);
+        let out = options.out.as_deref();
+        let drawn = (rounds, options.seed);
+        return start::run(&sent, &compared, address, drawn, options.json, out).await;
+    }
     let mut subjects = Vec::new();
     for variant in variants {
         eprintln!("starting {}", variant.name);
@@ -158,14 +180,14 @@ async fn main() -> Result<()> {
     let load_before = report::load_average();
     let start = Instant::now();
     // The generator blocks its thread; nothing else needs the runtime meanwhile.
-    tokio::task::block_in_place(|| measure(&options, &mut subjects))?;
+    tokio::task::block_in_place(|| measure(&options, rounds, &mut subjects))?;
     let idle_ns = tokio::task::block_in_place(|| idle(&subjects))?;
     for (subject, spent) in subjects.iter_mut().zip(idle_ns) {
         subject.outcome.idle_us_per_second = spent / 1e3 / IDLE.as_secs_f64();
     }
     let run = Run {
         connections: sent.connections,
-        rounds: options.rounds,
+        rounds,
         requests: options.requests,
         cores,
         load_average: (load_before, report::load_average()),
@@ -217,7 +239,7 @@ fn pin(upstream: &Envoy, subjects: &[Subject]) -> Option<Cores> {
     }
 }
 
-fn measure(options: &Options, subjects: &mut [Subject]) -> Result<()> {
+fn measure(options: &Options, rounds: usize, subjects: &mut [Subject]) -> Result<()> {
     let mut random = SmallRng::seed_from_u64(options.seed);
     for subject in subjects.iter_mut() {
         subject
@@ -225,15 +247,15 @@ fn measure(options: &Options, subjects: &mut [Subject]) -> Result<()> {
             .run(WARM_UP)
             .with_context(|| subject.outcome.name.clone())?;
     }
-    for round in 1..=options.rounds {
+    for round in 1..=rounds {
         let mut order: Vec<&mut Subject> = subjects.iter_mut().collect();
         order.shuffle(&mut random);
         for subject in order {
             measure_once(subject, options.requests)
                 .with_context(|| format!("variant {}", subject.outcome.name))?;
         }
-        if round % 5 == 0 || round == options.rounds {
-            eprintln!("round {round} of {}", options.rounds);
+        if round % 5 == 0 || round == rounds {
+            eprintln!("round {round} of {rounds}");
         }
     }
     Ok(())

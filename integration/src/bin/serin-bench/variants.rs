@@ -182,6 +182,29 @@ impl Variant {
         load: &Load,
         upstream: SocketAddr,
     ) -> Result<(Envoy, SocketAddr)> {
+        self.start_as(program, 1, load, upstream).await
+    }
+
+    /// As [`start`](Self::start), with this many workers.
+    ///
+    /// # Errors
+    /// As [`Launch::start`].
+    pub(crate) async fn start_with(
+        &self,
+        workers: u32,
+        load: &Load,
+        upstream: SocketAddr,
+    ) -> Result<(Envoy, SocketAddr)> {
+        self.start_as(&[], workers, load, upstream).await
+    }
+
+    async fn start_as(
+        &self,
+        program: &[String],
+        workers: u32,
+        load: &Load,
+        upstream: SocketAddr,
+    ) -> Result<(Envoy, SocketAddr)> {
         let weights: Vec<Value> = load
             .clusters
             .iter()
@@ -198,7 +221,8 @@ impl Variant {
             "metadata": {"filter_metadata": {"envoy.filters.http.lua": {"version": "v1"}}},
             "route": {"weighted_clusters": {"clusters": weights}}
         });
-        start(program, &self.name, clusters, self.filters.clone(), &split).await
+        let filters = self.filters.clone();
+        start(program, workers, &self.name, clusters, filters, &split).await
     }
 }
 
@@ -223,11 +247,12 @@ pub(crate) async fn start_upstream(load: &Load, body: &str) -> Result<(Envoy, So
         "direct_response": {"status": 200, "body": {"inline_string": body}},
         "response_headers_to_add": headers
     });
-    start(&[], "upstream", Vec::new(), Vec::new(), &answer).await
+    start(&[], 1, "upstream", Vec::new(), Vec::new(), &answer).await
 }
 
 async fn start(
     program: &[String],
+    workers: u32,
     name: &str,
     clusters: Vec<Value>,
     mut filters: Vec<Value>,
@@ -266,7 +291,7 @@ async fn start(
     });
     let envoy = Launch::new(&format!("bench/{name}"), bootstrap.to_string())
         .listeners(vec![listener])
-        .concurrency(1)
+        .concurrency(workers)
         .under(program.to_vec())
         .start()
         .await?;

@@ -78,7 +78,7 @@ pub(super) fn bits(probability: f64) -> f64 {
 /// together, for one cause, add little; a group of more values has a larger `S`, but so has the past
 /// that it is ranked in.
 pub(super) fn groups(mut grouped: Vec<(u16, Term)>) -> Vec<Term> {
-    grouped.sort_by_key(|item| item.0);
+    crate::order::sort_by(&mut grouped, |one, other| one.0.cmp(&other.0));
     grouped
         .chunk_by(|a, b| a.0 == b.0)
         .filter_map(|members| {
