@@ -10,7 +10,7 @@ use scorer_sdk::simulation::study::looks::{alarms, bad, found, healthy, one_in, 
 use std::sync::Arc;
 
 const RUNS: Runs = Runs {
-    runs: 3,
+    runs: 2,
     seed: 6_000,
     threads: 2,
 };
@@ -37,7 +37,7 @@ fn healthy_rollouts_are_left_alone_by_workers_that_look_at_a_part() {
             runs += came_of.runs;
         }
     }
-    assert_eq!(runs, 48);
+    assert_eq!(runs, 32);
     let bound = binomial_bound(runs, plan.false_alarm);
     assert!(sum <= bound, "{sum} of {runs}, allowed {bound}");
 }
@@ -45,7 +45,7 @@ fn healthy_rollouts_are_left_alone_by_workers_that_look_at_a_part() {
 #[test]
 fn a_rare_failure_is_found_as_soon_and_slow_answers_are_found_later() {
     let plan = plan("{}").unwrap();
-    let runs = Runs { runs: 7, ..RUNS };
+    let runs = Runs { runs: 5, ..RUNS };
     let seconds = |name: &str, looks| {
         let kind = bad().into_iter().find(|it| it.name == name).unwrap();
         let came_of = found(&plan, &kind, &one_in(looks, 1), 300, runs);
