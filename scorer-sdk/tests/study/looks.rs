@@ -7,6 +7,7 @@ use scorer_sdk::simulation::law::binomial_bound;
 use scorer_sdk::simulation::plan;
 use scorer_sdk::simulation::study::Runs;
 use scorer_sdk::simulation::study::looks::{alarms, bad, found, healthy, one_in, ways};
+use scorer_sdk::simulation::study::real_traffic::{attacks, sampled_attack};
 use std::sync::Arc;
 
 const RUNS: Runs = Runs {
@@ -56,4 +57,16 @@ fn a_rare_failure_is_found_as_soon_and_slow_answers_are_found_later() {
     assert!(4 * seventh <= 5 * all + 8, "{seventh} s beside {all} s");
     let [all, seventh] = [1, 7].map(|looks| seconds("all 1.5 times as slow", looks));
     assert!(seventh > 2 * all, "{seventh} s beside {all} s");
+}
+
+#[test]
+fn one_client_whose_failures_are_all_kept_needs_10_000_requests_to_have_a_candidate_condemned() {
+    let plan = Arc::new(Plan::from_json("{}").unwrap());
+    let attack = attacks().remove(0);
+    for looks in [7, 50] {
+        let came_of = sampled_attack(&plan, &attack, &one_in(looks, 1).workers, RUNS);
+        println!("{}, 1 in {looks}: {came_of:?}", attack.name);
+        let too_few = came_of.fewest.filter(|requests| *requests <= 10_000);
+        assert_eq!(too_few, None, "{}, 1 in {looks}: {came_of:?}", attack.name);
+    }
 }

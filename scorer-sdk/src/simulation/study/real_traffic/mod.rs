@@ -10,7 +10,7 @@ mod healthy;
 mod power;
 
 pub use alarms::{Alarms, alarms, sampled_alarms};
-pub use attack::{Attack, Attacked, attacked, attacks};
+pub use attack::{Attack, Attacked, attacked, attacks, sampled_attack};
 pub use healthy::{healthy, healthy_under_load};
 pub use power::{Bad, Found, bad, found, warm_but_slow};
 
