@@ -102,7 +102,7 @@ impl Units {
         let tick_ms = plan.tick.as_secs_f64() * 1_000.0;
         let by_time = (-tick_ms / RECENT_MS).exp2();
         let [_, recent] = &self.candidate;
-        let exchanges = recent.iter().map(|all| all.total).fold(0.0, f64::max);
+        let exchanges = recent.iter().map(|all| all.total).fold(0.0, f64::max) / self.mean_odds();
         let keep = Keep {
             busy: Self::keep_busy(plan),
             past: f64::from(plan.keep_per_tick()),
@@ -276,6 +276,16 @@ impl Units {
         self.dispersion.gain_limit(question, is_bursty, plan.tick)
     }
 
+    /// How many times as likely a failed exchange is to be judged as another, in the geometric mean.
+    fn mean_odds(&self) -> f64 {
+        let [count, sum] = self.sampled;
+        if count > 0.0 {
+            (sum / count).exp()
+        } else {
+            1.0
+        }
+    }
+
     /// What hosts are worth as they are, and sessions for each unit of imbalance.
     fn variances_of(&self, plan: &Plan, question: usize) -> [f64; 2] {
         if plan.reject.reference.is_some() {
@@ -288,9 +298,8 @@ impl Units {
             deviations(spread.freedom).powi(2) * spread.variance
         };
         // Categories are rarer than they are among what is judged, where cases count for them.
-        let [count, sum] = self.sampled;
-        let odds = if counts_cases(plan, question) && count > 0.0 {
-            (sum / count).exp()
+        let odds = if counts_cases(plan, question) {
+            self.mean_odds()
         } else {
             1.0
         };
