@@ -21,6 +21,8 @@ use std::sync::Arc;
 const RUNS: u64 = 40;
 /// The same for a quick look.
 const QUICK_RUNS: u64 = 5;
+/// The promised bound of the default config.
+const ALPHA: f64 = 0.01;
 /// Seconds after which a bad candidate is given up.
 const SECONDS: u64 = 600;
 
@@ -120,7 +122,7 @@ pub fn run(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Measured
         broken: broken.map(|(looks, _)| looks.name.clone()).collect(),
         healthy: healthy
             .iter()
-            .map(|(name, came_of)| healthy_json(name, &ways, came_of))
+            .flat_map(|(name, came_of)| healthy_json(name, &ways, came_of))
             .collect(),
         bad: bad.iter().map(bad_json).collect(),
         document: document(options, &ways, &healthy, &sums, &bad),
@@ -143,9 +145,6 @@ fn sums(rows: &[(String, Vec<Alarms>)], ways: &[Looks]) -> Vec<Alarms> {
         })
         .collect()
 }
-
-/// The promised bound of the default config.
-const ALPHA: f64 = 0.01;
 
 fn document(
     options: &Options,
@@ -241,7 +240,7 @@ fn bad_table(rows: &[(&'static str, u16, Found)]) -> Table {
     }
 }
 
-fn healthy_json(name: &str, ways: &[Looks], came_of: &[Alarms]) -> Value {
+fn healthy_json(name: &str, ways: &[Looks], came_of: &[Alarms]) -> Vec<Value> {
     ways.iter()
         .zip(came_of)
         .map(|(looks, came_of)| {

@@ -92,7 +92,7 @@ Examples:
   serin-eval looks --json | jq '.bad[] | {row, one_in, seconds}'
 
 40 rollouts of each healthy kind and each way to sample, 5 with --quick; bad candidates take half of
-it. A rollout takes about half a second, and there are 150 healthy cells. How many are done is shown
+it. A rollout takes about half a second, and there are 180 healthy cells. How many are done is shown
 on the standard error of a terminal.
 
 Exit codes:
