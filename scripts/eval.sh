@@ -30,10 +30,12 @@ evaluate() {
 if [ -n "${QUICK:-}" ]; then
     evaluate rates rates --quick
     evaluate real-traffic real-traffic --quick
+    evaluate looks looks --quick
     evaluate judges judges --runs 5
 else
     evaluate rates rates
     evaluate real-traffic real-traffic
+    evaluate looks looks
     evaluate judges judges
 fi
 

@@ -48,6 +48,23 @@ impl Sampling {
         cases_one_in: 1,
     };
 
+    /// How a worker should sample the coming tick, after one in which `came` exchanges came and
+    /// `failed` of those that it only glanced at failed: so that about `budget` of each are looked at,
+    /// and no fewer than half of it. A `budget` of 0 is none, and everything is looked at.
+    ///
+    /// The parts are 1 in 1, 2, 3, 4, 6, 8, 12 and so on: exchanges that were sampled alike are judged
+    /// together, and so workers with about the same load sample alike.
+    #[must_use]
+    pub fn for_load(came: u64, failed: u64, budget: u64) -> Self {
+        if budget == 0 {
+            return Self::ALL;
+        }
+        Self {
+            looks_one_in: one_in(came.div_ceil(budget)),
+            cases_one_in: one_in(failed.div_ceil(budget)),
+        }
+    }
+
     /// How many times as likely a failed exchange is to be judged as one that ended well:
     /// `1 + (k − 1) / k_c`, in sixteenths, at most 4,095 times.
     #[must_use]
@@ -58,6 +75,23 @@ impl Sampling {
         u16::try_from(odds).unwrap_or(u16::MAX)
     }
 }
+
+/// The least of 1, 2, 3, 4, 6, 8, 12, … that is not below `least`; [`MOST_ONE_IN`] at most.
+fn one_in(least: u64) -> u16 {
+    let mut part = 1;
+    loop {
+        let half_as_much_again = part + part / 2;
+        for part in [part, half_as_much_again] {
+            if u64::from(part) >= least || part >= MOST_ONE_IN {
+                return part;
+            }
+        }
+        part *= 2;
+    }
+}
+
+/// The smallest part that is looked at: what [`Sampling::odds`] can tell.
+const MOST_ONE_IN: u16 = 3_072;
 
 impl Default for Sampling {
     fn default() -> Self {
@@ -165,5 +199,29 @@ impl Exchange<'_> {
         self.ending == Ending::InFlight
             || self.status.is_none_or(|status| status >= 400)
             || self.grpc_status.is_some_and(|status| status != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_looks_at_its_budget_and_no_less_than_half_of_it() {
+        assert_eq!(Sampling::for_load(0, 0, 1_000), Sampling::ALL);
+        assert_eq!(Sampling::for_load(u64::MAX, u64::MAX, 0), Sampling::ALL);
+        for came in [1_000, 1_001, 2_500, 7_000, 50_000, 1_000_000] {
+            let sampling = Sampling::for_load(came, came / 2, 1_000);
+            for (all, part) in [
+                (came, sampling.looks_one_in),
+                (came / 2, sampling.cases_one_in),
+            ] {
+                let taken = all / u64::from(part);
+                assert!((500..=1_000).contains(&taken), "{came}: {part}");
+            }
+        }
+        let seven = Sampling::for_load(7_000, 10, 1_000);
+        assert_eq!((seven.looks_one_in, seven.cases_one_in), (8, 1));
+        assert_eq!(Sampling::for_load(u64::MAX, 0, 1).looks_one_in, MOST_ONE_IN);
     }
 }

@@ -164,7 +164,9 @@ impl Observer {
             Some(_) => self.read_response(host),
             None => Response::default(),
         };
+        // Of no version: its like that ended well is not known to be either.
         let Some(served) = self.version_behind(host, &response) else {
+            self.tally.record_unlooked();
             return;
         };
         let lasted = host.number(properties::REQUEST_DURATION).unwrap_or(0);
@@ -188,18 +190,13 @@ impl Observer {
         self.tally.record(&facts.exchange());
     }
 
-    /// Where the current stream, which is over, went; `None` and counted where the proxy answered
-    /// itself, or no known version did.
+    /// Where the current stream, which is over, went; `None` where the proxy answered itself, or no
+    /// known version did.
     fn version_behind(&mut self, host: &impl Host, response: &Response) -> Option<Served> {
-        let served = if local_reply::is_own(host, response) {
-            None
-        } else {
-            self.served(host)
-        };
-        if served.is_none() {
-            self.tally.record_unattributed();
+        if local_reply::is_own(host, response) {
+            return None;
         }
-        served
+        self.served(host)
     }
 
     /// Reads the request's headers.
@@ -405,7 +402,10 @@ impl Observer {
         phase: Phase,
     ) -> Option<Counted> {
         let flight = stream.land(&mut self.in_flight)?;
-        let served = self.version_behind(host, response)?;
+        let Some(served) = self.version_behind(host, response) else {
+            self.tally.record_unattributed();
+            return None;
+        };
         let ending = exchange::ending(host, stream, response, &flight.timing, phase);
         let now = flight.timing.ended(stream.body_bytes);
         let now = now.unwrap_or_else(|| host.now());

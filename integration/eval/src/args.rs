@@ -4,7 +4,7 @@ mod help;
 
 use clap::{Args, Parser, Subcommand};
 use help::{
-    API_TRAFFIC_HELP, CHANGERCA_HELP, EVAL_HELP, JUDGES_HELP, NAB_HELP, RATES_HELP,
+    API_TRAFFIC_HELP, CHANGERCA_HELP, EVAL_HELP, JUDGES_HELP, LOOKS_HELP, NAB_HELP, RATES_HELP,
     REAL_TRAFFIC_HELP, TRACEANOMALY_HELP,
 };
 
@@ -32,6 +32,9 @@ pub enum EvalCommand {
     /// Serin alone, where requests share a pod, a session, a client or a cold start
     #[command(after_help = REAL_TRAFFIC_HELP)]
     RealTraffic(EvalRealTraffic),
+    /// Serin alone, where workers look at a part of heavy traffic
+    #[command(after_help = LOOKS_HELP)]
+    Looks(EvalRealTraffic),
     /// Drift on series with known anomalies (numenta/NAB)
     #[command(after_help = NAB_HELP)]
     Nab(EvalNab),
@@ -148,10 +151,10 @@ pub struct EvalRates {
     pub printed: Printed,
 }
 
-/// `serin-eval real-traffic`
+/// `serin-eval real-traffic` and `serin-eval looks`
 #[derive(Debug, Args)]
 pub struct EvalRealTraffic {
-    /// Rollouts of each healthy kind [default: 200, 10 with --quick]; the others take a fifth of it
+    /// Rollouts of each healthy kind; the others take a part of it [default: see below]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub runs: Option<u64>,
     /// Seed of the first rollout

@@ -8,8 +8,8 @@ use crate::changerca::run::{Options, run as run_changerca};
 use crate::progress::Bar;
 use crate::score::Score;
 use crate::{
-    api_traffic, judges as suite, nab as drift, rates as studies, real_traffic as real,
-    traceanomaly as traces,
+    api_traffic, judges as suite, looks as parts, nab as drift, rates as studies,
+    real_traffic as real, traceanomaly as traces,
 };
 use anyhow::Result;
 use scorer_sdk::Plan;
@@ -38,6 +38,7 @@ pub fn run(args: &Eval) -> Result<u8> {
         EvalCommand::Judges(args) => judges(args)?,
         EvalCommand::Rates(args) => rates(args)?,
         EvalCommand::RealTraffic(args) => return real_traffic(args),
+        EvalCommand::Looks(args) => return looks(args),
         EvalCommand::Nab(args) => nab(args)?,
         EvalCommand::ApiTraffic(args) => api(args)?,
         EvalCommand::TraceAnomaly(args) => trace(args)?,
@@ -120,6 +121,27 @@ fn real_traffic(args: &EvalRealTraffic) -> Result<u8> {
             ("healthy", found.healthy.clone()),
             ("bad", found.bad.clone()),
             ("attacks", found.attacks.clone()),
+        ]
+    })?;
+    Ok(if found.broken.is_empty() { 0 } else { BROKEN })
+}
+
+fn looks(args: &EvalRealTraffic) -> Result<u8> {
+    let options = parts::Options {
+        runs: args.runs,
+        seed: args.seed,
+        quick: args.quick,
+        row: args.row.clone(),
+        threads: args.threads,
+    };
+    let mut bar = Bar::begin("cells");
+    let found = parts::run(&options, &mut |done, all| bar.show(done, all));
+    bar.end();
+    let found = found?;
+    show(args.printed, &found.document, || {
+        vec![
+            ("healthy", found.healthy.clone()),
+            ("bad", found.bad.clone()),
         ]
     })?;
     Ok(if found.broken.is_empty() { 0 } else { BROKEN })

@@ -10,6 +10,7 @@ mod bounded;
 pub mod changerca;
 pub mod commands;
 pub mod judges;
+pub mod looks;
 pub mod minute;
 pub mod nab;
 pub mod peers;

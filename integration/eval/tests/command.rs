@@ -300,3 +300,20 @@ fn a_row_of_real_traffic_is_chosen_by_its_name() {
         .code(1)
         .stderr(contains("no row's name contains"));
 }
+
+#[test]
+fn a_row_of_looks_has_every_way_to_sample() {
+    let name = "half of all is 404, 300 sticky users";
+    let mut command = serin();
+    command.args(["looks", "--runs", "1", "--json", "--row", name]);
+    let output = command.assert().success().get_output().stdout.clone();
+    let found: Value = serde_json::from_slice(&output).unwrap();
+    let rows = found["healthy"].as_array().unwrap();
+    let ways: Vec<&str> = rows
+        .iter()
+        .map(|row| row["looked_at"].as_str().unwrap())
+        .collect();
+    assert_eq!(ways[..3], ["1 in 1", "1 in 7", "1 in 50"]);
+    assert!(rows.iter().all(|row| row["row"] == name), "{rows:?}");
+    assert_eq!(found["bad"], json!([]));
+}

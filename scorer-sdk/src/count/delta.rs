@@ -113,8 +113,11 @@ impl Overflow {
 pub struct VersionDelta {
     /// Name of the version.
     pub version: String,
-    /// Exchanges that ended.
+    /// Exchanges that were looked at and ended.
     pub exchanges: u64,
+    /// How many exchanges these stand for, where a part of all was looked at; [`MAX_EXCHANGES`] at
+    /// most.
+    pub stands_for: u64,
     /// Those that got a response, and those in flight for long that have one.
     pub answered: u64,
     /// Those that ended without a response, and those in flight for long that have none.
@@ -203,7 +206,12 @@ impl RouteDelta {
 impl VersionDelta {
     fn encode(&self, writer: &mut Writer) {
         writer.text(&self.version);
-        for value in [self.exchanges, self.answered, self.unanswered] {
+        for value in [
+            self.exchanges,
+            self.stands_for,
+            self.answered,
+            self.unanswered,
+        ] {
             writer.u64(value);
         }
         writer.list(&self.counts, Counts::encode);
@@ -215,6 +223,7 @@ impl VersionDelta {
         Ok(Self {
             version: reader.text(MAX_VERSION_BYTES)?.to_owned(),
             exchanges: exchanges(reader.u64()?)?,
+            stands_for: exchanges(reader.u64()?)?,
             answered: exchanges(reader.u64()?)?,
             unanswered: exchanges(reader.u64()?)?,
             counts: reader.list(MAX_SIGNALS, Counts::decode)?,

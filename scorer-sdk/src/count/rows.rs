@@ -105,6 +105,12 @@ impl Rows {
         self.facts.is_empty()
     }
 
+    /// Whether a row is a case.
+    #[must_use]
+    pub fn has_cases(&self) -> bool {
+        self.facts.iter().any(|facts| facts.is_case)
+    }
+
     /// The rows with their tokens, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = (RowFacts, &[u16])> {
         // `max`: a chunk of none would panic.

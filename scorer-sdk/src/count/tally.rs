@@ -5,7 +5,7 @@
 
 use crate::config::Plan;
 use crate::count::attempts::Attempts;
-use crate::count::delta::{Delta, Overflow, RouteDelta, VersionDelta};
+use crate::count::delta::{Delta, MAX_EXCHANGES, Overflow, RouteDelta, VersionDelta};
 use crate::count::identity::{identity, short};
 use crate::count::interner::Interner;
 use crate::count::known_names::KnownNames;
@@ -59,6 +59,8 @@ struct RouteTally {
 struct VersionTally {
     version: Rc<str>,
     exchanges: u64,
+    /// How many exchanges these stand for.
+    stands_for: u64,
     /// Exchanges with a response and without one; see [`VersionDelta`].
     answered: u64,
     unanswered: u64,
@@ -72,6 +74,7 @@ impl VersionTally {
         Self {
             version: version.into(),
             exchanges: 0,
+            stands_for: 0,
             answered: 0,
             unanswered: 0,
             counts: vec![Counts::default(); signals],
@@ -406,6 +409,10 @@ impl Tally {
         };
         if exchange.ending != Ending::InFlight {
             tally.exchanges += 1;
+            tally.stands_for = tally
+                .stands_for
+                .saturating_add(u64::from(exchange.sampling.looks_one_in.max(1)))
+                .min(MAX_EXCHANGES);
         }
         match (exchange.status, exchange.next_call) {
             // The call was counted before.
@@ -515,6 +522,7 @@ impl Tally {
                 .map(|tally| VersionDelta {
                     version: tally.version.as_ref().to_owned(),
                     exchanges: core::mem::take(&mut tally.exchanges),
+                    stands_for: core::mem::take(&mut tally.stands_for),
                     answered: core::mem::take(&mut tally.answered),
                     unanswered: core::mem::take(&mut tally.unanswered),
                     counts: tally.counts.iter_mut().map(core::mem::take).collect(),
@@ -679,6 +687,7 @@ mod tests {
         assert_eq!((delta.overflow.unlooked, delta.overflow.cases), (1, 2));
         let version = &delta.routes[0].versions[0];
         assert_eq!((version.exchanges, version.answered), (1, 1));
+        assert_eq!(version.stands_for, 7);
         assert!(version.counts.iter().all(|counts| counts.total() <= 1));
         let rows: Vec<(bool, u16, usize)> = version
             .rows

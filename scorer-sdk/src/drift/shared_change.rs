@@ -202,6 +202,7 @@ mod tests {
                 // A quarter more: clear, and within the tolerance.
                 failures: if number <= 200 { 100 } else { 125 },
                 times: &[],
+                ..Tick::default()
             };
             watch.add(&RouteKey::all("shop"), Some(0), &tick);
             watch.tick(1_700_000_000_000 + 60_000 * number, minute, minute);

@@ -32,6 +32,9 @@ const SLOW: f64 = 2.0;
 pub struct Tick<'a> {
     /// Exchanges with a known outcome.
     pub exchanges: u64,
+    /// How many exchanges these stand for, where only a part of all was looked at; never taken for
+    /// fewer than there are.
+    pub stands_for: u64,
     /// Those of them that failed.
     pub failures: u64,
     /// Times in microseconds, each with its number of exchanges.
@@ -43,6 +46,8 @@ pub struct Tick<'a> {
 pub struct Watch {
     window_since_ms: u64,
     requests: u64,
+    /// How many requests these stand for.
+    stands_for: u64,
     pub(super) traffic: RateDrift,
     /// One for each of the first routes, and then one for all others.
     pub(super) mix: Vec<RateDrift>,
@@ -56,6 +61,7 @@ impl Default for Watch {
         Self {
             window_since_ms: 0,
             requests: 0,
+            stands_for: 0,
             traffic: RateDrift::default(),
             mix: vec![RateDrift::default(); MIX_ROUTES + 1],
             arms: Default::default(),
@@ -69,6 +75,9 @@ impl Watch {
     /// tick. Another version's requests are part of the usage.
     pub fn add(&mut self, key: &RouteKey, arm: Option<usize>, tick: &Tick<'_>) {
         self.requests = self.requests.saturating_add(tick.exchanges);
+        self.stands_for = self
+            .stands_for
+            .saturating_add(tick.stands_for.max(tick.exchanges));
         let mut route = self.routes.find(key);
         if let Some(route) = &mut route {
             route.window.requests += tick.exchanges as f64;
@@ -121,9 +130,11 @@ impl Watch {
         let is_whole = now_ms >= self.window_since_ms && passed < length_ms.saturating_mul(3);
         self.window_since_ms = now_ms;
         let requests = core::mem::take(&mut self.requests);
+        let stands_for = core::mem::take(&mut self.stands_for);
         if is_whole {
             let lengths = passed as f64 / length_ms as f64;
-            self.judge(Duration::from_millis(now_ms), requests, lengths);
+            let now = Duration::from_millis(now_ms);
+            self.judge(now, (requests, stands_for), lengths);
         }
         for arm in &mut self.arms {
             arm.window = Window::default();
@@ -131,12 +142,19 @@ impl Watch {
         self.routes.begin_window();
     }
 
-    /// Judges the window. It took `lengths` times the usual length.
-    fn judge(&mut self, now: Duration, requests: u64, lengths: f64) {
+    /// Judges the window, in which so many requests were looked at and stand for so many. It took
+    /// `lengths` times the usual length.
+    fn judge(&mut self, now: Duration, (requests, stands_for): (u64, u64), lengths: f64) {
+        // A part of the requests is as random as it is small: it is held against a part of the time.
+        let part = if stands_for > requests {
+            requests as f64 / stands_for as f64
+        } else {
+            1.0
+        };
         self.traffic.update(
             now,
             requests,
-            (TRAFFIC_OUT_OF * lengths) as u64,
+            (TRAFFIC_OUT_OF * lengths * part) as u64,
             &Measure::Traffic.settings(),
         );
         let mut others = requests;
@@ -180,6 +198,7 @@ impl Watch {
     pub fn encode(&self, writer: &mut Writer) {
         writer.u64(self.window_since_ms);
         writer.u64(self.requests);
+        writer.u64(self.stands_for);
         self.traffic.encode(writer);
         self.mix.iter().for_each(|series| series.encode(writer));
         self.arms.iter().for_each(|arm| arm.encode(writer));
@@ -194,6 +213,7 @@ impl Watch {
         let mut watch = Self {
             window_since_ms: reader.u64()?,
             requests: reader.u64()?,
+            stands_for: reader.u64()?,
             traffic: RateDrift::decode(reader)?,
             ..Self::default()
         };
@@ -205,5 +225,33 @@ impl Watch {
         }
         watch.routes = Routes::decode(reader)?;
         Ok(watch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traffic_is_that_of_all_requests_whatever_part_is_looked_at() {
+        let mut watch = Watch::default();
+        let minute = Duration::from_secs(60);
+        let mut windows = 0;
+        let mut drifts = |count: u64, exchanges: u64, stands_for: u64| {
+            for _ in 0..count {
+                windows += 1;
+                let tick = Tick {
+                    exchanges,
+                    stands_for,
+                    ..Tick::default()
+                };
+                watch.add(&RouteKey::all("shop"), Some(0), &tick);
+                watch.tick(1_700_000_000_000 + 60_000 * windows, minute, minute);
+            }
+            watch.traffic.drift().is_some()
+        };
+        assert!(!drifts(200, 42_000, 0));
+        assert!(!drifts(30, 6_000, 42_000));
+        assert!(drifts(30, 6_000, 120_000));
     }
 }

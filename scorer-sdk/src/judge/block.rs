@@ -7,10 +7,11 @@ use super::gathered::{Gathered, Trials};
 use super::judged::Judged;
 use super::pair::{JudgedBlock, Pair};
 use super::past::{Past, inside};
-use super::trial::Trial;
+use super::trial::{Trial, counts_cases};
 use super::units::Units;
 use crate::config::Plan;
 use crate::evidence::{QuantileShift, Spread, reference_log_probability};
+use crate::exchange::NO_ODDS;
 use crate::judge::verdict::Rate;
 use crate::route::RouteKey;
 use crate::signal::{Asked, Rule};
@@ -32,28 +33,59 @@ pub(super) struct Ready {
     quantile: Option<u16>,
 }
 
-/// How many of these trials are in a category.
-fn rate(trials: &[Trial], question: usize) -> Rate {
-    let mut rate = Rate::default();
-    for inside in trials.iter().filter_map(|trial| trial.answer(question)) {
-        rate.total += 1;
-        rate.inside += u64::from(inside);
-    }
-    rate
-}
+/// How many exchanges of one side are in a category, per stratum: trials that had the same chances to
+/// be judged.
+#[derive(Debug, Default)]
+struct Answers(Vec<(u16, Rate)>);
 
-/// How many of the candidate's trials are in a category, those of a unit that has too many left out.
-fn allowed_rate(trials: &[Trial], question: usize, units: &mut Units) -> Rate {
-    let mut rate = Rate::default();
-    for trial in trials {
-        if let Some(inside) = trial.answer(question)
-            && units.allows(trial, question, inside)
-        {
+impl Answers {
+    /// Adds an answer. `is_sampled` says whether failures had another chance than the rest.
+    fn add(&mut self, trial: &Trial, inside: bool, is_sampled: bool) {
+        let odds = if is_sampled { trial.odds } else { NO_ODDS };
+        let index = match self.0.iter().position(|known| known.0 == odds) {
+            Some(index) => index,
+            None => {
+                self.0.push((odds, Rate::default()));
+                self.0.len() - 1
+            }
+        };
+        if let Some((_, rate)) = self.0.get_mut(index) {
             rate.total += 1;
             rate.inside += u64::from(inside);
         }
     }
-    rate
+
+    fn of(trials: &[Trial], question: usize, is_sampled: bool) -> Self {
+        let mut answers = Self::default();
+        for trial in trials {
+            if let Some(inside) = trial.answer(question) {
+                answers.add(trial, inside, is_sampled);
+            }
+        }
+        answers
+    }
+
+    /// Those of the candidate without the trials of a unit that has too many in the category.
+    fn allowed(trials: &[Trial], question: usize, is_sampled: bool, units: &mut Units) -> Self {
+        let mut answers = Self::default();
+        for trial in trials {
+            if let Some(inside) = trial.answer(question)
+                && units.allows(trial, question, inside, is_sampled)
+            {
+                answers.add(trial, inside, is_sampled);
+            }
+        }
+        answers
+    }
+
+    /// A block for each stratum that both sides have. Given their margins these are independent.
+    fn blocks(&self, baseline: &Self) -> Vec<JudgedBlock> {
+        let both = self.0.iter().filter_map(|(odds, candidate)| {
+            let known = baseline.0.iter().find(|known| known.0 == *odds)?;
+            Some(JudgedBlock::new(*candidate, known.1, *odds))
+        });
+        both.collect()
+    }
 }
 
 impl Ready {
@@ -99,15 +131,13 @@ fn quantile(plan: &Plan, past: &Past, signal: usize, rule: Rule) -> Option<u16> 
 /// holds these exchanges, because it holds those of both halves alike.
 pub(super) fn judge_halves(plan: &Plan, halves: &Trials, judged: &mut Judged) {
     for number in 0..plan.questions.len() {
-        let (first, second) = (rate(halves.side(0), number), rate(halves.side(1), number));
-        if first.total == 0 || second.total == 0 {
-            continue;
-        }
+        let of = |side| Answers::of(halves.side(side), number, counts_cases(plan, number));
+        let (first, second) = (of(0), of(1));
         if let Some(laws) = judged.second_half.get_mut(number) {
-            laws.push(JudgedBlock::new(second, first));
+            laws.append(&mut second.blocks(&first));
         }
         if let Some(laws) = judged.first_half.get_mut(number) {
-            laws.push(JudgedBlock::new(first, second));
+            laws.append(&mut first.blocks(&second));
         }
     }
 }
@@ -129,29 +159,26 @@ pub(super) fn judge_pairs(
         let (Some(pair), Some(laws)) = (pairs.get_mut(number), judged.laws.get_mut(number)) else {
             continue;
         };
-        let baseline = rate(trials.side(Arm::Baseline as usize), number);
-        let candidate = allowed_rate(trials.side(Arm::Candidate as usize), number, units);
-        if baseline.total == 0 || candidate.total == 0 {
+        let is_sampled = counts_cases(plan, number);
+        let [of_baseline, of_candidate] =
+            [Arm::Baseline, Arm::Candidate].map(|arm| trials.side(arm as usize));
+        let mut blocks = Answers::allowed(of_candidate, number, is_sampled, units)
+            .blocks(&Answers::of(of_baseline, number, is_sampled));
+        let Some(first) = blocks.first_mut() else {
             continue;
-        }
-        let mut block = JudgedBlock::new(candidate, baseline);
-        block.shift = question.shift(compared).map(Box::new);
+        };
+        first.shift = question.shift(compared).map(Box::new);
         let of_shift = units
             .shift()
             .filter(|_| plan.duration() == Some(question.signal))
             .and_then(|shift| past.log_odds_of_shift(question.signal, &question.asked, shift));
         if let (Some(shifts), Some(log_odds)) = (judged.shifts.get_mut(number), of_shift) {
-            shifts.add(log_odds, candidate.total);
+            shifts.add(log_odds, first.candidate.total);
         }
         let tolerance = units.tolerance(plan, number, sessions_apart, of_shift);
         pair.set_tolerance(tolerance, units.gain_limit(plan, number));
-        pair.update(
-            |odds_ratio| block.law.log_probability(odds_ratio),
-            candidate,
-            baseline,
-        );
-        pair.add_shift(block.shift.as_deref());
-        laws.push(block);
+        pair.update_all(&blocks);
+        laws.append(&mut blocks);
     }
 }
 
@@ -167,6 +194,17 @@ pub(super) fn count(questions: &[Ready], gathered: &Gathered, counted: &mut [[u6
             });
         }
     }
+}
+
+/// How many of the random part of these trials are in a category.
+fn rate(trials: &[Trial], question: usize) -> Rate {
+    let mut rate = Rate::default();
+    let of_random_part = trials.iter().filter(|trial| !trial.is_case);
+    for inside in of_random_part.filter_map(|trial| trial.answer(question)) {
+        rate.total += 1;
+        rate.inside += u64::from(inside);
+    }
+    rate
 }
 
 /// Judges a guard's block, in which the candidate is alone, against the past of its reference.
@@ -240,4 +278,142 @@ fn reference_rate(past: &DecayedCounts, asked: &Asked) -> (f64, Rate) {
             total: total as u64,
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sampling;
+    use crate::judge::trial::bit;
+
+    /// Draws of a worker: its sampling, each version's requests in a block, and the chance that one
+    /// is in the category. As many again fail without being in it.
+    struct Worker {
+        sampling: Sampling,
+        requests: [u32; 2],
+        rate: f64,
+    }
+
+    /// The trials of one block, baseline first; the odds of the candidate are `odds_ratio` times
+    /// the baseline's.
+    fn trials(workers: &[Worker], odds_ratio: f64, random: &mut fastrand::Rng) -> [Vec<Trial>; 2] {
+        let mut sides = [Vec::new(), Vec::new()];
+        for worker in workers {
+            let odds = worker.rate / (1.0 - worker.rate) * odds_ratio;
+            for ((side, requests), rate) in sides
+                .iter_mut()
+                .zip(worker.requests)
+                .zip([worker.rate, odds / (1.0 + odds)])
+            {
+                for _ in 0..requests {
+                    let inside = random.f64() < rate;
+                    let failed = inside || random.f64() < worker.rate;
+                    let mut one_in = |number: u16| random.u16(..number) == 0;
+                    let looked_at = one_in(worker.sampling.looks_one_in);
+                    let is_case = !looked_at && one_in(worker.sampling.cases_one_in) && failed;
+                    if looked_at || is_case && inside {
+                        side.push(Trial {
+                            asked: bit(0),
+                            inside: if inside { bit(0) } else { 0 },
+                            is_case,
+                            odds: worker.sampling.odds(),
+                            ..Trial::default()
+                        });
+                    }
+                }
+            }
+        }
+        sides
+    }
+
+    /// The mean of the likelihood ratio of `odds_ratio` times `tried` against the truth, over many
+    /// blocks, and the standard error of that mean. The mean is 1 where the law is the right one.
+    fn mean_ratio(workers: &[Worker], odds_ratio: f64, is_sampled: bool) -> (f64, f64) {
+        const BLOCKS: u32 = 20_000;
+        let mut random = fastrand::Rng::with_seed(11);
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for _ in 0..BLOCKS {
+            let [baseline, candidate] = trials(workers, odds_ratio, &mut random);
+            let baseline = Answers::of(&baseline, 0, is_sampled);
+            let blocks = Answers::of(&candidate, 0, is_sampled).blocks(&baseline);
+            let ratio: f64 = blocks
+                .iter()
+                .map(|block| {
+                    let law = |odds_ratio| block.law.log_probability(odds_ratio);
+                    law(1.5 * odds_ratio) - law(odds_ratio)
+                })
+                .sum();
+            sum += ratio.exp();
+            squares += (2.0 * ratio).exp();
+        }
+        let count = f64::from(BLOCKS);
+        let mean = sum / count;
+        (mean, ((squares / count - mean * mean) / count).sqrt())
+    }
+
+    fn sampled(looks_one_in: u16, cases_one_in: u16) -> Sampling {
+        Sampling {
+            looks_one_in,
+            cases_one_in,
+        }
+    }
+
+    #[test]
+    fn fishers_law_holds_with_the_same_odds_ratio_whatever_part_is_looked_at() {
+        for (looks, cases) in [(1, 1), (7, 1), (50, 1), (50, 10), (7, 100)] {
+            for odds_ratio in [1.0, 1.5] {
+                let worker = Worker {
+                    sampling: sampled(looks, cases),
+                    requests: [360, 90],
+                    rate: 0.05,
+                };
+                let (mean, error) = mean_ratio(&[worker], odds_ratio, true);
+                let apart = (mean - 1.0).abs();
+                assert!(
+                    apart < 4.0 * error,
+                    "1 in {looks}, cases 1 in {cases}, {odds_ratio}: {mean} ± {error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn workers_that_sample_differently_and_have_other_shares_are_not_put_into_one_law() {
+        let workers = || {
+            [
+                Worker {
+                    sampling: sampled(50, 1),
+                    requests: [800, 200],
+                    rate: 0.05,
+                },
+                Worker {
+                    sampling: Sampling::ALL,
+                    requests: [190, 10],
+                    rate: 0.05,
+                },
+            ]
+        };
+        let (mean, error) = mean_ratio(&workers(), 1.0, true);
+        assert!((mean - 1.0).abs() < 4.0 * error, "{mean} ± {error}");
+        // As one law, the worker with more candidate requests makes the candidate look bad.
+        let (mean, _) = mean_ratio(&workers(), 1.0, false);
+        assert!(mean > 1.5, "{mean}");
+    }
+
+    #[test]
+    fn what_is_told_is_the_rate_of_all_exchanges() {
+        let worker = [Worker {
+            sampling: sampled(50, 1),
+            requests: [100_000, 100_000],
+            rate: 0.05,
+        }];
+        let mut random = fastrand::Rng::with_seed(3);
+        let [baseline, candidate] = trials(&worker, 2.0, &mut random);
+        let of = |trials: &[Trial]| Answers::of(trials, 0, true);
+        let block = of(&candidate).blocks(&of(&baseline)).remove(0);
+        for (told, rate) in [(block.baseline, 0.05), (block.candidate, 0.095)] {
+            let share = told.inside as f64 / told.total as f64;
+            assert!((share / rate - 1.0).abs() < 0.08, "{share} and not {rate}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 use super::pair::{JudgedBlock, Pair};
 use crate::config::Plan;
+use crate::exchange::NO_ODDS;
 use crate::judge::verdict::Rate;
 use crate::shape::Kind;
 use crate::shape::presence::{Held, Presence, Requirement};
@@ -100,7 +101,7 @@ impl Bodies {
                 }
             };
             if let Some(found) = self.pairs.get_mut(index) {
-                let block = JudgedBlock::new(rate(of_candidate), rate(of_baseline));
+                let block = JudgedBlock::new(rate(of_candidate), rate(of_baseline), NO_ODDS);
                 if let Some([baseline, candidate]) = counted.get_mut(found.question) {
                     *baseline += block.baseline.inside;
                     *candidate += block.candidate.inside;

@@ -147,7 +147,11 @@ impl Comparison {
         for route in &self.routes {
             for arm in [Arm::Baseline, Arm::Candidate] {
                 for (facts, _) in route.rows(arm) {
-                    units.see(arm, facts.host, facts.session, now_ms);
+                    match (facts.is_case, arm) {
+                        (false, _) => units.see(arm, facts.host, facts.session, now_ms),
+                        (true, Arm::Candidate) => units.meet(facts.host, facts.session, now_ms),
+                        (true, Arm::Baseline) => {}
+                    }
                 }
             }
         }

@@ -38,17 +38,27 @@ impl Trials {
         }
     }
 
+    /// Whether no exchange of the random part is in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.sides.iter().all(Vec::is_empty)
+        self.exchanges() == 0
     }
 
     /// Whether both sides are in it.
     pub(super) fn is_complete(&self) -> bool {
-        self.sides.iter().all(|side| !side.is_empty())
+        (0..self.sides.len()).all(|side| self.of_random_part(side) > 0)
+    }
+
+    /// Exchanges of one side without its cases. The border of a block depends on these alone: when
+    /// a case comes is a matter of outcomes.
+    pub(super) fn of_random_part(&self, side: usize) -> u64 {
+        let of_random_part = self.side(side).iter().filter(|trial| !trial.is_case);
+        of_random_part.count() as u64
     }
 
     fn exchanges(&self) -> u64 {
-        self.sides.iter().map(Vec::len).sum::<usize>() as u64
+        (0..self.sides.len())
+            .map(|side| self.of_random_part(side))
+            .sum()
     }
 
     /// Whether it may still wait for its other side. The border depends on sides and time alone,

@@ -5,6 +5,7 @@ use crate::evidence::{
     BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law, OddsRatioInterval,
     QuantileShift, Spread,
 };
+use crate::exchange::NO_ODDS;
 use crate::judge::verdict::Rate;
 use crate::signal::{Direction, Question};
 use crate::sketch::buckets;
@@ -17,6 +18,7 @@ const ONSET_ALTERNATIVE: f64 = 3.0;
 #[derive(Debug)]
 pub(super) struct JudgedBlock {
     pub(super) law: Law,
+    /// What to tell of the versions: cases are not taken for a part of all exchanges.
     pub(super) candidate: Rate,
     pub(super) baseline: Rate,
     /// The shift of the quantile that the question is about, if it is about one.
@@ -24,7 +26,15 @@ pub(super) struct JudgedBlock {
 }
 
 impl JudgedBlock {
-    pub(super) fn new(candidate: Rate, baseline: Rate) -> Self {
+    /// The block of the exchanges that were judged. One in the category was `odds` times as likely to be
+    /// as another, in sixteenths.
+    pub(super) fn new(candidate: Rate, baseline: Rate, odds: u16) -> Self {
+        // As many others as there are where there are so many in the category.
+        let told = |rate: Rate| Rate {
+            inside: rate.inside,
+            total: rate.inside
+                + rate.total.saturating_sub(rate.inside) * u64::from(odds) / u64::from(NO_ODDS),
+        };
         Self {
             law: Law::new(&Block {
                 candidate: candidate.total,
@@ -32,8 +42,8 @@ impl JudgedBlock {
                 candidate_in: candidate.inside,
                 baseline_in: baseline.inside,
             }),
-            candidate,
-            baseline,
+            candidate: told(candidate),
+            baseline: told(baseline),
             shift: None,
         }
     }

@@ -15,12 +15,13 @@ use super::moment::Moment;
 use super::pair::Pair;
 use super::past::{self, Past};
 use super::phase::Judgement;
-use super::trial::{Trial, bit};
+use super::trial::{self, Trial, bit, counts_cases};
 use super::units::{Imbalance, Units};
 use crate::config::Plan;
 use crate::count::delta::VersionDelta;
 use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
 use crate::evidence::Spread;
+use crate::exchange::NO_ODDS;
 use crate::route::RouteKey;
 use crate::sketch::{DecayedCounts, NameTable, buckets};
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -186,6 +187,12 @@ impl Route {
         self.halves.ticks = self.halves.ticks.saturating_add(1);
         self.sessions.decay(Units::keep_busy(plan));
         if self.gathered.is_empty() {
+            if moment.judgement == Judgement::Judge && self.rows.iter().any(Rows::has_cases) {
+                // Cases wait for the exchanges that they are compared with, and end no block.
+                let questions = block::questions(plan, &self.past, &self.expected);
+                self.ask(plan, moment, &questions, units, halves, judged);
+                self.trials.wait();
+            }
             // Rows without a token would be seen again in the next tick.
             self.rows.iter_mut().for_each(Rows::clear);
             self.judge_halves(plan, judged);
@@ -198,7 +205,7 @@ impl Route {
         let guarded = plan.reject.reference.is_some();
         let complete = if guarded {
             // A guard compares with its reference, where that knows the route.
-            !self.trials.side(Arm::Candidate as usize).is_empty()
+            self.trials.of_random_part(Arm::Candidate as usize) > 0
                 && self.past.weight(Arm::Baseline) > 0.0
         } else {
             self.trials.is_complete()
@@ -208,7 +215,10 @@ impl Route {
                 self.trials.wait();
                 return;
             }
-            Judgement::Judge if self.trials.is_small() => return,
+            Judgement::Judge if self.trials.is_small() => {
+                self.trials.wait();
+                return;
+            }
             Judgement::Judge if complete => {
                 self.judge(plan, &questions, (units, spreads), judged);
             }
@@ -239,7 +249,10 @@ impl Route {
             let mut warm: Vec<(u32, bool)> = Vec::new();
             let mut trials = Vec::with_capacity(rows.len());
             for (facts, tokens) in rows.iter() {
-                let mut trial = Trial::of(facts, tokens, &columns, questions);
+                let mut trial = Trial::of(plan, facts, tokens, &columns, questions);
+                if trial.is_case && trial.asked == 0 {
+                    continue;
+                }
                 let known = warm.iter().find(|known| known.0 == facts.host);
                 let is_warm = match known {
                     Some(known) => known.1,
@@ -254,12 +267,17 @@ impl Route {
                     trial.inside &= !of_duration;
                 }
                 trials.push(trial);
-                self.sessions.see(arm, facts.session);
+                if !trial.is_case {
+                    self.sessions.see(arm, facts.session);
+                }
                 let is_admitted = arm == Arm::Baseline || units.admits(facts.session);
                 if !is_admitted || facts.lasted > moment.longest {
                     continue;
                 }
                 self.trials.add(arm as usize, trial);
+                if trial.is_case {
+                    continue;
+                }
                 for (signal, token) in row_signals.iter().zip(tokens) {
                     let tells = is_warm || duration != Some(*signal);
                     if tells && *token != NO_TOKEN {
@@ -268,12 +286,12 @@ impl Route {
                 }
             }
             if arm == Arm::Baseline {
-                self.learn_units(questions, &trials, units);
+                self.learn_units(plan, questions, &trials, units);
                 for trial in trials {
                     if let Some(half) = halves.half(trial.host, trial.session) {
                         self.halves.add(half, trial);
                         if let Some(seen) = judged.seen_halves.get_mut(half) {
-                            *seen = true;
+                            *seen |= !trial.is_case;
                         }
                     }
                 }
@@ -281,35 +299,58 @@ impl Route {
         }
     }
 
-    /// Shows the baseline's units their answers, beside the rate of this tick.
-    fn learn_units(&self, questions: &[Ready], trials: &[Trial], units: &mut Units) {
-        let mut expected = Vec::with_capacity(questions.len());
-        for question in questions {
-            let past = self.past.arm(Arm::Baseline).get(question.signal);
-            let known = past.map_or(0.0, DecayedCounts::total);
-            let before = past.map_or(0.0, |past| past::inside(past, &question.asked));
-            let (mut inside, mut total) = (0.0, 0.0);
-            for yes in trials
+    /// Shows the baseline's units their answers, beside the rate of this tick among the trials that had
+    /// the same chances to be judged.
+    fn learn_units(&self, plan: &Plan, questions: &[Ready], trials: &[Trial], units: &mut Units) {
+        let mut strata: Vec<u16> = trials.iter().map(|trial| trial.odds).collect();
+        strata.sort_unstable();
+        strata.dedup();
+        for odds in strata {
+            let of_stratum = || trials.iter().filter(move |trial| trial.odds == odds);
+            let expected: Vec<(usize, f64)> = questions
                 .iter()
-                .filter_map(|trial| trial.answer(question.number))
-            {
-                total += 1.0;
-                inside += f64::from(u8::from(yes));
+                .map(|question| {
+                    let rate = if counts_cases(plan, question.number) {
+                        self.expected_rate(question, of_stratum(), odds)
+                    } else {
+                        self.expected_rate(question, trials.iter(), NO_ODDS)
+                    };
+                    (question.number, rate)
+                })
+                .collect();
+            for trial in of_stratum() {
+                units.learn(trial, &expected);
             }
-            // What was known before weighs as much as a few exchanges of now.
-            let weight = OF_BEFORE.min(known);
-            let rate = (inside + weight * before / known.max(1.0)) / (total + weight).max(1.0);
-            expected.push((question.number, rate));
         }
-        for trial in trials {
-            units.learn(trial, &expected);
+    }
+
+    /// The rate of the baseline in a category among trials: of this tick, and a little of before. `odds`
+    /// says how many times as likely one in the category was to be among them.
+    fn expected_rate<'a>(
+        &self,
+        question: &Ready,
+        trials: impl Iterator<Item = &'a Trial>,
+        odds: u16,
+    ) -> f64 {
+        let past = self.past.arm(Arm::Baseline).get(question.signal);
+        let known = past.map_or(0.0, DecayedCounts::total);
+        let before = past.map_or(0.0, |past| past::inside(past, &question.asked));
+        let before = trial::sampled_rate(before / known.max(1.0), odds);
+        let (mut inside, mut total) = (0.0, 0.0);
+        for yes in trials.filter_map(|trial| trial.answer(question.number)) {
+            total += 1.0;
+            inside += f64::from(u8::from(yes));
         }
+        // What was known before weighs as much as a few exchanges of now.
+        let weight = OF_BEFORE.min(known);
+        (inside + weight * before) / (total + weight).max(1.0)
     }
 
     /// Judges the baseline's halves, once both are in the block and it is large enough.
     fn judge_halves(&mut self, plan: &Plan, judged: &mut Judged) {
         if self.halves.is_empty() {
             self.halves.ticks = 0;
+            self.halves.wait();
             return;
         }
         let complete = self.halves.is_complete();
@@ -330,7 +371,7 @@ impl Route {
         (units, spreads): (&mut Units, &[Spread]),
         judged: &mut Judged,
     ) {
-        judged.candidate_exchanges += self.trials.side(Arm::Candidate as usize).len() as u64;
+        judged.candidate_exchanges += self.trials.of_random_part(Arm::Candidate as usize);
         let (past, trials, pairs) = (&self.past, &self.trials, &mut self.pairs);
         if plan.reject.reference.is_some() {
             block::judge_against_reference(questions, past, trials, pairs);

@@ -15,6 +15,10 @@ impl Volumes {
         let mut volumes: Vec<(String, u64)> = Vec::new();
         for version in inbox.iter().flat_map(|route| &route.versions) {
             let volume = exchanges(version);
+            if volume == 0 && version.rows.has_cases() {
+                // A rollout does not begin with a failure because it is one.
+                continue;
+            }
             match volumes.iter_mut().find(|known| known.0 == version.version) {
                 Some(known) => known.1 += volume,
                 None => volumes.push((version.version.clone(), volume)),

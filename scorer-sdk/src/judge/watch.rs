@@ -23,9 +23,12 @@ pub(super) fn observe(
                 .flat_map(Counts::iter)
                 .map(|(code, count)| (buckets::upper_bound(code), count))
                 .collect();
+            let exchanges =
+                counts(failures.map(|(index, _)| index)).map_or(version.exchanges, Counts::total);
+            let not_looked_at = version.stands_for.saturating_sub(version.exchanges);
             let tick = Tick {
-                exchanges: counts(failures.map(|(index, _)| index))
-                    .map_or(version.exchanges, Counts::total),
+                exchanges,
+                stands_for: exchanges.saturating_add(not_looked_at),
                 failures: failures
                     .and_then(|(index, is_failure)| {
                         Some(version.counts.get(index)?.total_where(is_failure))

@@ -1,9 +1,11 @@
 //! A scenario behind the whole engine.
 
+use super::sampler::Sampler;
 use super::scenario::Scenario;
 use super::traffic::Traffic;
 use crate::config::{ConfigError, Plan};
 use crate::engine::Engine;
+use crate::exchange::Sampling;
 use crate::judge::verdict::{Decision, Verdict};
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ pub fn plan(config: &str) -> Result<Arc<Plan>, ConfigError> {
 /// A simulated rollout and the engine that watches it.
 pub struct Rollout {
     traffic: Traffic,
+    sampler: Sampler,
     engine: Engine,
 }
 
@@ -61,8 +64,15 @@ impl Rollout {
     /// A rollout whose baseline has been alone for the scenario's `learning` requests.
     #[must_use]
     pub fn new(plan: Arc<Plan>, scenario: Scenario, seed: u64) -> Self {
+        Self::sampled(plan, scenario, Vec::new(), seed)
+    }
+
+    /// As [`Rollout::new`], behind workers that look at a part of the exchanges: see [`Sampler`].
+    #[must_use]
+    pub fn sampled(plan: Arc<Plan>, scenario: Scenario, workers: Vec<Sampling>, seed: u64) -> Self {
         let mut rollout = Self {
             traffic: Traffic::new(scenario, seed),
+            sampler: Sampler::new(workers, seed),
             engine: Engine::new(plan, seed),
         };
         while rollout.traffic.is_learning() {
@@ -87,7 +97,7 @@ impl Rollout {
     pub fn advance(&mut self) {
         self.traffic.advance();
         for exchange in self.traffic.exchanges() {
-            self.engine.observe(&exchange);
+            self.sampler.observe(&mut self.engine, &exchange);
         }
         self.engine.advance(self.traffic.now());
     }

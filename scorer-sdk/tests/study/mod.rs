@@ -2,6 +2,7 @@
 
 mod correlated;
 mod false_alarms;
+mod looks;
 mod low_traffic;
 mod power;
 mod real_traffic;

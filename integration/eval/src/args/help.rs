@@ -75,7 +75,8 @@ Examples:
   serin-eval real-traffic --runs 20 --row sticky
   serin-eval real-traffic --json | jq '.healthy[] | select(.anomalous > .allowed)'
 
-A rollout takes about a quarter of a second, and there are 46 healthy kinds. How many rows are done
+200 rollouts of each healthy kind, 10 with --quick; the others take a fifth of it. A rollout takes
+about a quarter of a second, and there are 46 healthy kinds. How many rows are done
 is shown on the standard error of a terminal.
 
 Exit codes:
@@ -83,6 +84,22 @@ Exit codes:
   1   no row has that text in its name
   2   wrong use of the command line
   3   measured, and at least one healthy row has more";
+
+pub(super) const LOOKS_HELP: &str = "\
+Examples:
+  serin-eval looks --quick
+  serin-eval looks --runs 10 --row 404
+  serin-eval looks --json | jq '.bad[] | {row, one_in, seconds}'
+
+40 rollouts of each healthy kind and each way to sample, 5 with --quick; bad candidates take half of
+it. A rollout takes about half a second, and there are 180 healthy cells. How many are done is shown
+on the standard error of a terminal.
+
+Exit codes:
+  0   measured, and no way to sample has more false alarms than chance allows
+  1   no row has that text in its name
+  2   wrong use of the command line
+  3   measured, and at least one has more";
 
 pub(super) const JUDGES_HELP: &str = "\
 Examples:

@@ -26,6 +26,20 @@ fn sum(facts: &Facts, metric: &Metric) -> f64 {
     facts.of(metric).map(|sample| sample.value.max(0.0)).sum()
 }
 
+/// How many exchanges there were, and how many of them were only glanced at.
+fn looked_at(facts: &Facts, known: f64) -> String {
+    let [unlooked, cases] =
+        [&telemetry::NOT_LOOKED_AT, &telemetry::CASES].map(|metric| sum(facts, metric));
+    if unlooked + cases == 0.0 {
+        return format!("{} exchanges", grouped(known as u64));
+    }
+    let [known, unlooked, cases] = [known, unlooked, cases].map(|count| grouped(count as u64));
+    format!(
+        "{known} exchanges were looked at, {unlooked} were only glanced at (looks_per_second), and \
+         {cases} more that failed were looked at when they were over"
+    )
+}
+
 /// Whether requests pass, and their destinations are known.
 pub(super) fn traffic(facts: &Facts) -> Vec<Finding> {
     let check = "traffic";
@@ -66,7 +80,7 @@ pub(super) fn traffic(facts: &Facts) -> Vec<Finding> {
             repair,
         )
     } else {
-        Finding::ok(check, format!("{} exchanges", grouped(known as u64)))
+        Finding::ok(check, looked_at(facts, known))
     }]
 }
 

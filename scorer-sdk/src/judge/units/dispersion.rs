@@ -161,9 +161,9 @@ mod tests {
                     let inside = fails || random.f64() < 0.01;
                     let trial = Trial {
                         host,
-                        session: 0,
                         asked: 1,
                         inside: u64::from(inside),
+                        ..Trial::default()
                     };
                     dispersion.learn(&trial, &[(0, rate)]);
                 }

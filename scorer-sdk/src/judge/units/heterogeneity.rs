@@ -51,15 +51,19 @@ pub(super) fn spread(units: &Table, question: usize, prior: f64) -> Variance {
 
 /// How much more the log odds of a rare category move than those of a common one, when what is asked
 /// moves by the same part of its spread: `φ(z)/(p·(1−p))`, in multiples of that at the median, within
-/// 5% from .001 to .999.
-pub(super) fn of_rare(units: &Table, question: usize) -> f64 {
+/// 5% from .001 to .999. One in the category was `odds` times as likely to be judged as another.
+pub(super) fn of_rare(units: &Table, question: usize, odds: f64) -> f64 {
     let (expected, total) = units
         .iter()
         .filter_map(|unit| unit.answers.get(question))
         .fold((0.5, 1.0), |(expected, total), answers| {
             (expected + answers.expected, total + answers.total)
         });
-    let rate = expected / total;
+    let rate = if odds > 1.0 {
+        expected / (expected + (total - expected).max(0.0) * odds)
+    } else {
+        expected / total
+    };
     1.0 + 0.16 * (0.5 / rate.min(1.0 - rate).max(1e-4)).ln()
 }
 

@@ -18,9 +18,10 @@ mod table;
 mod warm_up;
 
 use super::arm::Arm;
-use super::trial::Trial;
+use super::trial::{Trial, counts_cases};
 use crate::config::Plan;
 use crate::evidence::Spread;
+use crate::exchange::NO_ODDS;
 use crate::limits::MAX_QUESTIONS;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use dispersion::Dispersion;
@@ -72,6 +73,9 @@ pub(super) struct Units {
     /// Per question, the candidate's exchanges that were left out because their host, or their session,
     /// has too many; over the short memory.
     left_out: Vec<[f64; 2]>,
+    /// Of the baseline's exchanges without its cases, decayed: how many, and the sum of the natural logs
+    /// of [`Trial::odds`], in times.
+    sampled: [f64; 2],
     /// The part of a busy session's exchanges that is still owed.
     owed: f64,
     /// How much slower the candidate may be at this tick because of its hosts, in natural logs; none where
@@ -98,7 +102,7 @@ impl Units {
         let tick_ms = plan.tick.as_secs_f64() * 1_000.0;
         let by_time = (-tick_ms / RECENT_MS).exp2();
         let [_, recent] = &self.candidate;
-        let exchanges = recent.iter().map(|all| all.total).fold(0.0, f64::max);
+        let exchanges = recent.iter().map(|all| all.total).fold(0.0, f64::max) / self.mean_odds();
         let keep = Keep {
             busy: Self::keep_busy(plan),
             past: f64::from(plan.keep_per_tick()),
@@ -110,6 +114,9 @@ impl Units {
         }
         self.imbalance.decay(keep.busy);
         self.dispersion.tick(keep.past);
+        for sum in &mut self.sampled {
+            *sum *= keep.past;
+        }
         let [past, recent] = &mut self.candidate;
         table::decay(past, keep.past);
         table::decay(recent, keep.recent);
@@ -136,9 +143,26 @@ impl Units {
         }
     }
 
+    /// Finds a place for the units of a case of the candidate, so that what one of them may add is
+    /// limited before it was seen in the random part. A failure does not make them busy.
+    pub(super) fn meet(&mut self, host: u32, session: u32, now_ms: u64) {
+        let [_, hosts] = &mut self.hosts;
+        hosts.meet(host, MAX_HOSTS, now_ms);
+        if session != 0 {
+            let [_, sessions] = &mut self.sessions;
+            sessions.meet(session, MAX_SESSIONS, now_ms);
+        }
+    }
+
     /// The baseline's answers in a trial. `expected` gives, per question that is put, the rate of its
     /// version on that route in that tick.
     pub(super) fn learn(&mut self, trial: &Trial, expected: &[(usize, f64)]) {
+        if !trial.is_case {
+            let odds = f64::from(trial.odds) / f64::from(NO_ODDS);
+            let [count, sum] = &mut self.sampled;
+            *count += 1.0;
+            *sum += odds.ln();
+        }
         if trial.host != 0 {
             self.dispersion.learn(trial, expected);
         }
@@ -252,6 +276,16 @@ impl Units {
         self.dispersion.gain_limit(question, is_bursty, plan.tick)
     }
 
+    /// How many times as likely a failed exchange is to be judged as another, in the geometric mean.
+    fn mean_odds(&self) -> f64 {
+        let [count, sum] = self.sampled;
+        if count > 0.0 {
+            (sum / count).exp()
+        } else {
+            1.0
+        }
+    }
+
     /// What hosts are worth as they are, and sessions for each unit of imbalance.
     fn variances_of(&self, plan: &Plan, question: usize) -> [f64; 2] {
         if plan.reject.reference.is_some() {
@@ -263,7 +297,13 @@ impl Units {
             let spread = spread(units, question, prior);
             deviations(spread.freedom).powi(2) * spread.variance
         };
-        let rare = of_rare(hosts, question);
+        // Categories are rarer than they are among what is judged, where cases count for them.
+        let odds = if counts_cases(plan, question) {
+            self.mean_odds()
+        } else {
+            1.0
+        };
+        let rare = of_rare(hosts, question, odds);
         [
             worth(hosts, heterogeneity::HOSTS) * self.hosts_apart(),
             worth(sessions, heterogeneity::SESSIONS * rare),
@@ -341,7 +381,21 @@ impl Units {
     ///
     /// Leaving out exchanges of the candidate that are in a category makes the evidence smaller and
     /// never larger.
-    pub(super) fn allows(&mut self, trial: &Trial, question: usize, inside: bool) -> bool {
+    ///
+    /// Where cases count for the question (`is_sampled`), an exchange beside them stands for as many as
+    /// its chance to be judged says, so that the rates are those of all exchanges.
+    pub(super) fn allows(
+        &mut self,
+        trial: &Trial,
+        question: usize,
+        inside: bool,
+        is_sampled: bool,
+    ) -> bool {
+        let stands_for = if is_sampled && !inside {
+            f64::from(trial.odds) / f64::from(NO_ODDS)
+        } else {
+            1.0
+        };
         let all = self
             .candidate
             .each_ref()
@@ -376,11 +430,10 @@ impl Units {
             .into_iter()
             .flatten()
         {
-            unit.answer(question, inside, 0.0);
-            unit.answer_recently(question, inside);
+            unit.answer_as_candidate(question, inside, stands_for);
         }
         for answers in &mut self.candidate {
-            table::answer(answers, question, inside, 0.0);
+            table::answer(answers, question, (inside, 0.0), stands_for);
         }
         true
     }
@@ -466,6 +519,7 @@ impl Units {
         self.warm_up.iter().for_each(|fit| fit.encode(writer));
         self.imbalance.encode(writer);
         self.dispersion.encode(writer);
+        self.sampled.iter().for_each(|sum| writer.f64(*sum));
         for answers in &self.candidate {
             writer.list(answers, Answers::encode);
         }
@@ -489,6 +543,10 @@ impl Units {
             warm_up_before: Default::default(),
             imbalance: Imbalance::decode(reader)?,
             dispersion: Dispersion::decode(reader)?,
+            sampled: [
+                reader.finite("sum of what was sampled")?.max(0.0),
+                reader.finite("sum of what was sampled")?.max(0.0),
+            ],
             candidate: [
                 reader.list(MAX_QUESTIONS, Answers::decode)?,
                 reader.list(MAX_QUESTIONS, Answers::decode)?,

@@ -25,10 +25,10 @@ impl Answers {
         self.total *= keep;
     }
 
-    pub(super) fn add(&mut self, inside: bool, expected: f64) {
+    pub(super) fn add(&mut self, (inside, expected): (bool, f64), stands_for: f64) {
         self.inside += f64::from(u8::from(inside));
         self.expected += expected;
-        self.total += 1.0;
+        self.total += stands_for;
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
@@ -81,19 +81,26 @@ impl Unit {
             .map(|answers| answers.get(question).copied().unwrap_or_default())
     }
 
-    /// Adds an answer.
+    /// Adds an answer of the baseline.
     pub(super) fn answer(&mut self, question: usize, inside: bool, expected: f64) {
-        answer(&mut self.answers, question, inside, expected);
+        answer(&mut self.answers, question, (inside, expected), 1.0);
     }
 
-    /// Adds an answer to the short memory.
-    pub(super) fn answer_recently(&mut self, question: usize, inside: bool) {
-        answer(&mut self.recent, question, inside, 0.0);
+    /// Adds an answer of the candidate, over both memories. It stands for so many exchanges.
+    pub(super) fn answer_as_candidate(&mut self, question: usize, inside: bool, stands_for: f64) {
+        for memory in [&mut self.answers, &mut self.recent] {
+            answer(memory, question, (inside, 0.0), stands_for);
+        }
     }
 }
 
-/// Adds an answer to those of a unit or of many.
-pub(super) fn answer(all: &mut Vec<Answers>, question: usize, inside: bool, expected: f64) {
+/// Adds an answer, and whether it was expected, to those of a unit or of many.
+pub(super) fn answer(
+    all: &mut Vec<Answers>,
+    question: usize,
+    inside_expected: (bool, f64),
+    stands_for: f64,
+) {
     if question >= MAX_QUESTIONS {
         return;
     }
@@ -101,7 +108,7 @@ pub(super) fn answer(all: &mut Vec<Answers>, question: usize, inside: bool, expe
         all.resize(question + 1, Answers::default());
     }
     if let Some(answers) = all.get_mut(question) {
-        answers.add(inside, expected);
+        answers.add(inside_expected, stands_for);
     }
 }
 
@@ -166,29 +173,39 @@ impl Table {
     /// `most`.
     pub(in crate::judge) fn see(&mut self, id: u32, most: usize, now_ms: u64) {
         self.weight += 1.0;
-        if let Some(unit) = self.units.iter_mut().find(|unit| unit.id == id) {
+        if let Some(unit) = self.meet(id, most, now_ms) {
             unit.weight += 1.0;
-            return;
+        }
+    }
+
+    /// The unit with this number, a new one that is not busy if it is not known.
+    pub(in crate::judge) fn meet(
+        &mut self,
+        id: u32,
+        most: usize,
+        now_ms: u64,
+    ) -> Option<&mut Unit> {
+        if let Some(known) = self.units.iter().position(|unit| unit.id == id) {
+            return self.units.get_mut(known);
         }
         let new = Unit {
             id,
             since_ms: now_ms,
-            weight: 1.0,
+            weight: 0.0,
             speed: Speed::default(),
             answers: Vec::new(),
             recent: Vec::new(),
         };
         if self.units.len() < most {
             self.units.push(new);
-            return;
+            return self.units.last_mut();
         }
         let least = self
             .units
             .iter_mut()
-            .min_by(|one, other| one.weight.total_cmp(&other.weight));
-        if let Some(least) = least {
-            *least = new;
-        }
+            .min_by(|one, other| one.weight.total_cmp(&other.weight))?;
+        *least = new;
+        Some(least)
     }
 
     /// The unit with this number, to add what it answered.

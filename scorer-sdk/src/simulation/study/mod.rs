@@ -5,6 +5,7 @@
 
 pub mod correlated;
 pub mod false_alarms;
+pub mod looks;
 pub mod low_traffic;
 pub mod past;
 pub mod power;

@@ -2,6 +2,7 @@
 
 use super::Row;
 use crate::config::Plan;
+use crate::exchange::Sampling;
 use crate::simulation::Rollout;
 use crate::simulation::law::binomial_bound;
 use crate::simulation::study::Runs;
@@ -34,8 +35,15 @@ impl Alarms {
 /// Runs one kind of healthy rollout. `plan` gives the promised bound.
 #[must_use]
 pub fn alarms(plan: &Arc<Plan>, row: &Row, runs: Runs) -> Alarms {
+    sampled_alarms(plan, row, &[], runs)
+}
+
+/// As [`alarms`], behind workers that look at a part of the exchanges.
+#[must_use]
+pub fn sampled_alarms(plan: &Arc<Plan>, row: &Row, workers: &[Sampling], runs: Runs) -> Alarms {
     let ends = runs.map(|seed| {
-        let mut rollout = Rollout::new(Arc::clone(plan), row.scenario.clone(), seed);
+        let scenario = row.scenario.clone();
+        let mut rollout = Rollout::sampled(Arc::clone(plan), scenario, workers.to_vec(), seed);
         rollout.run_while(|rollout| rollout.traffic().rollout_ticks() < row.ticks)
     });
     let mut sum = Alarms {

@@ -2,6 +2,7 @@
 
 use super::{USUAL, plain};
 use crate::config::Plan;
+use crate::exchange::Sampling;
 use crate::simulation::law::median;
 use crate::simulation::study::Runs;
 use crate::simulation::{LoneClient, Reaches, Rollout, Scenario, When};
@@ -58,8 +59,20 @@ pub fn attacks() -> Vec<Attack> {
 /// Runs one attack, which begins when the candidate comes.
 #[must_use]
 pub fn attacked(plan: &Arc<Plan>, attack: &Attack, runs: Runs) -> Attacked {
+    sampled_attack(plan, attack, &[], runs)
+}
+
+/// As [`attacked`], behind workers that look at a part of the exchanges.
+#[must_use]
+pub fn sampled_attack(
+    plan: &Arc<Plan>,
+    attack: &Attack,
+    workers: &[Sampling],
+    runs: Runs,
+) -> Attacked {
     let found = runs.map(|seed| {
-        let mut rollout = Rollout::new(Arc::clone(plan), attack.scenario.clone(), seed);
+        let scenario = attack.scenario.clone();
+        let mut rollout = Rollout::sampled(Arc::clone(plan), scenario, workers.to_vec(), seed);
         let before = rollout.traffic().lone_requests();
         let end =
             rollout.run_while(|rollout| rollout.traffic().lone_requests() - before < PATIENCE);

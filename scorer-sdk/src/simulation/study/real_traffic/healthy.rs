@@ -27,6 +27,46 @@ pub fn healthy() -> Vec<Row> {
     rows
 }
 
+/// Those of them in which something other than the time of an answer ties requests to each other, for
+/// traffic of which a worker looks at a part.
+#[must_use]
+pub fn healthy_under_load(geometry: Geometry) -> Vec<Row> {
+    let mut rows = shared_by_all(geometry);
+    rows.extend(users(geometry));
+    rows.extend(unlike_pods(geometry));
+    rows.extend(young_pods(geometry));
+    rows.extend(changing_pods(geometry));
+    rows.extend(lone_clients(geometry));
+    rows.extend(proxies(geometry));
+    rows.extend(refused(geometry));
+    rows
+}
+
+/// Services that refuse many requests, each user some of his own.
+fn refused(geometry: Geometry) -> Vec<Row> {
+    let refusing = |rate| {
+        let users = Users {
+            count: 300,
+            ..Users::default()
+        };
+        with_routes(with_users(geometry, users), |route| {
+            route.refused_rate = rate;
+        })
+    };
+    vec![
+        row(
+            geometry,
+            "a tenth of all is 404, 300 sticky users",
+            refusing(0.1),
+        ),
+        row(
+            geometry,
+            "half of all is 404, 300 sticky users",
+            refusing(0.5),
+        ),
+    ]
+}
+
 fn row(geometry: Geometry, name: &str, scenario: Scenario) -> Row {
     Row {
         name: name.to_owned(),

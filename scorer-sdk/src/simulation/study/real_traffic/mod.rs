@@ -9,9 +9,9 @@ mod attack;
 mod healthy;
 mod power;
 
-pub use alarms::{Alarms, alarms};
-pub use attack::{Attack, Attacked, attacked, attacks};
-pub use healthy::healthy;
+pub use alarms::{Alarms, alarms, sampled_alarms};
+pub use attack::{Attack, Attacked, attacked, attacks, sampled_attack};
+pub use healthy::{healthy, healthy_under_load};
 pub use power::{Bad, Found, bad, found, warm_but_slow};
 
 use crate::simulation::{Deployment, Load, Reported, Scenario, Share};
