@@ -636,7 +636,8 @@ fn every_field_of_a_config_is_said_by_check_config() {
         "surprise": {"epoch": "29s", "max_values": 4321, "refuse_above": 0.991},
         "routes": {"templates": ["/a/{id}"], "max": 77, "by_name": true},
         "steer": {"probation": {"after": "5m", "share": 0.03}},
-        "reject": {"share": 0.4}, "max_series": 1234, "record": true, "count_rescued": true
+        "reject": {"share": 0.4}, "max_series": 1234, "record": true, "looks_per_second": 654,
+        "count_rescued": true
     });
     let check = |config: &Value| {
         let output = serin()
@@ -679,10 +680,14 @@ fn every_field_of_a_config_is_said_by_check_config() {
         "1234",
         "leaves each exchange",
         "counts requests that were retried",
+        "because something that is on needs each of them",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert!(!said.contains("header_names"), "{said}");
+
+    let said = check(&serde_json::json!({"looks_per_second": 654}));
+    assert!(said.contains("at 654 exchanges a second"), "{said}");
 
     let mut all_types = config.clone();
     all_types["body"]["content_types"] = serde_json::json!([]);
