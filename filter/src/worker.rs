@@ -7,6 +7,7 @@ use crate::host::{Host, properties};
 use crate::report::access_log;
 use crate::report::counters::Counters;
 use crate::stream::exchange::Phase;
+use crate::stream::glance;
 use crate::stream::life::Stream;
 use crate::stream::observer::Observer;
 use crate::stream::response::Response;
@@ -103,9 +104,11 @@ impl<H: Host> Worker<H> {
     /// request goes on; it does not when it was refused. `is_whole` says that it has no body.
     pub fn on_request(&mut self, stream: &mut Stream, is_whole: bool) -> bool {
         self.busy = true;
-        if self.may_glance() && !self.observer.looks(stream) {
+        if self.may_glance() && !self.observer.looks(&self.host, stream) {
             let is_forged = forged::remove_at_glance(&self.host);
-            self.steer(is_forged);
+            if self.actions.is_steering() && !glance::is_left_alone(&self.host) {
+                self.steer(is_forged);
+            }
             return true;
         }
         let mut request = self.observer.read_request(&self.host);

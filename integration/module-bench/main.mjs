@@ -37,14 +37,15 @@ function counted(name, filter) {
   for (let tick = 0; tick < LAST_TICKS; tick += 1) {
     filter.tick();
   }
-  const [looked, merged, glanced] = [
+  const [looked, merged, glanced, cases] = [
     "serin_exchanges_total",
     "serin_merged_exchanges",
     "serin_not_looked_at_total",
+    "serin_cases_total",
   ].map((metric) => filter.host.metric(metric) ?? 0);
-  if (looked + glanced !== filter.ended || merged !== looked) {
+  if (looked + glanced + cases !== filter.ended || merged !== looked) {
     const log = filter.host.logged.slice(-5).join("\n");
-    const found = `${looked} looked at and ${glanced} not, ${merged} merged`;
+    const found = `${looked} looked at and ${glanced} not, ${cases} cases, ${merged} merged`;
     throw new Error(`${name}: ${found}, after ${filter.ended} exchanges\n${log}`);
   }
   return filter.ended;

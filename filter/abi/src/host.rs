@@ -45,15 +45,25 @@ pub fn headers(map: Map) -> Headers {
     Headers::from_bytes(bytes.unwrap_or_default())
 }
 
-/// The value of a header, `name` in lower case; `None` where it is not there. The values of several
-/// lines come with commas between them.
+/// The value of a header's first line, `name` in lower case; `None` where it is not there.
 #[must_use]
 pub fn header(map: Map, name: &str) -> Option<Vec<u8>> {
-    received(|data, size| {
+    let mut is_there = false;
+    let value = received(|data, size| {
         // SAFETY: the host reads `name.len()` bytes of `name` and keeps none of them; `data` and
         // `size` are places that it may write one value to.
-        unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) }
-    })
+        let status = unsafe {
+            proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
+        };
+        is_there = status == OK;
+        status
+    });
+    // An empty value comes without a buffer.
+    if is_there {
+        Some(value.unwrap_or_default())
+    } else {
+        None
+    }
 }
 
 /// A property of the stream or the proxy; the parts of its path have a zero byte between them.

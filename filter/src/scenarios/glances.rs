@@ -130,3 +130,96 @@ fn light_traffic_is_looked_at_in_full_again() {
     proxy.tick();
     assert_eq!(looked_at(&proxy) - before, 250);
 }
+
+/// Sends requests of which most are glanced at; `change` is done before each one is over.
+fn glance_at(proxy: &mut Proxy, times: u32, answer: Answer, change: impl Fn(&mut Stream, &Proxy)) {
+    for _ in 0..times {
+        proxy.request(&[]);
+        proxy.respond(answer);
+        let mut stream = Stream::new(1);
+        assert!(proxy.workers[0].on_request(&mut stream, true));
+        change(&mut stream, proxy);
+        assert!(proxy.workers[0].on_response(&mut stream));
+        proxy.workers[0].on_log(&mut stream);
+    }
+    proxy.tick();
+}
+
+#[test]
+fn a_path_that_the_router_rewrites_stays_on_its_route() {
+    let mut proxy = proxy(10);
+    proxy.traffic(2, 2_000, GOOD);
+    // The candidate fails where the baseline does not, and the router has rewritten the path by then.
+    for _ in 0..20 {
+        proxy.traffic(1, 100, GOOD);
+        glance_at(&mut proxy, 100, BAD[1], |stream, proxy| {
+            let mut world = proxy.host.0.borrow_mut();
+            world.request[1] = (":path".to_owned(), b"/rewritten".to_vec());
+            stream.passed(0, true);
+        });
+    }
+    assert_eq!(proxy.verdict(), Some(3));
+    let world = proxy.host.0.borrow();
+    assert!(
+        world
+            .metrics
+            .iter()
+            .all(|metric| !metric.0.contains("rewritten"))
+    );
+}
+
+#[test]
+fn one_answer_in_grpc_makes_no_failures_of_the_others() {
+    let mut proxy = proxy(10);
+    proxy
+        .host
+        .0
+        .borrow_mut()
+        .properties
+        .insert("response.grpc_status".into(), 2_u64.to_le_bytes().to_vec());
+    let grpc = |_: &mut Stream, proxy: &Proxy| {
+        let mut world = proxy.host.0.borrow_mut();
+        world.response[1].1 = b"application/grpc".to_vec();
+    };
+    glance_at(&mut proxy, 2_000, GOOD[0], grpc);
+    let before = total(&proxy, "serin_cases_total");
+    glance_at(&mut proxy, 2_000, GOOD[0], |stream, _| {
+        stream.passed(0, true)
+    });
+    assert_eq!(total(&proxy, "serin_cases_total"), before);
+    glance_at(&mut proxy, 2_000, GOOD[0], |stream, proxy| {
+        grpc(stream, proxy);
+        stream.passed(0, true);
+    });
+    assert!(total(&proxy, "serin_cases_total") > before);
+}
+
+#[test]
+fn what_is_not_the_versions_failure_is_no_case() {
+    let mut proxy = proxy(10);
+    proxy.traffic(2, 2_000, GOOD);
+    let before = total(&proxy, "serin_cases_total");
+    // The client leaves.
+    glance_at(&mut proxy, 500, GOOD[0], |_, proxy| {
+        let gone = 0x4000_u64.to_le_bytes().to_vec();
+        let mut world = proxy.host.0.borrow_mut();
+        world.properties.insert("response.flags".into(), gone);
+    });
+    // The proxy limits the rate.
+    let limited = Answer {
+        version: "v1",
+        status: "429",
+    };
+    glance_at(&mut proxy, 500, limited, |stream, proxy| {
+        let mut world = proxy.host.0.borrow_mut();
+        let details = b"local_rate_limited".to_vec();
+        world
+            .properties
+            .insert("response.code_details".into(), details);
+        world
+            .properties
+            .insert("response.flags".into(), 0x800_u64.to_le_bytes().to_vec());
+        stream.passed(0, true);
+    });
+    assert_eq!(total(&proxy, "serin_cases_total"), before);
+}

@@ -1,22 +1,33 @@
-//! What is seen of an exchange that is only glanced at: whether it failed. Everything else is read
-//! when it is over, and only of one that did.
+//! What is seen of an exchange that is only glanced at: its path, and whether it failed. Everything
+//! else is read when it is over, and only of one that failed.
 
+use super::exchange::{self, Phase};
+use super::life::Stream;
+use super::local_reply;
+use super::request;
+use super::response::{Response, number};
+use super::timing::Timing;
 use crate::host::{Host, properties};
-use crate::stream::life::Stream;
-use crate::stream::response::number;
-use scorer_sdk::Sampling;
+use core::time::Duration;
 use scorer_sdk::telemetry::REPORT_HEADER;
+use scorer_sdk::{Ending, Sampling};
 
 /// Lowest status of a response that says that the request failed.
 const FAILED: u16 = 400;
+/// Status of a response after which the connection is no longer HTTP.
+const SWITCHING: u16 = 101;
 
 /// An exchange that is only glanced at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Glance {
     /// How it was sampled.
     pub(super) sampling: Sampling,
+    /// The request's path: a router rewrites it before the exchange is over.
+    pub(super) path: Vec<u8>,
     /// Its response's status, once its headers have come.
     pub(super) status: Option<u16>,
+    /// Whether the response is gRPC, where that was looked at.
+    is_grpc: bool,
 }
 
 /// What looks in full have taught: what a glance has to look for beside the status.
@@ -26,25 +37,57 @@ pub(super) struct Habits {
     pub(super) has_grpc: bool,
     /// Whether responses bring reports of calls, which are not for clients.
     pub(super) has_reports: bool,
+    /// Whether callers' proxies count the attempts of a request.
+    pub(super) has_attempts: bool,
 }
 
-/// Reads the status of a response.
-pub(super) fn at_response(host: &impl Host, habits: Habits) -> Option<u16> {
-    if habits.has_reports {
-        host.remove_response_header(REPORT_HEADER.name);
+/// Whether the current request is none of Serin's business, as a look in full would find.
+pub fn is_left_alone(host: &impl Host) -> bool {
+    host.request_header("upgrade").is_some()
+        || host.request_header(":method").as_deref() == Some(b"CONNECT")
+}
+
+impl Glance {
+    /// At the request's headers.
+    pub(super) fn at_request(host: &impl Host, sampling: Sampling) -> Self {
+        Self {
+            sampling,
+            path: host.request_header(":path").unwrap_or_default(),
+            status: None,
+            is_grpc: false,
+        }
     }
-    number(&host.response_header(":status")?)
-}
 
-/// Whether the current exchange, which is over, failed: no answer, one that was cut off, or one that
-/// says so.
-pub(super) fn has_failed(
-    host: &impl Host,
-    stream: &Stream,
-    glance: Glance,
-    habits: Habits,
-) -> bool {
-    let is_good = stream.is_whole && glance.status.is_some_and(|status| status < FAILED);
-    let grpc_status = || host.number(properties::GRPC_STATUS).unwrap_or(0);
-    !is_good || (habits.has_grpc && grpc_status() != 0)
+    /// Reads the response's headers. Whether this is HTTP still.
+    pub(super) fn read_response(&mut self, host: &impl Host, habits: Habits) -> bool {
+        if habits.has_reports {
+            host.remove_response_header(REPORT_HEADER.name);
+        }
+        let status = host.response_header(":status");
+        self.status = status.and_then(|status| number(&status));
+        self.is_grpc = habits.has_grpc
+            && host
+                .response_header("content-type")
+                .is_some_and(|kind| request::is_grpc(&kind));
+        self.status != Some(SWITCHING)
+    }
+
+    /// Whether the exchange, which is over, failed, and a version was asked: no answer, one that was
+    /// cut off, or one that says so.
+    pub(super) fn has_failed(&self, host: &impl Host, stream: &Stream) -> bool {
+        let Some(status) = self.status else {
+            return true;
+        };
+        let answer = || Response::with_status(host, status);
+        if status >= FAILED {
+            return !local_reply::is_own(host, &answer());
+        }
+        if !stream.is_whole {
+            let timing = Timing::new(Duration::ZERO, true);
+            let ending = exchange::ending(host, stream, &answer(), &timing, Phase::End);
+            return ending == Ending::Reset;
+        }
+        // Of an answer that is not gRPC the proxy makes a gRPC status up.
+        self.is_grpc && host.number(properties::GRPC_STATUS).unwrap_or(0) != 0
+    }
 }

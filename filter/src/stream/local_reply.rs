@@ -15,7 +15,8 @@ use super::response::Response;
 use crate::host::{Host, properties};
 
 /// Header with the upstream's time, from Envoy's router.
-pub(super) const SERVICE_TIME: &[u8] = b"x-envoy-upstream-service-time";
+pub(super) const SERVICE_TIME_NAME: &str = "x-envoy-upstream-service-time";
+pub(super) const SERVICE_TIME: &[u8] = SERVICE_TIME_NAME.as_bytes();
 
 /// What `response.code_details` says of an upstream's answer.
 const VIA_UPSTREAM: &[u8] = b"via_upstream";

@@ -9,7 +9,7 @@ pub mod calls;
 mod client;
 pub mod exchange;
 pub mod fan_out;
-mod glance;
+pub mod glance;
 pub mod in_flight;
 pub mod life;
 mod local_reply;

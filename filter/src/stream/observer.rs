@@ -4,7 +4,7 @@ use super::body::{self, Sampler};
 use super::budget::Budget;
 use super::calls::Calls;
 use super::exchange::{self, End, Facts, Phase};
-use super::glance::{self, Glance, Habits};
+use super::glance::{Glance, Habits};
 use super::in_flight::{InFlight, Table};
 use super::life::{Flight, Stream};
 use super::local_reply;
@@ -122,21 +122,22 @@ impl Observer {
 
     /// Draws whether the exchange of a request that has come is looked at in full, or only glanced
     /// at; whether it is looked at.
-    pub fn looks(&mut self, stream: &mut Stream) -> bool {
-        if self.budget.looks() {
-            return true;
+    pub fn looks(&mut self, host: &impl Host, stream: &mut Stream) -> bool {
+        let looks = self.budget.looks();
+        if !looks {
+            stream.glance = Some(Glance::at_request(host, self.budget.sampling()));
         }
-        stream.glance = Some(Glance {
-            sampling: self.budget.sampling(),
-            status: None,
-        });
-        false
+        looks
     }
 
     /// The response's headers have come of an exchange that is only glanced at.
     pub fn glance_at_response(&self, host: &impl Host, stream: &mut Stream) {
-        if let Some(glance) = &mut stream.glance {
-            glance.status = glance::at_response(host, self.habits);
+        let is_http = stream
+            .glance
+            .as_mut()
+            .is_some_and(|glance| glance.read_response(host, self.habits));
+        if !is_http {
+            stream.glance = None;
         }
     }
 
@@ -145,9 +146,7 @@ impl Observer {
         let Some(glance) = stream.glance.take() else {
             return;
         };
-        if glance::has_failed(host, stream, glance, self.habits)
-            && self.budget.takes_case(glance.sampling)
-        {
+        if glance.has_failed(host, stream) && self.budget.takes_case(glance.sampling) {
             self.count_case(host, stream, glance);
         } else {
             self.tally.record_unlooked();
@@ -156,22 +155,31 @@ impl Observer {
 
     /// Counts an exchange that was only glanced at and failed, as a case.
     fn count_case(&mut self, host: &impl Host, stream: &mut Stream, glance: Glance) {
-        let request = self.requests.read(&self.plan, &host.request_headers());
-        if request.left_alone {
-            return;
-        }
+        let headers = host.request_headers();
+        let mut request = self.requests.read_late(&self.plan, &headers);
+        request.path = request::text(&glance.path).into_owned();
+        // Attempts that are counted here are this proxy's own.
+        request.id = request.id.filter(|_| self.habits.has_attempts);
         let response = match glance.status {
             Some(_) => self.read_response(host),
             None => Response::default(),
         };
         // Of no version: its like that ended well is not known to be either.
-        let Some(served) = self.version_behind(host, &response) else {
+        let served = self.version_behind(host, &response);
+        let Some(served) = served.filter(|_| !request.left_alone) else {
             self.tally.record_unlooked();
             return;
         };
         let lasted = host.number(properties::REQUEST_DURATION).unwrap_or(0);
         let lasted = Duration::from_nanos(lasted);
-        let timing = Timing::new(host.now().saturating_sub(lasted), true);
+        let now = host.now();
+        let mut timing = Timing::new(now.saturating_sub(lasted), true);
+        if let Some(status) = glance.status {
+            let length = response.content_length;
+            let kind = Kind::of(Some(status), response.content_type(), length);
+            timing.answered(kind, stream.is_whole, || now);
+            timing.passed(stream.body_bytes, stream.is_whole, || now);
+        }
         let ending = exchange::ending(host, stream, &response, &timing, Phase::End);
         let flight = flight(stream, timing, request, glance.sampling);
         let origin = self
@@ -201,7 +209,9 @@ impl Observer {
 
     /// Reads the request's headers.
     pub fn read_request(&mut self, host: &impl Host) -> Request {
-        self.requests.read(&self.plan, &host.request_headers())
+        let request = self.requests.read(&self.plan, &host.request_headers());
+        self.habits.has_attempts |= request.attempt.is_some();
+        request
     }
 
     /// Reads the response's headers.

@@ -88,10 +88,17 @@ impl Reader {
     #[must_use]
     pub fn read(&mut self, plan: &Plan, headers: &Headers) -> Request {
         let names = headers.iter().map(|header| header.0);
-        let mut request = Request {
-            names: self.names.as_mut().map(|sets| sets.of(names)),
-            ..Request::default()
-        };
+        let names = self.names.as_mut().map(|sets| sets.of(names));
+        Request {
+            names,
+            ..self.read_late(plan, headers)
+        }
+    }
+
+    /// Reads the headers of a request that is over: the router has added to their names.
+    #[must_use]
+    pub fn read_late(&self, plan: &Plan, headers: &Headers) -> Request {
+        let mut request = Request::default();
         if let Some(texts) = &self.texts {
             let named = |(name, value)| Some((core::str::from_utf8(name).ok()?, value));
             texts.read(headers.iter().filter_map(named), &mut request.looks);
@@ -177,7 +184,8 @@ fn method(bytes: &[u8]) -> Cow<'static, str> {
     })
 }
 
-fn text(bytes: &[u8]) -> Cow<'_, str> {
+/// A path or a method.
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes.get(..MAX_PATH_BYTES).unwrap_or(bytes))
 }
 

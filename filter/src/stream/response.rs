@@ -1,7 +1,7 @@
 //! What is kept of a response from its headers.
 
-use crate::host::Headers;
-use crate::stream::local_reply::SERVICE_TIME;
+use crate::host::{Headers, Host};
+use crate::stream::local_reply::{SERVICE_TIME, SERVICE_TIME_NAME};
 use crate::stream::name_sets::{NameSet, NameSets};
 use crate::stream::request::is_grpc;
 use crate::stream::texts::Texts;
@@ -80,6 +80,16 @@ impl Reader {
 }
 
 impl Response {
+    /// What tells whether the proxy answered by itself, of a response that is over.
+    #[must_use]
+    pub(super) fn with_status(host: &impl Host, status: u16) -> Self {
+        Self {
+            status: Some(status),
+            has_service_time: host.response_header(SERVICE_TIME_NAME).is_some(),
+            ..Self::default()
+        }
+    }
+
     /// Drops what nobody asks for later: a response may take hours.
     pub fn forget_values(&mut self) {
         self.own = Vec::new();

@@ -48,6 +48,7 @@ async fn failures_beyond_the_budget_condemn_a_version_and_every_exchange_is_in_t
         .await?;
     let options = LoadOptions::new(topology.address(), RATE)
         .seed(92)
+        .header(STEER_HEADER.name, "")
         .header(STEER_HEADER.name, "v1");
     let load = Load::start(options)?;
     // All of the first second, and a part of what follows.

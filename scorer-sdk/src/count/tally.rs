@@ -354,6 +354,7 @@ impl Tally {
             signals.len(),
             self.row_width,
         ) else {
+            self.overflow.versions += 1;
             return;
         };
         self.rows += 1;

@@ -149,7 +149,7 @@ impl Comparison {
                 for (facts, _) in route.rows(arm) {
                     match (facts.is_case, arm) {
                         (false, _) => units.see(arm, facts.host, facts.session, now_ms),
-                        (true, Arm::Candidate) => units.meet(facts.host, facts.session, now_ms),
+                        (true, Arm::Candidate) => units.meet(facts, now_ms),
                         (true, Arm::Baseline) => {}
                     }
                 }

@@ -23,6 +23,8 @@ const MAX_WAITING: usize = 128;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trials {
     sides: [Vec<Trial>; 2],
+    /// Exchanges of the random part that came, those among them that were thinned away.
+    came: [u64; 2],
     pub(super) ticks: u32,
 }
 
@@ -33,7 +35,8 @@ impl Trials {
     }
 
     pub(super) fn add(&mut self, side: usize, trial: Trial) {
-        if let Some(trials) = self.sides.get_mut(side) {
+        if let (Some(trials), Some(came)) = (self.sides.get_mut(side), self.came.get_mut(side)) {
+            *came = came.saturating_add(u64::from(!trial.is_case));
             trials.push(trial);
         }
     }
@@ -48,17 +51,17 @@ impl Trials {
         (0..self.sides.len()).all(|side| self.of_random_part(side) > 0)
     }
 
-    /// Exchanges of one side without its cases. The border of a block depends on these alone: when
-    /// a case comes is a matter of outcomes.
+    /// Exchanges of one side without its cases.
     pub(super) fn of_random_part(&self, side: usize) -> u64 {
         let of_random_part = self.side(side).iter().filter(|trial| !trial.is_case);
         of_random_part.count() as u64
     }
 
+    /// Exchanges that came, without cases: these thin what waits, and when one comes is a matter of
+    /// outcomes.
     fn exchanges(&self) -> u64 {
-        (0..self.sides.len())
-            .map(|side| self.of_random_part(side))
-            .sum()
+        let [baseline, candidate] = self.came;
+        baseline.saturating_add(candidate)
     }
 
     /// Whether it may still wait for its other side. The border depends on sides and time alone,
@@ -93,6 +96,7 @@ impl Trials {
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         writer.u32(self.ticks);
+        self.came.iter().for_each(|came| writer.u64(*came));
         for side in &self.sides {
             writer.list(side, Trial::encode);
         }
@@ -101,6 +105,7 @@ impl Trials {
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             ticks: reader.u32()?,
+            came: [reader.u64()?, reader.u64()?],
             sides: [
                 reader.list(MAX_WAITING, Trial::decode)?,
                 reader.list(MAX_WAITING, Trial::decode)?,

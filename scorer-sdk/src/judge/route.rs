@@ -191,6 +191,7 @@ impl Route {
                 // Cases wait for the exchanges that they are compared with, and end no block.
                 let questions = block::questions(plan, &self.past, &self.expected);
                 self.ask(plan, moment, &questions, units, halves, judged);
+                self.trials.ticks = self.trials.ticks.saturating_add(1);
                 self.trials.wait();
             }
             // Rows without a token would be seen again in the next tick.
@@ -303,7 +304,7 @@ impl Route {
     /// the same chances to be judged.
     fn learn_units(&self, plan: &Plan, questions: &[Ready], trials: &[Trial], units: &mut Units) {
         let mut strata: Vec<u16> = trials.iter().map(|trial| trial.odds).collect();
-        strata.sort_unstable();
+        crate::order::sort(&mut strata);
         strata.dedup();
         for odds in strata {
             let of_stratum = || trials.iter().filter(move |trial| trial.odds == odds);

@@ -20,6 +20,7 @@ mod warm_up;
 use super::arm::Arm;
 use super::trial::{Trial, counts_cases};
 use crate::config::Plan;
+use crate::count::rows::RowFacts;
 use crate::evidence::Spread;
 use crate::exchange::NO_ODDS;
 use crate::limits::MAX_QUESTIONS;
@@ -144,13 +145,18 @@ impl Units {
     }
 
     /// Finds a place for the units of a case of the candidate, so that what one of them may add is
-    /// limited before it was seen in the random part. A failure does not make them busy.
-    pub(super) fn meet(&mut self, host: u32, session: u32, now_ms: u64) {
-        let [_, hosts] = &mut self.hosts;
-        hosts.meet(host, MAX_HOSTS, now_ms);
-        if session != 0 {
-            let [_, sessions] = &mut self.sessions;
-            sessions.meet(session, MAX_SESSIONS, now_ms);
+    /// limited before it was seen in the random part. A case weighs what its like weigh there, so that
+    /// those who only fail keep their place.
+    pub(super) fn meet(&mut self, facts: RowFacts, now_ms: u64) {
+        let weight = f64::from(NO_ODDS) / f64::from(facts.odds.max(NO_ODDS));
+        let ([_, hosts], [_, sessions]) = (&mut self.hosts, &mut self.sessions);
+        let host = hosts.meet(facts.host, MAX_HOSTS, now_ms);
+        let session = match facts.session {
+            0 => None,
+            session => sessions.meet(session, MAX_SESSIONS, now_ms),
+        };
+        for unit in [host, session].into_iter().flatten() {
+            unit.weight += weight;
         }
     }
 
