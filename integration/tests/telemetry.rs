@@ -9,7 +9,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use scorer_sdk::telemetry::{
-    HEADER_PREFIX, HEADERS, LABELS, METRIC_PREFIX, METRICS, Metric, STAT_PREFIX, Series,
+    HEADER_PREFIX, HEADERS, LABELS, METRIC_PREFIX, METRICS, Metric, STAT_PREFIX, STEER_HEADER,
+    Series,
 };
 use serin_integration::envoy::workspace;
 use std::collections::BTreeSet;
@@ -88,8 +89,10 @@ fn page() -> Result<String> {
     }
     write!(
         page,
-        "\nRequest headers that begin with `{HEADER_PREFIX}` and come from outside are removed \
-         before Envoy chooses the route.\n"
+        "\n`{}` is removed from requests that come from outside, before Envoy chooses the route. Other \
+         request headers that begin with `{HEADER_PREFIX}` do nothing, and are removed where an \
+         exchange is looked at in full.\n",
+        STEER_HEADER.name
     )?;
     Ok(page)
 }

@@ -1,7 +1,8 @@
 //! What the filter asks of the proxy.
 //!
 //! [`Host`] is the one trait through which everything asks, [`properties`] the names of what it asks
-//! for. [`proxy_host`] is the only file that touches hostcalls; tests have a fake proxy.
+//! for. [`proxy_host`] makes the calls, those of every request through
+//! `serin_abi`; tests have a fake proxy.
 
 pub mod properties;
 pub mod proxy_host;

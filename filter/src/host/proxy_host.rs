@@ -1,4 +1,4 @@
-//! The proxy behind hostcalls. The only file that touches them.
+//! The proxy behind hostcalls.
 //!
 //! What each request asks for goes through [`serin_abi`], which copies nothing and gives nothing on a
 //! status that it does not expect. The rest goes through the SDK, which panics on such a status, and a

@@ -3,8 +3,8 @@
 //! Side by side, given how many exchanges were bad, one of them is the candidate's with probability
 //! `f·OR/(f·OR + 1 − f)` at the candidate's share `f` (4.6 of the design). What it adds to the
 //! evidence, in the mean, is the divergence of that law from the one at the tolerance. Where workers look
-//! at a part of the exchanges, these are requests that come and not those that are looked at: all
-//! failures are judged.
+//! at a part of the exchanges, these are requests that come and not those that are looked at:
+//! failures are judged up to the budget.
 
 use super::comparison::Comparison;
 use super::rollout::Rollout;

@@ -66,9 +66,9 @@ pub(crate) async fn run(
             "{}: starting under valgrind, then {} and {} requests; some minutes",
             variant.name, how.warm_up, how.requests
         );
-        let instructions = count(sent, variant, upstream, how).await?;
+        let (instructions, rate) = count(sent, variant, upstream, how).await?;
         eprintln!(
-            "{}: {instructions:.0} instructions per request",
+            "{}: {instructions:.0} instructions per request, at {rate:.0} requests a second",
             variant.name
         );
         counted.push((variant, instructions));
@@ -115,8 +115,14 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Instructions per request of one variant, all threads of the proxy.
-async fn count(sent: &Load, variant: &Variant, upstream: SocketAddr, how: Count) -> Result<f64> {
+/// Instructions per request of one variant, all threads of the proxy, and the requests a second at
+/// which they were counted: how many of them Serin looks at depends on it.
+async fn count(
+    sent: &Load,
+    variant: &Variant,
+    upstream: SocketAddr,
+    how: Count,
+) -> Result<(f64, f64)> {
     let counts = run_dir(&format!("bench/{}", variant.name)).join(COUNTS);
     let program = [
         "valgrind".to_owned(),
@@ -127,7 +133,7 @@ async fn count(sent: &Load, variant: &Variant, upstream: SocketAddr, how: Count)
     ];
     let (envoy, address) = variant.start_under(&program, sent, upstream).await?;
     let mut load = Generator::connect(address, sent)?;
-    tokio::task::block_in_place(|| -> Result<f64> {
+    tokio::task::block_in_place(|| -> Result<(f64, f64)> {
         load.run(how.warm_up)?;
         dump(envoy.pid(), &counts, 1)?;
         let begun = Instant::now();
@@ -137,7 +143,11 @@ async fn count(sent: &Load, variant: &Variant, upstream: SocketAddr, how: Count)
         std::thread::sleep(IDLE);
         let idle = dump(envoy.pid(), &counts, 3)?;
         let idle_meanwhile = idle * time.as_secs_f64() / IDLE.as_secs_f64();
-        Ok((busy - idle_meanwhile) / answered as f64)
+        let answered = answered as f64;
+        Ok((
+            (busy - idle_meanwhile) / answered,
+            answered / time.as_secs_f64(),
+        ))
     })
 }
 

@@ -309,7 +309,7 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
 fn looks(plan: &Plan) -> String {
     if plan.may_glance() {
         format!(
-            "at {} exchanges a second and worker, all failures, and glances at the rest",
+            "at {} exchanges a second and worker, as many failures, and glances at the rest",
             plan.looks_per_second
         )
     } else if plan.looks_per_second > 0 {
