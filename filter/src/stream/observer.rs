@@ -417,8 +417,7 @@ impl Observer {
             return None;
         };
         let ending = exchange::ending(host, stream, response, &flight.timing, phase);
-        let now = flight.timing.ended(stream.body_bytes);
-        let now = now.unwrap_or_else(|| host.now());
+        let now = host.now();
         let lasted = now.saturating_sub(flight.timing.started);
         let body = body::facts(stream.body.take(), ending == Ending::Complete, lasted);
         let origin = self

@@ -71,8 +71,8 @@ enum Answer {
     Awaited,
     /// Its headers have come, at a time that is known where it may be needed.
     Begun { kind: Kind, at: Option<Duration> },
-    /// The version's time is over since then; `is_whole` says that the answer's last byte had come.
-    Over { at: Duration, is_whole: bool },
+    /// The version's time is over since then.
+    Over(Duration),
 }
 
 /// When the parts of an exchange came, since the Unix epoch.
@@ -109,10 +109,7 @@ impl Timing {
     /// The answer's headers have come.
     pub(super) fn answered(&mut self, kind: Kind, is_whole: bool, now: impl FnOnce() -> Duration) {
         self.answer = if is_whole || kind == Kind::Stream {
-            Answer::Over {
-                at: now(),
-                is_whole,
-            }
+            Answer::Over(now())
         } else {
             let at = (kind != Kind::Sized).then(now);
             Answer::Begun { kind, at }
@@ -124,10 +121,7 @@ impl Timing {
         if let Answer::Begun { kind, .. } = self.answer {
             let is_enough = bytes >= ENOUGH_BYTES || (kind == Kind::Messages && bytes > 0);
             if is_whole || is_enough {
-                self.answer = Answer::Over {
-                    at: now(),
-                    is_whole,
-                };
+                self.answer = Answer::Over(now());
             }
         }
     }
@@ -139,22 +133,13 @@ impl Timing {
             && match self.answer {
                 Answer::Awaited => true,
                 Answer::Begun { kind, .. } => kind == Kind::Sized,
-                Answer::Over { .. } => false,
+                Answer::Over(_) => false,
             }
     }
 
     /// Whether the version's part is over, so that what follows is the client's or the proxy's doing.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.answer, Answer::Over { .. })
-    }
-
-    /// When the exchange ended, where that need not be asked: a short answer whose last byte has come
-    /// goes into buffers, so the exchange is over at once. `bytes` of the answer have come in all.
-    pub(super) fn ended(&self, bytes: u64) -> Option<Duration> {
-        match self.answer {
-            Answer::Over { at, is_whole: true } if bytes < ENOUGH_BYTES => Some(at),
-            _ => None,
-        }
+        matches!(self.answer, Answer::Over(_))
     }
 
     /// The version's time so far, for an exchange that waits for it.
@@ -170,7 +155,7 @@ impl Timing {
             Answer::Awaited => self.request_is_whole.then(|| until(end)),
             Answer::Begun { at: Some(at), .. } if until(end) > LONGEST => Some(until(at)),
             Answer::Begun { .. } => Some(until(end)),
-            Answer::Over { at, .. } => Some(until(at)),
+            Answer::Over(at) => Some(until(at)),
         }
     }
 }
