@@ -5,6 +5,9 @@ use core::time::Duration;
 use scorer_sdk::count::identity::mix;
 use scorer_sdk::{Plan, Sampling};
 
+/// Of the exchanges that are looked at, the path of one in this many is read again at their end.
+const PATHS_ONE_IN: u16 = 16;
+
 /// One worker's budget.
 #[derive(Debug)]
 pub struct Budget {
@@ -45,6 +48,11 @@ impl Budget {
     pub fn takes_case(&mut self, sampling: Sampling) -> bool {
         self.failures += 1;
         self.picks(sampling.cases_one_in)
+    }
+
+    /// Whether to compare the path of an exchange that is looked at and over with what it came with.
+    pub fn asks_for_path(&mut self) -> bool {
+        self.per_second > 0 && self.picks(PATHS_ONE_IN)
     }
 
     /// How exchanges are sampled at present.

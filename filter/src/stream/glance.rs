@@ -1,5 +1,6 @@
-//! What is seen of an exchange that is only glanced at: its path, and whether it failed. Everything
-//! else is read when it is over, and only of one that failed.
+//! What is seen of an exchange that is only glanced at: whether it failed. Everything else is read
+//! when it is over, and only of one that failed. Each header that is asked for costs the proxy some
+//! thousands of instructions, so a glance asks for as few as it can.
 
 use super::exchange::{self, Phase};
 use super::life::Stream;
@@ -14,6 +15,8 @@ use scorer_sdk::{Ending, Sampling};
 
 /// Lowest status of a response that says that the request failed.
 const FAILED: u16 = 400;
+/// Where Envoy's router leaves a path that it rewrites.
+const ORIGINAL_PATH: &str = "x-envoy-original-path";
 /// Status of a response after which the connection is no longer HTTP.
 const SWITCHING: u16 = 101;
 
@@ -22,8 +25,8 @@ const SWITCHING: u16 = 101;
 pub(super) struct Glance {
     /// How it was sampled.
     pub(super) sampling: Sampling,
-    /// The request's path: a router rewrites it before the exchange is over.
-    pub(super) path: Vec<u8>,
+    /// The request's path, where routers rewrite it before the exchange is over.
+    path: Option<Vec<u8>>,
     /// Its response's status, once its headers have come.
     pub(super) status: Option<u16>,
     /// Whether the response is gRPC, where that was looked at.
@@ -39,6 +42,18 @@ pub(super) struct Habits {
     pub(super) has_reports: bool,
     /// Whether callers' proxies count the attempts of a request.
     pub(super) has_attempts: bool,
+    /// Whether the router rewrites paths.
+    pub(super) has_rewrites: bool,
+}
+
+impl Habits {
+    /// Looks at the end of an exchange whose request had this path: has the router rewritten it?
+    /// Envoy's router leaves a header then, unless it is told not to.
+    pub(super) fn learn_rewrites(&mut self, host: &impl Host, path: &str) {
+        let now = || host.request_header(":path");
+        self.has_rewrites |= host.request_header(ORIGINAL_PATH).is_some()
+            || now().is_some_and(|now| request::text(&now) != path);
+    }
 }
 
 /// Whether the current request is none of Serin's business, as a look in full would find.
@@ -49,13 +64,21 @@ pub fn is_left_alone(host: &impl Host) -> bool {
 
 impl Glance {
     /// At the request's headers.
-    pub(super) fn at_request(host: &impl Host, sampling: Sampling) -> Self {
+    pub(super) fn at_request(host: &impl Host, sampling: Sampling, habits: Habits) -> Self {
+        let path = || host.request_header(":path");
         Self {
             sampling,
-            path: host.request_header(":path").unwrap_or_default(),
+            path: habits.has_rewrites.then(path).flatten(),
             status: None,
             is_grpc: false,
         }
+    }
+
+    /// The path that the request came with, as far as it is known not to be the present one.
+    pub(super) fn original_path(&mut self, host: &impl Host) -> Option<Vec<u8>> {
+        self.path
+            .take()
+            .or_else(|| host.request_header(ORIGINAL_PATH))
     }
 
     /// Reads the response's headers. Whether this is HTTP still.

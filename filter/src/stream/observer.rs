@@ -125,7 +125,11 @@ impl Observer {
     pub fn looks(&mut self, host: &impl Host, stream: &mut Stream) -> bool {
         let looks = self.budget.looks();
         if !looks {
-            stream.glance = Some(Glance::at_request(host, self.budget.sampling()));
+            stream.glance = Some(Glance::at_request(
+                host,
+                self.budget.sampling(),
+                self.habits,
+            ));
         }
         looks
     }
@@ -154,10 +158,12 @@ impl Observer {
     }
 
     /// Counts an exchange that was only glanced at and failed, as a case.
-    fn count_case(&mut self, host: &impl Host, stream: &mut Stream, glance: Glance) {
+    fn count_case(&mut self, host: &impl Host, stream: &mut Stream, mut glance: Glance) {
         let headers = host.request_headers();
         let mut request = self.requests.read_late(&self.plan, &headers);
-        request.path = request::text(&glance.path).into_owned();
+        if let Some(path) = glance.original_path(host) {
+            request.path = request::text(&path).into_owned();
+        }
         // Attempts that are counted here are this proxy's own.
         request.id = request.id.filter(|_| self.habits.has_attempts);
         let response = match glance.status {
@@ -416,6 +422,9 @@ impl Observer {
             self.tally.record_unattributed();
             return None;
         };
+        if phase == Phase::End && !self.habits.has_rewrites && self.budget.asks_for_path() {
+            self.habits.learn_rewrites(host, &flight.path);
+        }
         let ending = exchange::ending(host, stream, response, &flight.timing, phase);
         let now = host.now();
         let lasted = now.saturating_sub(flight.timing.started);
