@@ -10,7 +10,7 @@ import { LOADS, ratios } from "./variety.mjs";
 /** Exchanges of each module under the profiler. */
 const SAMPLED = 100_000;
 /** The same where every load is sampled. */
-const SAMPLED_VARIETY = 16_000;
+const SAMPLED_VARIETY = 32_000;
 /** Budgets of the table of loads: all exchanges are looked at, or as many a second as by default. */
 const BUDGETS = [0, 1_000];
 

@@ -68,10 +68,16 @@ export const FRIENDLY = "friendly";
 
 /** Every load by name. */
 export const LOADS = {
-  [FRIENDLY]: { what: "the load of the table above", vary: undefined },
+  [FRIENDLY]: { what: "the load that is sent without --variety", vary: undefined },
   paths: { what: "each request has a new path", vary: (request, _, next) => path(request, next) },
-  sessions: { what: "each has a new session cookie", vary: (request, _, next) => session(request, next) },
-  addresses: { what: "each comes from a new address", vary: (request, _, next) => address(request, next) },
+  sessions: {
+    what: "each has a new session cookie",
+    vary: (request, _, next) => session(request, next),
+  },
+  addresses: {
+    what: "each comes from a new address",
+    vary: (request, _, next) => address(request, next),
+  },
   names: {
     what: "each has three header names that no other has",
     vary: (request, _, next) => names(request, next),
