@@ -35,8 +35,8 @@ Loads of --variety:
 ${list}
 
 Module alone: V8's profiler says which part of the samples falls into the module in a run of its own;
-that part of each round's processor time. Median and quartiles are over rounds. Allocations for the host are
-calls of the module's malloc; what the module allocates inside shows in the profile only.
+that part of each round's processor time. Median and quartiles are over rounds. Allocations for the
+host are calls of the module's malloc; what the module allocates inside shows in the profile only.
 
 Exit codes: 0 measured; 1 a module cannot be loaded, or did not account for every exchange; 2 usage.
 Needs node 20 or later: sudo apt-get install nodejs, or https://nodejs.org/en/download`;
