@@ -13,15 +13,12 @@ export class Filter {
 
   #nextId = ROOT + 1;
   #inFlight = [];
-  #at = 0;
   #call;
-  #exchanges;
   #connections;
 
   /** `module` is compiled; `config` is its configuration, an object. */
-  constructor(module, config, load, exchanges) {
+  constructor(module, config, load) {
     const { host } = this;
-    this.#exchanges = exchanges;
     this.#connections = load.connections;
     host.configuration = encoder.encode(JSON.stringify(config));
     host.setProperty(["plugin_name"], encoder.encode("serin"));
@@ -37,10 +34,10 @@ export class Filter {
     }
   }
 
-  /** Begins and ends this many exchanges; as many as there are connections are under way. */
-  run(count) {
-    for (let index = 0; index < count; index += 1) {
-      this.#begin();
+  /** Begins and ends these exchanges; as many as there are connections are under way. */
+  run(exchanges) {
+    for (const exchange of exchanges) {
+      this.#begin(exchange);
       if (this.#inFlight.length === this.#connections) {
         this.#end();
       }
@@ -59,19 +56,21 @@ export class Filter {
     this.#call.tick(ROOT);
   }
 
-  #begin() {
+  #begin(sent) {
     const { host } = this;
-    const sent = this.#exchanges[this.#at];
-    this.#at = (this.#at + 1) % this.#exchanges.length;
     host.clock.advance(sent.waitNs);
     const stream = { ...sent, id: this.#nextId };
     this.#nextId += 1;
     host.stream = stream;
     host.streams.set(stream.id, stream);
     this.#call.contextCreate(stream.id, ROOT);
-    const action = this.#call.requestHeaders(stream.id, stream.maps[0].pairs.length, 1);
+    const { maps, requestBody } = stream;
+    const action = this.#call.requestHeaders(stream.id, maps[0].pairs.length, requestBody ? 0 : 1);
     if (action !== ACTION.continue) {
       throw new Error(`it holds request ${this.ended}`);
+    }
+    if (requestBody) {
+      this.#call.requestBody(stream.id, requestBody.length, 1);
     }
     this.#inFlight.push(stream);
   }
@@ -102,6 +101,7 @@ function callbacks(exports) {
     configure: or("proxy_on_configure", 1),
     tick: or("proxy_on_tick"),
     requestHeaders: or("proxy_on_request_headers", ACTION.continue),
+    requestBody: or("proxy_on_request_body", ACTION.continue),
     responseHeaders: or("proxy_on_response_headers", ACTION.continue),
     responseBody: or("proxy_on_response_body", ACTION.continue),
     log: or("proxy_on_log"),

@@ -238,6 +238,8 @@ export class Host {
     switch (type) {
       case BUFFER.pluginConfiguration:
         return this.configuration;
+      case BUFFER.requestBody:
+        return this.stream?.requestBody;
       case BUFFER.responseBody:
         return this.stream?.body;
       default:

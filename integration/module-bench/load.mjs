@@ -6,9 +6,6 @@ import { readFileSync } from "node:fs";
 import { MAP } from "./abi.mjs";
 import { HeaderMap } from "./header_map.mjs";
 
-/** Different exchanges; after the last one the first comes again. */
-const EXCHANGES = 1_024;
-
 const encoder = new TextEncoder();
 
 /** What both benchmarks send. */
@@ -29,15 +26,32 @@ export function random(seed = 0x9e3779b9) {
 }
 
 /**
- * The exchanges: `maps` by the ABI's number, `properties` by path with zero bytes between the parts,
- * `body`, and `waitNs`, the time until the next one begins.
+ * The exchanges of a load, each made anew: no request id comes twice. `vary(request, response, next)`
+ * changes the header pairs of both, and may return `{body}` for a request's body.
+ *
+ * An exchange has `maps` by the ABI's number, `properties` by path with zero bytes between the parts,
+ * `body`, `requestBody`, and `waitNs`, the time until the next one begins.
  */
-export function exchanges(load) {
-  const next = random();
-  return Array.from({ length: EXCHANGES }, (_, index) => exchange(load, index, next));
+export class Source {
+  #load;
+  #vary;
+  #next = random();
+  #at = 0;
+
+  constructor(load, vary) {
+    this.#load = load;
+    this.#vary = vary;
+  }
+
+  take(count) {
+    return Array.from({ length: count }, () => {
+      this.#at += 1;
+      return exchange(this.#load, this.#at, this.#next, this.#vary);
+    });
+  }
 }
 
-function exchange(load, index, next) {
+function exchange(load, index, next, vary) {
   const number = String(index % load.numbers).padStart(4, "0");
   const path = load.paths[index % load.paths.length].replace("{}", number);
   const hex = (digits) => next().toString(16).padStart(8, "0").slice(0, digits);
@@ -60,12 +74,15 @@ function exchange(load, index, next) {
     ["server", "envoy"],
     ["x-envoy-upstream-service-time", String(next() % 4)],
   ];
+  const varied = vary?.(request, response, next) ?? {};
+  const status = response.find(([name]) => name === ":status")[1];
   return {
     maps: {
       [MAP.requestHeaders]: new HeaderMap(request),
       [MAP.responseHeaders]: new HeaderMap(response),
     },
-    properties: properties(cluster(load, next), index % load.connections),
+    properties: properties(cluster(load, next), index % load.connections, Number(status)),
+    requestBody: varied.body,
     body: new Uint8Array(load.body_bytes).fill(0x78),
     waitNs: 60_000 + (next() % 130_000),
   };
@@ -77,7 +94,7 @@ function cluster(load, next) {
   return load.clusters.find((one) => (rest -= one.weight) < 0).name;
 }
 
-function properties(clusterName, connection) {
+function properties(clusterName, connection, status) {
   const number = (value) => {
     const bytes = new Uint8Array(8);
     new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
@@ -92,7 +109,7 @@ function properties(clusterName, connection) {
     "upstream.request_attempt_count": number(1),
     "connection_id": number(connection),
     "source.address": encoder.encode("127.0.0.1:40000"),
-    "response.code": number(200),
+    "response.code": number(status),
     "response.flags": number(0),
     "response.code_details": encoder.encode("via_upstream"),
   };

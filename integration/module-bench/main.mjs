@@ -1,96 +1,74 @@
 // `make bench-module`: what one exchange costs in the module, without a proxy. `--help` says more.
 
-import { readFileSync } from "node:fs";
-import { Filter } from "./filter.mjs";
-import { exchanges, readLoad } from "./load.mjs";
-import { measure, quartiles, sample, WARM_UP } from "./measure.mjs";
+import { readLoad, Source } from "./load.mjs";
+import { measure, WARM_UP } from "./measure.mjs";
 import { HELP, read, Usage } from "./options.mjs";
-import { profile, text } from "./report.mjs";
+import { profile, text, varietyText } from "./report.mjs";
+import { Subject } from "./subject.mjs";
+import { LOADS, ratios } from "./variety.mjs";
 
-/** Exchanges of a run under the profiler. */
+/** Exchanges of each module under the profiler. */
 const SAMPLED = 100_000;
-/** Ticks after the last exchange: one hands over what was counted, one merges it. */
-const LAST_TICKS = 3;
+/** The same where every load is sampled. */
+const SAMPLED_VARIETY = 32_000;
+/** Budgets of the table of loads: all exchanges are looked at, or as many a second as by default. */
+const BUDGETS = [0, 1_000];
 
-function start({ name, path, counts }, load, list, looks) {
-  let code;
-  try {
-    code = readFileSync(path);
-  } catch (error) {
-    throw new Error(`${error.message}; make wasm noop-wasm builds both modules`);
-  }
-  try {
-    const module = new WebAssembly.Module(code);
-    const config = { ...load.serin_config, looks_per_second: looks };
-    return new Filter(module, counts ? config : {}, load, list);
-  } catch (error) {
-    throw new Error(`${name} (${path}): ${error.message}`);
-  }
-}
+const progress = (line) => process.stderr.write(`${line}\n`);
 
-/**
- * What the module says that it counted and its leader merged. A module that lost exchanges, or did not
- * understand them, may have been cheap for that reason.
- */
-function counted(name, filter) {
-  filter.drain();
-  for (let tick = 0; tick < LAST_TICKS; tick += 1) {
-    filter.tick();
-  }
-  const [looked, merged, glanced, cases] = [
-    "serin_exchanges_total",
-    "serin_merged_exchanges",
-    "serin_not_looked_at_total",
-    "serin_cases_total",
-  ].map((metric) => filter.host.metric(metric) ?? 0);
-  if (looked + glanced + cases !== filter.ended || merged !== looked) {
-    const log = filter.host.logged.slice(-5).join("\n");
-    const found = `${looked} looked at and ${glanced} not, ${cases} cases, ${merged} merged`;
-    throw new Error(`${name}: ${found}, after ${filter.ended} exchanges\n${log}`);
-  }
-  return filter.ended;
-}
-
-async function run(options) {
-  const progress = (line) => process.stderr.write(`${line}\n`);
-  const load = readLoad();
-  const list = exchanges(load);
-  const filters = options.modules.map((module) => start(module, load, list, options.looks));
-  const { rounds, requests } = options;
-  const readings = measure(filters, rounds, requests, (line) => {
-    if (!options.quick) {
+/** Measures the subjects of [{about, subject}]; their reports, each with what it is `about`. */
+async function reports(rows, options, sampled) {
+  const { rounds, requests, quick } = options;
+  const subjects = rows.map(({ subject }) => subject);
+  const readings = measure(subjects, rounds, requests, (line) => {
+    if (!quick) {
       progress(line);
     }
   });
-  const modules = [];
-  for (const [index, { name, path, counts }] of options.modules.entries()) {
-    const [filter, reading] = [filters[index], readings[index]];
-    progress(`${name}: ${options.quick ? requests : SAMPLED} exchanges under the profiler`);
-    const sampled = await sample(filter, options.quick ? requests : SAMPLED);
-    const calls = reading.counts.calls;
-    modules.push({
-      name,
-      path,
-      host_calls: calls,
-      host_calls_in_all: Object.values(calls).reduce((sum, count) => sum + count, 0),
-      bytes_in: reading.counts.bytesIn,
-      bytes_out: reading.counts.bytesOut,
-      mallocs: reading.counts.mallocs,
-      module_ns: quartiles(reading.exchangeNs.map((ns) => ns * sampled.share)),
-      with_host_ns: quartiles(reading.exchangeNs),
-      tick_us: quartiles(reading.tickUs),
-      samples: sampled.samples,
-      functions: sampled.functions,
-      counted: counts ? counted(name, filter) : undefined,
-      exchanges: filter.ended,
-    });
+  const found = [];
+  for (const [index, { about, subject }] of rows.entries()) {
+    const words = [subject.module.name, ...Object.values(about)].join(" ");
+    progress(`${words}: ${sampled} exchanges under the profiler`);
+    found.push({ ...about, ...(await subject.report(readings[index], sampled, requests)) });
   }
-  const report = { node: process.version, rounds, requests, warm_up: WARM_UP, modules };
+  return found;
+}
+
+/** One load, all modules. */
+async function modules(options, load) {
+  const rows = options.modules.map((module) => ({
+    about: {},
+    subject: new Subject(module, load, new Source(load), { looks_per_second: options.looks }),
+  }));
+  return { modules: await reports(rows, options, options.quick ? options.requests : SAMPLED) };
+}
+
+/** All loads, each module that counts, with and without a budget. */
+async function variety(options, load) {
+  const rows = options.modules
+    .filter(({ counts }) => counts)
+    .flatMap((module) => BUDGETS.map((looks) => ({ module, looks })))
+    .flatMap(({ module, looks }) =>
+      options.loads.map((name) => ({
+        about: { load: name, looks_per_second: looks },
+        subject: new Subject(module, load, new Source(load, LOADS[name].vary), {
+          looks_per_second: looks,
+        }),
+      })),
+    );
+  const sampled = options.quick ? options.requests : SAMPLED_VARIETY;
+  return { modules: ratios(await reports(rows, options, sampled)) };
+}
+
+async function run(options) {
+  const found = await (options.variety ? variety : modules)(options, readLoad());
+  const { rounds, requests } = options;
+  const report = { node: process.version, rounds, requests, warm_up: WARM_UP, ...found };
   if (options.json) {
     console.log(JSON.stringify(report, null, 2));
     return;
   }
-  console.log(text(report));
+  console.log(options.variety ? varietyText(report) : text(report));
   if (options.profile) {
     console.log(`\n${profile(report)}`);
   }

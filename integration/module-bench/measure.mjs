@@ -1,26 +1,36 @@
 // Rounds: each module gets the same exchanges in each of them, one after the other, and a tick at its
 // end.
 
-import { wasmShare } from "./profile.mjs";
+import { Profiler } from "./profile.mjs";
 
 /** Exchanges before anything is measured: V8 compiles in earnest after some thousands. */
 export const WARM_UP = 16_000;
 
-const now = () => Number(process.hrtime.bigint());
+/** Processor time of this process, ns: others that have the core do not count. */
+function now() {
+  const { user, system } = process.cpuUsage();
+  return 1_000 * (user + system);
+}
 
-/** Runs `rounds` rounds; gives for each filter what was measured, in the order of `filters`. */
-export function measure(filters, rounds, requests, progress) {
-  const readings = filters.map(() => ({ exchangeNs: [], tickUs: [], counts: undefined }));
-  for (const filter of filters) {
-    filter.run(WARM_UP);
-    filter.tick();
+/**
+ * Runs `rounds` rounds; gives for each subject, a `filter` and the `source` of its exchanges, what was
+ * measured, in their order. Exchanges are made before the clock is read.
+ */
+export function measure(subjects, rounds, requests, progress) {
+  const readings = subjects.map(() => ({ exchangeNs: [], tickUs: [], counts: undefined }));
+  for (const { filter, source } of subjects) {
+    for (let rest = WARM_UP; rest > 0; rest -= requests) {
+      filter.run(source.take(Math.min(requests, rest)));
+      filter.tick();
+    }
   }
   for (let round = 1; round <= rounds; round += 1) {
-    filters.forEach((filter, index) => {
+    subjects.forEach(({ filter, source }, index) => {
       const reading = readings[index];
+      const exchanges = source.take(requests);
       filter.host.take();
       const begun = now();
-      filter.run(requests);
+      filter.run(exchanges);
       reading.exchangeNs.push((now() - begun) / requests);
       reading.counts ??= perExchange(filter.host.take(), requests);
       const beforeTick = now();
@@ -45,13 +55,17 @@ function perExchange(counts, requests) {
 }
 
 /**
- * The part of an exchange's time that is spent in the module and not in this host, from samples; and
- * the functions in which it is spent.
+ * The part of an exchange's time that is spent in the module and not in this host, from samples of
+ * `total` exchanges, `requests` between two ticks; and the functions in which it is spent.
  */
-export async function sample(filter, requests) {
-  const profile = await wasmShare(() => filter.run(requests));
-  filter.tick();
-  return profile;
+export async function sample({ filter, source }, total, requests) {
+  const profiler = await Profiler.start();
+  for (let rest = total; rest > 0; rest -= requests) {
+    const exchanges = source.take(Math.min(requests, rest));
+    await profiler.during(() => filter.run(exchanges));
+    filter.tick();
+  }
+  return profiler.stop();
 }
 
 /** First quartile, median and third quartile. */

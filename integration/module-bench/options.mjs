@@ -1,6 +1,11 @@
 // The command line.
 
 import { parseArgs } from "node:util";
+import { FRIENDLY, LOADS } from "./variety.mjs";
+
+const list = Object.entries(LOADS)
+  .map(([name, { what }]) => `    ${name.padEnd(18)}${what}`)
+  .join("\n");
 
 export const HELP = `Measures the wasm module alone: what one exchange costs in it, without a proxy.
 
@@ -14,6 +19,9 @@ Envoy (serin-bench): what a call costs on the proxy's side is not in these numbe
   --module NAME=PATH  another filter with Serin's config; it has to account for every exchange
   --plain NAME=PATH   another filter that counts nothing, such as a no-op
   --looks N           exchanges a second that Serin looks at in full (0, all)
+  --variety           loads that are not friendly, in place of other modules: each with all exchanges
+                      looked at and with the default budget, and its ratio to the friendly load
+  --load NAME         with --variety: the friendly load and this one; may be given several times
   --only              only those; not target/serin.wasm and target/noop.wasm
   --rounds N          rounds (40); in each, every module gets the same exchanges and one tick
   --requests N        exchanges per module and round (8000)
@@ -23,9 +31,12 @@ Envoy (serin-bench): what a call costs on the proxy's side is not in these numbe
   --json              print everything as JSON
   --help              this page
 
+Loads of --variety:
+${list}
+
 Module alone: V8's profiler says which part of the samples falls into the module in a run of its own;
-that part of each round's time. Median and quartiles are over rounds. Allocations for the host are
-calls of the module's malloc; what the module allocates inside shows in the profile only.
+that part of each round's processor time. Median and quartiles are over rounds. Allocations for the
+host are calls of the module's malloc; what the module allocates inside shows in the profile only.
 
 Exit codes: 0 measured; 1 a module cannot be loaded, or did not account for every exchange; 2 usage.
 Needs node 20 or later: sudo apt-get install nodejs, or https://nodejs.org/en/download`;
@@ -34,6 +45,8 @@ const OPTIONS = {
   module: { type: "string", multiple: true, default: [] },
   plain: { type: "string", multiple: true, default: [] },
   looks: { type: "string", default: "0" },
+  variety: { type: "boolean", default: false },
+  load: { type: "string", multiple: true, default: [] },
   only: { type: "boolean", default: false },
   rounds: { type: "string", default: "40" },
   requests: { type: "string", default: "8000" },
@@ -58,9 +71,16 @@ export function read(args) {
   if (modules.length === 0) {
     throw new Usage("--only without --module or --plain leaves nothing to measure");
   }
+  if (values.variety && !modules.some(({ counts }) => counts)) {
+    throw new Usage("--variety needs a filter with Serin's config: --module NAME=PATH");
+  }
+  if (values.load.length > 0 && !values.variety) {
+    throw new Usage("--load chooses among the loads of --variety");
+  }
   return {
     ...values,
     modules,
+    loads: loads(values.load),
     looks: values.looks === "0" ? 0 : whole("looks", values.looks),
     rounds: values.quick ? 3 : whole("rounds", values.rounds),
     requests: values.quick ? 2_000 : whole("requests", values.requests),
@@ -81,6 +101,14 @@ function module(text, counts) {
     throw new Usage(`${text}: write it as NAME=PATH`);
   }
   return { name, path, counts };
+}
+
+function loads(wanted) {
+  const unknown = wanted.find((name) => !(name in LOADS));
+  if (unknown !== undefined) {
+    throw new Usage(`--load ${unknown}: there are ${Object.keys(LOADS).join(", ")}`);
+  }
+  return wanted.length === 0 ? Object.keys(LOADS) : [...new Set([FRIENDLY, ...wanted])];
 }
 
 function whole(option, text) {

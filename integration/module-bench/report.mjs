@@ -11,13 +11,14 @@ function table(head, rows) {
   return [head, rule, ...rows].map(line).join("\n");
 }
 
+const range = ({ low, median, high }, digits = 0) =>
+  `${median.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
+
 /** The tables of a report, as Markdown. */
 export function text(report) {
   const { modules } = report;
   const names = modules.map((module) => module.name);
   const row = (name, of) => [name, ...modules.map(of)];
-  const range = ({ low, median, high }) =>
-    `${median.toFixed(0)} (${low.toFixed(0)} to ${high.toFixed(0)})`;
   const calls = [...new Set(modules.flatMap((module) => Object.keys(module.host_calls)))].sort();
   const number = (value) => (Number.isInteger(value) ? String(value) : value.toFixed(3));
   const rows = [
@@ -36,6 +37,21 @@ export function text(report) {
   return table(["per exchange", ...names], rows);
 }
 
+/** The table of loads, as Markdown. */
+export function varietyText({ modules }) {
+  const rows = modules.map((module) => [
+    module.load,
+    module.name,
+    module.looks_per_second === 0 ? "all" : module.looks_per_second,
+    range(module.module_ns),
+    range(module.to_friendly, 2),
+    range(module.tick_us),
+    range(module.tick_to_friendly, 2),
+  ]);
+  const head = ["load", "module", "looks a second", "module alone, ns", "to friendly"];
+  return table([...head, "a tick, us", "to friendly"], rows);
+}
+
 /** The functions in which the module's time goes, as Markdown. */
 export function profile({ modules }) {
   return modules
@@ -47,7 +63,8 @@ export function profile({ modules }) {
           (100 * share).toFixed(1),
           (share * module.module_ns.median).toFixed(0),
         ]);
-      return `${module.name}\n\n${table(["function", "% of the module", "ns"], rows)}`;
+      const load = module.load ? `, ${module.load}, looks ${module.looks_per_second}` : "";
+      return `${module.name}${load}\n\n${table(["function", "% of the module", "ns"], rows)}`;
     })
     .join("\n\n");
 }
