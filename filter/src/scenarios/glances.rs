@@ -29,8 +29,8 @@ fn every_exchange_is_in_exactly_one_of_the_books() {
     let (looks, cases) = (looked_at(&proxy), total(&proxy, "serin_cases_total"));
     let unlooked = total(&proxy, "serin_not_looked_at_total");
     assert_eq!(looks + cases + unlooked, 20 * 1_000);
-    // All of the first tick, a tenth of the others; of 200 failures a tick half, with a budget of 100.
-    assert!((2_500..3_300).contains(&looks), "{looks}");
+    // A twelfth, and more of the first tick; of 200 failures a tick half, with a budget of 100.
+    assert!((1_700..2_200).contains(&looks), "{looks}");
     assert!((1_500..2_300).contains(&cases), "{cases}");
 }
 
@@ -116,14 +116,15 @@ fn an_answer_that_was_cut_off_is_looked_at_when_it_is_over() {
         proxy.workers[0].on_log(&mut stream);
     }
     proxy.tick();
-    assert!(total(&proxy, "serin_cases_total") >= before + 15);
+    assert!(total(&proxy, "serin_cases_total") >= before + 10);
 }
 
 #[test]
 fn light_traffic_is_looked_at_in_full_again() {
     let mut proxy = proxy(100);
     proxy.traffic(3, 1_000, GOOD);
-    proxy.traffic(1, 50, GOOD);
+    // What usually comes is forgotten within some ticks.
+    proxy.traffic(5, 50, GOOD);
     let before = looked_at(&proxy);
     proxy.traffic(5, 50, GOOD);
     proxy.host.pass(Duration::from_secs(1));
