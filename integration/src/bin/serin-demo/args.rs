@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
 
-    /// Longest wait for the verdict, in seconds (default: 45); with `none` and `shared change`, how long to
+    /// Longest wait for the verdict, in seconds (default: 90); with `none` and `shared change`, how long to
     /// look on (default: 30)
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(3..=600))]
     pub(crate) seconds: Option<u64>,
@@ -66,7 +66,7 @@ impl Args {
 
     /// Longest wait for the verdict; where v2 is not worse, how long the filter is watched.
     pub(crate) fn limit(&self) -> Duration {
-        let default = if self.story.is_of_canary() { 45 } else { 30 };
+        let default = if self.story.is_of_canary() { 90 } else { 30 };
         Duration::from_secs(self.seconds.unwrap_or(default))
     }
 }
