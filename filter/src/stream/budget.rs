@@ -1,8 +1,8 @@
 //! How many exchanges a worker looks at in full: under heavy traffic a verdict needs no second
 //! thousand a second, so chance picks which ones cost something ([`Sampling`]).
 
+use super::draw::Draw;
 use core::time::Duration;
-use scorer_sdk::count::identity::mix;
 use scorer_sdk::{Plan, Sampling};
 
 /// Of the exchanges that are looked at, the path of one in this many is read again at their end.
@@ -18,7 +18,7 @@ pub struct Budget {
     requests: Load,
     failures: Load,
     sampling: Sampling,
-    number: u64,
+    draw: Draw,
 }
 
 /// How many of a kind come in a tick.
@@ -70,7 +70,7 @@ impl Budget {
             requests: Load::default(),
             failures: Load::default(),
             sampling: Sampling::ALL,
-            number: seed,
+            draw: Draw::new(seed),
         };
         budget.tick(plan.tick);
         budget
@@ -123,10 +123,8 @@ impl Budget {
         self.sampling = Sampling::for_load(requests, failures, self.per_tick);
     }
 
-    /// Not each nth one: balancers take turns as well.
     fn picks(&mut self, one_in: u16) -> bool {
-        self.number = self.number.wrapping_add(1);
-        mix(self.number).is_multiple_of(u64::from(one_in.max(1)))
+        self.draw.next().is_multiple_of(u64::from(one_in.max(1)))
     }
 }
 

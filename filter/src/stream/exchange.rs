@@ -60,6 +60,8 @@ pub(super) struct End<'a> {
     pub(super) lasted_us: u64,
     pub(super) origin: &'a Origin,
     pub(super) body: Option<&'a ShapeFacts>,
+    /// Whether it was only glanced at, and failed.
+    pub(super) is_case: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -136,22 +138,9 @@ impl<'a> Facts<'a> {
             upstream_host: &end.origin.host,
             session: end.origin.session,
             is_surplus: end.origin.is_surplus,
+            is_case: end.is_case,
             body: end.body,
             ..Self::at_headers(served, flight, stream, response)
-        }
-    }
-
-    /// An exchange that is over, was only glanced at, and failed.
-    pub(super) fn of_case(
-        served: &'a Served,
-        flight: &'a InFlight,
-        stream: &'a Stream,
-        response: &'a Response,
-        end: &End<'a>,
-    ) -> Self {
-        Self {
-            is_case: true,
-            ..Self::at_end(served, flight, stream, response, end)
         }
     }
 

@@ -199,15 +199,16 @@ impl Observer {
             lasted_us: micros(lasted),
             origin: &origin,
             body: None,
+            is_case: true,
         };
-        let facts = Facts::of_case(&served, &flight, stream, &response, &end);
+        let facts = Facts::at_end(&served, &flight, stream, &response, &end);
         self.tally.record(&facts.exchange());
     }
 
     /// Where the current stream, which is over, went; `None` where the proxy answered itself, or no
     /// known version did.
     fn version_behind(&mut self, host: &impl Host, response: &Response) -> Option<Served> {
-        if local_reply::is_own(host, response) {
+        if self.is_proxys_own(host, response) {
             return None;
         }
         self.served(host)
@@ -440,6 +441,7 @@ impl Observer {
             lasted_us: micros(lasted),
             origin: &origin,
             body: body.as_ref(),
+            is_case: false,
         };
         let facts = Facts::at_end(&served, &flight, stream, response, &end);
         let exchange = facts.exchange();

@@ -6,6 +6,7 @@
 //! neither the version nor the outcome.
 
 use super::client::Crowds;
+use super::draw::Draw;
 use crate::host::{Header, Host, properties};
 use core::time::Duration;
 use hashbrown::HashSet;
@@ -122,7 +123,7 @@ struct Thinning {
     one_in: u64,
     /// Would have been taken since the last tick, had it come slowly.
     came: u64,
-    number: u64,
+    draw: Draw,
 }
 
 impl Thinning {
@@ -130,15 +131,13 @@ impl Thinning {
         Self {
             one_in: 1,
             came: 0,
-            number: seed,
+            draw: Draw::new(seed),
         }
     }
 
-    /// Whether this one is taken, of a kind of which one in `one_in` is. Not each nth one: balancers
-    /// take turns as well.
+    /// Whether this one is taken, of a kind of which one in `one_in` is.
     fn takes(&mut self, one_in: u64) -> bool {
-        self.number = self.number.wrapping_add(1);
-        let random = mix(self.number);
+        let random = self.draw.next();
         if !random.is_multiple_of(one_in.max(1)) {
             return false;
         }
