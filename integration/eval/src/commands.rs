@@ -9,7 +9,7 @@ use crate::progress::Bar;
 use crate::score::Score;
 use crate::{
     api_traffic, judges as suite, looks as parts, nab as drift, rates as studies,
-    real_traffic as real, traceanomaly as traces,
+    real_traffic as real, rows, traceanomaly as traces,
 };
 use anyhow::Result;
 use scorer_sdk::Plan;
@@ -104,14 +104,18 @@ fn rates(args: &EvalRates) -> Result<()> {
     Ok(())
 }
 
-fn real_traffic(args: &EvalRealTraffic) -> Result<u8> {
-    let options = real::Options {
+fn row_options(args: &EvalRealTraffic) -> rows::Options {
+    rows::Options {
         runs: args.runs,
         seed: args.seed,
         quick: args.quick,
         row: args.row.clone(),
         threads: args.threads,
-    };
+    }
+}
+
+fn real_traffic(args: &EvalRealTraffic) -> Result<u8> {
+    let options = row_options(args);
     let mut bar = Bar::begin("rows");
     let found = real::run(&options, &mut |done, all| bar.show(done, all));
     bar.end();
@@ -127,13 +131,7 @@ fn real_traffic(args: &EvalRealTraffic) -> Result<u8> {
 }
 
 fn looks(args: &EvalRealTraffic) -> Result<u8> {
-    let options = parts::Options {
-        runs: args.runs,
-        seed: args.seed,
-        quick: args.quick,
-        row: args.row.clone(),
-        threads: args.threads,
-    };
+    let options = row_options(args);
     let mut bar = Bar::begin("cells");
     let found = parts::run(&options, &mut |done, all| bar.show(done, all));
     bar.end();

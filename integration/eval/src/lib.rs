@@ -17,6 +17,7 @@ pub mod peers;
 pub mod progress;
 pub mod rates;
 pub mod real_traffic;
+pub mod rows;
 pub mod score;
 pub mod serin;
 pub mod strange;

@@ -4,10 +4,10 @@
 //! Runs [`scorer_sdk::simulation::study::looks`] and lays it out. The same options give the same
 //! document, on any number of threads.
 
+use crate::rows::{Options, few};
 use anyhow::Result;
 use scorer_sdk::Plan;
 use scorer_sdk::simulation::plan;
-use scorer_sdk::simulation::study::Runs;
 use scorer_sdk::simulation::study::looks::{
     Bad, Found, Looks, ONE_IN, alarms, bad, found, healthy, one_in, ways,
 };
@@ -25,41 +25,6 @@ const QUICK_RUNS: u64 = 5;
 const ALPHA: f64 = 0.01;
 /// Seconds after which a bad candidate is given up.
 const SECONDS: u64 = 600;
-
-/// What is run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Rollouts of each kind and way to sample.
-    pub runs: Option<u64>,
-    /// Seed of the first rollout.
-    pub seed: u64,
-    /// Whether to take fewer runs.
-    pub quick: bool,
-    /// Only rows whose name contains this; all where it is empty.
-    pub row: String,
-    /// Threads.
-    pub threads: usize,
-}
-
-impl Options {
-    fn runs(&self) -> Runs {
-        let usual = if self.quick { QUICK_RUNS } else { RUNS };
-        Runs {
-            runs: self.runs.unwrap_or(usual),
-            seed: self.seed,
-            threads: self.threads,
-        }
-    }
-
-    fn few_runs(&self) -> Runs {
-        let runs = self.runs();
-        Runs {
-            // An odd number has a middle.
-            runs: (runs.runs / 2).max(5) | 1,
-            ..runs
-        }
-    }
-}
 
 /// What was measured.
 #[derive(Debug)]
@@ -81,7 +46,7 @@ pub struct Measured {
 pub fn run(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Measured> {
     let usual = Arc::new(Plan::from_json("{}")?);
     let without_warm_up = plan("{}")?;
-    let wanted = |name: &str| name.contains(&options.row);
+    let wanted = |name: &str| options.wants(name);
     let rows: Vec<Row> = healthy()
         .into_iter()
         .filter(|row| wanted(&row.name))
@@ -90,6 +55,8 @@ pub fn run(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Measured
     let ways = ways();
     let all = (rows.len() * ways.len() + kinds.len() * ONE_IN.len()) as u64;
     anyhow::ensure!(all > 0, "no row's name contains \"{}\"", options.row);
+    let runs = options.runs(RUNS, QUICK_RUNS);
+    let few_runs = few(runs, 2);
     let mut done = 0;
     let mut step = || {
         done += 1;
@@ -99,7 +66,7 @@ pub fn run(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Measured
         .iter()
         .map(|row| {
             let came_of = ways.iter().map(|looks| {
-                let came_of = alarms(&usual, row, looks, options.runs());
+                let came_of = alarms(&usual, row, looks, runs);
                 step();
                 came_of
             });
@@ -111,7 +78,7 @@ pub fn run(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Measured
         .flat_map(|kind| ONE_IN.map(|looks| (kind, looks)))
         .map(|(kind, looks)| {
             let way = one_in(looks, 1);
-            let came_of = found(&without_warm_up, kind, &way, SECONDS, options.few_runs());
+            let came_of = found(&without_warm_up, kind, &way, SECONDS, few_runs);
             step();
             (kind.name, looks, came_of)
         })
@@ -156,7 +123,7 @@ fn document(
     let tables = [healthy_table(ways, healthy, sums), bad_table(bad)];
     Document {
         title: "Workers that look at a part of heavy traffic".to_owned(),
-        command: command(options),
+        command: options.command("looks"),
         paragraphs: vec![
             "One exchange in k is looked at in full, chosen by chance. Of the others only failures \
              are looked at, when they are over: all of them, or one in so many where cases are \
@@ -266,22 +233,4 @@ fn bad_json((name, looks, came_of): &(&'static str, u16, Found)) -> Value {
         "candidate_requests": came_of.requests,
         "judged": came_of.judged,
     })
-}
-
-/// The command line that makes it again.
-fn command(options: &Options) -> String {
-    let mut text = "serin-eval looks".to_owned();
-    if let Some(runs) = options.runs {
-        text.push_str(&format!(" --runs {runs}"));
-    }
-    if options.seed != 1 {
-        text.push_str(&format!(" --seed {}", options.seed));
-    }
-    if options.quick {
-        text.push_str(" --quick");
-    }
-    if !options.row.is_empty() {
-        text.push_str(&format!(" --row \"{}\"", options.row));
-    }
-    text
 }

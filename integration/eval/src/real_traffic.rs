@@ -4,9 +4,9 @@
 //! Runs [`scorer_sdk::simulation::study::real_traffic`] and lays it out. The same options give the
 //! same document, on any number of threads.
 
+use crate::rows::{Options, few};
 use anyhow::Result;
 use scorer_sdk::Plan;
-use scorer_sdk::simulation::study::Runs;
 use scorer_sdk::simulation::study::real_traffic::{
     Alarms, Attacked, Found, Row, alarms, attacked, attacks, bad, found, healthy, warm_but_slow,
 };
@@ -18,45 +18,6 @@ use std::sync::Arc;
 const RUNS: u64 = 200;
 /// The same for a quick look.
 const QUICK_RUNS: u64 = 10;
-
-/// What is run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Rollouts of each healthy kind; bad candidates and attacks get a fifth of it, 5 at least.
-    pub runs: Option<u64>,
-    /// Seed of the first rollout.
-    pub seed: u64,
-    /// Whether to take fewer runs.
-    pub quick: bool,
-    /// Only rows whose name contains this; all where it is empty.
-    pub row: String,
-    /// Threads.
-    pub threads: usize,
-}
-
-impl Options {
-    fn runs(&self) -> Runs {
-        let usual = if self.quick { QUICK_RUNS } else { RUNS };
-        Runs {
-            runs: self.runs.unwrap_or(usual),
-            seed: self.seed,
-            threads: self.threads,
-        }
-    }
-
-    fn few_runs(&self) -> Runs {
-        let runs = self.runs();
-        Runs {
-            // An odd number has a middle.
-            runs: (runs.runs / 5).max(5) | 1,
-            ..runs
-        }
-    }
-
-    fn wants(&self, name: &str) -> bool {
-        name.contains(&self.row)
-    }
-}
 
 /// What was found.
 #[derive(Debug, Clone)]
@@ -93,6 +54,8 @@ pub fn run(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Measured
         .collect();
     let all = (healthy.len() + bad.len() + warming.len() + attacks.len()) as u64;
     anyhow::ensure!(all > 0, "no row's name contains \"{}\"", options.row);
+    let runs = options.runs(RUNS, QUICK_RUNS);
+    let few_runs = few(runs, 5);
     let mut done = 0;
     let mut step = || {
         done += 1;
@@ -101,7 +64,7 @@ pub fn run(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Measured
     let healthy: Vec<(String, Alarms)> = healthy
         .into_iter()
         .map(|row| {
-            let came_of = alarms(&plan, &row, options.runs());
+            let came_of = alarms(&plan, &row, runs);
             step();
             (row.name, came_of)
         })
@@ -109,7 +72,7 @@ pub fn run(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Measured
     let mut search = |rows: Vec<scorer_sdk::simulation::study::real_traffic::Bad>| {
         rows.into_iter()
             .map(|row| {
-                let came_of = found(&plan, &row, options.few_runs());
+                let came_of = found(&plan, &row, few_runs);
                 step();
                 (row.row.name, came_of)
             })
@@ -119,7 +82,7 @@ pub fn run(options: &Options, step: &mut dyn FnMut(u64, u64)) -> Result<Measured
     let attacks: Vec<(String, Attacked)> = attacks
         .into_iter()
         .map(|attack| {
-            let came_of = attacked(&plan, &attack, options.few_runs());
+            let came_of = attacked(&plan, &attack, few_runs);
             step();
             (attack.name, came_of)
         })
@@ -149,7 +112,7 @@ fn document(
     ];
     Document {
         title: "Rollouts on traffic as it is".to_owned(),
-        command: command(options),
+        command: options.command("real-traffic"),
         paragraphs: vec![
             "The default config, looked at every second. 20 minutes at 60 requests a second with \
              10% on the candidate, or 14 minutes at 30 with 20%; ten pods and two where nothing \
@@ -300,22 +263,4 @@ fn text(number: Option<u64>) -> String {
 
 fn texts(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
-}
-
-/// The command line that makes it again.
-fn command(options: &Options) -> String {
-    let mut text = "serin-eval real-traffic".to_owned();
-    if let Some(runs) = options.runs {
-        text.push_str(&format!(" --runs {runs}"));
-    }
-    if options.seed != 1 {
-        text.push_str(&format!(" --seed {}", options.seed));
-    }
-    if options.quick {
-        text.push_str(" --quick");
-    }
-    if !options.row.is_empty() {
-        text.push_str(&format!(" --row \"{}\"", options.row));
-    }
-    text
 }
