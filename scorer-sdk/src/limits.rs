@@ -21,3 +21,5 @@ pub const MAX_ROWS: usize = 16_384;
 pub const MAX_QUESTIONS: usize = 64;
 /// Length of a version's name, in bytes.
 pub const MAX_VERSION_BYTES: usize = 128;
+/// Length of a category's name, in bytes: that of a question.
+pub const MAX_CATEGORY_BYTES: usize = 64;

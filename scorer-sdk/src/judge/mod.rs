@@ -61,14 +61,14 @@ use crate::judge::verdict::Decision;
 use crate::limits::MAX_DESTINATIONS;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
-use crate::wire::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Damage, Reader, Writer};
 use core::time::Duration;
 use destination::Destination;
 use fingerprint::fingerprint;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 6;
+pub const STATE_VERSION: u16 = 7;
 /// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 
@@ -224,15 +224,32 @@ impl Judge {
         writer.u64(fingerprint(&self.plan));
         writer.u64(self.merged);
         self.overflow.encode(writer);
-        writer.list(&self.destinations, Destination::encode);
+        writer.parts(&self.destinations, Destination::encode);
     }
 
-    /// Reads a state. One that was written under other signals or tolerances cannot be continued.
+    /// Reads a state, all of it. One that was written under other signals or tolerances cannot be
+    /// continued.
+    ///
+    /// # Errors
+    /// When the bytes are not a state of this version and plan, or one of its destinations cannot be
+    /// read.
+    pub fn decode(plan: Arc<Plan>, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut damage = Damage::default();
+        let judge = Self::salvage(plan, reader, &mut damage)?;
+        damage.refuse(judge)
+    }
+
+    /// Reads a state without the destinations that cannot be read: `damage` counts them, and
+    /// learning starts anew for each.
     ///
     /// # Errors
     /// When the bytes are not a state of this version and plan.
     #[inline(never)]
-    pub fn decode(plan: Arc<Plan>, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+    pub fn salvage(
+        plan: Arc<Plan>,
+        reader: &mut Reader<'_>,
+        damage: &mut Damage,
+    ) -> Result<Self, CodecError> {
         let version = reader.u16()?;
         if version != STATE_VERSION {
             return Err(CodecError::Unknown {
@@ -250,7 +267,7 @@ impl Judge {
         Ok(Self {
             merged: reader.u64()?,
             overflow: Overflow::decode(reader)?,
-            destinations: reader.list(MAX_DESTINATIONS, |reader| {
+            destinations: reader.parts(MAX_DESTINATIONS, damage, |reader| {
                 Destination::decode(&plan, reader)
             })?,
             plan,

@@ -6,4 +6,5 @@ mod differs;
 mod placebo;
 mod practical_size;
 mod rollout;
+mod shared_data;
 mod switch;
