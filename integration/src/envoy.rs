@@ -31,7 +31,7 @@ const TAIL: usize = 30;
 /// A running Envoy; it is killed when dropped.
 #[derive(Debug)]
 pub struct Envoy {
-    name: String,
+    launch: Launch,
     dir: PathBuf,
     admin: SocketAddr,
     child: Child,
@@ -43,7 +43,16 @@ impl Envoy {
     /// The name it was launched under.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.launch.name()
+    }
+
+    /// Starts the same once more, which takes over the listeners and tells this one to drain and,
+    /// after [`Launch::drain_time`] and a second, to leave. Its admin page is gone at once.
+    ///
+    /// # Errors
+    /// As [`Launch::start`], and when it was not launched with [`Launch::hot_restart`].
+    pub async fn hot_restart(&self) -> Result<Self> {
+        self.launch.successor(&self.dir)?.start().await
     }
 
     /// Its folder with config and log.
@@ -88,7 +97,7 @@ impl Envoy {
     async fn admin_call(&self, method: Method, path: &str) -> Result<String> {
         let answer = http::request(self.admin, method, path, &[], Bytes::new())
             .await
-            .with_context(|| format!("envoy {}: admin page", self.name))?;
+            .with_context(|| format!("envoy {}: admin page", self.name()))?;
         let text = String::from_utf8_lossy(answer.body()).into_owned();
         ensure!(
             answer.status() == StatusCode::OK,
@@ -215,7 +224,11 @@ impl Envoy {
             })
             .await?;
         if after.get(&rejected) > before.get(&rejected) {
-            bail!("envoy {} rejected {file}:\n{}", self.name, self.log_tail());
+            bail!(
+                "envoy {} rejected {file}:\n{}",
+                self.name(),
+                self.log_tail()
+            );
         }
         Ok(())
     }
@@ -239,7 +252,11 @@ impl Drop for Envoy {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("envoy {}: end of {}:", self.name, self.log_path().display());
+            eprintln!(
+                "envoy {}: end of {}:",
+                self.name(),
+                self.log_path().display()
+            );
             eprintln!("{}", self.log_tail());
         }
     }

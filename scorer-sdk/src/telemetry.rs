@@ -107,7 +107,8 @@ impl Kind {
 pub enum Series {
     /// Counts toward `max_series`; series beyond it are not made.
     Capped,
-    /// Made in any case: there are few of them, and alerts depend on them.
+    /// Made beyond the cap as well, within a bound of their own: there are few of them, and alerts
+    /// depend on them.
     Always,
 }
 
@@ -258,13 +259,17 @@ metrics! {
     CASES: Counter "serin_cases_total" [] Capped
         "exchanges beyond `looks_per_second` that failed and were looked at when they were over: they count as evidence, and not in `serin_exchanges_total`";
     OVERFLOW: Counter "serin_overflow_total" [TABLE] Capped
-        "entries that did not fit a bounded table: `destinations`, `routes`, `versions`, `names`, `paths`, `in_flight`, `sessions`, `fan_outs`, `rows`, `surprise`, `series`; `damaged` counts unreadable shared data. The series of `series` is made whatever the cap says";
+        "entries that did not fit a bounded table: `destinations`, `routes`, `versions`, `names`, `paths`, `in_flight`, `sessions`, `fan_outs`, `rows`, `surprise`, `series`, `mailbox` (exchanges on their way to the judge); `damaged` counts unreadable parts of shared data. The series of `series` is made whatever the cap says";
+    PROCESSES: Gauge "serin_processes" [ROLE] Always
+        "1; 2 while Envoy adds up the gauges of two processes, as it does during a hot restart: then a gauge here is a sum and says nothing by itself";
     HEARTBEAT: Gauge "serin_heartbeat_seconds" [ROLE] Always
         "Unix time of the last merge, in seconds";
     MERGED_EXCHANGES: Gauge "serin_merged_exchanges" [ROLE] Always
         "exchanges in the judge's state";
     STATE_BYTES: Gauge "serin_state_bytes" [ROLE] Always
         "size of the judge's state, in bytes";
+    UNMERGED_TICKS: Counter "serin_unmerged_ticks_total" [ROLE] Always
+        "ticks of workers whose counts have waited for more than ten ticks, and ten seconds, to be merged";
     CONFIG_BROKEN: Gauge "serin_config_broken" [] Always
         "1 when the last config was refused";
 }

@@ -1,6 +1,8 @@
 //! The metrics that each worker counts for itself.
 
 use super::metrics::{Id, Metrics};
+use super::series;
+use super::troubles::{DamageLine, Troubles};
 use crate::host::Host;
 use scorer_sdk::count::delta::Delta;
 use scorer_sdk::telemetry::{self, label};
@@ -9,14 +11,16 @@ use scorer_sdk::telemetry::{self, label};
 #[derive(Debug)]
 pub struct Counters {
     metrics: Metrics,
+    damage: DamageLine,
 }
 
 impl Counters {
-    /// Nothing counted yet, and at most `limit` series.
+    /// Nothing counted yet. The process has at most `limit` series.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub fn new(process: series::Shared, limit: usize) -> Self {
         Self {
-            metrics: Metrics::new(limit),
+            metrics: Metrics::new(process, limit),
+            damage: DamageLine::default(),
         }
     }
 
@@ -38,6 +42,18 @@ impl Counters {
         self.metrics.count_overflow(host, &delta.overflow);
         self.metrics.count_lost(host, "surprise", lost_surprise);
         self.metrics.count_refused(host);
+    }
+
+    /// Counts what keeps the worker and the judge apart, once a tick.
+    pub fn count_troubles(&mut self, host: &impl Host, role: &str, troubles: Troubles) {
+        let labels = [(label::ROLE, role)];
+        let metric = Id::of(&telemetry::UNMERGED_TICKS);
+        let ticks = u64::from(troubles.is_late);
+        self.metrics.count(host, metric, &labels, ticks);
+        self.metrics.count_lost(host, "mailbox", troubles.lost);
+        let damaged = troubles.damage.parts;
+        self.metrics.count_lost(host, "damaged", damaged);
+        self.damage.tell(&troubles.damage);
     }
 
     /// Counts requests to a destination that were steered.

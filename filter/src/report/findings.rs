@@ -1,6 +1,7 @@
 //! The gauges of a verdict, which the leader sets: evidence, limits, causes, decisions.
 
 use super::metrics::{Id, Metrics, cut, thousandths};
+use super::series;
 use crate::host::Host;
 use core::time::Duration;
 use scorer_sdk::drift::Cause;
@@ -28,11 +29,11 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Nothing published yet, and at most `limit` series.
+    /// Nothing published yet. The process has at most `limit` series.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub fn new(process: series::Shared, limit: usize) -> Self {
         Self {
-            metrics: Metrics::new(limit),
+            metrics: Metrics::new(process, limit),
             candidates: Vec::new(),
         }
     }
@@ -53,6 +54,8 @@ impl Findings {
     ) {
         let role = [(label::ROLE, overview.role)];
         for (metric, value) in [
+            // First, so that no sum is read before it is known to be one.
+            (Id::of(&telemetry::PROCESSES), 1),
             (Id::of(&telemetry::HEARTBEAT), overview.now.as_secs()),
             (Id::of(&telemetry::STATE_BYTES), overview.state_bytes),
             (Id::of(&telemetry::MERGED_EXCHANGES), judge.merged()),

@@ -136,9 +136,9 @@ impl Sidecar {
             let text = format!(r#"{{"role": "{role}", "signals": {{"fan_out": true}}}}"#);
             Arc::new(Plan::from_json(&text).unwrap())
         };
-        let inbound = Worker::new(host.clone(), config("auto"), "in", 1);
+        let inbound = worker(&host, config("auto"), "in", 1);
         host.pass(Duration::from_nanos(1));
-        let outbound = Worker::new(host.clone(), config("comparer"), "out", 2);
+        let outbound = worker(&host, config("comparer"), "out", 2);
         let mut sidecar = Self {
             host,
             inbound,

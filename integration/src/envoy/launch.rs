@@ -19,6 +19,7 @@ pub(super) const LOG: &str = "envoy.log";
 pub(super) const LISTENERS: &str = "listeners.json";
 pub(super) const ROUTES: &str = "routes.json";
 const ADMIN_ADDRESS: &str = "admin.address";
+const BASE_ID: &str = "base.id";
 /// Longer than a busy machine stands still: what is under way when a listener is replaced ends before
 /// its connection does.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -37,6 +38,17 @@ pub struct Launch {
     component_log_level: String,
     drain_time: Duration,
     under: Vec<String>,
+    hot_restart: HotRestart,
+}
+
+/// Whether an Envoy can hand over to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum HotRestart {
+    Disabled,
+    /// The first: it chooses a base id and leaves it in a file of this name in its folder.
+    First,
+    /// The one after that, with the base id of the first.
+    Second(String),
 }
 
 impl Launch {
@@ -54,7 +66,27 @@ impl Launch {
             component_log_level: "wasm:info".to_owned(),
             drain_time: DRAIN_TIME,
             under: Vec::new(),
+            hot_restart: HotRestart::Disabled,
         }
+    }
+
+    /// Makes [`Envoy::hot_restart`] possible.
+    #[must_use]
+    pub fn hot_restart(mut self) -> Self {
+        self.hot_restart = HotRestart::First;
+        self
+    }
+
+    /// The one that takes over from the Envoy in `dir`, which was started from this; with a folder
+    /// of its own.
+    pub(super) fn successor(&self, dir: &Path) -> Result<Self> {
+        let path = dir.join(BASE_ID);
+        let base_id = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        Ok(Self {
+            name: format!("{}-successor", self.name),
+            hot_restart: HotRestart::Second(base_id.trim().to_owned()),
+            ..self.clone()
+        })
     }
 
     /// Listeners (each with its `@type`), replaceable by [`Envoy::replace_listeners`].
@@ -131,13 +163,14 @@ impl Launch {
         // From here on a failure kills the process, by dropping it.
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut envoy = Envoy {
-            name: self.name,
+            launch: self,
             dir,
             admin: unknown,
             child,
             version: 1,
         };
-        match wait_until_ready(&mut envoy, &self.listeners).await {
+        let listeners = envoy.launch.listeners.clone();
+        match wait_until_ready(&mut envoy, &listeners).await {
             Ok(()) => Ok(envoy),
             Err(error) => Err(error.context(envoy.failure("did not start"))),
         }
@@ -177,8 +210,7 @@ impl Launch {
             .args(["--config-yaml", &overlay.to_string()])
             .arg("--admin-address-path")
             .arg(dir.join(ADMIN_ADDRESS))
-            // Instead of a base id: no shared memory, hence nothing that two Envoys could share.
-            .arg("--disable-hot-restart")
+            .args(self.hot_restart_arguments(dir))
             .args(["--concurrency", &self.concurrency.to_string()])
             .args(["--log-level", &self.log_level])
             .args(["--component-log-level", &self.component_log_level])
@@ -197,11 +229,37 @@ impl Launch {
     }
 }
 
+impl Launch {
+    fn hot_restart_arguments(&self, dir: &Path) -> Vec<String> {
+        let base_id = || dir.join(BASE_ID).to_string_lossy().into_owned();
+        let arguments = match &self.hot_restart {
+            // Instead of a base id: no shared memory, hence nothing that two Envoys could share.
+            HotRestart::Disabled => vec!["--disable-hot-restart".to_owned()],
+            HotRestart::First => vec![
+                "--use-dynamic-base-id".to_owned(),
+                "--base-id-path".to_owned(),
+                base_id(),
+            ],
+            HotRestart::Second(base_id) => vec![
+                "--restart-epoch".to_owned(),
+                "1".to_owned(),
+                "--base-id".to_owned(),
+                base_id.clone(),
+            ],
+        };
+        arguments
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl Envoy {
     pub(super) fn failure(&self, what: &str) -> String {
         format!(
             "envoy {} {what}; config and log are in {}; end of the log:\n{}",
-            self.name,
+            self.name(),
             self.dir.display(),
             self.log_tail()
         )

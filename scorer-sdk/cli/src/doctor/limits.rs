@@ -354,6 +354,11 @@ pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
                     "put the filter where fewer services pass, or list those that matter in \
                      versions.destinations",
                 ),
+                "mailbox" => (
+                    format!("{count} exchanges found no room on their way to the judge"),
+                    "a config that is gone still has many streams that end: drain connections \
+                     before more configs come",
+                ),
                 "in_flight" | "sessions" | "fan_outs" | "rows" => (
                     format!("{count} entries found no room in the table {table}"),
                     "harmless when seldom: what does not fit is counted and not judged; else \
@@ -364,7 +369,7 @@ pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
                     "harmless when seldom; look for an application that makes up header names",
                 ),
                 "damaged" => (
-                    format!("{count} values in shared data could not be read"),
+                    format!("{count} parts of shared data could not be read"),
                     "once after an upgrade is expected; if it grows, report it with Envoy's log",
                 ),
                 other => (

@@ -8,7 +8,7 @@ use crate::document::{Plot, Series};
 use crate::metrics_text::Sample;
 use crate::number::{seconds, short};
 use crate::output::grouped;
-use crate::samples::{NOTES, candidates, value, verdict};
+use crate::samples::{NOTES, candidates, value, verdict_on};
 use maud::{Markup, html};
 use scorer_sdk::telemetry::{self, Metric, label};
 
@@ -26,12 +26,7 @@ pub fn sections(seen: &Seen, url: &str) -> Vec<Section> {
         .enumerate()
         .map(|(index, (destination, candidate))| {
             let id = format!("rollout-{}", index + 1);
-            let thought = verdict(value(
-                &seen.last,
-                &telemetry::VERDICT,
-                destination,
-                candidate,
-            ));
+            let thought = verdict_on(&seen.last, destination, candidate);
             Section {
                 name: format!("{destination}: {}", thought.name()),
                 body: section(seen, destination, candidate, &id),
@@ -49,7 +44,7 @@ pub fn sections(seen: &Seen, url: &str) -> Vec<Section> {
 
 fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup {
     let gauge = |metric: &Metric| value(&seen.last, metric, destination, candidate);
-    let thought = verdict(gauge(&telemetry::VERDICT));
+    let thought = verdict_on(&seen.last, destination, candidate);
     let clock = Clock::new(seen.span.0, seen.span.1 - seen.span.0, "the first look");
     let versions = versions(seen, destination, candidate);
     let facts = [

@@ -4,7 +4,7 @@ use super::timeline::Timeline;
 use crate::fetch::{Fetcher, split};
 use crate::fleet_evidence;
 use crate::metrics_text::{self, Sample, admin_path};
-use crate::samples::{candidates, value, verdict};
+use crate::samples::{candidates, value, verdict_on};
 use anyhow::{Result, anyhow, bail};
 use scorer_sdk::telemetry::{self, Metric, label};
 use std::collections::BTreeMap;
@@ -123,7 +123,7 @@ impl Seen {
                     candidate,
                     value(&telemetry::ROLLOUT_EVIDENCE) / 1e3,
                     value(&telemetry::ROLLOUT_THRESHOLD) / 1e3,
-                    verdict(value(&telemetry::VERDICT)),
+                    verdict_on(&samples, destination, candidate),
                 );
                 for ((route, category), evidence) in
                     fleet_evidence::of_pairs(&samples, destination, candidate)

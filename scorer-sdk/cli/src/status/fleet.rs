@@ -239,6 +239,19 @@ mod tests {
     }
 
     #[test]
+    fn the_sum_of_two_processes_verdicts_is_no_verdict() {
+        // Two that are healthy read as one that is suspicious, and their heartbeats as a future.
+        let sum = "serin_processes{role=\"comparer\"} 2\n";
+        let page = page(1.0, 3).replace("} 999\n", "} 1998\n") + sum;
+        let fleet = Fleet::new(&[proxy("a", &page)], &BTreeMap::new(), STALE);
+        assert_eq!(fleet.rollouts[0].verdict(), Verdict::Learning);
+        let [problem] = &fleet.problems[..] else {
+            panic!("{:?}", fleet.problems);
+        };
+        assert!(problem.contains("the sums of two processes"), "{problem}");
+    }
+
+    #[test]
     fn counters_larger_than_a_number_can_be_have_a_sum() {
         let huge = "serin_steered_total{destination=\"shop\"} 1e30\n\
              serin_unattributed_total 1e30\n\

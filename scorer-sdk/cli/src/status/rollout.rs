@@ -4,7 +4,7 @@ use super::notes::notes;
 use super::pairs::{Pair, pairs};
 use super::proxies::{about, is_guard};
 use super::source::Proxy;
-use crate::samples::{of, saturating_sum, value, verdict};
+use crate::samples::{of, saturating_sum, value, verdict_on};
 use scorer_sdk::Verdict;
 use scorer_sdk::telemetry::{self, Metric, label};
 use serde::{Serialize, Serializer};
@@ -131,7 +131,7 @@ pub(super) fn rollout(
             } else {
                 proxy.name.clone()
             },
-            verdict: verdict(gauge(proxy, &telemetry::VERDICT)),
+            verdict: verdict_on(&proxy.samples, destination, candidate),
             evidence: gauge(proxy, &telemetry::ROLLOUT_EVIDENCE) / 1e3,
             threshold: gauge(proxy, &telemetry::ROLLOUT_THRESHOLD) / 1e3,
         })

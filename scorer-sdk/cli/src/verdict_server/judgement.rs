@@ -113,7 +113,9 @@ pub fn question(destination: &str, window: Duration) -> String {
     let of = format!("destination={}", quoted(destination));
     let window = window.as_secs().max(1);
     let metric = |metric: &Metric| format!("{}{{{of}}}", metric.name);
-    let verdict = metric(&telemetry::VERDICT);
+    let (verdict, sums) = (metric(&telemetry::VERDICT), telemetry::PROCESSES.name);
+    // As the recording rule serin:verdict: the sum of two processes' verdicts is none.
+    let verdict = format!("({verdict} unless on (job, instance) {sums} > 1 or 0 * {verdict})");
     let beat = telemetry::HEARTBEAT.name;
     let fresh = format!("on (job, instance) (time() - {beat} < {OLDEST_HEARTBEAT})");
     let pairs = fleet_evidence::pairs_query(&of);
@@ -157,7 +159,7 @@ pub fn question(destination: &str, window: Duration) -> String {
         ),
         (
             "limit",
-            format!("max by (version, __name__) ({{__name__=~\"{limits}\", {of}}}) == 1"),
+            format!("max by (version, __name__) ({{__name__=~\"{limits}\", {of}}}) > 0"),
         ),
         (
             "needed",
