@@ -2,7 +2,7 @@
 
 use super::metrics::{Id, Metrics};
 use crate::host::Host;
-use scorer_sdk::count::delta::Delta;
+use scorer_sdk::count::delta::{Delta, VersionDelta};
 use scorer_sdk::telemetry::{self, label};
 
 /// What one worker counts.
@@ -33,11 +33,32 @@ impl Counters {
                 ];
                 let metric = Id::of(&telemetry::EXCHANGES);
                 self.metrics.count(host, metric, &labels, version.exchanges);
+                self.count_bodies(host, labels, version);
             }
         }
         self.metrics.count_overflow(host, &delta.overflow);
         self.metrics.count_lost(host, "surprise", lost_surprise);
         self.metrics.count_refused(host);
+    }
+
+    /// Counts the bodies of a version on a route: those that were looked at, and those that were to
+    /// be.
+    fn count_bodies(
+        &mut self,
+        host: &impl Host,
+        labels: [(&str, &str); 3],
+        version: &VersionDelta,
+    ) {
+        let metric = Id::of(&telemetry::BODIES);
+        let looked_at = version.bodies.answers() as u64;
+        self.metrics.count(host, metric, &labels, looked_at);
+        let [destination, route, version_label] = labels;
+        for (reason, count) in version.bodies_left_out.items() {
+            let reason = (label::REASON, reason.name());
+            let labels = [destination, route, version_label, reason];
+            let metric = Id::of(&telemetry::BODIES_LEFT_OUT);
+            self.metrics.count(host, metric, &labels, u64::from(count));
+        }
     }
 
     /// Counts requests to a destination that were steered.
