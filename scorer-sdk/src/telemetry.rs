@@ -37,7 +37,7 @@ pub mod label {
     pub const SIGNAL: &str = "signal";
     /// The size of a rise of the odds of failure.
     pub const ODDS_RATIO: &str = "odds_ratio";
-    /// Why a guard refused.
+    /// Why a guard refused, or a body was not looked at.
     pub const REASON: &str = "reason";
     /// The bounded table that was full.
     pub const TABLE: &str = "table";
@@ -242,6 +242,10 @@ metrics! {
         "the same with the sign reversed, where negative";
     EXCHANGES: Counter "serin_exchanges_total" [DESTINATION, ROUTE, VERSION] Capped
         "exchanges that were looked at and ended";
+    BODIES: Counter "serin_bodies_total" [DESTINATION, ROUTE, VERSION] Capped
+        "with `body`: response bodies whose shape was looked at";
+    BODIES_LEFT_OUT: Counter "serin_bodies_left_out_total" [DESTINATION, ROUTE, VERSION, REASON] Capped
+        "with `body`: response bodies that were to be looked at and whose shape is unknown; the reason is the `content-encoding` where it is not undone (`br`, `zstd`, `other_encoding`), `busy` where too many were being decompressed, `damaged` or `malformed` where the body cannot be read, `too_large` where it exceeds `body.max_bytes` or another limit";
     CATEGORY: Counter "serin_category_total" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
         "judged exchanges in the category";
     SURPRISE: Histogram "serin_surprise" [DESTINATION, VERSION] Capped

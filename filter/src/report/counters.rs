@@ -4,7 +4,7 @@ use super::metrics::{Id, Metrics};
 use super::series;
 use super::troubles::{DamageLine, Troubles};
 use crate::host::Host;
-use scorer_sdk::count::delta::Delta;
+use scorer_sdk::count::delta::{Delta, VersionDelta};
 use scorer_sdk::telemetry::{self, label};
 
 /// What one worker counts.
@@ -37,6 +37,7 @@ impl Counters {
                 ];
                 let metric = Id::of(&telemetry::EXCHANGES);
                 self.metrics.count(host, metric, &labels, version.exchanges);
+                self.count_bodies(host, labels, version);
             }
         }
         self.metrics.count_overflow(host, &delta.overflow);
@@ -54,6 +55,26 @@ impl Counters {
         let damaged = troubles.damage.parts;
         self.metrics.count_lost(host, "damaged", damaged);
         self.damage.tell(&troubles.damage);
+    }
+
+    /// Counts the bodies of a version on a route: those that were looked at, and those that were to
+    /// be.
+    fn count_bodies(
+        &mut self,
+        host: &impl Host,
+        labels: [(&str, &str); 3],
+        version: &VersionDelta,
+    ) {
+        let metric = Id::of(&telemetry::BODIES);
+        let looked_at = version.bodies.answers() as u64;
+        self.metrics.count(host, metric, &labels, looked_at);
+        let [destination, route, version_label] = labels;
+        for (reason, count) in version.bodies_left_out.items() {
+            let reason = (label::REASON, reason.name());
+            let labels = [destination, route, version_label, reason];
+            let metric = Id::of(&telemetry::BODIES_LEFT_OUT);
+            self.metrics.count(host, metric, &labels, u64::from(count));
+        }
     }
 
     /// Counts requests to a destination that were steered.

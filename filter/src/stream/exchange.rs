@@ -1,5 +1,6 @@
 //! From what was seen to an [`Exchange`]: the one place where the filter builds one.
 
+use super::body::Known;
 use super::in_flight::InFlight;
 use super::life::Stream;
 use super::observer::micros;
@@ -10,7 +11,6 @@ use super::served::Served;
 use super::timing::Timing;
 use crate::host::{Host, properties};
 use core::time::Duration;
-use scorer_sdk::shape::ShapeFacts;
 use scorer_sdk::{Ending, Exchange};
 
 /// Envoy's response flags: the proxy reset the stream (LR), the upstream did (UR) or closed it (UC)
@@ -48,7 +48,7 @@ pub(super) struct Facts<'a> {
     session: Option<u64>,
     is_surplus: bool,
     is_case: bool,
-    body: Option<&'a ShapeFacts>,
+    body: Option<&'a Known>,
 }
 
 /// What is known of an exchange only when it is over.
@@ -59,7 +59,7 @@ pub(super) struct End<'a> {
     pub(super) duration_us: Option<u64>,
     pub(super) lasted_us: u64,
     pub(super) origin: &'a Origin,
-    pub(super) body: Option<&'a ShapeFacts>,
+    pub(super) body: Option<&'a Known>,
     /// Whether it was only glanced at, and failed.
     pub(super) is_case: bool,
 }
@@ -174,7 +174,8 @@ impl<'a> Facts<'a> {
             sampling: self.flight.sampling,
             request_bytes: self.request.and_then(|request| request.bytes),
             request_header_names: names.map(|names| names as _),
-            body: self.body,
+            body: self.body.and_then(|body| body.facts.as_ref()),
+            body_left_out: self.body.and_then(|body| body.left_out),
             fan_out: self.fan_out,
             ..Exchange::default()
         }

@@ -7,6 +7,7 @@ pub mod body;
 pub mod budget;
 pub mod calls;
 mod client;
+mod decoding;
 mod draw;
 pub mod exchange;
 pub mod fan_out;

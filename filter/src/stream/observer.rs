@@ -1,8 +1,9 @@
 //! The observer: reads each stream, and counts it as an exchange.
 
-use super::body::{self, Sampler};
+use super::body::{Sampler, Watch};
 use super::budget::Budget;
 use super::calls::Calls;
+use super::decoding::Decoding;
 use super::exchange::{self, End, Facts, Phase};
 use super::glance::{Glance, Habits};
 use super::in_flight::{InFlight, Table};
@@ -48,6 +49,7 @@ pub struct Observer {
     upstreams: Upstreams,
     origins: Origins,
     bodies: Sampler,
+    decoding: Decoding,
     /// What is usual, where surprise is on.
     surprise: Option<Surprise>,
     calls: Calls,
@@ -101,6 +103,7 @@ impl Observer {
             upstreams: Upstreams::default(),
             origins: Origins::new(plan, owner),
             bodies: Sampler::default(),
+            decoding: Decoding::default(),
             calls: Calls::new(plan),
             in_flight: Table::default(),
             overflowed_flights: 0,
@@ -347,8 +350,8 @@ impl Observer {
         if let Some(flight) = stream.flight_mut(&mut self.in_flight) {
             flight.timing.passed(bytes, is_whole, || host.now());
         }
-        if let (Some(plan), Some(watch)) = (&self.plan.body, &mut stream.body) {
-            body::look(host, plan, watch, size);
+        if let Some(watch) = &mut stream.body {
+            watch.look(host, &self.decoding, size);
         }
     }
 
@@ -429,7 +432,9 @@ impl Observer {
         let ending = exchange::ending(host, stream, response, &flight.timing, phase);
         let now = host.now();
         let lasted = now.saturating_sub(flight.timing.started);
-        let body = body::facts(stream.body.take(), ending == Ending::Complete, lasted);
+        let is_complete = ending == Ending::Complete;
+        let watch = stream.body.take();
+        let body = watch.map(|watch| Watch::finish(watch, is_complete, lasted));
         let origin = self
             .origins
             .current(host, &self.plan, &served.destination, flight.session);

@@ -4,6 +4,7 @@ mod behaviour;
 mod client_storm;
 mod cold_start;
 pub(crate) mod common;
+mod compressed;
 mod configuration;
 mod drift;
 mod exactly_once;

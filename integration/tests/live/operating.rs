@@ -21,12 +21,12 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 
-fn url(envoy: &Envoy) -> String {
+pub(super) fn url(envoy: &Envoy) -> String {
     format!("http://{}", envoy.admin_address())
 }
 
 /// What `serin status` sees at some proxies.
-async fn status(urls: &[String]) -> Result<Fleet> {
+pub(super) async fn status(urls: &[String]) -> Result<Fleet> {
     let urls = urls.to_vec();
     spawn_blocking(move || {
         let mut proxies = Vec::new();
@@ -38,7 +38,7 @@ async fn status(urls: &[String]) -> Result<Fleet> {
     .await?
 }
 
-async fn doctor(envoy: &Envoy) -> Result<Vec<Finding>> {
+pub(super) async fn doctor(envoy: &Envoy) -> Result<Vec<Finding>> {
     let url = url(envoy);
     spawn_blocking(move || {
         let facts = gather::gather(&url, false, &Fetcher::new())?;

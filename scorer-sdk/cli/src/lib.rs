@@ -5,6 +5,7 @@
 //! to programs. All that is kept in memory is bounded, whatever the input.
 
 pub mod args;
+pub mod bodies;
 pub mod commands;
 pub mod config;
 pub mod doctor;

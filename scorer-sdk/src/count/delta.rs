@@ -3,6 +3,7 @@
 use crate::count::rows::Rows;
 use crate::limits::{MAX_ROUTES, MAX_SIGNALS, MAX_VERSION_BYTES, MAX_VERSIONS};
 use crate::route::RouteKey;
+use crate::shape::LeftOutCounts;
 use crate::shape::presence::Presence;
 use crate::sketch::{Counts, NameTable};
 use crate::wire::codec::{CodecError, Damage, Reader, Writer};
@@ -128,6 +129,8 @@ pub struct VersionDelta {
     pub rows: Rows,
     /// The paths of the bodies that were looked at.
     pub bodies: Presence,
+    /// The bodies that were to be looked at and whose shape is unknown.
+    pub bodies_left_out: LeftOutCounts,
 }
 
 /// Counts of one route.
@@ -227,6 +230,7 @@ impl VersionDelta {
         writer.list(&self.counts, Counts::encode);
         self.rows.encode(writer);
         self.bodies.encode(writer);
+        self.bodies_left_out.encode(writer);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -239,6 +243,7 @@ impl VersionDelta {
             counts: reader.list(MAX_SIGNALS, Counts::decode)?,
             rows: Rows::decode(reader)?,
             bodies: Presence::decode(reader)?,
+            bodies_left_out: LeftOutCounts::decode(reader)?,
         })
     }
 }

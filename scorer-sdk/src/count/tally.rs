@@ -16,6 +16,7 @@ use crate::limits::{MAX_DESTINATIONS, MAX_ROWS, MAX_VERSION_BYTES, MAX_VERSIONS}
 use crate::route::key::MAX_PART_BYTES;
 use crate::route::{PathTree, RouteKey, TemplateId};
 use crate::shape::presence::Presence;
+use crate::shape::{LeftOutCounts, ShapeFacts};
 use crate::signal::{Input, NameHasher, Token, next_call};
 use crate::sketch::{Counts, NameTable, buckets, names};
 use hashbrown::HashMap;
@@ -67,6 +68,7 @@ struct VersionTally {
     counts: Vec<Counts>,
     rows: Rows,
     bodies: Presence,
+    bodies_left_out: LeftOutCounts,
 }
 
 impl VersionTally {
@@ -80,6 +82,7 @@ impl VersionTally {
             counts: vec![Counts::default(); signals],
             rows: Rows::new(row_width),
             bodies: Presence::default(),
+            bodies_left_out: LeftOutCounts::default(),
         }
     }
 }
@@ -421,11 +424,13 @@ impl Tally {
             (Some(_), None) => tally.answered += 1,
             (None, None) => tally.unanswered += 1,
         }
-        if let Some(facts) = exchange.body
-            && self.looks_at_bodies
-            && !exchange.is_error()
-        {
-            tally.bodies.record(facts);
+        if self.looks_at_bodies && !exchange.is_error() {
+            let left_out = exchange.body.and_then(ShapeFacts::left_out);
+            match (exchange.body_left_out.or(left_out), exchange.body) {
+                (Some(reason), _) => tally.bodies_left_out.count(reason),
+                (None, Some(facts)) => tally.bodies.record(facts),
+                (None, None) => {}
+            }
         }
         let row = if answered.is_surplus || !self.attempts.is_trial(exchange) {
             None
@@ -529,6 +534,7 @@ impl Tally {
                     counts: tally.counts.iter_mut().map(core::mem::take).collect(),
                     rows: core::mem::replace(&mut tally.rows, Rows::new(self.row_width)),
                     bodies: core::mem::take(&mut tally.bodies),
+                    bodies_left_out: core::mem::take(&mut tally.bodies_left_out),
                 })
                 .collect();
             if route.versions.len() >= MAX_VERSIONS {

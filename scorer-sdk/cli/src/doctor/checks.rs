@@ -21,7 +21,7 @@ const CROWDED: f64 = 0.95;
 type Check = fn(&Facts) -> Vec<Finding>;
 
 /// All checks, in the order in which a person would look.
-const CHECKS: [Check; 16] = [
+const CHECKS: [Check; 17] = [
     reach,
     module,
     config,
@@ -35,6 +35,7 @@ const CHECKS: [Check; 16] = [
     limits::arms,
     limits::judging,
     limits::fairness,
+    limits::bodies,
     limits::tables,
     histograms,
     baseline,

@@ -2,6 +2,7 @@
 
 use super::Finding;
 use super::gather::Facts;
+use crate::bodies::{self, Unseen};
 use crate::number::short;
 use crate::output::grouped;
 use crate::samples::{exchanges, saturating_sum};
@@ -314,6 +315,26 @@ pub(super) fn fairness(facts: &Facts) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether bodies that were to be looked at were.
+pub(super) fn bodies(facts: &Facts) -> Vec<Finding> {
+    let check = "bodies";
+    let unseen = bodies::unseen(facts.proxies.iter().flat_map(|proxy| &proxy.samples));
+    if !unseen.is_empty() {
+        let warn = |unseen: &Unseen| {
+            let text = format!("{}: {}", unseen.destination, unseen.sentence());
+            Finding::warn(check, text, unseen.repair())
+        };
+        return unseen.iter().take(NAMED).map(warn).collect();
+    }
+    match sum(facts, &telemetry::BODIES) {
+        0.0 => Vec::new(),
+        looked_at => {
+            let text = format!("{} bodies were looked at", grouped(looked_at as u64));
+            vec![Finding::ok(check, text)]
+        }
+    }
 }
 
 /// Whether a bounded table was full, and which setting makes room.
