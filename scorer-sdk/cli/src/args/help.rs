@@ -90,6 +90,7 @@ Examples:
   serin status http://127.0.0.1:9901
   serin status http://10.0.0.1:15090 http://10.0.0.2:15090
   serin status --prometheus http://127.0.0.1:9090 --watch 10s
+  serin status --prometheus https://prometheus.example.org --token-file token
   serin status --once http://127.0.0.1:9901 || echo look at it
   serin status --json http://127.0.0.1:9901 | jq '.rollouts[] | {candidate, verdict, pairs}'
 
@@ -138,6 +139,7 @@ Exit codes:
 pub(super) const SERVE_VERDICT_HELP: &str = "\
 Examples:
   serin serve-verdict --prometheus http://prometheus:9090
+  serin serve-verdict --prometheus https://prometheus.example.org --header 'X-Scope-OrgID: shop'
   curl 'http://127.0.0.1:8095/verdict?destination=shop&candidate=v2'
 
 What can be asked; destination and candidate are the labels of serin_verdict:

@@ -36,7 +36,7 @@ pub fn run(args: &args::Status) -> Result<Exit> {
     for url in &args.prometheus {
         sources.push(Source::prometheus(url)?);
     }
-    let fetcher = Fetcher::new();
+    let fetcher = Fetcher::new(&args.access)?;
     let terminal = stdout().is_terminal() && !args.json;
     let again = !args.once && (args.watch.is_some() || terminal);
     let every = args.watch.unwrap_or(EVERY);

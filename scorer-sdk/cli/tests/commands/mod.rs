@@ -8,3 +8,4 @@ mod report;
 mod serve_verdict;
 mod status;
 mod surprise;
+mod tls;
