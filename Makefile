@@ -29,7 +29,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: known-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm demo test test-wasm test-istio check package fmt audit fuzz bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm demo test test-wasm test-istio check package fmt audit fuzz bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -88,6 +88,10 @@ reference: ## Write docs/reference-metrics.md from the table in scorer-sdk/src/t
 manifest-reference: ## Put a snapshot of stable into the guard's manifests: REFERENCE=v1.json
 	@scripts/manifest-settings.py reference '$(REFERENCE)'
 
+install: require ## Install the command serin, its completions and manual pages under PREFIX=~/.local
+	cargo build $(LOCKED) --release -p serin-cli --bin serin
+	@scripts/install.sh '$(or $(CARGO_TARGET_DIR),target)/release/serin' '$(or $(PREFIX),$(HOME)/.local)'
+
 image: wasm ## Build an image of the module with podman or docker: IMAGE=registry/serin:tag
 	@scripts/image.sh build '$(IMAGE)'
 
@@ -97,8 +101,15 @@ push-image: ## Push that image and write its digest into the manifests: IMAGE=re
 reproducible: require ## Build the module twice in two folders and compare (several minutes)
 	@scripts/reproducible.sh
 
-compose: wasm ## Start docker-compose.yaml: Envoy, two versions, load, Prometheus, Grafana
+compose: known-composed-story wasm ## Start docker-compose.yaml: Envoy, two versions, load, Prometheus, Grafana
 	REGRESSION='$(REGRESSION)' docker compose up --build
+
+# The others want users who follow links, or sidecars.
+COMPOSED := $(filter-out redirect-loop n-plus-one skipped-auth shared-change,$(STORIES))
+
+known-composed-story:
+	@for story in $(COMPOSED); do test "$$story" = '$(REGRESSION)' && exit 0; done; \
+		echo "REGRESSION=$(REGRESSION) is none of: $(COMPOSED)" >&2; exit 2
 
 demo: known-story setup wasm ## Run the demo: REGRESSION=lost-field by default
 	cargo build $(LOCKED) -p serin-integration --bin serin-demo

@@ -5,11 +5,13 @@ mod help;
 use crate::fetch::Access;
 use crate::input::Format;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 use help::{
-    AFTER_HELP, CHECK_CONFIG_HELP, DOCTOR_HELP, EXPLAIN_HELP, REPLAY_HELP, REPORT_HELP,
-    SERVE_VERDICT_HELP, SNAPSHOT_HELP, STATUS_HELP,
+    AFTER_HELP, CHECK_CONFIG_HELP, COMPLETIONS_HELP, DOCTOR_HELP, EXPLAIN_HELP, MAN_HELP,
+    REPLAY_HELP, REPORT_HELP, SERVE_VERDICT_HELP, SNAPSHOT_HELP, STATUS_HELP,
 };
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Judge canaries from recordings, and make and check what the filter runs on.
@@ -70,6 +72,12 @@ pub enum Command {
     /// Tell Flagger and Argo Rollouts the verdict, over HTTP, from what Prometheus knows
     #[command(after_help = SERVE_VERDICT_HELP)]
     ServeVerdict(ServeVerdict),
+    /// Print what a shell needs to complete this command's words
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(Completions),
+    /// Write a manual page for each command into a folder
+    #[command(after_help = MAN_HELP)]
+    Man(Man),
 }
 
 /// Where exchanges come from.
@@ -193,6 +201,21 @@ pub struct ServeVerdict {
     /// Without traffic for so long, a candidate is not promoted
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     pub window: Duration,
+}
+
+/// `serin completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// `serin man`
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The folder; it is made where there is none
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 /// `serin explain`

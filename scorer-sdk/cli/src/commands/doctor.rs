@@ -20,7 +20,7 @@ pub fn run(args: &args::Doctor) -> Result<Exit> {
     if args.json {
         output::print_json(&Report::new(&findings))?;
     } else {
-        output::print(&text(&findings))?;
+        output::print_wrapped(&text(&findings))?;
     }
     let bad = if args.strict {
         State::Warn
