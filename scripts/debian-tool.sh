@@ -6,7 +6,8 @@
 # debian-tool.sh PACKAGE OLDEST-VERSION FOLDER WHAT-IS-SKIPPED PROGRAM…
 #
 # The first program says its version as Prometheus does. The package may put its own name before a
-# program's: prometheus-alertmanager is alertmanager.
+# program's: prometheus-alertmanager is alertmanager. SHARED=/usr/share/… names a folder whose files
+# the first program reads: they are put into FOLDER/shared, and the program has to be run in FOLDER.
 set -u
 package=$1 oldest=$2 folder=$3 needed_by=$4
 shift 4
@@ -69,5 +70,12 @@ for program in "$@"; do
         mv "$folder/apt/unpacked/usr/bin/prometheus-$program" "$folder/$program" ||
         skipped "the package holds no $program"
 done
+if [ -n "${SHARED:-}" ]; then
+    mv "$folder/apt/unpacked$SHARED" "$folder/shared" || skipped "the package holds no $SHARED"
+    # Nothing is installed, so that the path in the program becomes a relative one of the same length.
+    relative=shared/
+    while [ ${#relative} -lt ${#SHARED} ]; do relative=$relative/; done
+    LC_ALL=C sed -i "s|$SHARED|$relative|g" "$folder/$first"
+fi
 rm -rf "$folder/apt"
 usable "$@" || skipped "Debian's package is older than $oldest, or does not run here"

@@ -8,5 +8,6 @@ folder=${1:-.cache}
 # What the tests use is in every release since then.
 scripts/debian-tool.sh prometheus 2.40 "$folder/prometheus" \
     'the test of alerts, dashboards, Flagger and Argo Rollouts' prometheus promtool || exit 1
-scripts/debian-tool.sh prometheus-alertmanager 0.24 "$folder/alertmanager" \
+SHARED=/usr/share/prometheus/alertmanager \
+    scripts/debian-tool.sh prometheus-alertmanager 0.24 "$folder/alertmanager" \
     'the test of how soon the owner hears of it' alertmanager

@@ -129,7 +129,7 @@ fn page(
 /// could disagree on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rule_serve_verdict_and_status_come_to_the_same_evidence() -> Result<()> {
-    let Some(binary) = server::binary("prometheus") else {
+    let Some(binary) = server::prometheus_binary() else {
         return Ok(());
     };
     let _turn = serin_integration::turn::alone().await;
