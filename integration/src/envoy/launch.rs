@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+use super::folder::{Folder, run_dir, workspace};
+use super::watcher::Watcher;
 use super::{Envoy, discovery_response};
 use crate::http;
 use crate::wait::wait_until;
@@ -154,21 +156,23 @@ impl Launch {
     /// the end of its log), or does not get ready.
     pub async fn start(self) -> Result<Envoy> {
         let binary = binary()?;
-        let dir = run_dir(&self.name);
-        empty(&dir).with_context(|| format!("empty {}", dir.display()))?;
-        write_resources(&dir, LISTENERS, 1, &self.listeners)?;
-        write_resources(&dir, ROUTES, 1, &self.routes)?;
-        let child = self.spawn(&binary, &dir)?;
+        let folder = Folder::take(&self.name)?;
+        let dir = &folder.path;
+        write_resources(dir, LISTENERS, 1, &self.listeners)?;
+        write_resources(dir, ROUTES, 1, &self.routes)?;
+        let child = self.spawn(&binary, dir)?;
 
         // From here on a failure kills the process, by dropping it.
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut envoy = Envoy {
             launch: self,
-            dir,
+            folder,
             admin: unknown,
             child,
+            watcher: None,
             version: 1,
         };
+        envoy.watcher = Some(Watcher::of(envoy.pid())?);
         let listeners = envoy.launch.listeners.clone();
         match wait_until_ready(&mut envoy, &listeners).await {
             Ok(()) => Ok(envoy),
@@ -260,14 +264,14 @@ impl Envoy {
         format!(
             "envoy {} {what}; config and log are in {}; end of the log:\n{}",
             self.name(),
-            self.dir.display(),
+            self.dir().display(),
             self.log_tail()
         )
     }
 }
 
 async fn wait_until_ready(envoy: &mut Envoy, listeners: &[Value]) -> Result<()> {
-    let address = envoy.dir.join(ADMIN_ADDRESS);
+    let address = envoy.dir().join(ADMIN_ADDRESS);
     // Compiling a module for every VM takes most of the time.
     wait_until("answer that it is ready", async || {
         if let Some(status) = envoy.child.try_wait().context("look at the process")? {
@@ -329,12 +333,6 @@ pub fn binary() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The folder of an Envoy: `target/integration/<name>` in the workspace.
-#[must_use]
-pub fn run_dir(name: &str) -> PathBuf {
-    workspace().join("target/integration").join(name)
-}
-
 /// A port of 127.0.0.1 that nobody listens on.
 ///
 /// # Errors
@@ -354,13 +352,6 @@ pub fn free_port() -> Result<u16> {
         }
     }
     bail!("no free port from {FIRST} to {}", FIRST + COUNT)
-}
-
-/// The root of the workspace, absolute.
-#[must_use]
-pub fn workspace() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
 }
 
 /// Writes resources beside their place and moves them there: Envoy looks at moves only, and
@@ -385,17 +376,4 @@ pub(super) fn read_log(dir: &Path) -> String {
 
 fn file_source(path: &Path) -> Value {
     json!({"resource_api_version": "V3", "path_config_source": {"path": path.to_string_lossy()}})
-}
-
-/// Removes the files of an earlier run: Envoy appends to access logs. Folders inside stay, they
-/// belong to other Envoys.
-fn empty(dir: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(dir)?;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use scorer_sdk::Verdict;
 use scorer_sdk::telemetry;
 use serin_cli::doctor::{Finding, State, checks, gather};
-use serin_cli::fetch::Fetcher;
+use serin_cli::fetch::{Access, Fetcher};
 use serin_cli::status::fleet::{Fleet, STALE};
 use serin_cli::status::show::{Around, text};
 use serin_cli::status::source::Source;
@@ -31,7 +31,7 @@ pub(super) async fn status(urls: &[String]) -> Result<Fleet> {
     spawn_blocking(move || {
         let mut proxies = Vec::new();
         for url in &urls {
-            proxies.extend(Source::new(url)?.look(&Fetcher::new())?);
+            proxies.extend(Source::new(url)?.look(&Fetcher::new(&Access::default())?)?);
         }
         Ok(Fleet::new(&proxies, &BTreeMap::new(), STALE))
     })
@@ -41,7 +41,7 @@ pub(super) async fn status(urls: &[String]) -> Result<Fleet> {
 pub(super) async fn doctor(envoy: &Envoy) -> Result<Vec<Finding>> {
     let url = url(envoy);
     spawn_blocking(move || {
-        let facts = gather::gather(&url, false, &Fetcher::new())?;
+        let facts = gather::gather(&url, false, &Fetcher::new(&Access::default())?)?;
         Ok(checks::run(&facts))
     })
     .await?

@@ -8,6 +8,9 @@ use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
+/// Narrower terminals get lines of this width.
+const NARROWEST: usize = 40;
+
 /// Headings.
 pub const BOLD: Style = Style::new().bold();
 /// What matters less.
@@ -57,6 +60,51 @@ pub fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         done => done.context("cannot write the output"),
     }
+}
+
+/// The terminal's width in characters; `None` where the output goes elsewhere, and lines stay whole.
+#[must_use]
+pub fn width() -> Option<usize> {
+    let terminal = console::Term::stdout();
+    let (_, columns) = terminal.size_checked()?;
+    terminal
+        .is_term()
+        .then_some(usize::from(columns).max(NARROWEST))
+}
+
+/// Prints sentences, wrapped within the terminal.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print_wrapped(text: &str) -> Result<()> {
+    print(&match width() {
+        Some(width) => wrapped(text, width),
+        None => text.to_owned(),
+    })
+}
+
+/// `text` in lines of at most `width` characters; what is left of a line stands below its beginning.
+/// Lines of a drawn table are left alone.
+#[must_use]
+pub fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = String::with_capacity(text.len());
+    for line in text.lines() {
+        let unindented = line.trim_start_matches(' ');
+        let indent = " ".repeat(line.len() - unindented.len());
+        if textwrap::core::display_width(line) <= width {
+            lines.push_str(line);
+        } else {
+            let below = format!("{indent}  ");
+            let options = textwrap::Options::new(width)
+                .initial_indent(&indent)
+                .subsequent_indent(&below)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation)
+                .break_words(false);
+            lines.push_str(&textwrap::fill(unindented, options));
+        }
+        lines.push('\n');
+    }
+    lines
 }
 
 /// Prints JSON for programs: indented, the fields in alphabetical order.
@@ -125,6 +173,20 @@ mod tests {
     fn digits_come_in_groups_of_three() {
         let texts = [0, 999, 1_000, 1_234_567].map(grouped);
         assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_sentence_is_wrapped_below_its_beginning_and_colours_take_no_room() {
+        let bold = styled(BOLD, "error");
+        let text = format!("  {bold}: one two three four five\nshort\n");
+        assert_eq!(
+            wrapped(&text, 20),
+            format!("  {bold}: one two\n    three four five\nshort\n")
+        );
+        assert_eq!(
+            wrapped("/a/path/without/any/space", 10),
+            "/a/path/without/any/space\n"
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The subcommands: one file each, from the arguments to the exit code.
 
 pub mod check_config;
+pub mod completions;
 pub mod doctor;
 pub mod explain;
+pub mod man;
 pub mod replay;
 pub mod report;
 pub mod serve_verdict;
@@ -51,6 +53,8 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Status(args) => status::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::ServeVerdict(args) => serve_verdict::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     }
 }
 

@@ -1,7 +1,7 @@
 //! How much worse: rates, odds ratio and interval of each route and category, as dots and whiskers
 //! on one logarithmic axis.
 
-use crate::number::{percent, short};
+use crate::number::{nats, percent, short};
 use crate::output::grouped;
 use maud::{Markup, html};
 use scorer_sdk::judge::inspect::InspectedPair;
@@ -57,7 +57,7 @@ fn line(row: &Row<'_>, baseline: &str, candidate: &str) -> Markup {
             td data-name=(candidate) { (rate(pair.candidate)) }
             td data-name=(baseline) { (rate(pair.baseline)) }
             td data-name="odds ratio" { (words(pair)) (whisker(pair)) }
-            td.number data-name="evidence" { (format!("{:.1}", pair.evidence)) }
+            td.number data-name="evidence" { (nats(pair.evidence, 1)) }
         }
     }
 }

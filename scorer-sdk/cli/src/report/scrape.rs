@@ -41,13 +41,17 @@ pub struct Seen {
     pub span: (f64, f64),
 }
 
-/// Looks at a proxy for some time. `progress` hears how much of it has passed.
+/// Looks at a proxy, with `fetcher`, for some time. `progress` hears how much of it has passed.
 ///
 /// # Errors
 /// When the first look fails, or many in a row do, or there is no metric of Serin.
-pub fn watch(url: &str, time: Duration, progress: &mut dyn FnMut(Duration)) -> Result<Seen> {
+pub fn watch(
+    fetcher: &Fetcher,
+    url: &str,
+    time: Duration,
+    progress: &mut dyn FnMut(Duration),
+) -> Result<Seen> {
     let url = address(url)?;
-    let fetcher = Fetcher::new();
     let mut seen = Seen::default();
     let begun = Instant::now();
     // One reading of the wall clock: it may be set while the proxy is looked at.
@@ -58,7 +62,7 @@ pub fn watch(url: &str, time: Duration, progress: &mut dyn FnMut(Duration)) -> R
     loop {
         let elapsed = begun.elapsed();
         progress(elapsed.min(time));
-        match look(&fetcher, &url) {
+        match look(fetcher, &url) {
             Ok(samples) => {
                 in_a_row = 0;
                 seen.add(begun_at + begun.elapsed().as_secs_f64(), samples);
@@ -252,6 +256,6 @@ mod tests {
         assert_eq!(address("http://127.0.0.1:9901/").unwrap(), asked);
         let own = "http://127.0.0.1:15090/stats/prometheus";
         assert_eq!(address(own).unwrap(), own);
-        assert!(address("https://127.0.0.1").is_err());
+        assert!(address("ftp://127.0.0.1").is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fleet::{Fleet, Pair, Rollout};
 use crate::document::{Document, Table};
-use crate::number::percent;
+use crate::number::{nats, percent};
 use crate::output::{BAD, BOLD, DIM, UNSURE, grouped, plain, styled, verdict_style};
 use crate::report::clock::date;
 use crate::report::terminal::to_terminal;
@@ -104,11 +104,15 @@ fn table(fleet: &Fleet, around: &Around) -> Table {
             rollout.destination.clone(),
             versions(rollout),
             verdict(rollout),
-            format!("{:.1} of {:.1}", rollout.evidence(), rollout.threshold()),
+            format!(
+                "{} of {:.1}",
+                nats(rollout.evidence(), 1),
+                rollout.threshold()
+            ),
         ];
         if together {
-            let nats = rollout.together.map(|nats| format!("{nats:.1}"));
-            cells.push(nats.unwrap_or_else(|| "–".to_owned()));
+            let together = rollout.together.map(|evidence| nats(evidence, 1));
+            cells.push(together.unwrap_or_else(|| "–".to_owned()));
         }
         cells.extend([
             requests(rollout),
@@ -204,10 +208,10 @@ fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>)
         for opinion in rollout.opinions.iter().take(ROUTES) {
             let _ = writeln!(
                 text,
-                "  {}: {}, {:.1} of {:.1} nats",
+                "  {}: {}, {} of {:.1} nats",
                 plain(&opinion.proxy),
                 opinion.verdict,
-                opinion.evidence,
+                nats(opinion.evidence, 1),
                 opinion.threshold
             );
         }

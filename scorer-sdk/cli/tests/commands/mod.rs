@@ -1,10 +1,13 @@
 //! Arguments, files and proxies in; text, JSON and exit codes out.
 
 mod bad_input;
+mod compressed;
 mod doctor;
 mod examples;
 mod files;
+mod install;
 mod report;
 mod serve_verdict;
 mod status;
 mod surprise;
+mod tls;
