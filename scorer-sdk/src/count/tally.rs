@@ -786,7 +786,7 @@ mod tests {
     fn a_long_path_costs_its_own_route_and_not_the_delta() {
         let mut tally = tally("{}");
         // Nine segments that belong to no class: as a template they would take 549 bytes.
-        let path = format!("/{}", ["ghijklmnopqrstuvwxyz"; 3].concat()).repeat(9);
+        let path = format!("/{}", ["a-name-of-some-words"; 3].concat()).repeat(9);
         tally.record(&Exchange {
             path: &path,
             ..exchange()
