@@ -12,6 +12,7 @@ mod harness;
 mod headers;
 mod healthy;
 mod heavy_traffic;
+mod ids_in_paths;
 mod limits;
 mod next_call;
 mod not_the_versions;
