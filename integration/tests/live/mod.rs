@@ -14,6 +14,7 @@ mod headers;
 mod healthy;
 mod heavy_traffic;
 mod hot_restart;
+mod ids_in_paths;
 mod limits;
 mod next_call;
 mod not_the_versions;

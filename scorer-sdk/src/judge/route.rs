@@ -23,7 +23,7 @@ use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
 use crate::evidence::Spread;
 use crate::exchange::NO_ODDS;
 use crate::route::RouteKey;
-use crate::sketch::{DecayedCounts, NameTable, buckets};
+use crate::sketch::{Counts, DecayedCounts, NameTable, buckets};
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Exchanges of the past that weigh as much as those of the tick in the rate that is expected of a
@@ -160,6 +160,26 @@ impl Route {
             }
         }
         self.idle_ticks = 0;
+    }
+
+    /// Whether a block of it was judged in this rollout.
+    pub(super) fn was_judged(&self) -> bool {
+        let judged = |pair: &Pair| pair.candidate.total + pair.baseline.total > 0;
+        self.pairs.iter().any(judged) || !self.bodies.pairs.is_empty()
+    }
+
+    /// Exchanges that it is known by: decayed ones of the past, and those that wait.
+    pub(super) fn exchanges(&self) -> u64 {
+        let sides = [Arm::Baseline, Arm::Candidate];
+        let past: f64 = sides.iter().map(|arm| self.past.weight(*arm)).sum();
+        let waiting: u64 = sides
+            .iter()
+            .filter_map(|arm| {
+                let counts = self.gathered.side(*arm as usize).iter();
+                counts.map(Counts::total).max()
+            })
+            .sum();
+        (past.round() as u64).saturating_add(waiting)
     }
 
     /// The rows of this tick of one arm.

@@ -3,6 +3,7 @@
 mod behaviour;
 mod body_shape;
 mod differs;
+mod ids_in_paths;
 mod placebo;
 mod practical_size;
 mod rollout;

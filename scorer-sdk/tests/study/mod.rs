@@ -2,6 +2,7 @@
 
 mod correlated;
 mod false_alarms;
+mod ids_in_paths;
 mod looks;
 mod low_traffic;
 mod power;
