@@ -247,7 +247,7 @@ metrics! {
     BODIES_LEFT_OUT: Counter "serin_bodies_left_out_total" [DESTINATION, ROUTE, VERSION, REASON] Capped
         "with `body`: response bodies that were to be looked at and whose shape is unknown; the reason is the `content-encoding` where it is not undone (`br`, `zstd`, `other_encoding`), `busy` where too many were being decompressed, `damaged` or `malformed` where the body cannot be read, `too_large` where it exceeds `body.max_bytes` or another limit";
     CATEGORY: Counter "serin_category_total" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
-        "judged exchanges in the category";
+        "judged exchanges in the category; a body that has lost several paths counts once";
     SURPRISE: Histogram "serin_surprise" [DESTINATION, VERSION] Capped
         "with `surprise`: surprise of each exchange that was compared with a past, in tenths of a bit";
     STEERED: Counter "serin_steered_total" [DESTINATION] Capped

@@ -439,7 +439,7 @@ impl Tally {
             (Some(_), None) => tally.answered += 1,
             (None, None) => tally.unanswered += 1,
         }
-        if self.looks_at_bodies && !exchange.is_error() {
+        if self.looks_at_bodies && !exchange.is_error() && exchange.may_have_content() {
             let left_out = exchange.body.and_then(ShapeFacts::left_out);
             match (exchange.body_left_out.or(left_out), exchange.body) {
                 (Some(reason), _) => tally.bodies_left_out.count(reason),
@@ -663,6 +663,7 @@ fn row_facts(exchange: &Exchange<'_>, host: u32) -> RowFacts {
             .or(exchange.duration_us)
             .map_or(0, buckets::code),
         is_case: exchange.is_case,
+        is_further: exchange.ending == Ending::InFlight,
         odds: exchange.sampling.odds(),
     }
 }

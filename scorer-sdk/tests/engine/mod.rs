@@ -6,6 +6,7 @@ mod differs;
 mod ids_in_paths;
 mod placebo;
 mod practical_size;
+mod reasons;
 mod rollout;
 mod shared_data;
 mod switch;

@@ -5,6 +5,7 @@ mod false_alarms;
 mod ids_in_paths;
 mod looks;
 mod low_traffic;
+mod no_content;
 mod power;
 mod real_traffic;
 mod switch;
