@@ -27,7 +27,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm demo test test-wasm test-istio check package fmt audit fuzz bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm trapping-wasm demo test test-wasm test-istio check package fmt audit fuzz bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -71,6 +71,10 @@ own-signal-wasm: require ## Build the example of a filter with a signal of one's
 	cargo rustc $(LOCKED) -p own-signal $(WASM_FLAGS)
 	@cargo run --quiet $(LOCKED) -p serin-pack -- $(WASM_BUILT)/own_signal.wasm target/own-signal.wasm
 
+trapping-wasm: require ## Build the filter that dies when a request asks for it, for tests: target/trapping.wasm
+	cargo rustc $(LOCKED) -p trapping-filter $(WASM_FLAGS)
+	@cargo run --quiet $(LOCKED) -p serin-pack -- $(WASM_BUILT)/trapping_filter.wasm target/trapping.wasm
+
 manifest-tools: require ## Fetch what the tests of the manifests need: resource definitions, kustomize
 	@scripts/get-crds.py .cache/crds
 	@scripts/get-kustomize.sh
@@ -100,7 +104,7 @@ demo: setup wasm ## Run the demo: REGRESSION=errors by default
 	@cargo run --quiet $(LOCKED) -p serin-integration --bin serin-demo -- --regression '$(REGRESSION)'
 
 # The tests in wasm come first: the last lines are those of the largest run.
-test: setup manifest-tools wasm noop-wasm own-signal-wasm test-wasm ## Run all tests, including those in a real Envoy and, where there is node, in V8
+test: setup manifest-tools wasm noop-wasm own-signal-wasm trapping-wasm test-wasm ## Run all tests, including those in a real Envoy and, where there is node, in V8
 	cargo test $(LOCKED) --workspace
 
 # Without node the script says what to install and ends with 3: left out, not failed, except in CI.
@@ -127,7 +131,7 @@ alert-series: setup wasm ## Take new series from live Envoys for the tests of th
 check: require package ## Formatting, clippy and docs, warnings denied; that the library can be published
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
-	cargo clippy $(LOCKED) -p serin-filter -p noop-filter -p own-signal --target $(WASM_TARGET) -- -D warnings
+	cargo clippy $(LOCKED) -p serin-filter -p noop-filter -p own-signal -p trapping-filter --target $(WASM_TARGET) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
 
 # Not `--locked`: the published crate has no Cargo.lock. Clippy holds the code against the crate's rust-version.
@@ -169,7 +173,7 @@ ci: ## What CI runs: check, audit, test
 
 clean: ## Remove what was built
 	cargo clean
-	rm -f target/serin.wasm target/serin-named.wasm target/noop.wasm target/own-signal.wasm
+	rm -f target/serin.wasm target/serin-named.wasm target/noop.wasm target/own-signal.wasm target/trapping.wasm
 
 clean-all: clean ## Also remove the fetched Envoy and tools
 	rm -rf .cache

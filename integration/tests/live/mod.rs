@@ -24,4 +24,5 @@ mod rescue;
 mod streams;
 mod surprise;
 mod switch;
+mod traps;
 mod versions_time;
