@@ -18,6 +18,7 @@ mod not_the_versions;
 mod operating;
 mod own_signal;
 mod pods;
+mod protocols;
 mod regressions;
 mod replay;
 mod rescue;
