@@ -29,7 +29,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm demo test test-wasm test-istio check package fmt audit fuzz bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio check package fmt audit fuzz bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -80,6 +80,10 @@ vandal-wasm: require ## Build the module that damages shared data, for a test: t
 	@mkdir -p target
 	@cp $(WASM_BUILT)/vandal.wasm target/vandal.wasm
 
+trapping-wasm: require ## Build the filter that dies when a request asks for it, for tests: target/trapping.wasm
+	cargo rustc $(LOCKED) -p trapping-filter $(WASM_FLAGS)
+	@cargo run --quiet $(LOCKED) -p serin-pack -- $(WASM_BUILT)/trapping_filter.wasm target/trapping.wasm
+
 manifest-tools: require ## Fetch what the tests of the manifests need: resource definitions, kustomize
 	@scripts/get-crds.py .cache/crds
 	@scripts/get-kustomize.sh
@@ -126,7 +130,7 @@ known-story:
 		echo "REGRESSION=$(REGRESSION) is none of: $(STORIES)" >&2; exit 2
 
 # The tests in wasm come first: the last lines are those of the largest run.
-test: setup manifest-tools wasm noop-wasm own-signal-wasm vandal-wasm test-wasm ## Run all tests, including those in a real Envoy and, where there is node, in V8
+test: setup manifest-tools wasm noop-wasm own-signal-wasm vandal-wasm trapping-wasm test-wasm ## Run all tests, including those in a real Envoy and, where there is node, in V8
 	cargo test $(LOCKED) --workspace
 
 # Without node the script says what to install and ends with 3: left out, not failed, except in CI.
@@ -153,7 +157,7 @@ alert-series: setup wasm ## Take new series from live Envoys for the tests of th
 check: require package ## Formatting, clippy and docs, warnings denied; that the library can be published
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
-	cargo clippy $(LOCKED) -p serin-filter -p noop-filter -p own-signal -p vandal --target $(WASM_TARGET) -- -D warnings
+	cargo clippy $(LOCKED) -p serin-filter -p noop-filter -p own-signal -p vandal -p trapping-filter --target $(WASM_TARGET) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
 
 # Not `--locked`: the published crate has no Cargo.lock. Clippy holds the code against the crate's rust-version.
@@ -197,7 +201,7 @@ ci: ## What CI runs: check, audit, test
 
 clean: ## Remove what was built
 	cargo clean
-	rm -f target/serin.wasm target/serin-named.wasm target/noop.wasm target/own-signal.wasm target/vandal.wasm
+	rm -f target/serin.wasm target/serin-named.wasm target/noop.wasm target/own-signal.wasm target/vandal.wasm target/trapping.wasm
 
 clean-all: clean ## Also remove the fetched Envoy and tools
 	rm -rf .cache

@@ -1,6 +1,7 @@
 //! Workers of a fake proxy together: exactly-once counting, the lease, steering, refusing.
 
 mod behaviour;
+mod clock;
 mod damage;
 mod glances;
 mod limits;

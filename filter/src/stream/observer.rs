@@ -36,6 +36,11 @@ const MAX_LONG_RUNNING_PER_TICK: usize = 512;
 /// Time in microseconds until an exchange in flight on a route without a cut is looked at again.
 const LOOK_AGAIN_US: u64 = 10_000_000;
 
+/// Ticks, and time beyond them, after which a tick is not late: the clock was set, or the proxy stood
+/// still.
+const LATE_TICKS: u32 = 2;
+const LATE: Duration = Duration::from_secs(10);
+
 /// What one worker sees of its streams.
 pub struct Observer {
     plan: Arc<Plan>,
@@ -55,6 +60,8 @@ pub struct Observer {
     calls: Calls,
     in_flight: Table,
     overflowed_flights: u64,
+    /// When the last tick was.
+    last_tick: Option<Duration>,
     /// Per route, the microseconds from which on an exchange in flight is slow.
     cuts: HashMap<RouteKey, u64>,
 }
@@ -107,6 +114,7 @@ impl Observer {
             calls: Calls::new(plan),
             in_flight: Table::default(),
             overflowed_flights: 0,
+            last_tick: None,
             cuts: HashMap::new(),
             plan: Arc::clone(plan),
         }
@@ -524,12 +532,25 @@ impl Observer {
 
     /// A tick has passed. `root_id` is the root context, which calls concern afterwards.
     pub fn tick(&mut self, host: &impl Host, now: Duration, root_id: u32) {
+        if self.clock_was_set(now) {
+            // Else all of them would pass for slow, those of the slower version most of all.
+            self.in_flight
+                .iter_mut()
+                .for_each(|flight| flight.timing.forget());
+        }
         self.count_long_running(host, now, root_id);
         self.origins.tick(self.plan.tick);
         self.budget.tick(self.plan.tick);
         if let Some(surprise) = &mut self.surprise {
             surprise.tick(now);
         }
+    }
+
+    /// Whether the clock was set since the last tick: ticks come by another clock.
+    fn clock_was_set(&mut self, now: Duration) -> bool {
+        let latest = LATE + self.plan.tick.saturating_mul(LATE_TICKS);
+        let last = self.last_tick.replace(now);
+        last.is_some_and(|last| now < last || now - last > latest)
     }
 
     /// What was counted since the last call, and how many entries found no room in the models of
