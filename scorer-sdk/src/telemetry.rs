@@ -202,10 +202,18 @@ metrics! {
         "evidence behind the verdict, in thousandths of a nat; 0 when it favours the candidate";
     ROLLOUT_THRESHOLD: Gauge "serin_rollout_threshold" [DESTINATION, VERSION] Always
         "evidence that is enough, in thousandths of a nat";
+    VERDICT_TIME: Gauge "serin_verdict_time_seconds" [DESTINATION, VERSION] Always
+        "Unix time of the verdict `anomalous`, in seconds; 0 while there is none";
+    ONSET_TIME: Gauge "serin_onset_time_seconds" [DESTINATION, VERSION] Always
+        "Unix time since which the candidate is worse, as far as can be told, in seconds; 0 without such a verdict";
+    VERDICT_EVIDENCE: Gauge "serin_verdict_evidence" [DESTINATION, VERSION] Always
+        "evidence at the time of the verdict, in thousandths of a nat: a healthy candidate shows as much in at most one of `exp(nats)` rollouts; 0 without a verdict, and where only the past speaks";
+    VERDICT_RATE: Gauge "serin_verdict_rate" [DESTINATION, ROUTE, VERSION, CATEGORY, ARM] Capped
+        "share of an arm's exchanges (`baseline`, `candidate`) in the category that carried the verdict, at the time of the verdict, in thousandths of a per cent; on one route, or on all routes together";
     DIFFERS: Gauge "serin_differs" [DESTINATION, VERSION] Always
         "1 when the versions behave differently, for better or worse";
     JUDGED_EXCHANGES: Gauge "serin_judged_exchanges" [DESTINATION, VERSION] Always
-        "candidate exchanges that were compared with the baseline's";
+        "candidate exchanges that were compared with the baseline's; it rests while a verdict stands";
     BASELINE_FAILING: Gauge "serin_baseline_failing" [DESTINATION, VERSION] Always
         "1 while most of the baseline's recent requests fail, on most of its routes, so that nothing is steered to it; the version is the candidate";
     HELD_BY_PLACEBO: Gauge "serin_held_by_placebo" [DESTINATION, VERSION] Always
@@ -247,7 +255,7 @@ metrics! {
     BODIES_LEFT_OUT: Counter "serin_bodies_left_out_total" [DESTINATION, ROUTE, VERSION, REASON] Capped
         "with `body`: response bodies that were to be looked at and whose shape is unknown; the reason is the `content-encoding` where it is not undone (`br`, `zstd`, `other_encoding`), `busy` where too many were being decompressed, `damaged` or `malformed` where the body cannot be read, `too_large` where it exceeds `body.max_bytes` or another limit";
     CATEGORY: Counter "serin_category_total" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
-        "judged exchanges in the category; a body that has lost several paths counts once";
+        "exchanges in the category, of those that were looked at and ended; a body that has lost several paths counts once; it goes on while a verdict stands";
     SURPRISE: Histogram "serin_surprise" [DESTINATION, VERSION] Capped
         "with `surprise`: surprise of each exchange that was compared with a past, in tenths of a bit";
     STEERED: Counter "serin_steered_total" [DESTINATION] Capped

@@ -67,6 +67,7 @@ impl Findings {
         self.publish_limits(host, judge, decisions);
         self.publish_warnings(host, decisions);
         self.publish_shared_change(host, decisions);
+        self.publish_found(host, decisions);
         self.metrics.end_findings(host);
         // Last, so that whoever sees an alarm finds what it is about.
         self.publish_decisions(host, decisions);
@@ -162,6 +163,28 @@ impl Findings {
         }
     }
 
+    /// How often the category was true that carried the verdict, at the time of the verdict.
+    fn publish_found(&mut self, host: &impl Host, decisions: &[Decision]) {
+        for decision in decisions {
+            let Some(found) = &decision.found else {
+                continue;
+            };
+            let route_label = found.route.label();
+            for (arm, rate) in [("baseline", found.baseline), ("candidate", found.candidate)] {
+                let labels = [
+                    (label::DESTINATION, cut(&decision.destination)),
+                    (label::ROUTE, cut(&route_label)),
+                    (label::VERSION, cut(&decision.candidate)),
+                    (label::CATEGORY, found.category),
+                    (label::ARM, arm),
+                ];
+                let metric = Id::of(&telemetry::VERDICT_RATE);
+                let per_cent = thousandths(rate.percent());
+                self.metrics.find(host, metric, &labels, per_cent);
+            }
+        }
+    }
+
     /// Both versions against their own past, and the cause of a change.
     fn publish_shared_change(&mut self, host: &impl Host, decisions: &[Decision]) {
         for decision in decisions {
@@ -220,6 +243,7 @@ impl Findings {
             (label::VERSION, cut(&decision.candidate)),
         ];
         let flag = u64::from;
+        let found = decision.found.as_ref();
         for (metric, value) in [
             (
                 Id::of(&telemetry::VERDICT),
@@ -237,6 +261,20 @@ impl Findings {
             (
                 Id::of(&telemetry::JUDGED_EXCHANGES),
                 decision.judged_exchanges,
+            ),
+            (
+                Id::of(&telemetry::VERDICT_TIME),
+                decision.verdict_ms / 1_000,
+            ),
+            (
+                Id::of(&telemetry::ONSET_TIME),
+                found.map_or(0, |found| found.onset_ms / 1_000),
+            ),
+            (
+                Id::of(&telemetry::VERDICT_EVIDENCE),
+                found
+                    .filter(|found| !found.against_past)
+                    .map_or(0, |found| thousandths(found.evidence)),
             ),
             (
                 Id::of(&telemetry::BASELINE_FAILING),

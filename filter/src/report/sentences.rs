@@ -170,8 +170,12 @@ fn sentence(decision: &Decision) -> String {
         Some(difference) => format!("; behaves differently: {difference}"),
         None => String::new(),
     };
+    let timing = match decision.timing().as_str() {
+        "" => String::new(),
+        timing => format!("; {timing}"),
+    };
     format!(
-        "serin: {} {} is {}: {}{held}{differs}{failing}",
+        "serin: {} {} is {}: {}{timing}{held}{differs}{failing}",
         decision.destination,
         decision.candidate,
         decision.verdict,

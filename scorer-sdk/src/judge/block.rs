@@ -7,6 +7,7 @@ use super::gathered::{Gathered, Trials};
 use super::judged::Judged;
 use super::pair::{JudgedBlock, Pair};
 use super::past::{Past, inside};
+use super::recent::Recent;
 use super::trial::{Trial, counts_cases};
 use super::units::Units;
 use crate::config::Plan;
@@ -183,16 +184,25 @@ pub(super) fn judge_pairs(
     }
 }
 
-/// Adds, per question, the exchanges of baseline and candidate that are in the category.
-pub(super) fn count(questions: &[Ready], gathered: &Gathered, counted: &mut [[u64; 2]]) {
+/// Adds, per question, the exchanges of baseline and candidate that are in the category: to `counted`
+/// and, with those that were asked, to `recent`.
+pub(super) fn count(
+    questions: &[Ready],
+    gathered: &Gathered,
+    counted: &mut [[u64; 2]],
+    recent: &mut Recent,
+) {
     for question in questions {
         let Some(counted) = counted.get_mut(question.number) else {
             continue;
         };
         for (arm, sum) in counted.iter_mut().enumerate() {
-            *sum += gathered.side(arm).get(question.signal).map_or(0, |counts| {
-                counts.total_where(|code| question.asked.is_bad(code))
-            });
+            let Some(counts) = gathered.side(arm).get(question.signal) else {
+                continue;
+            };
+            let inside = counts.total_where(|code| question.asked.is_bad(code));
+            *sum = sum.saturating_add(inside);
+            recent.add(question.number, arm, inside, counts.total());
         }
     }
 }

@@ -118,6 +118,37 @@ impl Bodies {
         }
     }
 
+    /// Counts what was gathered and is not judged, while a verdict stands: per question, the answers of
+    /// baseline and candidate that failed on the path on which most did.
+    pub(super) fn count(&self, plan: &Plan, expected: &[bool], counted: &mut [[u64; 2]]) {
+        let [known, _] = &self.past;
+        if self.gathered.iter().all(Presence::is_empty) {
+            return;
+        }
+        let mut failed = vec![[0; 2]; counted.len()];
+        for (path, requirement) in known.requirements(HELD, NEEDS) {
+            let name = category(requirement);
+            let mut questions = plan.questions.iter();
+            let Some(question) =
+                questions.position(|(_, asked)| is_path_question(asked) && asked.name == name)
+            else {
+                continue;
+            };
+            if expected.get(question).copied().unwrap_or(false) {
+                continue;
+            }
+            for (arm, block) in self.gathered.iter().enumerate() {
+                let held = block.count_as_known_to(known, path, requirement);
+                if let Some(most) = failed.get_mut(question).and_then(|both| both.get_mut(arm)) {
+                    *most = rate(held).inside.max(*most);
+                }
+            }
+        }
+        for (sum, failed) in counted.iter_mut().flatten().zip(failed.iter().flatten()) {
+            *sum = sum.saturating_add(*failed);
+        }
+    }
+
     /// Learns what was gathered, when `keep` of the past is kept.
     pub(super) fn learn(&mut self, keep: impl Fn(f64) -> f32) {
         for (past, block) in self.past.iter_mut().zip(&mut self.gathered) {

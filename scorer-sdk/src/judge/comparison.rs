@@ -3,6 +3,7 @@
 
 use super::arm::Arm;
 use super::change::Change;
+use super::gathered::SMALL_BLOCK_TICKS;
 use super::halves::Halves;
 use super::judged::{Judged, Shifts};
 use super::mix::Mix;
@@ -257,11 +258,16 @@ impl Comparison {
             route.tick(plan, moment, (units, &self.spreads), halves, &mut judged);
         }
         let sessions_apart = units.sessions_apart();
+        // Blocks of rare routes may have waited for long: what is over all routes is told to the tick.
+        let began_ms = moment.before(plan, judged.ticks.min(SMALL_BLOCK_TICKS));
         for (question, (pair, laws)) in self.pooled.iter_mut().zip(&judged.laws).enumerate() {
             let of_shift = judged.shifts.get(question).and_then(Shifts::mean);
             let tolerance = units.tolerance(plan, question, sessions_apart, of_shift);
             pair.set_tolerance(tolerance, units.gain_limit(plan, question));
             pair.update_all(laws);
+            if !laws.is_empty() {
+                pair.judged_since(began_ms);
+            }
         }
         for (index, (change, block)) in self.changes.iter_mut().zip(&judged.changes).enumerate() {
             if !block.is_empty() {

@@ -13,9 +13,11 @@
 //! | `units/` | how much do hosts and sessions differ, and may one of them decide? |
 //! | `placebo.rs`, `halves.rs` | do the baseline's own halves differ? |
 //! | `watch.rs` | how does drift learn of a tick? |
+//! | `recent.rs` | how often is each category true just now? |
 //! | `change.rs` | do the versions differ on a signal, and by how much? |
 //! | `past_alarm.rs` | is a version that is alone worse than the past of the one before? |
 //! | `silence.rs` | does a version answer nothing, or get nothing? |
+//! | `found.rs` | what was known when the verdict fell? |
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
 //! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
 
@@ -30,6 +32,7 @@ mod destination;
 mod differences;
 mod explain;
 mod fingerprint;
+mod found;
 mod gathered;
 mod halves;
 pub mod inspect;
@@ -43,6 +46,7 @@ mod past_alarm;
 mod phase;
 mod placebo;
 mod reasons;
+mod recent;
 mod rollout;
 mod route;
 mod seen;

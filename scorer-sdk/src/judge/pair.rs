@@ -3,8 +3,8 @@
 use super::seen::Seen;
 use crate::config::Plan;
 use crate::evidence::{
-    BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law, OddsRatioInterval,
-    QuantileShift, Spread,
+    ALTERNATIVES, BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law,
+    OddsRatioInterval, QuantileShift, Spread, Starts,
 };
 use crate::exchange::NO_ODDS;
 use crate::judge::verdict::Rate;
@@ -67,6 +67,8 @@ pub(super) struct Pair {
     /// CUSUM of the log likelihood ratio at [`ONSET_ALTERNATIVE`]. While it is zero no difference
     /// has begun, and interval and rates start over, so that they cover the time since it began.
     cusum: f64,
+    /// When the difference may have begun, in milliseconds since the epoch.
+    starts: Starts<{ ALTERNATIVES.len() }>,
 }
 
 impl Pair {
@@ -79,6 +81,7 @@ impl Pair {
             baseline: Rate::default(),
             seen: None,
             cusum: 0.0,
+            starts: Starts::default(),
         }
     }
 
@@ -96,7 +99,8 @@ impl Pair {
         candidate: Rate,
         baseline: Rate,
     ) {
-        self.harm.update(&log_probability, candidate.total);
+        let gains = self.harm.update(&log_probability, candidate.total);
+        self.starts.advance(gains);
         if candidate.inside + baseline.inside > 0 || candidate.total > 0 {
             let tolerance = self.harm.tolerance();
             let gain = log_probability(ONSET_ALTERNATIVE * tolerance) - log_probability(tolerance);
@@ -112,6 +116,17 @@ impl Pair {
             self.candidate = self.candidate + candidate;
             self.baseline = self.baseline + baseline;
         }
+    }
+
+    /// Says when the block began that was judged last.
+    pub(super) fn judged_since(&mut self, began_ms: u64) {
+        self.starts.began(began_ms);
+    }
+
+    /// When the difference began, in milliseconds since the epoch, as far as can be told; none where
+    /// no block speaks for one.
+    pub(super) fn onset_ms(&self) -> Option<u64> {
+        self.starts.best()
     }
 
     /// Adds the shift of a block that was judged.
@@ -187,6 +202,7 @@ impl Pair {
         }
         writer.option(self.seen.as_deref(), Seen::encode);
         writer.f64(self.cusum);
+        self.starts.encode(writer);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>, question: &Question) -> Result<Self, CodecError> {
@@ -219,6 +235,7 @@ impl Pair {
             baseline,
             seen,
             cusum,
+            starts: Starts::decode(reader)?,
         })
     }
 }

@@ -4,10 +4,11 @@ use super::body::PathPair;
 use super::comparison::Comparison;
 use super::explain::{Explained, explained};
 use super::pair::Pair;
+use super::recent::RecentRate;
 use super::shares::{PairIndex, Shares};
 use crate::config::Plan;
 use crate::evidence::{WeightedEvidence, e_bh};
-use crate::judge::verdict::{Rate, Reason, Shift};
+use crate::judge::verdict::{Now, Rate, Reason, Shift};
 use crate::route::RouteKey;
 use crate::signal::{Quantity, Question, Rule, listed};
 
@@ -171,6 +172,30 @@ fn reason(
         odds_ratio: pair.interval.estimate(),
         interval: pair.interval.interval(plan.false_alarm),
         shift: shift(plan, comparison, index.question, pair),
+        now: now(comparison, index),
+    })
+}
+
+/// How often exchanges are in the category just now, whatever was decided.
+fn now(comparison: &Comparison, index: PairIndex) -> Option<Now> {
+    if index.path.is_some() {
+        return None;
+    }
+    let mut sums = [RecentRate::default(); 2];
+    for (number, route) in comparison.routes.iter().enumerate() {
+        if index.route.is_none_or(|wanted| wanted == number)
+            && let Some(rates) = route.recent.rates(index.question)
+        {
+            for (sum, rate) in sums.iter_mut().zip(rates) {
+                sum.inside += rate.inside;
+                sum.total += rate.total;
+            }
+        }
+    }
+    let [baseline, candidate] = sums.map(RecentRate::share);
+    Some(Now {
+        candidate: candidate?,
+        baseline: baseline?,
     })
 }
 

@@ -15,6 +15,7 @@ use super::moment::Moment;
 use super::pair::Pair;
 use super::past::{self, Past};
 use super::phase::Judgement;
+use super::recent::Recent;
 use super::trial::{self, Trial, bit, counts_cases};
 use super::units::{Imbalance, Units};
 use crate::config::Plan;
@@ -39,6 +40,8 @@ pub(super) struct Route {
     pub(super) past: Past,
     /// Rows of this tick, per arm, with the route's own codes; not part of the state.
     rows: [Rows; 2],
+    /// What came in this tick; not part of the state.
+    fresh: Gathered,
     /// What the past will learn when the block ends.
     gathered: Gathered,
     /// How unlike the versions' sessions are.
@@ -54,6 +57,8 @@ pub(super) struct Route {
     /// Per question, exchanges of baseline and candidate in the category since the last
     /// [`Route::drain`]; for metrics, not part of the state.
     counted: Vec<[u64; 2]>,
+    /// The same over the last half minute or so.
+    pub(super) recent: Recent,
     /// Per question, whether a yes was declared.
     expected: Vec<bool>,
     /// Per signal.
@@ -70,6 +75,7 @@ impl Route {
             idle_ticks: 0,
             past: Past::new(signals),
             rows: no_rows(plan),
+            fresh: Gathered::new(signals),
             gathered: Gathered::new(signals),
             sessions: Imbalance::default(),
             compared: Gathered::new(signals),
@@ -77,6 +83,7 @@ impl Route {
             halves: Trials::default(),
             pairs: Vec::new(),
             counted: vec![[0; 2]; plan.questions.len()],
+            recent: Recent::default(),
             expected: Vec::new(),
             changes: Vec::new(),
             bodies: Bodies::default(),
@@ -91,6 +98,7 @@ impl Route {
     /// Forgets evidence and the candidate's past: a new rollout begins.
     pub(super) fn restart(&mut self, plan: &Plan) {
         self.past.forget_candidate();
+        self.recent.forget_candidate();
         self.expected = (0..plan.questions.len())
             .map(|question| plan.is_expected(&self.key, question))
             .collect();
@@ -115,6 +123,7 @@ impl Route {
     /// The candidate has become the baseline, of what is still to be learned as well.
     pub(super) fn promote(&mut self, plan: &Plan) {
         self.past.promote();
+        self.recent.promote();
         self.sessions.swap();
         self.bodies.promote();
         self.gathered.promote();
@@ -137,7 +146,7 @@ impl Route {
         version: &VersionDelta,
     ) {
         let own = self.past.names_mut();
-        self.gathered.add(arm as usize, &version.counts, names, own);
+        self.fresh.add(arm as usize, &version.counts, names, own);
         if let Some(bodies) = self.bodies.gathered.get_mut(arm as usize) {
             bodies.merge(&version.bodies);
         }
@@ -206,6 +215,7 @@ impl Route {
         self.idle_ticks = self.idle_ticks.saturating_add(1);
         self.halves.ticks = self.halves.ticks.saturating_add(1);
         self.sessions.decay(Units::keep_busy(plan));
+        self.count(plan);
         if self.gathered.is_empty() {
             if moment.judgement == Judgement::Judge && self.rows.iter().any(Rows::has_cases) {
                 // Cases wait for the exchanges that they are compared with, and end no block.
@@ -241,12 +251,23 @@ impl Route {
                 return;
             }
             Judgement::Judge if complete => {
-                self.judge(plan, &questions, (units, spreads), judged);
+                self.judge(plan, moment, &questions, (units, spreads), judged);
             }
-            _ => {}
+            _ => self.bodies.count(plan, &self.expected, &mut self.counted),
         }
-        block::count(&questions, &self.gathered, &mut self.counted);
         self.learn(plan);
+    }
+
+    /// Counts what came in this tick in its categories, whatever becomes of the block, and adds it to
+    /// the block.
+    fn count(&mut self, plan: &Plan) {
+        self.recent.decay(plan);
+        if self.fresh.is_empty() {
+            return;
+        }
+        let questions = block::questions(plan, &self.past, &self.expected);
+        block::count(&questions, &self.fresh, &mut self.counted, &mut self.recent);
+        self.gathered.take(&mut self.fresh);
     }
 
     /// Puts the questions to the rows of this tick.
@@ -388,6 +409,7 @@ impl Route {
     fn judge(
         &mut self,
         plan: &Plan,
+        moment: &Moment,
         questions: &[Ready],
         (units, spreads): (&mut Units, &[Spread]),
         judged: &mut Judged,
@@ -413,6 +435,13 @@ impl Route {
             let changes = &mut self.changes;
             block::judge_changes(plan, &self.key, past, &compared, spreads, changes, judged);
         }
+        let ticks = self.trials.ticks;
+        judged.ticks = judged.ticks.max(ticks);
+        let began_ms = moment.before(plan, ticks);
+        let paths = self.bodies.pairs.iter_mut().map(|found| &mut found.pair);
+        for pair in self.pairs.iter_mut().chain(paths) {
+            pair.judged_since(began_ms);
+        }
     }
 
     fn learn(&mut self, plan: &Plan) {
@@ -437,6 +466,7 @@ impl Route {
         self.pairs.iter().for_each(|pair| pair.encode(writer));
         self.changes.iter().for_each(|change| change.encode(writer));
         self.bodies.encode(writer);
+        self.recent.encode(writer);
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -460,6 +490,7 @@ impl Route {
             *change = Change::decode(reader)?;
         }
         route.bodies = Bodies::decode(plan, reader)?;
+        route.recent = Recent::decode(reader)?;
         Ok(route)
     }
 }

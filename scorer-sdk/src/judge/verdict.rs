@@ -190,6 +190,8 @@ pub struct Reason {
     pub interval: Interval,
     /// For a category of durations, how far its quantile is shifted.
     pub shift: Option<Shift>,
+    /// How often it is so now; none where that is not known, as for a path of bodies.
+    pub now: Option<Now>,
 }
 
 impl Reason {
@@ -565,6 +567,51 @@ impl LeftOut {
     }
 }
 
+/// What was known at the moment of an anomalous verdict. What is counted later does not change it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Found {
+    /// When the difference began, in milliseconds since the epoch, as far as can be told: the start
+    /// that explains it best ([`Starts`](crate::evidence::Starts) has the formula and how far it is off).
+    /// What is found within seconds is told to a few seconds; what is small, and takes minutes to
+    /// find, to a quarter of them.
+    pub onset_ms: u64,
+    /// Evidence over all routes and categories, in nats.
+    pub evidence: f64,
+    /// The route on which it was strongest.
+    #[serde(serialize_with = "label")]
+    pub route: RouteKey,
+    /// Name of the category in which it was strongest.
+    pub category: &'static str,
+    /// What an exchange in the category does, for people.
+    pub meaning: &'static str,
+    /// The candidate in that category, up to the verdict, since it was plainly worse.
+    pub candidate: Rate,
+    /// The baseline, over the same blocks; where only the past speaks, what it led to expect.
+    pub baseline: Rate,
+    /// Whether only the past speaks, because the candidate had the traffic to itself.
+    pub against_past: bool,
+}
+
+impl Found {
+    /// In at most one of how many rollouts a healthy candidate shows as much: `exp(evidence)`, by
+    /// Ville's inequality. `None` where only the past speaks: weather has no such law.
+    #[must_use]
+    pub fn rollouts(&self) -> Option<u64> {
+        (!self.against_past).then(|| self.evidence.exp().min(1e9) as u64)
+    }
+}
+
+/// How often exchanges were in a category over about the last half minute, whatever was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Now {
+    /// The candidate's share, 0 to 1.
+    pub candidate: f64,
+    /// The baseline's share, 0 to 1.
+    pub baseline: f64,
+}
+
 /// What is decided about one destination.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Decision {
@@ -594,6 +641,8 @@ pub struct Decision {
     pub started_ms: u64,
     /// Milliseconds since the epoch of the anomalous verdict; 0 when there is none.
     pub verdict_ms: u64,
+    /// What was known at that moment; none without such a verdict.
+    pub found: Option<Found>,
     /// Share of the requests that `steer` sends to the baseline: 0 without a verdict.
     pub steer_share: f64,
     /// What carries the verdict, the strongest first.
@@ -754,10 +803,55 @@ impl Decision {
         }
     }
 
+    /// Since when the candidate is worse, how soon that was found and how certain it is, in one
+    /// sentence; empty without a verdict.
+    #[must_use]
+    pub fn timing(&self) -> String {
+        let Some(found) = &self.found else {
+            return String::new();
+        };
+        let mut text = format!(
+            "worse since {}, found {} later",
+            time_of_day(found.onset_ms),
+            span(self.seconds_from_onset().unwrap_or_default())
+        );
+        match found.rollouts() {
+            Some(rollouts) => text.push_str(&format!(
+                "; if {} were healthy, a false alarm this strong comes at most once in {rollouts} rollouts",
+                self.candidate
+            )),
+            None => text.push_str("; only the past speaks, and not a comparison side by side"),
+        }
+        text
+    }
+
+    /// Seconds from the onset to the verdict; none without a verdict.
+    #[must_use]
+    pub fn seconds_from_onset(&self) -> Option<f64> {
+        let found = self.found.as_ref()?;
+        Some(self.verdict_ms.saturating_sub(found.onset_ms) as f64 / 1e3)
+    }
+
     /// Whether the versions behave differently, for better or worse.
     #[must_use]
     pub fn differs(&self) -> bool {
         !self.differences.is_empty()
+    }
+}
+
+/// The time of day of a time in milliseconds since the epoch: `02:59:33 UTC`.
+fn time_of_day(at_ms: u64) -> String {
+    let seconds = at_ms / 1_000 % 86_400;
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02} UTC", seconds % 60)
+}
+
+/// A span of time for people: `27 s`, `4.2 min`, `3.5 h`.
+fn span(seconds: f64) -> String {
+    match seconds {
+        ..119.5 => format!("{seconds:.0} s"),
+        ..7_200.0 => format!("{:.1} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3_600.0),
     }
 }
 
@@ -812,6 +906,7 @@ mod tests {
                 upper: None,
             },
             shift: None,
+            now: None,
         };
         let expected = json!({
             "route": "all routes",
@@ -828,8 +923,50 @@ mod tests {
             "odds_ratio_lower": 1.5,
             "odds_ratio_upper": null,
             "shift": null,
+            "now": null,
         });
         assert_eq!(to_value(&reason).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_verdict_tells_its_time_in_a_sentence() {
+        let mut decision = Decision {
+            candidate: "v2".to_owned(),
+            verdict_ms: 1_700_000_027_400,
+            ..Decision::default()
+        };
+        assert_eq!(decision.timing(), "");
+        let rate = Rate {
+            inside: 1,
+            total: 2,
+        };
+        let found = Found {
+            onset_ms: 1_700_000_000_400,
+            evidence: 280.0_f64.ln() + 1e-9,
+            route: RouteKey::all("shop"),
+            category: "error",
+            meaning: "fail",
+            candidate: rate,
+            baseline: rate,
+            against_past: false,
+        };
+        decision.found = Some(found.clone());
+        assert_eq!(
+            decision.timing(),
+            "worse since 22:13:20 UTC, found 27 s later; if v2 were healthy, a false alarm this strong \
+             comes at most once in 280 rollouts"
+        );
+        decision.found = Some(Found {
+            against_past: true,
+            ..found
+        });
+        decision.verdict_ms += 600_000;
+        let expected = "worse since 22:13:20 UTC, found 10.4 min later; only the past speaks";
+        assert!(decision.timing().starts_with(expected));
+        assert_eq!(
+            (span(10_000.0), span(86_400.0)),
+            ("2.8 h".into(), "24.0 h".into())
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The whole engine on simulated traffic.
 
+mod after_verdict;
 mod behaviour;
 mod body_shape;
 mod differs;

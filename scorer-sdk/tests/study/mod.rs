@@ -6,6 +6,7 @@ mod ids_in_paths;
 mod looks;
 mod low_traffic;
 mod no_content;
+mod onset;
 mod power;
 mod real_traffic;
 mod switch;
