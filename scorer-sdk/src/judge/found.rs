@@ -67,10 +67,7 @@ impl FoundState {
             onset_ms: now_ms.saturating_sub((finding.seconds * 1_000.0) as u64),
             evidence,
             candidate: finding.candidate,
-            baseline: Rate {
-                inside: expected.round() as u64,
-                total: finding.candidate.total,
-            },
+            baseline: Rate::new(expected.round() as u64, finding.candidate.total),
             against_past: true,
         })
     }
@@ -95,10 +92,8 @@ impl FoundState {
         writer.u16(self.question);
         writer.u64(self.onset_ms);
         writer.f64(self.evidence);
-        for rate in [self.candidate, self.baseline] {
-            writer.u64(rate.inside);
-            writer.u64(rate.total);
-        }
+        self.candidate.encode(writer);
+        self.baseline.encode(writer);
         writer.u8(u8::from(self.against_past));
     }
 
@@ -112,13 +107,7 @@ impl FoundState {
             });
         }
         let (onset_ms, evidence) = (reader.u64()?, reader.finite("evidence")?);
-        let mut rate = || {
-            Ok(Rate {
-                inside: reader.u64()?,
-                total: reader.u64()?,
-            })
-        };
-        let (candidate, baseline) = (rate()?, rate()?);
+        let (candidate, baseline) = (Rate::decode(reader)?, Rate::decode(reader)?);
         Ok(Self {
             route,
             question,

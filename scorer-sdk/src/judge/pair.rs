@@ -193,13 +193,8 @@ impl Pair {
         writer.f64(self.harm.tolerance());
         self.interval.encode(writer);
         writer.option(self.shift.as_deref(), QuantileShift::encode);
-        for rate in [self.candidate, self.baseline] {
-            writer.u64(rate.inside);
-            writer.u64(rate.total);
-            writer.option(rate.estimated_from.as_ref(), |others, writer| {
-                writer.u64(*others);
-            });
-        }
+        self.candidate.encode(writer);
+        self.baseline.encode(writer);
         writer.option(self.seen.as_deref(), Seen::encode);
         writer.f64(self.cusum);
         self.starts.encode(writer);
@@ -211,14 +206,7 @@ impl Pair {
         harm.set_tolerance(reader.finite("tolerance")?);
         let interval = OddsRatioInterval::decode(reader)?;
         let shift = reader.option(QuantileShift::decode)?.map(Box::new);
-        let mut rate = || {
-            Ok(Rate {
-                inside: reader.u64()?,
-                total: reader.u64()?,
-                estimated_from: reader.option(Reader::u64)?,
-            })
-        };
-        let (candidate, baseline) = (rate()?, rate()?);
+        let (candidate, baseline) = (Rate::decode(reader)?, Rate::decode(reader)?);
         let seen = reader.option(Seen::decode)?.map(Box::new);
         let cusum = reader.f64()?;
         if !cusum.is_finite() {

@@ -6,6 +6,7 @@
 use crate::drift::SharedChange;
 use crate::evidence::{Factor, Interval};
 use crate::route::RouteKey;
+use crate::wire::codec::{CodecError, Reader, Writer};
 use core::fmt;
 use serde::{Serialize, Serializer};
 
@@ -126,6 +127,22 @@ impl Rate {
     fn others(self) -> u64 {
         self.estimated_from
             .unwrap_or(self.total.saturating_sub(self.inside))
+    }
+
+    pub(super) fn encode(self, writer: &mut Writer) {
+        writer.u64(self.inside);
+        writer.u64(self.total);
+        writer.option(self.estimated_from.as_ref(), |others, writer| {
+            writer.u64(*others);
+        });
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            inside: reader.u64()?,
+            total: reader.u64()?,
+            estimated_from: reader.option(Reader::u64)?,
+        })
     }
 
     /// Exchanges in the category per hundred.
@@ -936,10 +953,7 @@ mod tests {
             ..Decision::default()
         };
         assert_eq!(decision.timing(), "");
-        let rate = Rate {
-            inside: 1,
-            total: 2,
-        };
+        let rate = Rate::new(1, 2);
         let found = Found {
             onset_ms: 1_700_000_000_400,
             evidence: 280.0_f64.ln() + 1e-9,
