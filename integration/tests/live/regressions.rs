@@ -78,7 +78,7 @@ async fn a_hanging_canary_is_caught_and_steered_away() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_size_is_caught_and_steered_away() -> Result<()> {
-    caught("size", &["size"]).await
+    caught("size", &["have a body of"]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

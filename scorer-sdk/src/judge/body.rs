@@ -176,8 +176,11 @@ impl Bodies {
         if paths.is_empty() {
             return String::new();
         }
-        crate::order::sort_by(&mut paths, |one, other| other.0.total_cmp(&one.0));
-        let paths: Vec<String> = paths.into_iter().map(|(_, path)| path).collect();
+        let shares: Vec<f64> = paths.iter().map(|(share, _)| *share).collect();
+        let paths: Vec<String> = crate::order::largest_first(&shares)
+            .iter()
+            .filter_map(|index| Some(paths.get(*index)?.1.clone()))
+            .collect();
         format!("new: {}", listed(&paths))
     }
 

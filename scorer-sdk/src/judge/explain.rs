@@ -56,6 +56,7 @@ pub(super) fn explained(
 }
 
 /// What was found, and as text of its own.
+#[inline(never)]
 fn found(
     signal: &dyn Signal,
     question: &Question,
@@ -83,7 +84,7 @@ fn found(
             format!("outside {}", found.cuts.join(" to "))
         }
         (Rule::Lost { presence: needed }, _) => {
-            let mut lost: Vec<(&String, [f64; 2])> = seen
+            let lost: Vec<(&String, [f64; 2])> = seen
                 .required
                 .iter()
                 .map(|part| {
@@ -95,9 +96,13 @@ fn found(
                 .filter(|(_, [_, of_candidate])| *of_candidate < needed)
                 .collect();
             // First what is most often there in the baseline and least often in the candidate.
-            crate::order::sort_by(&mut lost, |(_, one), (_, other)| {
-                (one[1] - one[0]).total_cmp(&(other[1] - other[0]))
-            });
+            let apart: Vec<f64> = lost
+                .iter()
+                .map(|(_, shares)| shares[0] - shares[1])
+                .collect();
+            let order = crate::order::largest_first(&apart);
+            let lost: Vec<&(&String, [f64; 2])> =
+                order.iter().filter_map(|index| lost.get(*index)).collect();
             found.names = lost.iter().map(|(part, _)| (*part).clone()).collect();
             found.others = beyond(baseline, candidate, names, &seen.required);
             let shares: Vec<String> = lost
@@ -179,6 +184,7 @@ pub(super) fn changed(
 }
 
 /// A name with its shares among the exchanges of baseline and candidate.
+#[inline(never)]
 fn with_shares(name: &str, [baseline, candidate]: [f64; 2]) -> String {
     format!(
         "{name} (in {:.0}% of the baseline's and {:.0}% of the candidate's)",
@@ -210,10 +216,15 @@ pub(super) fn group_name(group: u16, names: &NameTable, signal: &dyn Signal) -> 
 }
 
 /// The codes, the most frequent first.
+#[inline(never)]
 fn by_count(counts: &Counts) -> Vec<u16> {
-    let mut codes: Vec<(u16, u32)> = counts.iter().collect();
-    crate::order::sort_by(&mut codes, |one, other| other.1.cmp(&one.1));
-    codes.into_iter().map(|(code, _)| code).collect()
+    let codes: Vec<u16> = counts.iter().map(|(code, _)| code).collect();
+    let counted: Vec<f64> = counts.iter().map(|(_, count)| f64::from(count)).collect();
+    let order = crate::order::largest_first(&counted);
+    order
+        .iter()
+        .filter_map(|index| codes.get(*index).copied())
+        .collect()
 }
 
 /// The name of the first code that has one; empty where none has.
@@ -225,6 +236,7 @@ fn most_usual<'a>(by_count: &[u16], names: &'a NameTable) -> &'a str {
 }
 
 /// The parts of one list that another lacks.
+#[inline(never)]
 fn only_in(list: &str, other: &str) -> Vec<String> {
     list.split(',')
         .filter(|part| !part.is_empty() && !has(other, part))
@@ -255,6 +267,7 @@ fn has(list: &str, part: &str) -> bool {
 }
 
 /// Share of the exchanges whose list has this part.
+#[inline(never)]
 fn presence(counts: &Counts, names: &NameTable, part: &str) -> f64 {
     let with = counts.total_where(|code| names.name(code).is_some_and(|list| has(list, part)));
     with as f64 / counts.total().max(1) as f64

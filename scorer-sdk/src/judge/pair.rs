@@ -105,11 +105,7 @@ impl Pair {
             let tolerance = self.harm.tolerance();
             let gain = log_probability(ONSET_ALTERNATIVE * tolerance) - log_probability(tolerance);
             if self.cusum <= 0.0 {
-                self.interval.reset();
-                self.shift = None;
-                self.seen = None;
-                self.candidate = Rate::default();
-                self.baseline = Rate::default();
+                self.start_over();
             }
             self.cusum = (self.cusum + gain).max(0.0);
             self.interval.update(&log_probability);
@@ -127,6 +123,16 @@ impl Pair {
     /// no block speaks for one.
     pub(super) fn onset_ms(&self) -> Option<u64> {
         self.starts.best()
+    }
+
+    /// Forgets what was told of the time before a difference began.
+    #[inline(never)]
+    fn start_over(&mut self) {
+        self.interval.reset();
+        self.shift = None;
+        self.seen = None;
+        self.candidate = Rate::default();
+        self.baseline = Rate::default();
     }
 
     /// Adds the shift of a block that was judged.
@@ -187,6 +193,7 @@ impl Pair {
         }
     }
 
+    #[inline(never)]
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.harm.encode(writer);
         // The one of the last block: what is told until the next one refers to it.
@@ -200,6 +207,7 @@ impl Pair {
         self.starts.encode(writer);
     }
 
+    #[inline(never)]
     pub(super) fn decode(reader: &mut Reader<'_>, question: &Question) -> Result<Self, CodecError> {
         let mut harm =
             HarmTest::decode(reader, question.tolerance)?.with_gain_limit(gain_limit(question));

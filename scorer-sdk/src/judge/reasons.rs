@@ -210,21 +210,20 @@ fn of_paths<'a>(
     let strongest = pairs.get(path)?;
     let most = strongest.pair.harm.log_evidence();
     let least = (most / 2.0).min(most);
-    let mut told: Vec<&PathPair> = pairs
+    let told: Vec<&PathPair> = pairs
         .iter()
         .filter(|found| found.question == strongest.question)
         .filter(|found| found.pair.harm.log_evidence() >= least)
         .collect();
-    let apart = |found: &PathPair| {
+    let apart = |found: &&PathPair| {
         let [candidate, baseline] = [found.pair.candidate, found.pair.baseline].map(Rate::percent);
         candidate - baseline
     };
-    crate::order::sort_by(&mut told, |one, other| {
-        apart(other).total_cmp(&apart(one)).then_with(|| {
-            let evidence = |found: &PathPair| found.pair.harm.log_evidence();
-            evidence(other).total_cmp(&evidence(one))
-        })
-    });
+    let apart: Vec<f64> = told.iter().map(apart).collect();
+    let told: Vec<&PathPair> = crate::order::largest_first(&apart)
+        .iter()
+        .filter_map(|index| told.get(*index).copied())
+        .collect();
     let first = told.first()?;
     let others: Vec<String> = told
         .iter()

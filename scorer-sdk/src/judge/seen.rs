@@ -30,6 +30,7 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Takes a block that was judged. `compared` has the tokens of its exchanges.
+    #[inline(never)]
     pub(super) fn add(&mut self, question: &Ready, compared: &Gathered) {
         let of = |arm: Arm| compared.side(arm as usize).get(question.signal);
         let (baseline, candidate) = (of(Arm::Baseline), of(Arm::Candidate));
@@ -40,19 +41,19 @@ impl Seen {
             }
             Asked::Outside(low, high) => {
                 self.cuts = Some([*low, *high]);
-                self.count(Arm::Candidate, candidate, |code| {
+                self.count(Arm::Candidate, candidate, &|code| {
                     question.asked.is_bad(code)
                 });
             }
             Asked::Lacks { required, .. } => {
                 self.required = required.iter().take(MAX_REQUIRED).cloned().collect();
-                self.count(Arm::Baseline, baseline, |_| true);
-                self.count(Arm::Candidate, candidate, |_| true);
+                self.count(Arm::Baseline, baseline, &|_| true);
+                self.count(Arm::Candidate, candidate, &|_| true);
             }
             Asked::Fixed(rule) => self.count(Arm::Candidate, candidate, rule),
             Asked::NotIn(_) => {
-                self.count(Arm::Baseline, baseline, |_| true);
-                self.count(Arm::Candidate, candidate, |code| {
+                self.count(Arm::Baseline, baseline, &|_| true);
+                self.count(Arm::Candidate, candidate, &|code| {
                     question.asked.is_bad(code)
                 });
             }
@@ -75,7 +76,8 @@ impl Seen {
         }
     }
 
-    fn count(&mut self, arm: Arm, block: Option<&Counts>, is_kept: impl Fn(u16) -> bool) {
+    #[inline(never)]
+    fn count(&mut self, arm: Arm, block: Option<&Counts>, is_kept: &dyn Fn(u16) -> bool) {
         if let (Some(sum), Some(block)) = (self.tokens.get_mut(arm as usize), block) {
             block
                 .iter()
@@ -84,6 +86,7 @@ impl Seen {
         }
     }
 
+    #[inline(never)]
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.tokens.iter().for_each(|counts| counts.encode(writer));
         writer.option(self.cuts.as_ref(), |cuts, writer| {
@@ -92,6 +95,7 @@ impl Seen {
         writer.list(&self.required, |part, writer| writer.text(part));
     }
 
+    #[inline(never)]
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             tokens: [Counts::decode(reader)?, Counts::decode(reader)?],

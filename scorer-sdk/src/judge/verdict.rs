@@ -102,6 +102,7 @@ impl Rate {
     }
 
     /// Which part of a version's requests it is, for people: "12.5% of v2's requests (25 of 200)".
+    #[inline(never)]
     fn of_requests(self, noun: &str) -> String {
         let percent = self.percent();
         match (self.share(), self.estimated_from) {
@@ -116,6 +117,7 @@ impl Rate {
     }
 
     /// The percentage alone, or the number where there is none.
+    #[inline(never)]
     fn percentage(self) -> String {
         match self.share() {
             Some(share) => format!("{:.1}%", 100.0 * share),

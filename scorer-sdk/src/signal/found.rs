@@ -22,6 +22,7 @@ pub struct Found {
 
 /// The first names with commas between them, and how many more there are.
 #[must_use]
+#[inline(never)]
 pub fn listed(names: &[String]) -> String {
     let shown = names.get(..MAX_LISTED).unwrap_or(names).join(", ");
     match names.len().saturating_sub(MAX_LISTED) {

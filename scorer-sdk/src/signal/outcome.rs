@@ -101,11 +101,12 @@ impl Signal for Outcome {
         let names = || found.names.iter();
         let first = found.names.first()?;
         let list = listed(&found.names);
-        let begun: Option<Vec<String>> = names()
-            .map(|name| name.strip_suffix(THEN_CUT_OFF).map(str::to_owned))
-            .collect();
+        // As "200, then cut off" where there are several.
+        let begun = first
+            .strip_suffix(THEN_CUT_OFF)
+            .filter(|_| found.names.len() == 1);
         Some(match (question.rule, begun) {
-            (_, Some(statuses)) => format!("begin with {} and are then cut off", listed(&statuses)),
+            (_, Some(status)) => format!("begin with {status} and are then cut off"),
             (Rule::Fixed(rule), _) if rule(403) => format!("are refused ({list})"),
             (Rule::Fixed(_), _) => format!("fail ({list})"),
             _ if found.names.len() == 1 && first == GIVEN_UP => {
