@@ -200,6 +200,13 @@ impl Exchange<'_> {
             || self.status.is_none_or(|status| status >= 400)
             || self.grpc_status.is_some_and(|status| status != 0)
     }
+
+    /// Whether its response can have content: an answer to HEAD, 204, 205 and 304 have none, whatever the
+    /// version would send otherwise. To miss its type or its size would be to count one cause twice.
+    #[must_use]
+    pub fn may_have_content(&self) -> bool {
+        self.method != "HEAD" && !matches!(self.status, Some(100..=199 | 204 | 205 | 304))
+    }
 }
 
 #[cfg(test)]

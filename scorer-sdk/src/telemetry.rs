@@ -242,7 +242,7 @@ metrics! {
     EXCHANGES: Counter "serin_exchanges_total" [DESTINATION, ROUTE, VERSION] Capped
         "exchanges that were looked at and ended";
     CATEGORY: Counter "serin_category_total" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
-        "judged exchanges in the category";
+        "judged exchanges in the category; a body that has lost several paths counts once";
     SURPRISE: Histogram "serin_surprise" [DESTINATION, VERSION] Capped
         "with `surprise`: surprise of each exchange that was compared with a past, in tenths of a bit";
     STEERED: Counter "serin_steered_total" [DESTINATION] Capped

@@ -144,7 +144,7 @@ async fn a_declared_change_stays_quiet_and_an_undeclared_one_next_to_it_is_caugh
     wait_for_anomalous(&topology).await?;
     let line = why_anomalous(&topology.front).await?;
     assert!(
-        line.contains("lack a header") && !line.contains("size"),
+        line.contains("header") && !line.contains("body of"),
         "{line}"
     );
     load.stop().await;

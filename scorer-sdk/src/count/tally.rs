@@ -424,6 +424,7 @@ impl Tally {
         if let Some(facts) = exchange.body
             && self.looks_at_bodies
             && !exchange.is_error()
+            && exchange.may_have_content()
         {
             tally.bodies.record(facts);
         }
@@ -611,6 +612,7 @@ fn row_facts(exchange: &Exchange<'_>, host: u32) -> RowFacts {
             .or(exchange.duration_us)
             .map_or(0, buckets::code),
         is_case: exchange.is_case,
+        is_further: exchange.ending == Ending::InFlight,
         odds: exchange.sampling.odds(),
     }
 }

@@ -178,6 +178,7 @@ pub(super) fn judge_pairs(
         let tolerance = units.tolerance(plan, number, sessions_apart, of_shift);
         pair.set_tolerance(tolerance, units.gain_limit(plan, number));
         pair.update_all(&blocks);
+        pair.see(|seen| seen.add(question, compared));
         laws.append(&mut blocks);
     }
 }
@@ -211,24 +212,25 @@ fn rate(trials: &[Trial], question: usize) -> Rate {
 pub(super) fn judge_against_reference(
     questions: &[Ready],
     past: &Past,
-    trials: &Trials,
+    (trials, compared): (&Trials, &Gathered),
     pairs: &mut [Pair],
 ) {
     for question in questions {
-        let (Some(pair), Some(past)) = (
+        let (Some(pair), Some(of_baseline)) = (
             pairs.get_mut(question.number),
             past.arm(Arm::Baseline).get(question.signal),
         ) else {
             continue;
         };
         let candidate = rate(trials.side(Arm::Candidate as usize), question.number);
-        let (bound, reference) = reference_rate(past, &question.asked);
+        let (bound, reference) = reference_rate(of_baseline, &question.asked);
         if reference.total > 0 && candidate.total > 0 {
             let law = |odds_ratio| {
                 reference_log_probability(candidate.total, candidate.inside, bound, odds_ratio)
             };
             pair.update(law, candidate, Rate::default());
             pair.baseline = reference;
+            pair.see(|seen| seen.add_against(question, past, compared));
         }
     }
 }
@@ -271,13 +273,7 @@ fn reference_rate(past: &DecayedCounts, asked: &Asked) -> (f64, Rate) {
             .max(0.0)
             .sqrt();
     let bound = (share + z2 / (2.0 * total.max(1.0)) + half) / (1.0 + z2 / total.max(1.0));
-    (
-        bound,
-        Rate {
-            inside: inside as u64,
-            total: total as u64,
-        },
-    )
+    (bound, Rate::new(inside as u64, total as u64))
 }
 
 #[cfg(test)]

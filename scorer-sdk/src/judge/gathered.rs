@@ -57,6 +57,15 @@ impl Trials {
         of_random_part.count() as u64
     }
 
+    /// Exchanges of one side that are counted as judged: not its cases, and each once however many
+    /// trials tell of it.
+    pub(super) fn judged(&self, side: usize) -> u64 {
+        let exchanges = self.side(side).iter();
+        exchanges
+            .filter(|trial| !trial.is_case && !trial.is_further)
+            .count() as u64
+    }
+
     /// Exchanges that came, without cases: these thin what waits, and when one comes is a matter of
     /// outcomes.
     fn exchanges(&self) -> u64 {

@@ -9,7 +9,7 @@
 //! | `versions.rs`, `volumes.rs` | which versions are compared? |
 //! | `rollout.rs`, `phase.rs` | when is judged, and what follows from the evidence? |
 //! | `comparison.rs`, `route.rs`, `mix.rs`, `weights.rs` | what do the routes know, and what does each weigh? |
-//! | `trial.rs`, `gathered.rs`, `block.rs`, `past.rs`, `body.rs`, `pair.rs` | how does a block become evidence? |
+//! | `trial.rs`, `gathered.rs`, `block.rs`, `past.rs`, `body.rs`, `pair.rs`, `seen.rs` | how does a block become evidence? |
 //! | `units/` | how much do hosts and sessions differ, and may one of them decide? |
 //! | `placebo.rs`, `halves.rs` | do the baseline's own halves differ? |
 //! | `watch.rs` | how does drift learn of a tick? |
@@ -45,6 +45,7 @@ mod placebo;
 mod reasons;
 mod rollout;
 mod route;
+mod seen;
 mod shares;
 mod silence;
 mod trial;
@@ -68,7 +69,7 @@ use fingerprint::fingerprint;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 6;
+pub const STATE_VERSION: u16 = 7;
 /// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 

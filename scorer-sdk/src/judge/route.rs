@@ -372,10 +372,10 @@ impl Route {
         (units, spreads): (&mut Units, &[Spread]),
         judged: &mut Judged,
     ) {
-        judged.candidate_exchanges += self.trials.of_random_part(Arm::Candidate as usize);
+        judged.candidate_exchanges += self.trials.judged(Arm::Candidate as usize);
         let (past, trials, pairs) = (&self.past, &self.trials, &mut self.pairs);
         if plan.reject.reference.is_some() {
-            block::judge_against_reference(questions, past, trials, pairs);
+            block::judge_against_reference(questions, past, (trials, &self.compared), pairs);
             self.bodies.judge(plan, &self.expected, &mut self.counted);
         } else {
             // What is in no row, as the balance of the requests, is checked by all that came. What is

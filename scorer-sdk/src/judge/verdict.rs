@@ -69,11 +69,67 @@ impl fmt::Display for Verdict {
 pub struct Rate {
     /// Exchanges in the category.
     pub inside: u64,
-    /// All exchanges that the question was put to.
+    /// All exchanges that the question was put to. Where a worker looked at a part of them and at every
+    /// failure ([`crate::Sampling`]), as many as there are to so many failures.
     pub total: u64,
+    /// Where the total is such an estimate, the exchanges outside of the category that it comes from.
+    pub estimated_from: Option<u64>,
 }
 
+/// Exchanges from which on an estimated total is told.
+const LEAST_FOR_SHARE: u64 = 10;
+
 impl Rate {
+    /// So many of all in the category.
+    #[must_use]
+    pub fn new(inside: u64, total: u64) -> Self {
+        Self {
+            inside,
+            total,
+            estimated_from: None,
+        }
+    }
+
+    /// The share in the category, 0 to 1; `None` where too little is known of the others to say it.
+    #[must_use]
+    pub fn share(self) -> Option<f64> {
+        let is_known = self.total > 0
+            && self
+                .estimated_from
+                .is_none_or(|others| others >= LEAST_FOR_SHARE);
+        is_known.then(|| self.inside as f64 / self.total as f64)
+    }
+
+    /// Which part of a version's requests it is, for people: "12.5% of v2's requests (25 of 200)".
+    #[inline(never)]
+    fn of_requests(self, noun: &str) -> String {
+        let percent = self.percent();
+        match (self.share(), self.estimated_from) {
+            (Some(_), None) => format!(
+                "{percent:.1}% of {noun} ({} of {})",
+                self.inside, self.total
+            ),
+            (Some(_), Some(_)) => format!("about {percent:.1}% of {noun}"),
+            (None, Some(_)) => format!("{} of {noun}", self.inside),
+            (None, None) => format!("none of {noun}"),
+        }
+    }
+
+    /// The percentage alone, or the number where there is none.
+    #[inline(never)]
+    fn percentage(self) -> String {
+        match self.share() {
+            Some(share) => format!("{:.1}%", 100.0 * share),
+            None => self.inside.to_string(),
+        }
+    }
+
+    /// Exchanges outside of the category that were looked at.
+    fn others(self) -> u64 {
+        self.estimated_from
+            .unwrap_or(self.total.saturating_sub(self.inside))
+    }
+
     /// Exchanges in the category per hundred.
     #[must_use]
     pub fn percent(self) -> f64 {
@@ -88,6 +144,10 @@ impl core::ops::Add for Rate {
         Self {
             inside: self.inside.saturating_add(other.inside),
             total: self.total.saturating_add(other.total),
+            estimated_from: match (self.estimated_from, other.estimated_from) {
+                (None, None) => None,
+                _ => Some(self.others().saturating_add(other.others())),
+            },
         }
     }
 }
@@ -109,8 +169,13 @@ pub struct Reason {
     pub category: &'static str,
     /// What an exchange in the category does, for people.
     pub meaning: &'static str,
-    /// Further words on what differs, such as the names of lost headers.
+    /// What the candidate's exchanges in the category do, with names and cuts: "lack the header etag".
+    pub phrase: String,
+    /// What differs, such as the names of lost headers with how often they were there, over the same
+    /// blocks as the rates.
     pub detail: String,
+    /// Further parts of the body that are missing or changed, each with its share of the answers.
+    pub likewise: String,
     /// Evidence of this pair alone, in nats.
     pub evidence: f64,
     /// The candidate, since the difference began.
@@ -133,22 +198,20 @@ impl Reason {
     /// One sentence. `candidate` and `baseline` are the names of the versions.
     #[must_use]
     pub fn sentence(&self, candidate: &str, baseline: &str) -> String {
-        let detail = match self.detail.as_str() {
-            "" => String::new(),
-            detail => format!(" [{detail}]"),
-        };
         let mut text = format!(
-            "{}: {:.1}% of {candidate}'s requests ({}) {}{detail}, against {:.1}% of {baseline}'s ({})",
+            "{}: {} {}, against {}",
             self.route,
-            self.candidate.percent(),
-            self.candidate,
-            self.meaning,
-            self.baseline.percent(),
-            self.baseline,
+            self.candidate
+                .of_requests(&format!("{candidate}'s requests")),
+            self.phrase,
+            self.baseline.of_requests(&format!("{baseline}'s")),
         );
         text.push_str(&self.odds());
         if let Some(shift) = &self.shift {
             text.push_str(&format!("; {shift}"));
+        }
+        if !self.likewise.is_empty() {
+            text.push_str(&format!("; likewise {}", self.likewise));
         }
         text
     }
@@ -361,18 +424,16 @@ impl PlaceboFinding {
     /// One sentence. `baseline` is the name of the version.
     #[must_use]
     pub fn sentence(&self, baseline: &str) -> String {
+        let one_half = if self.by_session {
+            "of one half of its sessions"
+        } else {
+            "to one half of its hosts"
+        };
         format!(
-            "{baseline} differs from itself: {:.1}% of the requests {} {} ({}), {:.1}% on the others ({})",
-            self.first.percent(),
-            if self.by_session {
-                "of one half of its sessions"
-            } else {
-                "on one half of its hosts"
-            },
+            "{baseline} differs from itself: {} {}, against {}",
+            self.first.of_requests(&format!("the requests {one_half}")),
             self.meaning,
-            self.first,
-            self.second.percent(),
-            self.second,
+            self.second.of_requests("those of the other half"),
         )
     }
 }
@@ -405,9 +466,9 @@ impl PastFinding {
     #[must_use]
     pub fn sentence(&self, candidate: &str, baseline: &str) -> String {
         format!(
-            "against the past of {baseline} and not side by side: {:.1}% of {candidate}'s requests ({}) {}, where {:.1}% were to be expected; odds ratio {:.1}, and up to {:.1} could be chance or weather; what changed for both versions would look the same",
-            self.candidate.percent(),
-            self.candidate,
+            "against the past of {baseline} and not side by side: {} {}, where {:.1}% were to be expected; odds ratio {:.1}, and up to {:.1} could be chance or weather; what changed for both versions would look the same",
+            self.candidate
+                .of_requests(&format!("{candidate}'s requests")),
             self.meaning,
             100.0 * self.expected,
             self.odds_ratio,
@@ -680,9 +741,9 @@ impl Decision {
                 if let Some(pooled) = self.reasons.iter().find(pooled) {
                     told += 1;
                     text.push_str(&format!(
-                        "; all routes together: {:.1}% against {:.1}%{}",
-                        pooled.candidate.percent(),
-                        pooled.baseline.percent(),
+                        "; all routes together: {} against {}{}",
+                        pooled.candidate.percentage(),
+                        pooled.baseline.percentage(),
                         pooled.odds().replacen(';', ",", 1)
                     ));
                 }
@@ -741,12 +802,11 @@ mod tests {
             route: RouteKey::all("shop"),
             category: "error",
             meaning: "fail",
+            phrase: "fail (503)".to_owned(),
             detail: String::new(),
+            likewise: String::new(),
             evidence: 4.5,
-            candidate: Rate {
-                inside: 1,
-                total: 2,
-            },
+            candidate: Rate::new(1, 2),
             baseline: Rate::default(),
             odds_ratio: None,
             interval: Interval {
@@ -759,10 +819,12 @@ mod tests {
             "route": "all routes",
             "category": "error",
             "meaning": "fail",
+            "phrase": "fail (503)",
             "detail": "",
+            "likewise": "",
             "evidence": 4.5,
-            "candidate": {"inside": 1, "total": 2},
-            "baseline": {"inside": 0, "total": 0},
+            "candidate": {"inside": 1, "total": 2, "estimated_from": null},
+            "baseline": {"inside": 0, "total": 0, "estimated_from": null},
             "tolerance": 1.5,
             "odds_ratio": null,
             "odds_ratio_lower": 1.5,

@@ -5,5 +5,6 @@ mod body_shape;
 mod differs;
 mod placebo;
 mod practical_size;
+mod reasons;
 mod rollout;
 mod switch;

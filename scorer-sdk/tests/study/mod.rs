@@ -4,6 +4,7 @@ mod correlated;
 mod false_alarms;
 mod looks;
 mod low_traffic;
+mod no_content;
 mod power;
 mod real_traffic;
 mod switch;

@@ -67,9 +67,16 @@ fn rate(rate: Rate) -> Markup {
         return html! { "–" };
     }
     html! {
-        (percent(rate.inside as f64 / rate.total as f64))
-        br;
-        small { (grouped(rate.inside)) " of " (grouped(rate.total)) }
+        @match (rate.share(), rate.estimated_from) {
+            (Some(share), None) => {
+                (percent(share))
+                br;
+                small { (grouped(rate.inside)) " of " (grouped(rate.total)) }
+            }
+            // What was looked at is a part of all requests and each failure.
+            (Some(share), Some(_)) => { "about " (percent(share)) }
+            (None, _) => (grouped(rate.inside)),
+        }
     }
 }
 
