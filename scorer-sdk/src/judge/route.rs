@@ -181,12 +181,10 @@ impl Route {
     pub(super) fn exchanges(&self) -> u64 {
         let sides = [Arm::Baseline, Arm::Candidate];
         let past: f64 = sides.iter().map(|arm| self.past.weight(*arm)).sum();
-        let waiting: u64 = sides
+        let waiting: u64 = [&self.fresh, &self.gathered]
             .iter()
-            .filter_map(|arm| {
-                let counts = self.gathered.side(*arm as usize).iter();
-                counts.map(Counts::total).max()
-            })
+            .flat_map(|counts| sides.map(|arm| counts.side(arm as usize)))
+            .filter_map(|of_signals| of_signals.iter().map(Counts::total).max())
             .sum();
         (past.round() as u64).saturating_add(waiting)
     }
