@@ -1,5 +1,6 @@
 //! The shipped module in a real Envoy, before two versions of the shop.
 
+mod after_verdict;
 mod behaviour;
 mod client_storm;
 mod cold_start;

@@ -13,6 +13,7 @@ pub mod document;
 pub mod envoy;
 pub mod fetch;
 pub mod fleet_evidence;
+pub mod found;
 pub mod input;
 pub mod lines;
 pub mod metrics_text;

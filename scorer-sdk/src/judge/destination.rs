@@ -200,7 +200,8 @@ impl Destination {
                     let compared = (&self.comparison, &shares);
                     let past = &self.past_alarm;
                     rollout.found =
-                        FoundState::of(plan, &self.name, compared, past, evidence, now_ms);
+                        FoundState::of(plan, &self.name, compared, past, evidence, now_ms)
+                            .map(|found| found.not_before(rollout.started_ms));
                 }
             }
             Step::Probation => {

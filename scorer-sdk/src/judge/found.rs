@@ -72,6 +72,12 @@ impl FoundState {
         })
     }
 
+    /// The same, begun no sooner than the rollout.
+    pub(super) fn not_before(mut self, started_ms: u64) -> Self {
+        self.onset_ms = self.onset_ms.max(started_ms);
+        self
+    }
+
     /// The same for people and programs.
     pub(super) fn told(&self, plan: &Plan) -> Option<Found> {
         let (_, question) = plan.questions.get(usize::from(self.question))?;

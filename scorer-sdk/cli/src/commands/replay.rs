@@ -3,18 +3,18 @@
 use super::{Exit, counted_text};
 use crate::args;
 use crate::config;
+use crate::found::When;
 use crate::input::{Counted, Input};
 use crate::number::nats;
 use crate::output::{self, BOLD, DIM, grouped, plain, styled, verdict_style};
 use crate::progress::Progress;
-use crate::replay::{Found, Replay, Watch, seconds_until_verdict};
-use crate::report::clock::date;
+use crate::replay::{self, Replay, Watch, seconds_until_verdict};
 use crate::report::terminal::to_terminal;
 use crate::surprise::{self, Surprise};
 use anyhow::{Context, Result};
 use scorer_sdk::count::delta::Overflow;
 use scorer_sdk::drift::Cause;
-use scorer_sdk::judge::verdict::{Difference, PastFinding, Reason, Silence};
+use scorer_sdk::judge::verdict::{Difference, Found, PastFinding, Reason, Silence};
 use scorer_sdk::{Decision, Plan, Verdict};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -128,6 +128,12 @@ struct ShownDecision<'a> {
     baseline_exchanges: u64,
     exchanges_at_verdict: u64,
     seconds: Option<f64>,
+    /// Seconds since the Unix epoch.
+    verdict_time: Option<f64>,
+    /// Seconds since the Unix epoch.
+    onset_time: Option<f64>,
+    seconds_from_onset: Option<f64>,
+    found: Option<&'a Found>,
     explanation: String,
     cause: Cause,
     drift: &'a str,
@@ -167,7 +173,7 @@ struct AtTick<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(found: &'a Found, input: &'a Counted) -> Self {
+    fn new(found: &'a replay::Found, input: &'a Counted) -> Self {
         Self {
             input,
             decisions: found.decisions.iter().map(ShownDecision::new).collect(),
@@ -181,12 +187,17 @@ impl<'a> Report<'a> {
 
 impl<'a> ShownDecision<'a> {
     fn new(decision: &'a Decision) -> Self {
+        let found = decision.found.as_ref();
         Self {
             standing: Standing::new(decision),
             baseline: &decision.baseline,
             baseline_exchanges: decision.baseline_exchanges,
             exchanges_at_verdict: decision.exchanges_at_verdict,
             seconds: seconds_until_verdict(decision),
+            verdict_time: (decision.verdict_ms > 0).then_some(decision.verdict_ms as f64 / 1e3),
+            onset_time: found.map(|found| found.onset_ms as f64 / 1e3),
+            seconds_from_onset: decision.seconds_from_onset(),
+            found,
             explanation: decision.explanation(),
             cause: decision.shared_change.cause,
             drift: &decision.shared_change.sentence,
@@ -271,12 +282,15 @@ fn decision_text(text: &mut String, decision: &Decision, plan: &Plan) {
     if let Some(seconds) = seconds_until_verdict(decision) {
         let _ = write!(
             text,
-            ", after {} requests and {seconds:.1} s, at {}",
-            grouped(decision.exchanges_at_verdict),
-            date(decision.verdict_ms as f64 / 1e3)
+            ", after {} requests and {seconds:.1} s of traffic",
+            grouped(decision.exchanges_at_verdict)
         );
     }
-    let _ = writeln!(text, "\n  {}", plain(&decision.explanation()));
+    text.push('\n');
+    if let Some(when) = When::of_decision(decision) {
+        let _ = writeln!(text, "  {}", plain(&when.sentence(&decision.candidate)));
+    }
+    let _ = writeln!(text, "  {}", plain(&decision.explanation()));
     let _ = writeln!(
         text,
         "  evidence {} of {:.2} nats; requests: {} of {candidate} ({} judged), {} of {baseline}",
@@ -320,7 +334,12 @@ fn decision_text(text: &mut String, decision: &Decision, plan: &Plan) {
     }
 }
 
-fn report_text(found: &Found, counted: &Counted, with: &args::Recordings, plan: &Plan) -> String {
+fn report_text(
+    found: &replay::Found,
+    counted: &Counted,
+    with: &args::Recordings,
+    plan: &Plan,
+) -> String {
     let mut text = String::new();
     for decision in &found.decisions {
         decision_text(&mut text, decision, plan);

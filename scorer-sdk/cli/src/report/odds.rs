@@ -30,7 +30,7 @@ pub fn table(rows: &[Row<'_>], baseline: &str, candidate: &str) -> Markup {
                     th scope="col" { "route and category" }
                     th scope="col" { (candidate) }
                     th scope="col" { (baseline) }
-                    th scope="col" { "odds ratio" (ticks()) }
+                    th scope="col" { "odds ratio" (ticks("whisker ticks")) }
                     th scope="col" class="number" { "evidence" }
                 } }
                 tbody {
@@ -56,7 +56,7 @@ fn line(row: &Row<'_>, baseline: &str, candidate: &str) -> Markup {
             }
             td data-name=(candidate) { (rate(pair.candidate)) }
             td data-name=(baseline) { (rate(pair.baseline)) }
-            td data-name="odds ratio" { (words(pair)) (whisker(pair)) }
+            td data-name="odds ratio" { (words(pair)) (whisker(pair)) (ticks("whisker ticks of-row")) }
             td.number data-name="evidence" { (nats(pair.evidence, 1)) }
         }
     }
@@ -123,9 +123,9 @@ fn whisker(pair: &InspectedPair) -> Markup {
     }
 }
 
-fn ticks() -> Markup {
+fn ticks(class: &str) -> Markup {
     html! {
-        div.whisker.ticks aria-hidden="true" {
+        div class=(class) aria-hidden="true" {
             @for tick in TICKS { span style=(left(tick)) { (short(tick)) } }
         }
     }

@@ -4,6 +4,7 @@ use super::notes::notes;
 use super::pairs::{Pair, pairs};
 use super::proxies::{about, is_guard};
 use super::source::Proxy;
+use crate::found::When;
 use crate::samples::{of, saturating_sum, value, verdict_on};
 use scorer_sdk::Verdict;
 use scorer_sdk::telemetry::{self, Metric, label};
@@ -43,6 +44,8 @@ pub struct Rollout {
     /// compare this candidate.
     #[serde(rename = "evidence_together")]
     pub together: Option<f64>,
+    /// When the first proxy's verdict fell and since when the candidate is worse; `None` without one.
+    pub when: Option<When>,
     /// Exchanges that ended, by version.
     pub exchanges: BTreeMap<String, u64>,
     /// The candidate's exchanges that were judged.
@@ -166,6 +169,10 @@ pub(super) fn rollout(
         others,
         opinions,
         together,
+        when: proxies
+            .iter()
+            .filter_map(|proxy| When::of_samples(&proxy.samples, destination, candidate))
+            .min_by(|one, other| one.verdict.total_cmp(&other.verdict)),
         exchanges,
         judged,
         needed: needed(destination, candidate, proxies),

@@ -182,6 +182,12 @@ fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>)
         plain(&rollout.candidate)
     );
     let _ = writeln!(text, "\n{}", styled(verdict_style(verdict), &headline));
+    if let Some(when) = &rollout.when {
+        let _ = writeln!(text, "  {}", plain(&when.sentence(&rollout.candidate)));
+        if let Some(rates) = when.rates(&rollout.candidate) {
+            let _ = writeln!(text, "  {}", plain(&rates));
+        }
+    }
     let strongest: Vec<&Pair> = rollout
         .pairs
         .iter()
