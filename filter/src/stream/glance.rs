@@ -11,14 +11,13 @@ use super::timing::Timing;
 use crate::host::{Host, properties};
 use core::time::Duration;
 use scorer_sdk::telemetry::REPORT_HEADER;
+use scorer_sdk::wire::envoy;
 use scorer_sdk::{Ending, Sampling};
 
 /// Lowest status of a response that says that the request failed.
 const FAILED: u16 = 400;
 /// Where Envoy's router leaves a path that it rewrites.
 const ORIGINAL_PATH: &str = "x-envoy-original-path";
-/// Status of a response after which the connection is no longer HTTP.
-const SWITCHING: u16 = 101;
 
 /// An exchange that is only glanced at.
 #[derive(Debug)]
@@ -58,8 +57,9 @@ impl Habits {
 
 /// Whether the current request is none of Serin's business, as a look in full would find.
 pub fn is_left_alone(host: &impl Host) -> bool {
-    host.request_header("upgrade").is_some()
-        || host.request_header(":method").as_deref() == Some(b"CONNECT")
+    let asks_for_upgrade = host.request_header("upgrade").is_some();
+    let method = host.request_header(":method").unwrap_or_default();
+    envoy::is_left_alone(&method, asks_for_upgrade, None)
 }
 
 impl Glance {
@@ -91,8 +91,8 @@ impl Glance {
         self.is_grpc = habits.has_grpc
             && host
                 .response_header("content-type")
-                .is_some_and(|kind| request::is_grpc(&kind));
-        self.status != Some(SWITCHING)
+                .is_some_and(|kind| envoy::is_grpc(&kind));
+        self.status != Some(envoy::SWITCHING)
     }
 
     /// Whether the exchange, which is over, failed, and a version was asked: no answer, one that was

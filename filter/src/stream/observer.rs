@@ -25,6 +25,7 @@ use scorer_sdk::limits::LONG_WITHOUT_CUT;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::telemetry::REPORT_HEADER;
+use scorer_sdk::wire::envoy;
 use scorer_sdk::wire::recording::Record;
 use scorer_sdk::{Ending, Exchange, Sampling};
 use std::rc::Rc;
@@ -419,6 +420,9 @@ impl Observer {
         phase: Phase,
     ) -> Option<Counted> {
         let flight = stream.land(&mut self.in_flight)?;
+        if response.status == Some(envoy::SWITCHING) {
+            return None;
+        }
         let Some(served) = self.version_behind(host, response) else {
             self.tally.record_unattributed();
             return None;

@@ -13,6 +13,7 @@ use scorer_sdk::signal::{NameHasher, Side};
 use scorer_sdk::surprise::Value;
 use scorer_sdk::surprise::request_texts::RequestTexts;
 use scorer_sdk::telemetry::HEADER_PREFIX;
+use scorer_sdk::wire::envoy;
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -133,7 +134,8 @@ impl Reader {
         if request.attempt.is_some() && identifies(id) {
             request.id = Some(self.sessions.hash_bytes(id));
         }
-        request.left_alone |= request.method == "CONNECT";
+        request.left_alone =
+            envoy::is_left_alone(request.method.as_bytes(), request.left_alone, None);
         request
     }
 }
@@ -144,7 +146,7 @@ impl Request {
             b":method" => self.method = method(value),
             b":path" => self.path = text(value).into_owned(),
             b"upgrade" => self.left_alone = true,
-            b"content-type" => self.grpc = is_grpc(value),
+            b"content-type" => self.grpc = envoy::is_grpc(value),
             b"content-length" => self.bytes = number(value),
             b"x-envoy-attempt-count" => self.attempt = number(value),
             // Envoy takes names that are text only.
@@ -154,13 +156,6 @@ impl Request {
             _ => {}
         }
     }
-}
-
-/// Whether a content type is gRPC.
-#[must_use]
-pub fn is_grpc(content_type: &[u8]) -> bool {
-    content_type.starts_with(b"application/grpc")
-        && !content_type.starts_with(b"application/grpc-web")
 }
 
 /// Whether a request id can tell requests apart: it is no placeholder.

@@ -3,10 +3,10 @@
 use crate::host::{Headers, Host};
 use crate::stream::local_reply::{SERVICE_TIME, SERVICE_TIME_NAME};
 use crate::stream::name_sets::{NameSet, NameSets};
-use crate::stream::request::is_grpc;
 use crate::stream::texts::Texts;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::telemetry::HEADER_PREFIX;
+use scorer_sdk::wire::envoy::{grpc_status_of_header, is_grpc};
 use std::rc::Rc;
 
 /// A response.
@@ -61,7 +61,7 @@ impl Reader {
             match name {
                 b":status" => response.status = number(value),
                 b"content-length" => response.content_length = number(value),
-                b"grpc-status" => response.grpc_status = number(value),
+                b"grpc-status" => response.grpc_status = Some(grpc_status_of_header(value)),
                 b"content-type" => {
                     response.grpc = is_grpc(value);
                     response.content_type = Some(self.texts.of(value));
@@ -75,6 +75,8 @@ impl Reader {
                 _ => {}
             }
         }
+        // Elsewhere it is no more than a header: gRPC-Web has its status in the body.
+        response.grpc_status = response.grpc_status.filter(|_| response.grpc);
         response
     }
 }

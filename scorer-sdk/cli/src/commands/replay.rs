@@ -115,6 +115,8 @@ struct Report<'a> {
     late: u64,
     ticks: u64,
     overflow: Overflow,
+    before_baseline: u64,
+    not_recorded: &'a [&'static str],
 }
 
 /// What `--json` prints of a decision.
@@ -173,6 +175,8 @@ impl<'a> Report<'a> {
             late: found.late,
             ticks: found.ticks,
             overflow: found.overflow,
+            before_baseline: found.before_baseline,
+            not_recorded: &found.not_recorded,
         }
     }
 }
@@ -303,6 +307,9 @@ fn report_text(found: &Found, counted: &Counted) -> String {
         text.push('\n');
     }
     text.push_str(&counted_text(counted));
+    for limit in found.limits() {
+        let _ = writeln!(text, "{limit}");
+    }
     if found.late > 0 {
         let _ = writeln!(
             text,

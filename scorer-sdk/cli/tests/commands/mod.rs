@@ -4,6 +4,7 @@ mod bad_input;
 mod doctor;
 mod examples;
 mod files;
+mod live_and_replay;
 mod report;
 mod serve_verdict;
 mod status;

@@ -1,4 +1,5 @@
 //! What the tests feed to the command.
 
+pub(crate) mod host;
 pub(crate) mod proxy;
 pub(crate) mod rollout;
