@@ -6,7 +6,7 @@ use super::exchange::{self, Phase};
 use super::life::Stream;
 use super::local_reply;
 use super::request;
-use super::response::{Response, number};
+use super::response::{REFUSED, Response, number};
 use super::timing::Timing;
 use crate::host::{Host, properties};
 use core::time::Duration;
@@ -39,6 +39,9 @@ pub(super) struct Habits {
     pub(super) has_grpc: bool,
     /// Whether responses bring reports of calls, which are not for clients.
     pub(super) has_reports: bool,
+    /// Whether responses bring headers that only Serin may set, and trailers.
+    pub(super) has_forged: bool,
+    pub(super) has_forged_trailers: bool,
     /// Whether callers' proxies count the attempts of a request.
     pub(super) has_attempts: bool,
     /// Whether the router rewrites paths.
@@ -79,6 +82,11 @@ impl Glance {
         self.path
             .take()
             .or_else(|| host.request_header(ORIGINAL_PATH))
+    }
+
+    /// Whether a guard may have given this answer as a refusal, as far as a glance can tell.
+    pub(super) fn may_be_refusal(&self) -> bool {
+        self.status == Some(REFUSED) || self.is_grpc
     }
 
     /// Reads the response's headers. Whether this is HTTP still.

@@ -3,6 +3,7 @@
 use crate::host::{Header, Headers};
 use crate::stream::client::Clients;
 use crate::stream::fan_out;
+use crate::stream::ids;
 use crate::stream::name_sets::{NameSet, NameSets};
 use crate::stream::origin::session;
 use crate::stream::response::number;
@@ -19,9 +20,6 @@ use std::rc::Rc;
 
 /// Longest path that is looked at, in bytes; the rest is cut off.
 const MAX_PATH_BYTES: usize = 2_048;
-
-/// A shorter request id does not tell requests apart.
-const SHORTEST_ID: usize = 8;
 
 /// A request.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -131,7 +129,7 @@ impl Reader {
         if by_client {
             request.session = clients.client();
         }
-        if request.attempt.is_some() && identifies(id) {
+        if request.attempt.is_some() && ids::is_request_id(id) {
             request.id = Some(self.sessions.hash_bytes(id));
         }
         request.left_alone =
@@ -156,13 +154,6 @@ impl Request {
             _ => {}
         }
     }
-}
-
-/// Whether a request id can tell requests apart: it is no placeholder.
-fn identifies(id: &[u8]) -> bool {
-    let mut signs = id.iter().filter(|byte| **byte != b'-');
-    let first = signs.next();
-    id.len() >= SHORTEST_ID && signs.any(|byte| Some(byte) != first)
 }
 
 /// A method; the usual ones without an allocation.
@@ -237,10 +228,7 @@ mod tests {
         assert_ne!(id(Some("1"), uuid), id(Some("1"), &uuid.replace('9', "8")));
         // Nobody counts attempts.
         assert_eq!(id(None, uuid), None);
-        let zeros = "00000000-0000-0000-0000-000000000000";
-        for placeholder in ["", "-", "7", "null", zeros, "--------"] {
-            assert_eq!(id(Some("2"), placeholder), None, "{placeholder}");
-        }
+        assert_eq!(id(Some("2"), "00000000-0000-0000-0000-000000000000"), None);
     }
 
     #[test]

@@ -9,6 +9,11 @@ use scorer_sdk::telemetry::HEADER_PREFIX;
 use scorer_sdk::wire::envoy::{grpc_status_of_header, is_grpc};
 use std::rc::Rc;
 
+/// Status of a guard's refusal.
+pub(super) const REFUSED: u16 = 503;
+/// gRPC status of a guard's refusal.
+const GRPC_REFUSED: u16 = 14;
+
 /// A response.
 #[derive(Debug, Default)]
 pub struct Response {
@@ -95,6 +100,17 @@ impl Response {
     /// Drops what nobody asks for later: a response may take hours.
     pub fn forget_values(&mut self) {
         self.own = Vec::new();
+    }
+
+    /// Names of the headers of Serin's own that were there when the headers were read.
+    pub fn own_names(&self) -> impl Iterator<Item = &str> {
+        self.own.iter().map(|header| header.0.as_str())
+    }
+
+    /// Whether a guard's refusal looks like this: 503, or UNAVAILABLE for gRPC.
+    #[must_use]
+    pub fn may_be_refusal(&self) -> bool {
+        self.status == Some(REFUSED) || self.grpc_status == Some(GRPC_REFUSED)
     }
 
     /// Whether a header of Serin's own was there when the headers were read.

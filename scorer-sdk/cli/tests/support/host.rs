@@ -56,6 +56,10 @@ impl Host for OneStream {
         value(&self.0.borrow().response, name)
     }
 
+    fn response_trailers(&self) -> Headers {
+        Headers::default()
+    }
+
     fn response_body(&self, _: usize) -> Vec<u8> {
         Vec::new()
     }
@@ -67,6 +71,8 @@ impl Host for OneStream {
     fn set_response_header(&self, _: &str, _: &str) {}
 
     fn remove_response_header(&self, _: &str) {}
+
+    fn remove_response_trailer(&self, _: &str) {}
 
     fn refuse(&self, _: &str, _: &str, _: bool) {}
 
