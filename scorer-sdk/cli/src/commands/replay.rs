@@ -99,7 +99,7 @@ fn print_each<'a>() -> Watch<'a> {
                 time: now.as_secs_f64(),
                 standing: Standing::new(decision),
             })?;
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", output::json_text(&line.to_string()))?;
         }
         out.flush()
     })

@@ -863,7 +863,7 @@ fn the_config_in_a_wasm_plugin_is_checked() {
         .write_stdin("kind: Service\n")
         .assert()
         .code(1)
-        .stderr(contains("without a WasmPlugin"));
+        .stderr(contains("nothing in it configures Serin"));
 }
 
 #[test]

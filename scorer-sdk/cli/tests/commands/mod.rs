@@ -5,6 +5,7 @@ mod doctor;
 mod examples;
 mod files;
 mod live_and_replay;
+mod odd_texts;
 mod report;
 mod serve_verdict;
 mod status;
