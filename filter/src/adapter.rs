@@ -174,7 +174,7 @@ impl HttpContext for Watched {
         self.stream.passed(0, true);
         self.worker
             .borrow_mut()
-            .on_response_body(&mut self.stream, 0);
+            .on_response_trailers(&mut self.stream);
         Action::Continue
     }
 

@@ -173,13 +173,16 @@ impl<H: Host> Worker<H> {
         }
         if stream.is_glanced_at() {
             self.observer.glance_at_response(&self.host, stream);
+            if let Some(may_be_refusal) = self.observer.strips_at_glance(stream) {
+                forged::remove_from_response_at_glance(&self.host, may_be_refusal);
+            }
             return true;
         }
         // Read once: each read copies the whole map.
         let mut response = self.observer.read_response(&self.host);
         self.observer.follow_response(&self.host, stream, &response);
-        if self.is_guarding() {
-            forged::remove_from_response(&self.host, &response);
+        if forged::remove_from_response(&self.host, &response, self.is_guarding()) {
+            self.observer.note_forged();
         }
         self.observer.note_answer(stream, &response);
         self.observer.pass_report(&self.host, stream, &mut response);
@@ -260,7 +263,15 @@ impl<H: Host> Worker<H> {
         self.actions.refuse(&self.host, reason, response.grpc);
     }
 
-    /// A chunk of the response's body is passing, or its trailers are.
+    /// The response's trailers have come: forged ones go.
+    pub fn on_response_trailers(&mut self, stream: &mut Stream) {
+        if self.observer.reads_trailers(stream) && forged::remove_from_trailers(&self.host) {
+            self.observer.note_forged_trailers();
+        }
+        self.observer.follow_body(&self.host, stream, 0);
+    }
+
+    /// A chunk of the response's body is passing.
     pub fn on_response_body(&mut self, stream: &mut Stream, size: usize) {
         self.observer.follow_body(&self.host, stream, size);
     }

@@ -374,10 +374,10 @@ fn a_sidecar_reports_the_calls_behind_each_request_and_nothing_else() {
     let mut sidecar = Sidecar::new();
     let calls = ["/items/1", "/items/2", "/check", "/items/3"];
     assert_eq!(
-        sidecar.serve("a", &calls).as_deref(),
+        sidecar.serve("request-1", &calls).as_deref(),
         Some("stock GET /check 1,stock GET /items/{int} 3-5")
     );
-    assert_eq!(sidecar.serve("b", &[]).as_deref(), Some(""));
+    assert_eq!(sidecar.serve("request-2", &[]).as_deref(), Some(""));
 }
 
 #[test]
@@ -407,4 +407,50 @@ fn the_caller_takes_the_report_off_and_judges_by_it() {
     }
     assert_eq!(proxy.verdict(), Some(3));
     assert!(reasons(&proxy, "lost_call") > 0);
+}
+
+/// What is left of an answer with these headers and trailers once it has passed a proxy.
+fn left_of(proxy: &mut Proxy, status: &str, own: &[&str]) -> (Vec<String>, Vec<String>) {
+    proxy.request(&[]);
+    proxy.respond(GOOD[1]);
+    {
+        let mut world = proxy.host.0.borrow_mut();
+        world.response[0].1 = status.as_bytes().to_vec();
+        let headers = own.iter().map(|name| ((*name).to_owned(), b"1".to_vec()));
+        world.trailers = headers.collect();
+        let headers = world.trailers.clone();
+        world.response.extend(headers);
+        world
+            .trailers
+            .push(("grpc-status".to_owned(), b"0".to_vec()));
+    }
+    let mut stream = Stream::new(1);
+    let worker = &mut proxy.workers[0];
+    assert!(worker.on_request(&mut stream, true));
+    assert!(worker.on_response(&mut stream));
+    worker.on_response_trailers(&mut stream);
+    worker.on_log(&mut stream);
+    let world = proxy.host.0.borrow();
+    let names =
+        |headers: &[(String, Vec<u8>)]| headers.iter().map(|header| header.0.clone()).collect();
+    (names(&world.response), names(&world.trailers))
+}
+
+#[test]
+fn a_comparer_keeps_of_serins_headers_only_what_a_guard_may_have_set() {
+    let own = [
+        "x-serin-verdict",
+        "x-serin-score",
+        "x-serin-reject",
+        "x-serin-report",
+        "x-serin-x",
+    ];
+    let usual = [":status", "content-type"];
+    let mut comparer = proxy(r#""tick": "1s""#);
+    let (headers, trailers) = left_of(&mut comparer, "200", &own);
+    assert_eq!(headers, usual);
+    assert_eq!(trailers, ["grpc-status"]);
+    let (headers, trailers) = left_of(&mut comparer, "503", &own);
+    assert_eq!(headers, [usual[0], usual[1], "x-serin-reject"]);
+    assert_eq!(trailers, ["grpc-status"]);
 }

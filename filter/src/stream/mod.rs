@@ -12,6 +12,7 @@ mod draw;
 pub mod exchange;
 pub mod fan_out;
 pub mod glance;
+mod ids;
 pub mod in_flight;
 pub mod life;
 mod local_reply;

@@ -26,6 +26,7 @@ use scorer_sdk::limits::LONG_WITHOUT_CUT;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::telemetry::REPORT_HEADER;
+use scorer_sdk::wire::envoy;
 use scorer_sdk::wire::recording::Record;
 use scorer_sdk::{Ending, Exchange, Sampling};
 use std::rc::Rc;
@@ -240,6 +241,30 @@ impl Observer {
         response
     }
 
+    /// Forged headers were found in a response: those that are only glanced at lose theirs, too.
+    pub fn note_forged(&mut self) {
+        self.habits.has_forged = true;
+    }
+
+    /// Whether the headers of this response, which is only glanced at, are to lose forged ones, and
+    /// if so, whether it may be a guard's refusal.
+    #[must_use]
+    pub fn strips_at_glance(&self, stream: &Stream) -> Option<bool> {
+        let glance = stream.glance.as_ref().filter(|_| self.habits.has_forged)?;
+        Some(glance.may_be_refusal())
+    }
+
+    /// Forged trailers were found, too.
+    pub fn note_forged_trailers(&mut self) {
+        self.habits.has_forged_trailers = true;
+    }
+
+    /// Whether the trailers of a response are to be read.
+    #[must_use]
+    pub fn reads_trailers(&self, stream: &Stream) -> bool {
+        !stream.is_glanced_at() || self.habits.has_forged_trailers
+    }
+
     /// Whether the proxy answers the current request by itself, before the version was asked.
     #[must_use]
     pub fn is_proxys_own(&self, host: &impl Host, response: &Response) -> bool {
@@ -430,6 +455,9 @@ impl Observer {
         phase: Phase,
     ) -> Option<Counted> {
         let flight = stream.land(&mut self.in_flight)?;
+        if response.status == Some(envoy::SWITCHING) {
+            return None;
+        }
         let Some(served) = self.version_behind(host, response) else {
             self.tally.record_unattributed();
             return None;

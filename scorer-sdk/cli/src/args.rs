@@ -60,7 +60,7 @@ pub enum Command {
     /// Say what is in a snapshot
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Explain),
-    /// Check a config, or those in a WasmPlugin's manifest
+    /// Check a config, or those in a manifest or in Envoy's own config
     #[command(after_help = CHECK_CONFIG_HELP)]
     CheckConfig(CheckConfig),
     /// Show what live proxies think of their rollouts, again and again
@@ -232,7 +232,7 @@ pub struct Explain {
 /// `serin check-config`
 #[derive(Debug, Args)]
 pub struct CheckConfig {
-    /// The config, JSON or YAML, or a manifest with WasmPlugins; `-` is the standard input
+    /// The config, or a manifest or Envoy config that it is in, JSON or YAML; `-` is the standard input
     #[arg(value_name = "FILE")]
     pub file: String,
     /// Print one JSON object

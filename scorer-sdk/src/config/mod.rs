@@ -18,6 +18,7 @@ mod proxy;
 pub mod raw;
 mod signals;
 mod surprise;
+mod upstream;
 
 pub use body::BodyPlan;
 pub use differs::Differs;
@@ -26,3 +27,4 @@ pub use expected::Expected;
 pub use plan::{Plan, WarmUp};
 pub use proxy::{Mode, Probation, Reject, RejectPhase, Role, SessionSource, VersionSource};
 pub use surprise::SurprisePlan;
+pub use upstream::{Upstream, revision};

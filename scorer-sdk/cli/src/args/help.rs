@@ -129,6 +129,7 @@ pub(super) const CHECK_CONFIG_HELP: &str = "\
 Examples:
   serin check-config serin.json
   serin check-config wasmplugin.yaml
+  serin check-config envoy.yaml                 Envoy's own config, or an EnvoyFilter
   kubectl get wasmplugin serin -o yaml | serin check-config -
 
 Exit codes:

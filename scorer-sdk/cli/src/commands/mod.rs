@@ -89,6 +89,9 @@ fn counted_text(counted: &Counted) -> String {
             text.push_str("\nmost lines were refused: what is said here is said of the rest");
         }
     }
+    if let Some(warning) = counted.grpc_warning() {
+        text.push_str(&format!("\n{warning}"));
+    }
     for file in &counted.files_without_exchanges {
         text.push_str(&format!("\nno exchange in {}", plain(file)));
     }

@@ -101,7 +101,7 @@ fn print_each<'a>() -> Watch<'a> {
                 time: now.as_secs_f64(),
                 standing: Standing::new(decision),
             })?;
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", output::json_text(&line.to_string()))?;
         }
         out.flush()
     })
@@ -117,6 +117,8 @@ struct Report<'a> {
     late: u64,
     ticks: u64,
     overflow: Overflow,
+    before_baseline: u64,
+    not_recorded: &'a [&'static str],
 }
 
 /// What `--json` prints of a decision.
@@ -181,6 +183,8 @@ impl<'a> Report<'a> {
             late: found.late,
             ticks: found.ticks,
             overflow: found.overflow,
+            before_baseline: found.before_baseline,
+            not_recorded: &found.not_recorded,
         }
     }
 }
@@ -364,6 +368,9 @@ fn report_text(
         text.push('\n');
     }
     text.push_str(&counted_text(counted));
+    for limit in found.limits() {
+        let _ = writeln!(text, "{limit}");
+    }
     if found.late > 0 {
         let _ = writeln!(
             text,

@@ -167,7 +167,8 @@ fn can_be_written(path: &str) -> Result<()> {
 
 fn write(args: &args::Report, page: &str) -> Result<()> {
     match &args.output {
-        Some(path) => std::fs::write(path, page).with_context(|| format!("cannot write {path}")),
+        Some(path) => std::fs::write(path, &*output::shown(page))
+            .with_context(|| format!("cannot write {path}")),
         None => output::print(page),
     }
 }

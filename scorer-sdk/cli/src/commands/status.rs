@@ -72,7 +72,10 @@ pub fn run(args: &args::Status) -> Result<Exit> {
             // One line a look, so that a program can read them as they come.
             (true, _) if again => output::print_json_line(&Report::new(&fleet, &around))?,
             (true, _) => output::print_json(&Report::new(&fleet, &around))?,
-            (false, true) => output::print(&in_index(&text(&fleet, &around), look == 0))?,
+            (false, true) => {
+                let text = text(&fleet, &around);
+                output::print_screen(&in_index(&output::shown(&text), look == 0))?;
+            }
             (false, false) => output::print_wrapped(&text(&fleet, &around))?,
         }
         if !again {

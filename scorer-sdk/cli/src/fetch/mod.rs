@@ -7,8 +7,10 @@ mod access;
 
 pub use access::Access;
 
+use crate::output::{note, plain};
 use anyhow::{Context, Result, bail};
 use std::error::Error;
+use std::sync::Once;
 use std::time::Duration;
 use ureq::Body;
 use ureq::http::Response;
@@ -17,6 +19,8 @@ use ureq::http::Response;
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Largest page that is read, in bytes.
 const MAX_PAGE: u64 = 32 << 20;
+/// Says once that a page is not UTF-8.
+static NOT_UTF8: Once = Once::new();
 
 /// Asks for pages.
 #[derive(Debug, Clone)]
@@ -32,7 +36,7 @@ pub struct Page {
     pub status: u16,
     /// The header `date`; empty where there is none.
     pub date: String,
-    /// The body.
+    /// The body; what is not UTF-8 in it is replaced by U+FFFD.
     pub body: String,
 }
 
@@ -66,7 +70,7 @@ impl Fetcher {
     /// The page at `url`, which begins with `http://` or `https://`.
     ///
     /// # Errors
-    /// When there is no answer, or it takes too long, is too large or is no text.
+    /// When there is no answer, or it takes too long or is too large.
     pub fn get(&self, url: &str) -> Result<Page> {
         let mut request = self.agent.get(url);
         for (name, value) in self.access.headers()? {
@@ -107,12 +111,22 @@ fn page(
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .to_owned();
-    let body = response
+    let bytes = response
         .body_mut()
         .with_config()
         .limit(limit)
-        .read_to_string()
+        .read_to_vec()
         .with_context(|| format!("cannot read {url}"))?;
+    let body = String::from_utf8(bytes).unwrap_or_else(|error| {
+        // Once: some commands look again and again.
+        NOT_UTF8.call_once(|| {
+            note(&format!(
+                "{} is not all UTF-8: a label came with other bytes, which are shown as �",
+                plain(url)
+            ));
+        });
+        String::from_utf8_lossy(error.as_bytes()).into_owned()
+    });
     Ok(Page {
         status: response.status().as_u16(),
         date,

@@ -6,6 +6,8 @@ mod doctor;
 mod examples;
 mod files;
 mod install;
+mod live_and_replay;
+mod odd_texts;
 mod report;
 mod serve_verdict;
 mod status;
