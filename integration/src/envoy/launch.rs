@@ -236,7 +236,7 @@ impl Launch {
 impl Launch {
     fn hot_restart_arguments(&self, dir: &Path) -> Vec<String> {
         let base_id = || dir.join(BASE_ID).to_string_lossy().into_owned();
-        let arguments = match &self.hot_restart {
+        match &self.hot_restart {
             // Instead of a base id: no shared memory, hence nothing that two Envoys could share.
             HotRestart::Disabled => vec!["--disable-hot-restart".to_owned()],
             HotRestart::First => vec![
@@ -250,8 +250,7 @@ impl Launch {
                 "--base-id".to_owned(),
                 base_id.clone(),
             ],
-        };
-        arguments
+        }
     }
 
     pub(super) fn name(&self) -> &str {
