@@ -91,7 +91,13 @@ impl Passing {
             let name = "response.grpc_status".to_owned();
             stream.properties.insert(name, grpc_status);
         }
-        let mut worker = Worker::new(host.clone(), Arc::clone(plan), "test", 1);
+        let mut worker = Worker::new(
+            host.clone(),
+            Arc::clone(plan),
+            "test",
+            1,
+            Default::default(),
+        );
         let mut stream = Stream::new(2);
         assert!(worker.on_request(&mut stream, true));
         host.0.borrow_mut().now += LASTED;
