@@ -19,6 +19,7 @@ mod operating;
 mod own_signal;
 mod pods;
 mod protocols;
+mod refusal_storm;
 mod regressions;
 mod replay;
 mod rescue;
