@@ -23,6 +23,7 @@ mod operating;
 mod own_signal;
 mod pods;
 mod protocols;
+mod refusal_storm;
 mod regressions;
 mod reloads;
 mod replay;

@@ -11,6 +11,9 @@ use tokio::time::timeout;
 /// Longest wait for bytes: ample for a slow machine.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// A header beyond what the proxies let pass, and not so far beyond that it could not be sent.
+const TOO_LARGE: usize = 110 * 1024;
+
 /// What a client does next.
 pub(super) enum Act {
     Send(Vec<u8>),
@@ -22,6 +25,8 @@ pub(super) enum Act {
     AwaitOrigin,
     /// Lets the origin go on.
     OpenGate,
+    /// Reads a head and ends the connection: Envoy keeps one open for a second that it has refused.
+    CloseAfterHead,
     /// Ends the connection with a reset.
     Reset,
     /// Ends it in order.
@@ -94,6 +99,13 @@ impl Case {
                     }
                     seen.truncate(*bytes);
                 }
+                Act::CloseAfterHead => {
+                    while head_of(&seen).is_none() {
+                        anyhow::ensure!(read(&mut stream, &mut seen).await?, "ended early");
+                    }
+                    seen.truncate(head_of(&seen).unwrap_or(seen.len()));
+                    return Ok(normal(&seen));
+                }
                 Act::AwaitOrigin => proxy.origin.wait_for(self.target).await?,
                 Act::OpenGate => proxy.origin.open_gate(),
                 Act::Reset => {
@@ -106,6 +118,13 @@ impl Case {
         while read(&mut stream, &mut seen).await? {}
         Ok(normal(&seen))
     }
+}
+
+/// Length of the head in front, once it is whole.
+fn head_of(seen: &[u8]) -> Option<usize> {
+    let end = b"\r\n\r\n";
+    let position = seen.windows(end.len()).position(|window| window == end)?;
+    Some(position + end.len())
 }
 
 /// Reads what has come; whether there was anything. A reset is an end like another.
@@ -236,7 +255,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]));
     // What the proxy does not let pass.
     cases.push(simple("/direct?direct-answer", GET).nobodys());
-    let too_large = with(&format!("x-l: {}\r\n", "v".repeat(200 * 1024)));
+    let too_large = with(&format!("x-l: {}\r\n", "v".repeat(TOO_LARGE)));
     for (target, request) in [
         ("/plain?too-large", too_large.as_str()),
         (
@@ -257,7 +276,11 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         ("/plain?no-host", "GET TARGET HTTP/1.1\r\n\r\n"),
     ] {
-        cases.push(simple(target, request).left_alone());
+        cases.push(
+            simple(target, request)
+                .left_alone()
+                .then([Act::CloseAfterHead]),
+        );
     }
     cases
 }
