@@ -271,7 +271,7 @@ fn failures_of_grpc_are_seen_without_content_types_and_missed_aloud_without_stat
         .replay(&["grpc.log"])
         .assert()
         .code(10)
-        .stdout(contains("[grpc 14]"))
+        .stdout(contains("(grpc 14)"))
         .stdout(contains("have a grpc_status and no content_type"));
     folder.write(
         "blind.log",
