@@ -121,7 +121,7 @@ impl Soak {
         let candidate = format!("r{number}");
         let is_bad = number.is_multiple_of(2);
         self.shops.v2.set_regression(if is_bad {
-            Regression::Errors
+            Regression::Size
         } else {
             Regression::None
         });
@@ -139,6 +139,9 @@ impl Soak {
         }
         sleep_until(begun + LENGTH).await;
         let (metrics, after) = (self.topology.front.metrics().await?, self.load.snapshot());
+        if found.is_none() && verdict(&metrics, &candidate) == Some(ANOMALOUS) {
+            found = Some(begun.elapsed().as_secs_f64());
+        }
         let lost = after.failed - self.failed;
         self.failed = after.failed;
         Ok(Minute {
