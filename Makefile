@@ -29,7 +29,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio check package fmt audit fuzz bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm trapping-wasm demo test test-wasm test-istio check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -184,6 +184,9 @@ bench: setup wasm noop-wasm ## Measure what Serin costs beside no filter, a no-o
 # The module with names has the code of the one that ships.
 bench-module: wasm noop-wasm $(if $(PROFILE),named-wasm) ## What one exchange costs in the module alone (needs node); PROFILE=1 shows it by function
 	@scripts/bench-module.sh $(if $(PROFILE),--profile --only --module serin=target/serin-named.wasm)
+
+soak: setup wasm ## A new candidate each minute under load, SOAK_MINUTES=20: memory, CPU, series and verdicts
+	@cargo run --quiet $(LOCKED) -p serin-integration --bin serin-soak -- --minutes '$(or $(SOAK_MINUTES),20)'
 
 # What there is data for: DATA=folder holds the sets that others made, each in its own folder.
 eval: require ## Serin's error rates, and today's judges beside it: target/eval (DATA=folder adds recordings)

@@ -92,7 +92,8 @@ fn a_short_recording_says_what_it_lacks_and_a_verdict_says_when() {
         .assert()
         .code(10)
         .stdout(
-            predicate::str::contains("71 requests and 4.0 s of traffic")
-                .and(predicate::str::contains("Worse since 2026-02-02 02:40:04 UTC")),
+            predicate::str::contains("71 requests and 4.0 s of traffic").and(
+                predicate::str::contains("Worse since 2026-02-02 02:40:04 UTC"),
+            ),
         );
 }
