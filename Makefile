@@ -29,7 +29,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm trapping-wasm demo test test-wasm test-istio check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
