@@ -2,8 +2,9 @@
 //!
 //! Each Envoy has a folder `target/integration/<name>/` in the workspace with everything it
 //! read and wrote: `bootstrap.*`, `listeners.json`, `routes.json`, `envoy.log`. The folder stays
-//! after the run; the next start empties it, and two runs cannot have one at the same time. Listeners and routes come as file-based xDS; Envoy takes a new version when
-//! the file is replaced by a move.
+//! after the run; the next start empties it, and two runs cannot have one at the same time.
+//! Listeners and routes come as file-based xDS; Envoy takes a new version when the file is replaced
+//! by a move.
 
 mod folder;
 mod launch;

@@ -209,7 +209,7 @@ metrics! {
     VERDICT_EVIDENCE: Gauge "serin_verdict_evidence" [DESTINATION, VERSION] Always
         "evidence at the time of the verdict, in thousandths of a nat: a healthy candidate shows as much in at most one of `exp(nats)` rollouts; 0 without a verdict, and where only the past speaks";
     VERDICT_RATE: Gauge "serin_verdict_rate" [DESTINATION, ROUTE, VERSION, CATEGORY, ARM] Capped
-        "share of an arm's exchanges (`baseline`, `candidate`) in the category that carried the verdict, at the time of the verdict, in thousandths of a per cent; on one route, or on all routes together";
+        "share of an arm's exchanges (`baseline`, `candidate`) in the category that carried the verdict, at the time of the verdict, in thousandths of a per cent, where enough is known to say it; on one route, or on all routes together";
     DIFFERS: Gauge "serin_differs" [DESTINATION, VERSION] Always
         "1 when the versions behave differently, for better or worse";
     JUDGED_EXCHANGES: Gauge "serin_judged_exchanges" [DESTINATION, VERSION] Always

@@ -163,7 +163,8 @@ impl Findings {
         }
     }
 
-    /// How often the category was true that carried the verdict, at the time of the verdict.
+    /// How often the category was true that carried the verdict, at the time of the verdict; nothing
+    /// where too little is known to say it.
     fn publish_found(&mut self, host: &impl Host, decisions: &[Decision]) {
         for decision in decisions {
             let Some(found) = &decision.found else {
@@ -171,6 +172,9 @@ impl Findings {
             };
             let route_label = found.route.label();
             for (arm, rate) in [("baseline", found.baseline), ("candidate", found.candidate)] {
+                let Some(share) = rate.share() else {
+                    continue;
+                };
                 let labels = [
                     (label::DESTINATION, cut(&decision.destination)),
                     (label::ROUTE, cut(&route_label)),
@@ -179,7 +183,7 @@ impl Findings {
                     (label::ARM, arm),
                 ];
                 let metric = Id::of(&telemetry::VERDICT_RATE);
-                let per_cent = thousandths(rate.percent());
+                let per_cent = thousandths(100.0 * share);
                 self.metrics.find(host, metric, &labels, per_cent);
             }
         }

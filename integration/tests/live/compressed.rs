@@ -5,12 +5,12 @@ use super::common::{
     why_anomalous, with,
 };
 use super::operating::{doctor, status, url};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use scorer_sdk::shape::{LeftOut, Limits};
 use scorer_sdk::telemetry::{self, Metric};
 use serde_json::json;
-use serin_integration::envoy::Envoy;
 use serin_integration::metrics::Metrics;
+use serin_integration::process::{Memory, memory_mib};
 use serin_integration::shop::{BOMB_CONTENT, Encoding, Regression, Shops, bomb};
 use serin_integration::topology::Topology;
 use serin_integration::{http, turn};
@@ -93,15 +93,6 @@ async fn bodies_in_an_encoding_that_is_not_undone_are_counted_and_named_and_no_r
     Ok(())
 }
 
-/// The most memory that a process had so far, in MiB.
-fn most_memory(envoy: &Envoy) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.pid()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().split(' ').next());
-    let kib: f64 = kib.context("no VmHWM in the process's status")?.parse()?;
-    Ok(kib / 1024.0)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bomb_passes_untouched_and_costs_bounded_time_and_memory() -> Result<()> {
     const BOMBS: usize = 20;
@@ -121,7 +112,7 @@ async fn a_bomb_passes_untouched_and_costs_bounded_time_and_memory() -> Result<(
     for _ in 0..BOMBS {
         get().await?;
     }
-    let before = most_memory(&topology.front)?;
+    let before = memory_mib(topology.front.pid(), Memory::Most)?;
     shops.v1.set_encoding(Encoding::Bomb);
     let mut fastest = Duration::MAX;
     let mut bombs = 0.0;
@@ -143,7 +134,7 @@ async fn a_bomb_passes_untouched_and_costs_bounded_time_and_memory() -> Result<(
             bodies(metrics, &telemetry::BODIES_LEFT_OUT, &labels) >= bombs
         })
         .await?;
-    let more = most_memory(&topology.front)? - before;
+    let more = memory_mib(topology.front.pid(), Memory::Most)? - before;
     println!(
         "{BOMBS} bombs of {} bytes: the fastest took {fastest:?}, {more:.1} MiB more; {} are looked at",
         bomb.len(),

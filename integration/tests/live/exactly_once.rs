@@ -5,20 +5,12 @@ use anyhow::Result;
 use scorer_sdk::telemetry;
 use serde_json::json;
 use serin_integration::load::{Load, LoadOptions};
-use serin_integration::metrics::Metrics;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
 use serin_integration::turn;
 
 /// Seconds of load between two reloads.
 const SECONDS_BETWEEN: f64 = 1.5;
-
-fn sum(metrics: &Metrics, name: &str, labels: &[(&str, &str)]) -> u64 {
-    metrics
-        .select(name, labels)
-        .map(|sample| sample.value as u64)
-        .sum()
-}
 
 /// Sends under load while the config changes again and again, and holds every count against what was
 /// sent.
@@ -53,18 +45,18 @@ async fn counted_once(name: &str, workers: u32, reloads: u32, rate: f64) -> Resu
         .wait_for_metrics("every exchange to be counted", |metrics| {
             [telemetry::EXCHANGES.name, telemetry::MERGED_EXCHANGES.name]
                 .iter()
-                .all(|name| sum(metrics, name, &[]) >= tally.sent)
+                .all(|name| metrics.sum(name, &[]) >= tally.sent)
         })
         .await?;
     for (shop, version) in [(&shops.v1, "v1"), (&shops.v2, "v2")] {
-        let counted = sum(&metrics, telemetry::EXCHANGES.name, &[("version", version)]);
+        let counted = metrics.sum(telemetry::EXCHANGES.name, &[("version", version)]);
         assert_eq!(counted, shop.received(), "{version}");
     }
-    assert_eq!(sum(&metrics, telemetry::EXCHANGES.name, &[]), tally.sent);
-    assert_eq!(sum(&metrics, telemetry::UNATTRIBUTED.name, &[]), 0);
-    assert_eq!(sum(&metrics, telemetry::OVERFLOW.name, &[]), 0);
+    assert_eq!(metrics.sum(telemetry::EXCHANGES.name, &[]), tally.sent);
+    assert_eq!(metrics.sum(telemetry::UNATTRIBUTED.name, &[]), 0);
+    assert_eq!(metrics.sum(telemetry::OVERFLOW.name, &[]), 0);
     // What the workers counted has reached the judge, too: the last state knows of all of it.
-    let judged = sum(&metrics, telemetry::MERGED_EXCHANGES.name, &[]);
+    let judged = metrics.sum(telemetry::MERGED_EXCHANGES.name, &[]);
     assert_eq!(judged, tally.sent);
     Ok(())
 }

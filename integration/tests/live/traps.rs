@@ -40,11 +40,6 @@ const PLACES: [(&str, Seen); 6] = [
     ("leaders-tick", Seen::Status(200)),
 ];
 
-fn sum(metrics: &Metrics, name: &str) -> u64 {
-    let samples = metrics.select(name, &[]);
-    samples.map(|sample| sample.value as u64).sum()
-}
-
 struct Scene {
     policy: &'static str,
     topology: Topology,
@@ -106,14 +101,14 @@ impl Scene {
 
     /// Waits until this many exchanges were merged into one state, over all deaths.
     async fn wait_for_merged(&self, exchanges: u64) -> Result<()> {
-        let merged = |metrics: &Metrics| sum(metrics, telemetry::MERGED_EXCHANGES.name);
+        let merged = |metrics: &Metrics| metrics.sum(telemetry::MERGED_EXCHANGES.name, &[]);
         let metrics = self
             .topology
             .front
             .wait_for_metrics("merged", |metrics| merged(metrics) >= exchanges)
             .await?;
         assert_eq!(merged(&metrics), exchanges);
-        assert_eq!(sum(&metrics, telemetry::EXCHANGES.name), exchanges);
+        assert_eq!(metrics.sum(telemetry::EXCHANGES.name, &[]), exchanges);
         Ok(())
     }
 
@@ -123,7 +118,7 @@ impl Scene {
         wait_until("counts that go on", async || {
             self.ask(None).await;
             let metrics = self.topology.front.metrics().await?;
-            found = sum(&metrics, telemetry::MERGED_EXCHANGES.name);
+            found = metrics.sum(telemetry::MERGED_EXCHANGES.name, &[]);
             assert!(found >= EACH.min(merged), "the state is lost");
             Ok(found > merged + EACH)
         })

@@ -110,6 +110,8 @@ impl Hooks {
         let (_, bad) = self.get("/verdict?destination=bad").await?;
         let strongest = bad["strongest"][0]["category"].as_str().unwrap_or_default();
         ensure!(strongest.starts_with("slow_p"), "{bad}");
+        let [onset, verdict] = ["onset_time", "verdict_time"].map(|name| bad[name].as_f64());
+        ensure!(onset > Some(0.0) && onset <= verdict, "{bad}");
         ensure!(bad["proxies"] == 2.0, "{bad}");
         let (fleet, rule) = (
             bad["evidence"]["fleet"].as_f64().context("fleet")?,

@@ -22,7 +22,7 @@ pub struct When {
     pub category: String,
     /// The route, or all routes.
     pub route: String,
-    /// Shares in that category at that time, 0 to 1.
+    /// Share of the candidate's requests in that category at that time, 0 to 1; none where it is not known.
     pub candidate: Option<f64>,
     /// The same of the baseline.
     pub baseline: Option<f64>,
@@ -39,8 +39,8 @@ impl When {
             nats: (!found.against_past).then_some(found.evidence),
             category: found.category.to_owned(),
             route: found.route.label(),
-            candidate: Some(found.candidate.percent() / 1e2),
-            baseline: Some(found.baseline.percent() / 1e2),
+            candidate: found.candidate.share(),
+            baseline: found.baseline.share(),
         })
     }
 

@@ -102,10 +102,8 @@ impl Bodies {
             };
             if let Some(found) = self.pairs.get_mut(index) {
                 let block = JudgedBlock::new(rate(of_candidate), rate(of_baseline), NO_ODDS);
-                if let Some([baseline, candidate]) = failed.get_mut(found.question) {
-                    *baseline = block.baseline.inside.max(*baseline);
-                    *candidate = block.candidate.inside.max(*candidate);
-                }
+                let both = [block.baseline.inside, block.candidate.inside];
+                keep_most(&mut failed, found.question, both);
                 found.pair.update(
                     |odds_ratio| block.law.log_probability(odds_ratio),
                     block.candidate,
@@ -113,9 +111,7 @@ impl Bodies {
                 );
             }
         }
-        for (sum, failed) in counted.iter_mut().flatten().zip(failed.iter().flatten()) {
-            *sum += failed;
-        }
+        add_all(counted, &failed);
     }
 
     /// Counts what was gathered and is not judged, while a verdict stands: per question, the answers of
@@ -127,26 +123,19 @@ impl Bodies {
         }
         let mut failed = vec![[0; 2]; counted.len()];
         for (path, requirement) in known.requirements(HELD, NEEDS) {
-            let name = category(requirement);
-            let mut questions = plan.questions.iter();
-            let Some(question) =
-                questions.position(|(_, asked)| is_path_question(asked) && asked.name == name)
+            let Some((question, _)) = question(plan, requirement)
+                .filter(|(question, _)| !expected.get(*question).copied().unwrap_or(false))
             else {
                 continue;
             };
-            if expected.get(question).copied().unwrap_or(false) {
-                continue;
-            }
-            for (arm, block) in self.gathered.iter().enumerate() {
-                let held = block.count_as_known_to(known, path, requirement);
-                if let Some(most) = failed.get_mut(question).and_then(|both| both.get_mut(arm)) {
-                    *most = rate(held).inside.max(*most);
-                }
-            }
+            let held = |block: &Presence| block.count_as_known_to(known, path, requirement);
+            let both = self
+                .gathered
+                .each_ref()
+                .map(|block| rate(held(block)).inside);
+            keep_most(&mut failed, question, both);
         }
-        for (sum, failed) in counted.iter_mut().flatten().zip(failed.iter().flatten()) {
-            *sum = sum.saturating_add(*failed);
-        }
+        add_all(counted, &failed);
     }
 
     /// Learns what was gathered, when `keep` of the past is kept.
@@ -246,12 +235,7 @@ impl PathPair {
         if pairs.len() >= MAX_PAIRS {
             return None;
         }
-        let name = category(requirement);
-        let (question, (_, asked)) = plan
-            .questions
-            .iter()
-            .enumerate()
-            .find(|(_, (_, asked))| is_path_question(asked) && asked.name == name)?;
+        let (question, asked) = question(plan, requirement)?;
         let mut detail = String::new();
         known.describe(path, requirement, &mut detail);
         detail.truncate(cut(&detail, MAX_DETAIL_BYTES).len());
@@ -278,6 +262,28 @@ impl PathPair {
 /// Whether a question is asked of paths and not of tokens.
 pub(super) fn is_path_question(question: &Question) -> bool {
     matches!(question.rule, Rule::Path)
+}
+
+/// The question that a requirement belongs to, with its number.
+fn question(plan: &Plan, requirement: Requirement) -> Option<(usize, &Question)> {
+    let name = category(requirement);
+    let questions = plan.questions.iter().map(|(_, asked)| asked).enumerate();
+    let mut of_paths = questions.filter(|(_, asked)| is_path_question(asked));
+    of_paths.find(|(_, asked)| asked.name == name)
+}
+
+/// Keeps the answers of baseline and candidate that failed a question on the path on which most did.
+fn keep_most(failed: &mut [[u64; 2]], question: usize, both: [u64; 2]) {
+    for (most, count) in failed.get_mut(question).into_iter().flatten().zip(both) {
+        *most = count.max(*most);
+    }
+}
+
+/// Adds, per question, the answers that failed.
+fn add_all(counted: &mut [[u64; 2]], failed: &[[u64; 2]]) {
+    for (sum, failed) in counted.iter_mut().flatten().zip(failed.iter().flatten()) {
+        *sum = sum.saturating_add(*failed);
+    }
 }
 
 /// Answers in which a requirement failed, of those in which it could hold.

@@ -3,8 +3,8 @@
 //! A line per minute has the verdict and what the proxy takes. It ends with an error when a verdict was
 //! wrong, a request was lost, or memory or series went on growing.
 
+mod cpu;
 mod minute;
-mod proxy;
 
 use anyhow::{Result, ensure};
 use clap::Parser;

@@ -1,11 +1,12 @@
 //! One minute with one candidate.
 
-use crate::proxy::{cpu_seconds, memory_mib};
+use crate::cpu::cpu_seconds;
 use anyhow::{Context, Result};
 use scorer_sdk::telemetry;
 use serde_json::json;
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::metrics::Metrics;
+use serin_integration::process::{Memory, memory_mib};
 use serin_integration::shop::{Regression, Shops};
 use serin_integration::topology::{Topology, WasmFilter};
 use std::fmt;
@@ -152,7 +153,7 @@ impl Soak {
             found,
             answered: after.answered - before.answered,
             lost,
-            memory_mib: memory_mib(pid)?,
+            memory_mib: memory_mib(pid, Memory::Now)?,
             cpu_percent: 100.0 * (cpu_seconds(pid)? - cpu) / begun.elapsed().as_secs_f64(),
             series: metrics.with_prefix("serin_").count() as u64,
             candidate,

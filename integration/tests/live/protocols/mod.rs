@@ -12,15 +12,9 @@ use http2::{Connection, RAPID};
 use proxy::{Counted, Proxy};
 use scorer_sdk::telemetry;
 use serde_json::json;
-use serin_integration::metrics::Metrics;
 use serin_integration::topology::WasmFilter;
 use serin_integration::turn;
 use std::collections::BTreeMap;
-
-fn sum(metrics: &Metrics, name: &str) -> u64 {
-    let samples = metrics.select(name, &[]);
-    samples.map(|sample| sample.value as u64).sum()
-}
 
 /// What is to be counted: exchanges by target, and how many requests are nobody's.
 #[derive(Default)]
@@ -94,12 +88,12 @@ impl Pair {
             .with
             .envoy
             .wait_for_metrics("each exchange to be counted", |metrics| {
-                sum(metrics, telemetry::EXCHANGES.name) >= counted as u64
-                    && sum(metrics, telemetry::UNATTRIBUTED.name) >= expected.nobodys as u64
+                metrics.sum(telemetry::EXCHANGES.name, &[]) >= counted as u64
+                    && metrics.sum(telemetry::UNATTRIBUTED.name, &[]) >= expected.nobodys as u64
             })
             .await?;
-        let found = sum(&metrics, telemetry::EXCHANGES.name);
-        let nobodys = sum(&metrics, telemetry::UNATTRIBUTED.name);
+        let found = metrics.sum(telemetry::EXCHANGES.name, &[]);
+        let nobodys = metrics.sum(telemetry::UNATTRIBUTED.name, &[]);
         assert_eq!((found, nobodys), (counted as u64, expected.nobodys as u64));
         Ok(())
     }

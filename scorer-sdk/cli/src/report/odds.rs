@@ -62,7 +62,8 @@ fn line(row: &Row<'_>, baseline: &str, candidate: &str) -> Markup {
     }
 }
 
-fn rate(rate: Rate) -> Markup {
+/// The share of a version's requests, and how many they are where all were looked at.
+pub(super) fn rate(rate: Rate) -> Markup {
     if rate.total == 0 {
         return html! { "–" };
     }

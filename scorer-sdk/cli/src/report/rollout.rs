@@ -132,7 +132,7 @@ fn touched(decision: &Decision) -> Markup {
                         @for reason in reasons {
                             tr {
                                 td { (reason.route.label()) " " span.category { (reason.category) } }
-                                td.number { (grouped(reason.candidate.inside)) " of " (grouped(reason.candidate.total)) }
+                                td.number { (odds::rate(reason.candidate)) }
                                 td.number { (grouped(more(reason).max(0.0).round() as u64)) }
                                 td.number {
                                     (share(reason.now.map(|now| now.candidate))) " against "

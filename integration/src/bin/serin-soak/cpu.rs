@@ -1,20 +1,10 @@
-//! What a process takes, from `/proc`.
+//! Processor time of a process, from `/proc`.
 
 use anyhow::{Context, Result};
 use std::fs;
 
 /// Clock ticks a second: the kernel's `USER_HZ`, which is 100 on all that Envoy runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
-
-/// Resident memory in MiB.
-pub(crate) fn memory_mib(pid: u32) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kib = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))
-        .context("VmRSS")?;
-    Ok(kib.trim().parse::<f64>()? / 1_024.0)
-}
 
 /// Processor time so far, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
