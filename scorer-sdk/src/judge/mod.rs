@@ -262,12 +262,8 @@ impl Judge {
                 value: u64::from(version),
             });
         }
-        let found = reader.u64()?;
-        if found != fingerprint(&plan) {
-            return Err(CodecError::Unknown {
-                what: "signals of the state",
-                value: found,
-            });
+        if reader.u64()? != fingerprint(&plan) {
+            return Err(CodecError::OtherSettings);
         }
         Ok(Self {
             merged: reader.u64()?,

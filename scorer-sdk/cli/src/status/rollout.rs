@@ -5,7 +5,7 @@ use super::pairs::{Pair, pairs};
 use super::proxies::{about, is_guard};
 use super::source::Proxy;
 use crate::found::When;
-use crate::samples::{of, saturating_sum, value, verdict_on};
+use crate::samples::{is_sum, of, saturating_sum, value, verdict_on};
 use scorer_sdk::Verdict;
 use scorer_sdk::telemetry::{self, Metric, label};
 use serde::{Serialize, Serializer};
@@ -23,7 +23,8 @@ pub struct Opinion {
     pub verdict: Verdict,
     /// Its evidence in nats; 0 when it speaks for the candidate.
     pub evidence: f64,
-    /// The evidence that is enough, in nats.
+    /// The evidence that is enough, in nats; 0, as the evidence is, where gauges are sums of two
+    /// processes.
     pub threshold: f64,
 }
 
@@ -126,6 +127,19 @@ pub(super) fn rollout(
 ) -> Rollout {
     let gauge =
         |proxy: &Proxy, metric: &Metric| value(&proxy.samples, metric, destination, candidate);
+    // Gauges that are sums of two processes say nothing.
+    let known: Vec<&Proxy> = proxies
+        .iter()
+        .filter(|proxy| !is_sum(&proxy.samples))
+        .copied()
+        .collect();
+    let nats = |proxy: &Proxy, metric: &Metric| {
+        if is_sum(&proxy.samples) {
+            0.0
+        } else {
+            gauge(proxy, metric) / 1e3
+        }
+    };
     let mut opinions: Vec<Opinion> = proxies
         .iter()
         .map(|proxy| Opinion {
@@ -135,8 +149,8 @@ pub(super) fn rollout(
                 proxy.name.clone()
             },
             verdict: verdict_on(&proxy.samples, destination, candidate),
-            evidence: gauge(proxy, &telemetry::ROLLOUT_EVIDENCE) / 1e3,
-            threshold: gauge(proxy, &telemetry::ROLLOUT_THRESHOLD) / 1e3,
+            evidence: nats(proxy, &telemetry::ROLLOUT_EVIDENCE),
+            threshold: nats(proxy, &telemetry::ROLLOUT_THRESHOLD),
         })
         .collect();
     opinions.sort_by(|one, other| {
@@ -144,14 +158,14 @@ pub(super) fn rollout(
             .partial_cmp(&(one.verdict, one.evidence))
             .unwrap_or(std::cmp::Ordering::Equal)
     });
-    let mut counted: Vec<&Proxy> = proxies
+    let mut counted: Vec<&Proxy> = known
         .iter()
         .filter(|proxy| !is_guard(proxy))
         .copied()
         .collect();
     let together = (counted.len() > 1).then_some(together);
     if counted.is_empty() {
-        counted = proxies.to_vec();
+        counted.clone_from(&known);
     }
     let counted = counted.as_slice();
     let mut pairs = pairs(destination, candidate, counted);
@@ -175,10 +189,10 @@ pub(super) fn rollout(
             .min_by(|one, other| one.verdict.total_cmp(&other.verdict)),
         exchanges,
         judged,
-        needed: needed(destination, candidate, proxies),
+        needed: needed(destination, candidate, &known),
         pairs,
-        notes: notes(destination, candidate, proxies),
-        held: proxies
+        notes: notes(destination, candidate, &known),
+        held: known
             .iter()
             .any(|proxy| gauge(proxy, &telemetry::HELD_BY_PLACEBO) > 0.0),
     }

@@ -65,6 +65,16 @@ fn verdict(rollout: &Rollout) -> String {
     }
 }
 
+/// The most evidence of one proxy, and how much is enough; a dash where no proxy's is known.
+fn evidence(rollout: &Rollout) -> String {
+    let enough = rollout.threshold();
+    if enough > 0.0 {
+        format!("{} of {enough:.1}", nats(rollout.evidence(), 1))
+    } else {
+        "–".to_owned()
+    }
+}
+
 /// Versions with the candidate last.
 fn versions(rollout: &Rollout) -> String {
     match rollout.others.as_slice() {
@@ -104,11 +114,7 @@ fn table(fleet: &Fleet, around: &Around) -> Table {
             rollout.destination.clone(),
             versions(rollout),
             verdict(rollout),
-            format!(
-                "{} of {:.1}",
-                nats(rollout.evidence(), 1),
-                rollout.threshold()
-            ),
+            evidence(rollout),
         ];
         if together {
             let together = rollout.together.map(|evidence| nats(evidence, 1));
@@ -211,7 +217,11 @@ fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>)
         );
     }
     if rollout.opinions.len() > 1 && verdict >= Verdict::Suspect {
-        for opinion in rollout.opinions.iter().take(ROUTES) {
+        let known = rollout
+            .opinions
+            .iter()
+            .filter(|opinion| opinion.threshold > 0.0);
+        for opinion in known.take(ROUTES) {
             let _ = writeln!(
                 text,
                 "  {}: {}, {} of {:.1} nats",

@@ -32,6 +32,8 @@ pub enum CodecError {
         /// The value that was found.
         value: u64,
     },
+    /// What was written under other settings, and must not be continued under these.
+    OtherSettings,
     /// Bytes are left over after the last value.
     TrailingBytes(usize),
 }
@@ -45,6 +47,9 @@ impl fmt::Display for CodecError {
             }
             Self::NotText => f.write_str("a text is not UTF-8"),
             Self::Unknown { what, value } => write!(f, "unknown {what} {value}"),
+            Self::OtherSettings => f.write_str(
+                "the config before had another rollout name, or other signals or tolerances",
+            ),
             Self::TrailingBytes(count) => write!(f, "{count} bytes are left over"),
         }
     }
