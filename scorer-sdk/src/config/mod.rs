@@ -13,6 +13,7 @@ mod check;
 mod differs;
 mod error;
 mod expected;
+mod place;
 mod plan;
 mod proxy;
 pub mod raw;

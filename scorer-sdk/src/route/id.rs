@@ -59,6 +59,7 @@ const ENOUGH_WITH_DIGITS: i32 = 18;
 
 /// Whether a segment is an id, or has one in it. Its bytes are ASCII letters, digits and the marks
 /// `-`, `_`, `~`, `:` and `=`; with any other it is none.
+#[inline(never)]
 pub(super) fn is_id(bytes: &[u8]) -> bool {
     bytes.len() >= MIN_BYTES
         && bytes

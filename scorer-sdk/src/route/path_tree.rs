@@ -41,7 +41,7 @@
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 
 use super::segment::{
     MAX_SEGMENT_BYTES, MAX_SEGMENTS, Segment, Segments, classify, is_of_digest, unescape,
@@ -471,6 +471,7 @@ impl PathTree {
     }
 
     /// Whether one more literal child, seen once, makes this node collapse.
+    #[inline(never)]
     fn is_one_too_many(&self, parent: NodeId) -> bool {
         let max = self.limits.max_children;
         let Some(node) = self.node(parent).filter(|node| node.collapsed.is_none()) else {
@@ -486,17 +487,18 @@ impl PathTree {
 
     /// The name by which more than half of a node's literal children lead on, if there is one.
     fn common_name(&self, node: &Node) -> Option<Box<str>> {
-        let mut children: HashMap<&str, usize, FixedState> =
-            HashMap::with_hasher(self.hash.clone());
-        for child in node.literals.iter().filter_map(|id| self.node(*id)) {
-            for name in self.names_on(child) {
-                *children.entry(name).or_default() += 1;
-            }
-        }
-        let (name, count) = children
-            .into_iter()
-            .max_by_key(|(name, count)| (*count, *name))?;
-        (count * 2 > node.literals.len()).then(|| name.into())
+        let mut names: Vec<&str> = node
+            .literals
+            .iter()
+            .filter_map(|id| self.node(*id))
+            .flat_map(|child| self.names_on(child))
+            .collect();
+        crate::order::sort(&mut names);
+        let most = names
+            .chunk_by(|one, other| one == other)
+            .max_by_key(|of_name| of_name.len())?;
+        (most.len() * 2 > node.literals.len())
+            .then(|| most.first().copied().unwrap_or_default().into())
     }
 
     /// The names of a node's children behind which paths go on.
@@ -507,6 +509,7 @@ impl PathTree {
             .map(Node::label_text)
     }
 
+    #[inline(never)]
     fn collapse(&mut self, parent: NodeId) {
         let Some(node) = self.node(parent) else {
             return;

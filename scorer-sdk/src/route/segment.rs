@@ -121,7 +121,16 @@ pub fn classify(segment: &str) -> Segment {
         Segment::Date
     } else if is_email(segment) {
         Segment::Email
-    } else if is_file(segment) {
+    } else {
+        file_or_id(segment)
+    }
+}
+
+/// The class of a segment that has none by its type.
+#[inline(never)]
+fn file_or_id(segment: &str) -> Segment {
+    let bytes = segment.as_bytes();
+    if is_file(segment) {
         Segment::File
     } else if has_encoded_slash(bytes) {
         Segment::Any
@@ -267,6 +276,7 @@ fn is_two_digits(segment: &str) -> bool {
     segment.len() == 2 && segment.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+#[inline(never)]
 fn has_digest(segments: &[&str], level: usize) -> bool {
     let is_directory = |at: &usize| segments.get(*at).is_some_and(|it| is_two_digits(it));
     let behind = (level..).take_while(is_directory).count();
