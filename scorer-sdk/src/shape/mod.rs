@@ -179,6 +179,7 @@ impl Shape {
     }
 
     /// Goes on with the next chunk. Its borders may be anywhere.
+    #[inline]
     pub fn feed(&mut self, chunk: &[u8]) {
         let Some(mut decoder) = self.decoder.take() else {
             self.look(chunk);
@@ -206,6 +207,7 @@ impl Shape {
     }
 
     /// Looks at the next bytes of the content.
+    #[inline]
     fn look(&mut self, content: &[u8]) {
         if self.settled.is_some() {
             return;
