@@ -189,6 +189,8 @@ async fn under_fail_closed_a_trap_costs_all_answers_of_its_worker_until_a_new_co
     let _turn = turn::beside_another().await;
     let mut scene = Scene::start("traps-closed", "FAIL_CLOSED").await?;
     scene.answers(StatusCode::OK).await;
+    // What was not handed in yet would be lost with the virtual machine.
+    scene.wait_for_merged(EACH).await?;
     scene.trap("log", Seen::Status(200)).await?;
     scene.answers(StatusCode::SERVICE_UNAVAILABLE).await;
     scene.reload().await?;
