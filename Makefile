@@ -1,7 +1,9 @@
 # Serin's workshop. `make help` is its map; `make demo` and `make test` do all the set-up.
 
 # Which misbehaviour the demo's canary has: see the README.
-REGRESSION ?= errors
+REGRESSION ?= lost-field
+STORIES := errors latency hang size headers content-type lost-field type-change redirect-loop \
+	n-plus-one skipped-auth shared-change none
 
 # The real Envoy that the demo and the tests start; ENVOY=/path takes another than the pinned one.
 # A target is relative to this folder, whose path may have spaces; make takes those for several names.
@@ -27,7 +29,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm demo test test-wasm test-istio check package fmt audit fuzz bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -36,12 +38,12 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'
 	@echo
 	@echo 'ENVOY=/path takes another Envoy than the pinned one.'
-	@echo 'REGRESSION=name chooses what the demo breaks: errors latency hang size headers content-type'
-	@echo '  lost-field type-change redirect-loop n-plus-one skipped-auth; or nothing in v2: shared-change none'
+	@echo 'REGRESSION=name chooses what the demo breaks (shared-change, none: nothing in v2):'
+	@echo '  $(STORIES)'
 
-setup: require ## Check the tools, add the wasm target, fetch Envoy and Prometheus (nothing twice)
+setup: require ## Check the tools, add the wasm target, fetch Envoy, Prometheus, Alertmanager (nothing twice)
 	@test -f '$(ENVOY)' -a -x '$(ENVOY)' || { echo 'ENVOY=$(ENVOY) is not an executable file' >&2; exit 1; }
-	@scripts/get-prometheus.sh .cache/prometheus
+	@scripts/get-prometheus.sh .cache
 
 require:
 	@scripts/require.sh
@@ -56,6 +58,7 @@ build: require ## Build the native crates (engine, command line, demo)
 wasm: require ## Build the filter as it ships: target/serin.wasm
 	cargo rustc $(LOCKED) -p serin-filter $(WASM_FLAGS)
 	@mkdir -p target
+	cargo build $(LOCKED) -p serin-pack
 	@cargo run --quiet $(LOCKED) -p serin-pack -- $(WASM_BUILT)/serin_filter.wasm target/serin.wasm
 
 # Not packed: the yardstick is what the SDK gives to everybody.
@@ -69,7 +72,17 @@ named-wasm: wasm ## Build the module that ships with its functions' names, for p
 
 own-signal-wasm: require ## Build the example of a filter with a signal of one's own: target/own-signal.wasm
 	cargo rustc $(LOCKED) -p own-signal $(WASM_FLAGS)
+	cargo build $(LOCKED) -p serin-pack
 	@cargo run --quiet $(LOCKED) -p serin-pack -- $(WASM_BUILT)/own_signal.wasm target/own-signal.wasm
+
+vandal-wasm: require ## Build the module that damages shared data, for a test: target/vandal.wasm
+	cargo rustc $(LOCKED) -p vandal $(WASM_FLAGS)
+	@mkdir -p target
+	@cp $(WASM_BUILT)/vandal.wasm target/vandal.wasm
+
+trapping-wasm: require ## Build the filter that dies when a request asks for it, for tests: target/trapping.wasm
+	cargo rustc $(LOCKED) -p trapping-filter $(WASM_FLAGS)
+	@cargo run --quiet $(LOCKED) -p serin-pack -- $(WASM_BUILT)/trapping_filter.wasm target/trapping.wasm
 
 manifest-tools: require ## Fetch what the tests of the manifests need: resource definitions, kustomize
 	@scripts/get-crds.py .cache/crds
@@ -84,6 +97,10 @@ reference: ## Write docs/reference-metrics.md from the table in scorer-sdk/src/t
 manifest-reference: ## Put a snapshot of stable into the guard's manifests: REFERENCE=v1.json
 	@scripts/manifest-settings.py reference '$(REFERENCE)'
 
+install: require ## Install the command serin, its completions and manual pages under PREFIX=~/.local
+	cargo build $(LOCKED) --release -p serin-cli --bin serin
+	@scripts/install.sh '$(or $(CARGO_TARGET_DIR),target)/release/serin' '$(or $(PREFIX),$(HOME)/.local)'
+
 image: wasm ## Build an image of the module with podman or docker: IMAGE=registry/serin:tag
 	@scripts/image.sh build '$(IMAGE)'
 
@@ -93,14 +110,27 @@ push-image: ## Push that image and write its digest into the manifests: IMAGE=re
 reproducible: require ## Build the module twice in two folders and compare (several minutes)
 	@scripts/reproducible.sh
 
-compose: wasm ## Start docker-compose.yaml: Envoy, two versions, load, Prometheus, Grafana
+compose: known-composed-story wasm ## Start docker-compose.yaml: Envoy, two versions, load, Prometheus, Grafana
 	REGRESSION='$(REGRESSION)' docker compose up --build
 
-demo: setup wasm ## Run the demo: REGRESSION=errors by default
+# The others want users who follow links, or sidecars.
+COMPOSED := $(filter-out redirect-loop n-plus-one skipped-auth shared-change,$(STORIES))
+
+known-composed-story:
+	@for story in $(COMPOSED); do test "$$story" = '$(REGRESSION)' && exit 0; done; \
+		echo "REGRESSION=$(REGRESSION) is none of: $(COMPOSED)" >&2; exit 2
+
+demo: known-story setup wasm ## Run the demo: REGRESSION=lost-field by default
+	cargo build $(LOCKED) -p serin-integration --bin serin-demo
 	@cargo run --quiet $(LOCKED) -p serin-integration --bin serin-demo -- --regression '$(REGRESSION)'
 
+# Before anything is built for minutes.
+known-story:
+	@for story in $(STORIES); do test "$$story" = '$(REGRESSION)' && exit 0; done; \
+		echo "REGRESSION=$(REGRESSION) is none of: $(STORIES)" >&2; exit 2
+
 # The tests in wasm come first: the last lines are those of the largest run.
-test: setup manifest-tools wasm noop-wasm own-signal-wasm test-wasm ## Run all tests, including those in a real Envoy and, where there is node, in V8
+test: setup manifest-tools wasm noop-wasm own-signal-wasm vandal-wasm trapping-wasm test-wasm ## Run all tests, including those in a real Envoy and, where there is node, in V8
 	cargo test $(LOCKED) --workspace
 
 # Without node the script says what to install and ends with 3: left out, not failed, except in CI.
@@ -127,7 +157,7 @@ alert-series: setup wasm ## Take new series from live Envoys for the tests of th
 check: require package ## Formatting, clippy and docs, warnings denied; that the library can be published
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
-	cargo clippy $(LOCKED) -p serin-filter -p noop-filter -p own-signal --target $(WASM_TARGET) -- -D warnings
+	cargo clippy $(LOCKED) -p serin-filter -p noop-filter -p own-signal -p vandal -p trapping-filter --target $(WASM_TARGET) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
 
 # Not `--locked`: the published crate has no Cargo.lock. Clippy holds the code against the crate's rust-version.
@@ -145,6 +175,8 @@ fuzz: require ## Fuzz each target of scorer-sdk/fuzz for SECONDS=60; TARGETS="st
 	@scripts/fuzz.sh '$(or $(SECONDS),60)' $(TARGETS)
 
 bench: setup wasm noop-wasm ## Measure what Serin costs beside no filter, a no-op and Lua: target/bench.json
+	cargo bench --no-run $(LOCKED) -p scorer-sdk --bench engine
+	cargo build $(LOCKED) --release -p serin-integration --bin serin-bench
 	cargo bench --quiet $(LOCKED) -p scorer-sdk --bench engine -- --json '$(CURDIR)/target/engine.json'
 	@cargo run --quiet $(LOCKED) --release -p serin-integration --bin serin-bench
 	@cargo run --quiet $(LOCKED) --release -p serin-integration --bin serin-bench -- --signals --rounds 20 --requests 4000
@@ -152,6 +184,9 @@ bench: setup wasm noop-wasm ## Measure what Serin costs beside no filter, a no-o
 # The module with names has the code of the one that ships.
 bench-module: wasm noop-wasm $(if $(PROFILE),named-wasm) ## What one exchange costs in the module alone (needs node); PROFILE=1 shows it by function
 	@scripts/bench-module.sh $(if $(PROFILE),--profile --only --module serin=target/serin-named.wasm)
+
+soak: setup wasm ## A new candidate each minute under load, SOAK_MINUTES=20: memory, CPU, series and verdicts
+	@cargo run --quiet $(LOCKED) -p serin-integration --bin serin-soak -- --minutes '$(or $(SOAK_MINUTES),20)'
 
 # What there is data for: DATA=folder holds the sets that others made, each in its own folder.
 eval: require ## Serin's error rates, and today's judges beside it: target/eval (DATA=folder adds recordings)
@@ -169,7 +204,7 @@ ci: ## What CI runs: check, audit, test
 
 clean: ## Remove what was built
 	cargo clean
-	rm -f target/serin.wasm target/serin-named.wasm target/noop.wasm target/own-signal.wasm
+	rm -f target/serin.wasm target/serin-named.wasm target/noop.wasm target/own-signal.wasm target/vandal.wasm target/trapping.wasm
 
 clean-all: clean ## Also remove the fetched Envoy and tools
 	rm -rf .cache

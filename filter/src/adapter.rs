@@ -2,6 +2,7 @@
 
 use crate::host::proxy_host::ProxyHost;
 use crate::host::{Host, properties};
+use crate::report::series;
 use crate::stream::life::Stream;
 use crate::worker::Worker;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -18,6 +19,8 @@ thread_local! {
     /// The last config of each plugin that compiled: a VM outlives its configs, and a bad one must
     /// leave the one before it working.
     static LAST_GOOD: RefCell<BTreeMap<String, Arc<Plan>>> = const { RefCell::new(BTreeMap::new()) };
+    /// The series that were made in this VM, under any config: the proxy keeps them as long.
+    static SERIES: series::Shared = series::Shared::default();
 }
 
 type Shared = Rc<RefCell<Worker<ProxyHost>>>;
@@ -93,7 +96,8 @@ impl RootContext for Root {
             .unwrap_or_default();
         if let Some(plan) = self.plan(&plugin, &config) {
             ProxyHost.set_tick_period(plan.tick);
-            let mut worker = Worker::new(ProxyHost, plan, &plugin, self.context_id);
+            let series = SERIES.with(Rc::clone);
+            let mut worker = Worker::new(ProxyHost, plan, &plugin, self.context_id, series);
             worker.announce();
             if let Some(old) = self.worker.replace(Rc::new(RefCell::new(worker))) {
                 old.borrow_mut().close();
@@ -170,7 +174,7 @@ impl HttpContext for Watched {
         self.stream.passed(0, true);
         self.worker
             .borrow_mut()
-            .on_response_body(&mut self.stream, 0);
+            .on_response_trailers(&mut self.stream);
         Action::Continue
     }
 

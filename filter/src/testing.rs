@@ -23,6 +23,7 @@ pub(crate) struct World {
     pub(crate) metrics: Vec<(String, u64)>,
     pub(crate) request: Vec<(String, Vec<u8>)>,
     pub(crate) response: Vec<(String, Vec<u8>)>,
+    pub(crate) trailers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
     /// How often each property was asked for.
@@ -129,6 +130,10 @@ impl Host for FakeHost {
         value(&self.0.borrow().response, name)
     }
 
+    fn response_trailers(&self) -> Headers {
+        map(&self.0.borrow().trailers)
+    }
+
     fn response_body(&self, size: usize) -> Vec<u8> {
         let world = self.0.borrow();
         world.body.iter().take(size).copied().collect()
@@ -162,6 +167,13 @@ impl Host for FakeHost {
             .borrow_mut()
             .response
             .retain(|header| header.0 != name);
+    }
+
+    fn remove_response_trailer(&self, name: &str) {
+        self.0
+            .borrow_mut()
+            .trailers
+            .retain(|trailer| trailer.0 != name);
     }
 
     fn refuse(&self, _: &str, reason: &str, grpc: bool) {

@@ -6,6 +6,7 @@ use crate::act::{annotate, forged};
 use crate::host::{Host, properties};
 use crate::report::access_log;
 use crate::report::counters::Counters;
+use crate::report::series;
 use crate::stream::exchange::Phase;
 use crate::stream::glance;
 use crate::stream::life::Stream;
@@ -16,6 +17,7 @@ use scorer_sdk::Plan;
 use scorer_sdk::config::{Mode, Role};
 use scorer_sdk::count::delta::Delta;
 use scorer_sdk::signal::NameHasher;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What one worker knows and does under one config.
@@ -36,22 +38,29 @@ pub struct Worker<H: Host> {
 }
 
 impl<H: Host> Worker<H> {
-    /// A worker under `plan`. `plugin` names the plugin among those of the proxy.
+    /// A worker under `plan`. `plugin` names the plugin among those of the proxy; `series` are those
+    /// that its virtual machine has made so far.
     #[must_use]
-    pub fn new(host: H, plan: Arc<Plan>, plugin: &str, root_id: u32) -> Self {
+    pub fn new(
+        host: H,
+        plan: Arc<Plan>,
+        plugin: &str,
+        root_id: u32,
+        series: series::Shared,
+    ) -> Self {
         let role = match plan.role {
             Role::Auto if plan.mode == Mode::Reject => Role::Guard,
             role => role,
         };
         let guarding = role == Role::Guard;
-        let peers = Peers::new(&host, &plan, plugin, root_id, guarding);
+        let peers = Peers::new(&host, &plan, plugin, root_id, guarding, Rc::clone(&series));
         let owner = peers.owner();
         Self {
             role,
             observer: Observer::new(&plan, owner, peers.secret(&host), guarding),
             peers,
             actions: Actions::new(&plan, NameHasher::new(owner)),
-            counters: Counters::new(plan.max_series),
+            counters: Counters::new(series, plan.max_series),
             busy: false,
             closed: false,
             host,
@@ -164,13 +173,16 @@ impl<H: Host> Worker<H> {
         }
         if stream.is_glanced_at() {
             self.observer.glance_at_response(&self.host, stream);
+            if let Some(may_be_refusal) = self.observer.strips_at_glance(stream) {
+                forged::remove_from_response_at_glance(&self.host, may_be_refusal);
+            }
             return true;
         }
         // Read once: each read copies the whole map.
         let mut response = self.observer.read_response(&self.host);
         self.observer.follow_response(&self.host, stream, &response);
-        if self.is_guarding() {
-            forged::remove_from_response(&self.host, &response);
+        if forged::remove_from_response(&self.host, &response, self.is_guarding()) {
+            self.observer.note_forged();
         }
         self.observer.note_answer(stream, &response);
         self.observer.pass_report(&self.host, stream, &mut response);
@@ -251,7 +263,15 @@ impl<H: Host> Worker<H> {
         self.actions.refuse(&self.host, reason, response.grpc);
     }
 
-    /// A chunk of the response's body is passing, or its trailers are.
+    /// The response's trailers have come: forged ones go.
+    pub fn on_response_trailers(&mut self, stream: &mut Stream) {
+        if self.observer.reads_trailers(stream) && forged::remove_from_trailers(&self.host) {
+            self.observer.note_forged_trailers();
+        }
+        self.observer.follow_body(&self.host, stream, 0);
+    }
+
+    /// A chunk of the response's body is passing.
     pub fn on_response_body(&mut self, stream: &mut Stream, size: usize) {
         self.observer.follow_body(&self.host, stream, size);
     }
@@ -311,10 +331,16 @@ impl<H: Host> Worker<H> {
         }
         self.observer.tick(&self.host, now, self.root_id);
         self.observer.set_secret(self.peers.secret(&self.host));
-        if self.peers.has_room() {
-            let delta = self.take();
-            self.peers.publish(&self.host, delta, now);
-        }
+        let delta = if self.peers.has_room() {
+            self.take()
+        } else {
+            // What waits is written again now and then: it may have been damaged.
+            Delta::default()
+        };
+        self.peers.publish(&self.host, delta, now);
+        let troubles = self.peers.take_troubles(now);
+        let role = role(self.is_guarding());
+        self.counters.count_troubles(&self.host, role, troubles);
         self.actions.report(&self.host, &mut self.counters);
         self.peers.lead(&self.host, now, self.busy);
     }
@@ -328,6 +354,9 @@ impl<H: Host> Worker<H> {
     fn flush(&mut self) {
         let delta = self.take();
         self.peers.flush(&self.host, delta);
+        let troubles = self.peers.take_troubles(self.host.now());
+        let role = role(self.is_guarding());
+        self.counters.count_troubles(&self.host, role, troubles);
         self.actions.report(&self.host, &mut self.counters);
     }
 

@@ -2,15 +2,20 @@
 //!
 //! Each Envoy has a folder `target/integration/<name>/` in the workspace with everything it
 //! read and wrote: `bootstrap.*`, `listeners.json`, `routes.json`, `envoy.log`. The folder stays
-//! after the run; the next start empties it. Listeners and routes come as file-based xDS; Envoy takes a new version when
-//! the file is replaced by a move.
+//! after the run; the next start empties it, and two runs cannot have one at the same time.
+//! Listeners and routes come as file-based xDS; Envoy takes a new version when the file is replaced
+//! by a move.
 
+mod folder;
 mod launch;
 mod stats;
+mod watcher;
 
+pub use folder::{RunName, run_dir, workspace};
 pub(crate) use launch::DRAIN_TIME;
-pub use launch::{Launch, binary, free_port, run_dir, workspace};
+pub use launch::{Launch, binary, free_port};
 pub use stats::Stats;
+pub use watcher::Watcher;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,10 +36,12 @@ const TAIL: usize = 30;
 /// A running Envoy; it is killed when dropped.
 #[derive(Debug)]
 pub struct Envoy {
-    name: String,
-    dir: PathBuf,
+    launch: Launch,
+    folder: folder::Folder,
     admin: SocketAddr,
     child: Child,
+    /// Ends it if this process is killed.
+    watcher: Option<Watcher>,
     /// Number of the last config written.
     version: u64,
 }
@@ -43,13 +50,22 @@ impl Envoy {
     /// The name it was launched under.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.launch.name()
+    }
+
+    /// Starts the same once more, which takes over the listeners and tells this one to drain and,
+    /// after [`Launch::drain_time`] and a second, to leave. Its admin page is gone at once.
+    ///
+    /// # Errors
+    /// As [`Launch::start`], and when it was not launched with [`Launch::hot_restart`].
+    pub async fn hot_restart(&self) -> Result<Self> {
+        self.launch.successor(self.dir())?.start().await
     }
 
     /// Its folder with config and log.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        &self.dir
+        &self.folder.path
     }
 
     /// Where its admin pages are.
@@ -88,7 +104,7 @@ impl Envoy {
     async fn admin_call(&self, method: Method, path: &str) -> Result<String> {
         let answer = http::request(self.admin, method, path, &[], Bytes::new())
             .await
-            .with_context(|| format!("envoy {}: admin page", self.name))?;
+            .with_context(|| format!("envoy {}: admin page", self.name()))?;
         let text = String::from_utf8_lossy(answer.body()).into_owned();
         ensure!(
             answer.status() == StatusCode::OK,
@@ -163,13 +179,13 @@ impl Envoy {
     /// Where the log is.
     #[must_use]
     pub fn log_path(&self) -> PathBuf {
-        self.dir.join(launch::LOG)
+        self.dir().join(launch::LOG)
     }
 
     /// The whole log; empty if it cannot be read.
     #[must_use]
     pub fn log_text(&self) -> String {
-        launch::read_log(&self.dir)
+        launch::read_log(self.dir())
     }
 
     /// The last 30 lines of the log.
@@ -207,7 +223,7 @@ impl Envoy {
         let rejected = format!("{stat}.update_rejected");
         let before = self.stats().await?;
         self.version += 1;
-        launch::write_resources(&self.dir, file, self.version, resources)?;
+        launch::write_resources(self.dir(), file, self.version, resources)?;
         let after = self
             .wait_for(&format!("answer to the new {file}"), |now| {
                 now.get(&success) > before.get(&success)
@@ -215,7 +231,11 @@ impl Envoy {
             })
             .await?;
         if after.get(&rejected) > before.get(&rejected) {
-            bail!("envoy {} rejected {file}:\n{}", self.name, self.log_tail());
+            bail!(
+                "envoy {} rejected {file}:\n{}",
+                self.name(),
+                self.log_tail()
+            );
         }
         Ok(())
     }
@@ -235,11 +255,17 @@ impl Envoy {
 
 impl Drop for Envoy {
     fn drop(&mut self) {
+        // First, while the process id is Envoy's for certain.
+        drop(self.watcher.take());
         // Both fail only if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("envoy {}: end of {}:", self.name, self.log_path().display());
+            eprintln!(
+                "envoy {}: end of {}:",
+                self.name(),
+                self.log_path().display()
+            );
             eprintln!("{}", self.log_tail());
         }
     }

@@ -9,6 +9,7 @@
 //! | [`mesh`] | which ones put a sidecar beside each version, and services behind them? |
 //! | [`istio`] | what does a real control plane give to real Envoys? |
 //! | [`metrics`] | what does a Prometheus page say? |
+//! | [`process`] | how much memory does a process take? |
 //! | [`turn`] | which tests may run beside each other? |
 //!
 //! Everything stays on 127.0.0.1. A live test takes its [`turn`] first, because two Envoys
@@ -45,6 +46,7 @@ pub mod istio;
 pub mod load;
 pub mod mesh;
 pub mod metrics;
+pub mod process;
 pub mod shop;
 pub mod topology;
 pub mod turn;

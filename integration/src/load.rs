@@ -3,6 +3,7 @@
 //! Arrivals are a Poisson process. A closed loop would send less to a slow version and so hide
 //! what its users wait for.
 
+mod collections;
 mod finished;
 mod journey;
 mod mix;
@@ -72,6 +73,8 @@ pub struct LoadOptions {
     pub clients: u32,
     /// Whether users follow the links of the pages that they got; the mix then does not count.
     pub follow_links: bool,
+    /// Whether the carts lie in eight collections, under ids of many shapes, each asked for once.
+    pub collections: bool,
     /// Who is told of each request that is over; what finds the channel full is not told.
     pub finished: Option<mpsc::Sender<Finished>>,
 }
@@ -96,6 +99,7 @@ impl LoadOptions {
             beta_share: 0.0,
             clients: 1,
             follow_links: false,
+            collections: false,
             finished: None,
         }
     }
@@ -139,6 +143,13 @@ impl LoadOptions {
     #[must_use]
     pub fn follow_links(mut self) -> Self {
         self.follow_links = true;
+        self
+    }
+
+    /// Lets the carts lie in eight collections, under ids of many shapes, each asked for once.
+    #[must_use]
+    pub fn collections(mut self) -> Self {
+        self.collections = true;
         self
     }
 
@@ -283,7 +294,7 @@ fn client(max_in_flight: u32) -> Client<HttpConnector, Full<Bytes>> {
 
 async fn arrivals(mut changes: watch::Receiver<Settings>, shared: Arc<Shared>) {
     let mut rng = SmallRng::seed_from_u64(shared.options.seed);
-    let mut sessions = Sessions::new(shared.options.beta_share, &mut rng);
+    let mut sessions = Sessions::new(&shared.options, &mut rng);
     let mut next = Instant::now();
     loop {
         let settings = changes.borrow_and_update().clone();

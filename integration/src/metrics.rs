@@ -72,6 +72,14 @@ impl Metrics {
             .reduce(|sum, value| sum + value)
     }
 
+    /// The same of numbers that count something; 0 when there are none.
+    #[must_use]
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.select(name, labels)
+            .map(|sample| sample.value as u64)
+            .sum()
+    }
+
     /// Whether every judge that is on the page began to publish after `time`; true where there is
     /// none. A publication begins with the heartbeat, in whole seconds.
     #[must_use]

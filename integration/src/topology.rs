@@ -54,6 +54,7 @@ pub struct Builder {
     log_level: String,
     component_log_level: String,
     drain_time: Duration,
+    hot_restart: bool,
 }
 
 /// A running topology.
@@ -87,6 +88,7 @@ impl Topology {
             log_level: "warning".to_owned(),
             component_log_level: "wasm:info".to_owned(),
             drain_time: DRAIN_TIME,
+            hot_restart: false,
         }
     }
 
@@ -314,8 +316,11 @@ impl Builder {
             }
         }
         let bootstrap = config::bootstrap("front", "v1", &clusters);
-        let front = self
-            .launch(&self.name, &bootstrap)
+        let mut launch = self.launch(&self.name, &bootstrap);
+        if self.hot_restart {
+            launch = launch.hot_restart();
+        }
+        let front = launch
             .listeners(front_listeners(&self.front, inbound.as_ref()))
             .routes(vec![self.front.routes()])
             .start()
@@ -334,6 +339,13 @@ impl Builder {
             .log_level(&self.log_level)
             .component_log_level(&self.component_log_level)
             .drain_time(self.drain_time)
+    }
+
+    /// Makes [`Envoy::hot_restart`] of the front possible.
+    #[must_use]
+    pub fn hot_restart(mut self) -> Self {
+        self.hot_restart = true;
+        self
     }
 }
 

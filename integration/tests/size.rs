@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use serin_integration::envoy::workspace;
 
-/// What `make wasm-size` last had, and 2.5% more. Whoever needs more says in the commit what for.
+/// What was promised. Whoever needs more says in the commit what for.
 const MOST_BYTES: u64 = 980_000;
 
 #[test]

@@ -1,17 +1,21 @@
 //! What looking at a response body costs, per byte: `cargo bench -p scorer-sdk --bench shape`.
 //!
 //! Each body is observed from its first chunk to its facts, in chunks of 16 KiB as a proxy hands
-//! them over; short repetitions, whose median counts. `--json PATH` leaves the numbers as JSON.
+//! them over, plain and in gzip; short repetitions, whose median counts. Both are per byte of the
+//! plain body. `--json PATH` leaves the numbers as JSON.
 //! In V8 (node), the same program:
 //! `CARGO_TARGET_WASM32_WASIP1_RUNNER="node scorer-sdk/benches/wasi.mjs" cargo bench -p scorer-sdk
 //! --bench shape --target wasm32-wasip1`.
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use scorer_sdk::shape::presence::Presence;
-use scorer_sdk::shape::{Limits, Seen, Shape, ShapeFacts};
+use scorer_sdk::shape::{Encoding, Limits, Seen, Shape, ShapeFacts};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fmt::Write;
 use std::hint::black_box;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -114,16 +118,28 @@ fn time(count: usize, mut work: impl FnMut()) -> Value {
 fn main() -> Result<(), Box<dyn Error>> {
     let limits = Arc::new(Limits::default());
     let (mut per_byte, mut per_answer) = (serde_json::Map::new(), serde_json::Map::new());
+    let mut per_byte_in_gzip = serde_json::Map::new();
     for (name, body) in bodies()? {
         let body = body.as_bytes();
-        let facts = observe(&limits, body);
+        let facts = observe(Shape::new(Arc::clone(&limits)), body);
         // A benchmark of an observer that gives up early would look well.
         let whole = (Seen::Whole, body.len() as u64);
         assert_eq!((facts.seen(), facts.bytes()), whole, "{name}");
         let times = BYTES.div_ceil(body.len());
         let look = time(times * body.len(), || {
             for _ in 0..times {
-                black_box(observe(&limits, black_box(body)).hash());
+                let shape = Shape::new(Arc::clone(&limits));
+                black_box(observe(shape, black_box(body)).hash());
+            }
+        });
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(body)?;
+        let encoded = encoder.finish()?;
+        let in_gzip = || Shape::new(Arc::clone(&limits)).encoded(Encoding::Gzip);
+        assert_eq!(observe(in_gzip(), &encoded).hash(), facts.hash(), "{name}");
+        let look_in_gzip = time(times * body.len(), || {
+            for _ in 0..times {
+                black_box(observe(in_gzip(), black_box(&encoded)).hash());
             }
         });
         let mut presence = Presence::default();
@@ -132,25 +148,28 @@ fn main() -> Result<(), Box<dyn Error>> {
             (0..ANSWERS).for_each(|_| presence.record(black_box(&facts)));
         });
         println!(
-            "{name:16} {:6} bytes, {:2} paths",
+            "{name:16} {:6} bytes, {:6} in gzip, {:2} paths",
             body.len(),
+            encoded.len(),
             presence.len()
         );
         println!("    ns per byte:                   {look}");
+        println!("    ns per byte in gzip:           {look_in_gzip}");
         println!("    ns to count an answer's paths: {record}");
         per_byte.insert(name.to_owned(), look);
+        per_byte_in_gzip.insert(name.to_owned(), look_in_gzip);
         per_answer.insert(name.to_owned(), record);
     }
     let mut arguments = std::env::args().skip_while(|argument| argument != "--json");
     if let Some(path) = arguments.nth(1) {
-        let report = json!({"shape_ns_per_byte": per_byte, "presence_ns_per_answer": per_answer});
+        let report = json!({"shape_ns_per_byte": per_byte,
+            "shape_ns_per_byte_in_gzip": per_byte_in_gzip, "presence_ns_per_answer": per_answer});
         std::fs::write(path, report.to_string())?;
     }
     Ok(())
 }
 
-fn observe(limits: &Arc<Limits>, body: &[u8]) -> ShapeFacts {
-    let mut shape = Shape::new(Arc::clone(limits));
+fn observe(mut shape: Shape, body: &[u8]) -> ShapeFacts {
     body.chunks(CHUNK).for_each(|chunk| shape.feed(chunk));
     shape.finish()
 }

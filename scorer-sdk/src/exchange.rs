@@ -1,6 +1,6 @@
 //! Facts: what one exchange looked like, without a host type, a clock or an allocation.
 
-use crate::shape::ShapeFacts;
+use crate::shape::{LeftOut, ShapeFacts};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -186,6 +186,8 @@ pub struct Exchange<'a> {
     pub fan_out: Option<&'a str>,
     /// The shape of the response body, where it was looked at.
     pub body: Option<&'a ShapeFacts>,
+    /// Why the response body was not looked at although it was to be.
+    pub body_left_out: Option<LeftOut>,
     /// The route that the same session asked for next; only on its own, after everything else was
     /// counted.
     pub next_call: Option<&'a str>,
@@ -199,6 +201,13 @@ impl Exchange<'_> {
         self.ending == Ending::InFlight
             || self.status.is_none_or(|status| status >= 400)
             || self.grpc_status.is_some_and(|status| status != 0)
+    }
+
+    /// Whether its response can have content: an answer to HEAD, 204, 205 and 304 have none, whatever the
+    /// version would send otherwise. To miss its type or its size would be to count one cause twice.
+    #[must_use]
+    pub fn may_have_content(&self) -> bool {
+        self.method != "HEAD" && !matches!(self.status, Some(100..=199 | 204 | 205 | 304))
     }
 }
 

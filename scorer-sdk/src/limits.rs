@@ -21,3 +21,21 @@ pub const MAX_ROWS: usize = 16_384;
 pub const MAX_QUESTIONS: usize = 64;
 /// Length of a version's name, in bytes.
 pub const MAX_VERSION_BYTES: usize = 128;
+/// Length of a category's name, in bytes: that of a question.
+pub const MAX_CATEGORY_BYTES: usize = 64;
+
+/// Ticks without an exchange after which a route may be dropped to make room for another.
+pub const IDLE_TICKS: u32 = 600;
+/// Fewest such ticks, of a route that was hardly ever asked for.
+const FEWEST_IDLE_TICKS: u32 = 30;
+/// Ticks that each of its exchanges is worth.
+const IDLE_TICKS_AN_EXCHANGE: u64 = 10;
+
+/// Ticks for which a route may be idle that was asked for so often: a path that somebody made up
+/// costs no route its place that is asked for now and then.
+#[must_use]
+pub fn idle_ticks_allowed(exchanges: u64) -> u32 {
+    u32::try_from(exchanges.saturating_mul(IDLE_TICKS_AN_EXCHANGE))
+        .unwrap_or(IDLE_TICKS)
+        .clamp(FEWEST_IDLE_TICKS, IDLE_TICKS)
+}

@@ -6,6 +6,17 @@ use core::cmp::Ordering;
 /// So many items are sorted where they are, without memory of their own.
 const SHORT: usize = 16;
 
+/// The indices of numbers, the largest first; of equal ones the first first.
+#[inline(never)]
+pub(crate) fn largest_first(numbers: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..numbers.len()).collect();
+    let number = |index: usize| numbers.get(index).copied().unwrap_or(f64::NEG_INFINITY);
+    sort_places(&mut order, &mut |one, other| {
+        number(other).total_cmp(&number(one))
+    });
+    order
+}
+
 /// Sorts `items` by `compare`; items that are equal keep their order.
 pub(crate) fn sort_by<T>(items: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) {
     if items.len() <= SHORT {

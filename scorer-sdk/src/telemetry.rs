@@ -37,7 +37,7 @@ pub mod label {
     pub const SIGNAL: &str = "signal";
     /// The size of a rise of the odds of failure.
     pub const ODDS_RATIO: &str = "odds_ratio";
-    /// Why a guard refused.
+    /// Why a guard refused, or a body was not looked at.
     pub const REASON: &str = "reason";
     /// The bounded table that was full.
     pub const TABLE: &str = "table";
@@ -107,7 +107,8 @@ impl Kind {
 pub enum Series {
     /// Counts toward `max_series`; series beyond it are not made.
     Capped,
-    /// Made in any case: there are few of them, and alerts depend on them.
+    /// Made beyond the cap as well, within a bound of their own: there are few of them, and alerts
+    /// depend on them.
     Always,
 }
 
@@ -201,10 +202,18 @@ metrics! {
         "evidence behind the verdict, in thousandths of a nat; 0 when it favours the candidate";
     ROLLOUT_THRESHOLD: Gauge "serin_rollout_threshold" [DESTINATION, VERSION] Always
         "evidence that is enough, in thousandths of a nat";
+    VERDICT_TIME: Gauge "serin_verdict_time_seconds" [DESTINATION, VERSION] Always
+        "Unix time of the verdict `anomalous`, in seconds; 0 while there is none";
+    ONSET_TIME: Gauge "serin_onset_time_seconds" [DESTINATION, VERSION] Always
+        "Unix time since which the candidate is worse, as far as can be told, in seconds; 0 without such a verdict";
+    VERDICT_EVIDENCE: Gauge "serin_verdict_evidence" [DESTINATION, VERSION] Always
+        "evidence at the time of the verdict, in thousandths of a nat: a healthy candidate shows as much in at most one of `exp(nats)` rollouts; 0 without a verdict, and where only the past speaks";
+    VERDICT_RATE: Gauge "serin_verdict_rate" [DESTINATION, ROUTE, VERSION, CATEGORY, ARM] Capped
+        "share of an arm's exchanges (`baseline`, `candidate`) in the category that carried the verdict, at the time of the verdict, in thousandths of a per cent, where enough is known to say it; on one route, or on all routes together";
     DIFFERS: Gauge "serin_differs" [DESTINATION, VERSION] Always
         "1 when the versions behave differently, for better or worse";
     JUDGED_EXCHANGES: Gauge "serin_judged_exchanges" [DESTINATION, VERSION] Always
-        "candidate exchanges that were compared with the baseline's";
+        "candidate exchanges that were compared with the baseline's; it rests while a verdict stands";
     BASELINE_FAILING: Gauge "serin_baseline_failing" [DESTINATION, VERSION] Always
         "1 while most of the baseline's recent requests fail, on most of its routes, so that nothing is steered to it; the version is the candidate";
     HELD_BY_PLACEBO: Gauge "serin_held_by_placebo" [DESTINATION, VERSION] Always
@@ -241,8 +250,12 @@ metrics! {
         "the same with the sign reversed, where negative";
     EXCHANGES: Counter "serin_exchanges_total" [DESTINATION, ROUTE, VERSION] Capped
         "exchanges that were looked at and ended";
+    BODIES: Counter "serin_bodies_total" [DESTINATION, ROUTE, VERSION] Capped
+        "with `body`: response bodies whose shape was looked at";
+    BODIES_LEFT_OUT: Counter "serin_bodies_left_out_total" [DESTINATION, ROUTE, VERSION, REASON] Capped
+        "with `body`: response bodies that were to be looked at and whose shape is unknown; the reason is the `content-encoding` where it is not undone (`br`, `zstd`, `other_encoding`), `busy` where too many were being decompressed, `damaged` or `malformed` where the body cannot be read, `too_large` where it exceeds `body.max_bytes` or another limit";
     CATEGORY: Counter "serin_category_total" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
-        "judged exchanges in the category";
+        "exchanges in the category, of those that were looked at and ended; a body that has lost several paths counts once; it goes on while a verdict stands";
     SURPRISE: Histogram "serin_surprise" [DESTINATION, VERSION] Capped
         "with `surprise`: surprise of each exchange that was compared with a past, in tenths of a bit";
     STEERED: Counter "serin_steered_total" [DESTINATION] Capped
@@ -258,13 +271,17 @@ metrics! {
     CASES: Counter "serin_cases_total" [] Capped
         "exchanges beyond `looks_per_second` that failed and were looked at when they were over: they count as evidence, and not in `serin_exchanges_total`";
     OVERFLOW: Counter "serin_overflow_total" [TABLE] Capped
-        "entries that did not fit a bounded table: `destinations`, `routes`, `versions`, `names`, `paths`, `in_flight`, `sessions`, `fan_outs`, `rows`, `surprise`, `series`; `damaged` counts unreadable shared data. The series of `series` is made whatever the cap says";
+        "entries that did not fit a bounded table: `destinations`, `routes`, `versions`, `names`, `paths`, `in_flight`, `sessions`, `fan_outs`, `rows`, `surprise`, `series`, `mailbox` (exchanges on their way to the judge); `damaged` counts unreadable parts of shared data. The series of `series` is made whatever the cap says";
+    PROCESSES: Gauge "serin_processes" [ROLE] Always
+        "1; 2 while Envoy adds up the gauges of two processes, as it does during a hot restart: then a gauge here is a sum and says nothing by itself";
     HEARTBEAT: Gauge "serin_heartbeat_seconds" [ROLE] Always
         "Unix time of the last merge, in seconds";
     MERGED_EXCHANGES: Gauge "serin_merged_exchanges" [ROLE] Always
         "exchanges in the judge's state";
     STATE_BYTES: Gauge "serin_state_bytes" [ROLE] Always
         "size of the judge's state, in bytes";
+    UNMERGED_TICKS: Counter "serin_unmerged_ticks_total" [ROLE] Always
+        "ticks of workers whose counts have waited for more than ten ticks, and ten seconds, to be merged";
     CONFIG_BROKEN: Gauge "serin_config_broken" [] Always
         "1 when the last config was refused";
 }

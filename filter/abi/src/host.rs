@@ -14,6 +14,8 @@ pub enum Map {
     Request = 0,
     /// The response's headers.
     Response = 2,
+    /// The response's trailers.
+    ResponseTrailers = 3,
 }
 
 #[link(wasm_import_module = "env")]

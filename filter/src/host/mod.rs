@@ -38,6 +38,8 @@ pub trait Host {
     fn response_headers(&self) -> Headers;
     /// The value of a response header; in the same phases.
     fn response_header(&self, name: &str) -> Option<Vec<u8>>;
+    /// All response trailers; only in their phase.
+    fn response_trailers(&self) -> Headers;
     /// The first `size` bytes of the response body's chunk that is passing; only in the response's
     /// body phase.
     fn response_body(&self, size: usize) -> Vec<u8>;
@@ -49,6 +51,8 @@ pub trait Host {
     fn set_response_header(&self, name: &str, value: &str);
     /// Removes a response header; only in the response's headers phase.
     fn remove_response_header(&self, name: &str);
+    /// Removes a response trailer; only in their phase.
+    fn remove_response_trailer(&self, name: &str);
     /// Answers in the application's place: 503, or UNAVAILABLE for gRPC.
     fn refuse(&self, header: &str, reason: &str, grpc: bool);
 

@@ -63,6 +63,10 @@ impl Host for ProxyHost {
         host::header(Map::Response, name)
     }
 
+    fn response_trailers(&self) -> Headers {
+        host::headers(Map::ResponseTrailers)
+    }
+
     fn response_body(&self, size: usize) -> Vec<u8> {
         hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size)
             .ok()
@@ -84,6 +88,10 @@ impl Host for ProxyHost {
 
     fn remove_response_header(&self, name: &str) {
         let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name);
+    }
+
+    fn remove_response_trailer(&self, name: &str) {
+        let _ = hostcalls::remove_map_value(MapType::HttpResponseTrailers, name);
     }
 
     fn refuse(&self, header: &str, reason: &str, grpc: bool) {

@@ -1,22 +1,26 @@
 //! The metrics that each worker counts for itself.
 
 use super::metrics::{Id, Metrics};
+use super::series;
+use super::troubles::{DamageLine, Troubles};
 use crate::host::Host;
-use scorer_sdk::count::delta::Delta;
+use scorer_sdk::count::delta::{Delta, VersionDelta};
 use scorer_sdk::telemetry::{self, label};
 
 /// What one worker counts.
 #[derive(Debug)]
 pub struct Counters {
     metrics: Metrics,
+    damage: DamageLine,
 }
 
 impl Counters {
-    /// Nothing counted yet, and at most `limit` series.
+    /// Nothing counted yet. The process has at most `limit` series.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub fn new(process: series::Shared, limit: usize) -> Self {
         Self {
-            metrics: Metrics::new(limit),
+            metrics: Metrics::new(process, limit),
+            damage: DamageLine::default(),
         }
     }
 
@@ -33,11 +37,44 @@ impl Counters {
                 ];
                 let metric = Id::of(&telemetry::EXCHANGES);
                 self.metrics.count(host, metric, &labels, version.exchanges);
+                self.count_bodies(host, labels, version);
             }
         }
         self.metrics.count_overflow(host, &delta.overflow);
         self.metrics.count_lost(host, "surprise", lost_surprise);
         self.metrics.count_refused(host);
+    }
+
+    /// Counts what keeps the worker and the judge apart, once a tick.
+    pub fn count_troubles(&mut self, host: &impl Host, role: &str, troubles: Troubles) {
+        let labels = [(label::ROLE, role)];
+        let metric = Id::of(&telemetry::UNMERGED_TICKS);
+        let ticks = u64::from(troubles.is_late);
+        self.metrics.count(host, metric, &labels, ticks);
+        self.metrics.count_lost(host, "mailbox", troubles.lost);
+        let damaged = troubles.damage.parts;
+        self.metrics.count_lost(host, "damaged", damaged);
+        self.damage.tell(&troubles.damage);
+    }
+
+    /// Counts the bodies of a version on a route: those that were looked at, and those that were to
+    /// be.
+    fn count_bodies(
+        &mut self,
+        host: &impl Host,
+        labels: [(&str, &str); 3],
+        version: &VersionDelta,
+    ) {
+        let metric = Id::of(&telemetry::BODIES);
+        let looked_at = version.bodies.answers() as u64;
+        self.metrics.count(host, metric, &labels, looked_at);
+        let [destination, route, version_label] = labels;
+        for (reason, count) in version.bodies_left_out.items() {
+            let reason = (label::REASON, reason.name());
+            let labels = [destination, route, version_label, reason];
+            let metric = Id::of(&telemetry::BODIES_LEFT_OUT);
+            self.metrics.count(host, metric, &labels, u64::from(count));
+        }
     }
 
     /// Counts requests to a destination that were steered.

@@ -1,6 +1,7 @@
 //! The gauges of a verdict, which the leader sets: evidence, limits, causes, decisions.
 
 use super::metrics::{Id, Metrics, cut, thousandths};
+use super::series;
 use crate::host::Host;
 use core::time::Duration;
 use scorer_sdk::drift::Cause;
@@ -28,11 +29,11 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Nothing published yet, and at most `limit` series.
+    /// Nothing published yet. The process has at most `limit` series.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub fn new(process: series::Shared, limit: usize) -> Self {
         Self {
-            metrics: Metrics::new(limit),
+            metrics: Metrics::new(process, limit),
             candidates: Vec::new(),
         }
     }
@@ -53,6 +54,8 @@ impl Findings {
     ) {
         let role = [(label::ROLE, overview.role)];
         for (metric, value) in [
+            // First, so that no sum is read before it is known to be one.
+            (Id::of(&telemetry::PROCESSES), 1),
             (Id::of(&telemetry::HEARTBEAT), overview.now.as_secs()),
             (Id::of(&telemetry::STATE_BYTES), overview.state_bytes),
             (Id::of(&telemetry::MERGED_EXCHANGES), judge.merged()),
@@ -64,6 +67,7 @@ impl Findings {
         self.publish_limits(host, judge, decisions);
         self.publish_warnings(host, decisions);
         self.publish_shared_change(host, decisions);
+        self.publish_found(host, decisions);
         self.metrics.end_findings(host);
         // Last, so that whoever sees an alarm finds what it is about.
         self.publish_decisions(host, decisions);
@@ -159,6 +163,32 @@ impl Findings {
         }
     }
 
+    /// How often the category was true that carried the verdict, at the time of the verdict; nothing
+    /// where too little is known to say it.
+    fn publish_found(&mut self, host: &impl Host, decisions: &[Decision]) {
+        for decision in decisions {
+            let Some(found) = &decision.found else {
+                continue;
+            };
+            let route_label = found.route.label();
+            for (arm, rate) in [("baseline", found.baseline), ("candidate", found.candidate)] {
+                let Some(share) = rate.share() else {
+                    continue;
+                };
+                let labels = [
+                    (label::DESTINATION, cut(&decision.destination)),
+                    (label::ROUTE, cut(&route_label)),
+                    (label::VERSION, cut(&decision.candidate)),
+                    (label::CATEGORY, found.category),
+                    (label::ARM, arm),
+                ];
+                let metric = Id::of(&telemetry::VERDICT_RATE);
+                let per_cent = thousandths(100.0 * share);
+                self.metrics.find(host, metric, &labels, per_cent);
+            }
+        }
+    }
+
     /// Both versions against their own past, and the cause of a change.
     fn publish_shared_change(&mut self, host: &impl Host, decisions: &[Decision]) {
         for decision in decisions {
@@ -217,6 +247,7 @@ impl Findings {
             (label::VERSION, cut(&decision.candidate)),
         ];
         let flag = u64::from;
+        let found = decision.found.as_ref();
         for (metric, value) in [
             (
                 Id::of(&telemetry::VERDICT),
@@ -234,6 +265,20 @@ impl Findings {
             (
                 Id::of(&telemetry::JUDGED_EXCHANGES),
                 decision.judged_exchanges,
+            ),
+            (
+                Id::of(&telemetry::VERDICT_TIME),
+                decision.verdict_ms / 1_000,
+            ),
+            (
+                Id::of(&telemetry::ONSET_TIME),
+                found.map_or(0, |found| found.onset_ms / 1_000),
+            ),
+            (
+                Id::of(&telemetry::VERDICT_EVIDENCE),
+                found
+                    .filter(|found| !found.against_past)
+                    .map_or(0, |found| thousandths(found.evidence)),
             ),
             (
                 Id::of(&telemetry::BASELINE_FAILING),

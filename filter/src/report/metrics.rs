@@ -4,6 +4,7 @@
 //! negative: log evidence is given in thousandths of a nat, for and against apart, so that
 //! `sum by (destination, route, category) (for) - sum by (…) (against)` over all proxies is exact.
 
+use super::series;
 use crate::host::Host;
 use hashbrown::HashMap;
 use scorer_sdk::count::delta::Overflow;
@@ -37,10 +38,11 @@ impl Id {
     }
 }
 
-/// A table of metrics with a cap.
+/// A table of metrics under one config; the process has a cap on all of them.
 #[derive(Debug)]
 pub struct Metrics {
     known: HashMap<String, Known>,
+    process: series::Shared,
     limit: usize,
     /// Updates that found no room.
     refused: u64,
@@ -107,11 +109,12 @@ pub fn cut(value: &str) -> &str {
 }
 
 impl Metrics {
-    /// An empty table for at most `limit` series.
+    /// An empty table. The process has at most `limit` series.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub fn new(process: series::Shared, limit: usize) -> Self {
         Self {
             known: HashMap::new(),
+            process,
             limit,
             refused: 0,
             round: 0,
@@ -126,11 +129,11 @@ impl Metrics {
     ) -> Option<&mut Known> {
         let name = name(metric.name, labels);
         if !self.known.contains_key(&name) {
-            if metric.series == Series::Capped && self.known.len() >= self.limit {
+            let mut process = self.process.borrow_mut();
+            let Some(id) = process.id(host, metric, &name, self.limit) else {
                 self.refused += 1;
                 return None;
-            }
-            let id = host.define_metric(metric.kind, &name);
+            };
             let series = Known {
                 id,
                 last: None,
@@ -238,7 +241,7 @@ mod tests {
     #[test]
     fn series_beyond_the_cap_are_refused_and_counted() {
         let host = FakeHost::default();
-        let mut metrics = Metrics::new(2);
+        let mut metrics = Metrics::new(series::Shared::default(), 2);
         let counter = Id {
             name: "serin_x",
             kind: Kind::Counter,

@@ -9,3 +9,5 @@ pub mod counters;
 pub mod findings;
 pub mod metrics;
 pub mod sentences;
+pub mod series;
+pub mod troubles;

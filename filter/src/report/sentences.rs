@@ -144,9 +144,10 @@ impl Sentences {
 
 fn level(decision: &Decision) -> Level {
     match decision.verdict {
-        Verdict::Anomalous => Level::Warn,
+        // By default Istio's proxies log nothing below a warning.
+        Verdict::Anomalous | Verdict::Suspect => Level::Warn,
         _ if !decision.against_past.is_empty() => Level::Warn,
-        // Differences are warnings as well: by default Istio's proxies log nothing below a warning.
+        // Differences are warnings as well.
         _ if decision.held_by_placebo || decision.differs() || !decision.balance.is_empty() => {
             Level::Warn
         }
@@ -170,8 +171,12 @@ fn sentence(decision: &Decision) -> String {
         Some(difference) => format!("; behaves differently: {difference}"),
         None => String::new(),
     };
+    let timing = match decision.timing().as_str() {
+        "" => String::new(),
+        timing => format!("; {timing}"),
+    };
     format!(
-        "serin: {} {} is {}: {}{held}{differs}{failing}",
+        "serin: {} {} is {}: {}{timing}{held}{differs}{failing}",
         decision.destination,
         decision.candidate,
         decision.verdict,
@@ -199,10 +204,12 @@ mod tests {
         let mut sentences = Sentences::default();
         sentences.tell(core::slice::from_ref(&decision));
         sentences.tell(core::slice::from_ref(&decision));
+        decision.verdict = Verdict::Suspect;
+        sentences.tell(core::slice::from_ref(&decision));
         decision.verdict = Verdict::Anomalous;
         sentences.tell(core::slice::from_ref(&decision));
         let levels: Vec<Level> = host.log().iter().map(|line| line.0).collect();
-        assert_eq!(levels, [Level::Info, Level::Warn]);
+        assert_eq!(levels, [Level::Info, Level::Warn, Level::Warn]);
     }
 
     #[test]

@@ -96,6 +96,32 @@ fn a_report_that_clients_must_not_see_goes_at_a_glance() {
 }
 
 #[test]
+fn once_forged_headers_were_seen_they_go_at_a_glance() {
+    let mut proxy = proxy(10);
+    let mut glanced = 0;
+    for number in 0..6_000 {
+        proxy.request(&[]);
+        proxy.respond(GOOD[0]);
+        let forged = vec![("x-serin-verdict".to_owned(), b"healthy".to_vec())];
+        proxy.host.0.borrow_mut().response.extend(forged.clone());
+        proxy.host.0.borrow_mut().trailers = forged;
+        let mut stream = Stream::new(1);
+        assert!(proxy.workers[0].on_request(&mut stream, true));
+        glanced += u32::from(stream.is_glanced_at());
+        assert!(proxy.workers[0].on_response(&mut stream));
+        stream.passed(0, true);
+        proxy.workers[0].on_response_trailers(&mut stream);
+        assert_eq!(proxy.host.0.borrow().response.len(), 2);
+        assert!(proxy.host.0.borrow().trailers.is_empty());
+        proxy.workers[0].on_log(&mut stream);
+        if number % 2_000 == 0 {
+            proxy.tick();
+        }
+    }
+    assert!(glanced > 5_000, "{glanced}");
+}
+
+#[test]
 fn an_answer_that_was_cut_off_is_looked_at_when_it_is_over() {
     let mut proxy = proxy(10);
     proxy.traffic(2, 2_000, GOOD);

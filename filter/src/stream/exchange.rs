@@ -1,5 +1,6 @@
 //! From what was seen to an [`Exchange`]: the one place where the filter builds one.
 
+use super::body::Known;
 use super::in_flight::InFlight;
 use super::life::Stream;
 use super::observer::micros;
@@ -10,17 +11,8 @@ use super::served::Served;
 use super::timing::Timing;
 use crate::host::{Host, properties};
 use core::time::Duration;
-use scorer_sdk::shape::ShapeFacts;
+use scorer_sdk::wire::envoy::{self, Flags};
 use scorer_sdk::{Ending, Exchange};
-
-/// Envoy's response flags: the proxy reset the stream (LR), the upstream did (UR) or closed it (UC)
-/// or broke the protocol (UPE), or it took too long (SI, UMSDR).
-const FLAGS_RESET: u64 = 0x8 | 0x10 | 0x40 | 0x80_0000 | 0x1_0000 | 0x8_0000;
-/// Envoy's response flags: the proxy's limits on idle and on long streams (SI, UMSDR).
-const FLAGS_LIMITS: u64 = 0x1_0000 | 0x8_0000;
-/// Envoy's response flags: the client closed the connection (DC), broke the protocol (DPE) or reset
-/// the stream (DR), as HTTP/2 clients do that no longer want an answer.
-const FLAGS_CLIENT_GONE: u64 = 0x4000 | 0x4_0000 | 0x1000_0000;
 
 /// When an exchange is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +40,7 @@ pub(super) struct Facts<'a> {
     session: Option<u64>,
     is_surplus: bool,
     is_case: bool,
-    body: Option<&'a ShapeFacts>,
+    body: Option<&'a Known>,
 }
 
 /// What is known of an exchange only when it is over.
@@ -59,7 +51,7 @@ pub(super) struct End<'a> {
     pub(super) duration_us: Option<u64>,
     pub(super) lasted_us: u64,
     pub(super) origin: &'a Origin,
-    pub(super) body: Option<&'a ShapeFacts>,
+    pub(super) body: Option<&'a Known>,
     /// Whether it was only glanced at, and failed.
     pub(super) is_case: bool,
 }
@@ -174,7 +166,8 @@ impl<'a> Facts<'a> {
             sampling: self.flight.sampling,
             request_bytes: self.request.and_then(|request| request.bytes),
             request_header_names: names.map(|names| names as _),
-            body: self.body,
+            body: self.body.and_then(|body| body.facts.as_ref()),
+            body_left_out: self.body.and_then(|body| body.left_out),
             fan_out: self.fan_out,
             ..Exchange::default()
         }
@@ -195,15 +188,7 @@ pub(super) fn ending(
     } else {
         host.number(properties::RESPONSE_FLAGS).unwrap_or(0)
     };
-    // A client that reads too slowly runs into the same limits as a version that stops.
-    let is_cut_off = flags & FLAGS_LIMITS != 0 && timing.is_over();
-    if flags & FLAGS_CLIENT_GONE != 0 || is_cut_off {
-        Ending::ClientGone
-    } else if flags & FLAGS_RESET != 0 && response.status.is_none_or(|status| status < 500) {
-        Ending::Reset
-    } else {
-        Ending::Complete
-    }
+    Flags(flags).ending(response.status, timing.is_over())
 }
 
 /// The gRPC status of the current stream, from its headers or its trailers.
@@ -213,11 +198,13 @@ pub(super) fn grpc_status(
     phase: Phase,
     ending: Ending,
 ) -> Option<u16> {
+    if !envoy::has_grpc_status(response.grpc, ending) {
+        return None;
+    }
     match response.grpc_status {
-        // Where no trailers came the proxy makes one up.
-        None if response.grpc && phase == Phase::End && ending == Ending::Complete => host
+        None if phase == Phase::End => host
             .number(properties::GRPC_STATUS)
-            .and_then(|code| code.try_into().ok()),
+            .map(|code| envoy::grpc_status(code.cast_signed())),
         known => known,
     }
 }

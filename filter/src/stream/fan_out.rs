@@ -7,6 +7,7 @@
 //! listener takes the slot back. Slots are a fixed set: a request whose slot is taken is not
 //! followed, and a slot that nobody closes is free again after a while.
 
+use super::ids;
 use crate::host::{Header, Host};
 use core::time::Duration;
 use scorer_sdk::config::Plan;
@@ -53,12 +54,18 @@ pub fn is_on(plan: &Plan) -> bool {
 #[must_use]
 pub fn name((header, value): Header<'_>) -> Option<u64> {
     match header {
-        b"x-request-id" | b"x-b3-traceid" => Some(identity(value)),
+        b"x-request-id" => ids::is_request_id(value).then(|| identity(value)),
+        b"x-b3-traceid" => trace(value),
         // version-trace-parent-flags: the trace alone stays the same.
-        b"traceparent" => value.split(|byte| *byte == b'-').nth(1).map(identity),
-        b"b3" => value.split(|byte| *byte == b'-').next().map(identity),
+        b"traceparent" => trace(value.split(|byte| *byte == b'-').nth(1)?),
+        // Where it is but a sampling decision, it has no trace.
+        b"b3" => trace(value.split(|byte| *byte == b'-').next()?),
         _ => None,
     }
+}
+
+fn trace(id: &[u8]) -> Option<u64> {
+    ids::is_trace(id).then(|| identity(id))
 }
 
 /// What is known of one request.
@@ -66,6 +73,10 @@ pub fn name((header, value): Header<'_>) -> Option<u64> {
 struct Slot {
     name: u64,
     expires_ms: u64,
+    /// Requests under this name that have not ended.
+    requests: u64,
+    /// Whether there were several at one time: whose the calls are cannot be told then.
+    is_shared: bool,
     calls: Vec<(String, u64)>,
 }
 
@@ -75,6 +86,8 @@ impl Slot {
         let mut slot = Self {
             name: reader.u64()?,
             expires_ms: reader.u64()?,
+            requests: reader.u64()?,
+            is_shared: reader.u8()? != 0,
             calls: Vec::new(),
         };
         for _ in 0..reader.length(MAX_CALLS + 1)? {
@@ -88,6 +101,8 @@ impl Slot {
         let mut writer = Writer::new();
         writer.u64(self.name);
         writer.u64(self.expires_ms);
+        writer.u64(self.requests);
+        writer.u8(u8::from(self.is_shared));
         writer.length(self.calls.len());
         for (call, count) in &self.calls {
             writer.text(call);
@@ -154,28 +169,51 @@ impl Reporter {
     }
 }
 
-/// Opens the slots of a request that has come in. Gives the names whose slots are its own;
-/// `overflow` counts the slots that were taken.
+/// The slot of a name, if somebody has it.
+fn taken(bytes: &[u8], now: Duration) -> Option<Slot> {
+    Slot::read(bytes)
+        .ok()
+        .filter(|slot| slot.name != 0 && slot.expires_ms > now.as_millis() as u64)
+}
+
+/// Opens the slot of one name. Where another request has it under the same name, both share it from
+/// now on. Whether the slot is this name's.
+fn open_one(host: &impl Host, name: u64, now: Duration) -> bool {
+    let key = key(name);
+    (0..ATTEMPTS).any(|_| {
+        let shared = host.shared(&key);
+        let slot = match taken(&shared.bytes, now) {
+            Some(slot) if slot.name != name => return false,
+            Some(slot) => Slot {
+                requests: slot.requests.saturating_add(1),
+                is_shared: true,
+                ..slot
+            },
+            None => Slot {
+                name,
+                requests: 1,
+                ..Slot::default()
+            },
+        };
+        let slot = Slot {
+            expires_ms: (now + LONGEST).as_millis() as u64,
+            ..slot
+        };
+        host.swap_shared(&key, &slot.write(), shared.swap)
+    })
+}
+
+/// Opens the slots of a request that has come in: all of its names or none, because the application
+/// may hand on any of them. Gives the names; `overflow` counts the requests whose slot was taken.
 pub fn open(host: &impl Host, names: &[u64], now: Duration, overflow: &mut u64) -> Names {
-    let now_ms = now.as_millis() as u64;
-    names
-        .iter()
-        .copied()
-        .filter(|name| {
-            let key = key(*name);
-            let shared = host.shared(&key);
-            let taken = Slot::read(&shared.bytes)
-                .is_ok_and(|slot| slot.name != 0 && slot.expires_ms > now_ms);
-            let slot = Slot {
-                name: *name,
-                expires_ms: now_ms + LONGEST.as_millis() as u64,
-                calls: Vec::new(),
-            };
-            let opened = !taken && host.swap_shared(&key, &slot.write(), shared.swap);
-            *overflow += u64::from(!opened);
-            opened
-        })
-        .collect()
+    for (index, name) in names.iter().enumerate() {
+        if !open_one(host, *name, now) {
+            close(host, names.get(..index).unwrap_or_default(), now);
+            *overflow += 1;
+            return Names::new();
+        }
+    }
+    names.to_vec()
 }
 
 /// Adds a call that the application makes to the request that it makes it for. Whether there was
@@ -189,7 +227,7 @@ pub fn note(host: &impl Host, names: &[u64], call: &str, now: Duration) -> bool 
             let Ok(mut slot) = Slot::read(&shared.bytes) else {
                 break;
             };
-            if slot.name != *name || slot.expires_ms <= now_ms {
+            if slot.name != *name || slot.expires_ms <= now_ms || slot.is_shared {
                 break;
             }
             slot.add(call, 1);
@@ -201,26 +239,49 @@ pub fn note(host: &impl Host, names: &[u64], call: &str, now: Duration) -> bool 
     false
 }
 
-/// Closes a request's slots and writes what was called, as the signal `fan_out` reads it; `None`
-/// where it could not be followed.
-pub fn close(host: &impl Host, names: &[u64], now: Duration) -> Option<String> {
-    let mut closed: Option<Slot> = None;
-    for name in names {
-        let key = key(*name);
+/// Leaves the slot of one name, which is free again once all have left it. Gives what was gathered
+/// under it; `None` where there was no such slot, or several shared it.
+fn close_one(host: &impl Host, name: u64, now: Duration) -> Option<Slot> {
+    let key = key(name);
+    for _ in 0..ATTEMPTS {
         let shared = host.shared(&key);
-        let Ok(slot) = Slot::read(&shared.bytes) else {
-            continue;
+        let slot = taken(&shared.bytes, now).filter(|slot| slot.name == name)?;
+        let left = match slot.requests {
+            0 | 1 => Slot::default(),
+            several => Slot {
+                name,
+                requests: several - 1,
+                is_shared: true,
+                expires_ms: slot.expires_ms,
+                calls: Vec::new(),
+            },
         };
-        if slot.name != *name || slot.expires_ms <= now.as_millis() as u64 {
-            continue;
-        }
-        host.swap_shared(&key, &Slot::default().write(), shared.swap);
-        let sum = closed.get_or_insert_default();
-        for (call, count) in slot.calls {
-            sum.add(&call, count);
+        if host.swap_shared(&key, &left.write(), shared.swap) {
+            return (!slot.is_shared).then_some(slot);
         }
     }
-    let mut report = describe(&mut closed?.calls);
+    None
+}
+
+/// Closes a request's slots and writes what was called, as the signal `fan_out` reads it; `None`
+/// where it could not be followed: a name was gone, or other requests had it at the same time.
+pub fn close(host: &impl Host, names: &[u64], now: Duration) -> Option<String> {
+    let mut closed = Slot::default();
+    let mut is_followed = !names.is_empty();
+    for name in names {
+        match close_one(host, *name, now) {
+            Some(slot) => {
+                for (call, count) in slot.calls {
+                    closed.add(&call, count);
+                }
+            }
+            None => is_followed = false,
+        }
+    }
+    if !is_followed {
+        return None;
+    }
+    let mut report = describe(&mut closed.calls);
     if report.len() > MAX_REPORT_BYTES {
         // Whole parts, and a word that there were more.
         report.truncate(report.floor_char_boundary(MAX_REPORT_BYTES - MORE.len() - 1));
@@ -244,12 +305,74 @@ mod tests {
 
     #[test]
     fn a_trace_has_one_name_for_all_its_spans() {
-        let parent = |span| name(header("traceparent", &format!("00-abc-{span}-01")));
+        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let parent = |span| name(header("traceparent", &format!("00-{TRACE}-{span}-01")));
+        assert!(parent("1").is_some());
         assert_eq!(parent("1"), parent("2"));
-        assert_eq!(parent("1"), name(header("b3", "abc-7-1")));
-        assert_eq!(parent("1"), name(header("x-b3-traceid", "abc")));
-        assert_ne!(parent("1"), name(header("x-request-id", "abd")));
+        assert_eq!(parent("1"), name(header("b3", &format!("{TRACE}-7-1"))));
+        assert_eq!(parent("1"), name(header("x-b3-traceid", TRACE)));
+        assert_ne!(parent("1"), name(header("x-request-id", "4bf92f35")));
         assert_eq!(name(header("x-user", "abc")), None);
+    }
+
+    #[test]
+    fn what_all_requests_have_in_common_names_none() {
+        let zeros = "0".repeat(32);
+        let parent = format!("00-{zeros}-00f067aa0ba902b7-01");
+        for (header_name, value) in [
+            ("b3", "0"),
+            ("b3", "1"),
+            ("b3", "d"),
+            ("b3", zeros.as_str()),
+            ("x-b3-traceid", "0"),
+            ("traceparent", "00"),
+            ("traceparent", "00-abc-1-01"),
+            ("traceparent", parent.as_str()),
+            ("x-request-id", ""),
+            ("x-request-id", "1"),
+            ("x-request-id", "undefined"),
+            ("x-request-id", "00000000-0000-0000-0000-000000000000"),
+        ] {
+            assert_eq!(
+                name(header(header_name, value)),
+                None,
+                "{header_name}: {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn requests_that_share_an_id_at_one_time_report_nothing_rather_than_each_others_calls() {
+        let host = FakeHost::default();
+        let mut overflow = 0;
+        let first = open(&host, &[1, 2], SECOND, &mut overflow);
+        assert!(note(&host, &[2], "stock GET /items", SECOND));
+        // The same trace, another request id: the application may hand on either.
+        let second = open(&host, &[1, 3], SECOND, &mut overflow);
+        assert!(!note(&host, &[1], "auth GET /check", SECOND));
+        assert_eq!(close(&host, &first, SECOND), None);
+        // It is still in flight when a third comes.
+        let third = open(&host, &[1, 4], SECOND, &mut overflow);
+        assert_eq!(close(&host, &second, SECOND), None);
+        assert_eq!(close(&host, &third, SECOND), None);
+        // Nobody has it any more.
+        let fourth = open(&host, &[1, 5], SECOND, &mut overflow);
+        assert!(note(&host, &[1], "auth GET /check", SECOND));
+        let report = close(&host, &fourth, SECOND);
+        assert_eq!(report.as_deref(), Some("auth GET /check 1"));
+        assert_eq!(overflow, 0);
+    }
+
+    #[test]
+    fn a_request_that_finds_no_room_for_one_of_its_names_is_not_followed_by_the_others() {
+        let host = FakeHost::default();
+        let mut overflow = 0;
+        open(&host, &[5], SECOND, &mut overflow);
+        assert!(open(&host, &[6, 5 + SLOTS], SECOND, &mut overflow).is_empty());
+        assert_eq!(overflow, 1);
+        // The name that had room is free again.
+        let names = open(&host, &[6], SECOND, &mut overflow);
+        assert_eq!(close(&host, &names, SECOND).as_deref(), Some(""));
     }
 
     #[test]

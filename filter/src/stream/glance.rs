@@ -6,19 +6,18 @@ use super::exchange::{self, Phase};
 use super::life::Stream;
 use super::local_reply;
 use super::request;
-use super::response::{Response, number};
+use super::response::{REFUSED, Response, number};
 use super::timing::Timing;
 use crate::host::{Host, properties};
 use core::time::Duration;
 use scorer_sdk::telemetry::REPORT_HEADER;
+use scorer_sdk::wire::envoy;
 use scorer_sdk::{Ending, Sampling};
 
 /// Lowest status of a response that says that the request failed.
 const FAILED: u16 = 400;
 /// Where Envoy's router leaves a path that it rewrites.
 const ORIGINAL_PATH: &str = "x-envoy-original-path";
-/// Status of a response after which the connection is no longer HTTP.
-const SWITCHING: u16 = 101;
 
 /// An exchange that is only glanced at.
 #[derive(Debug)]
@@ -40,6 +39,9 @@ pub(super) struct Habits {
     pub(super) has_grpc: bool,
     /// Whether responses bring reports of calls, which are not for clients.
     pub(super) has_reports: bool,
+    /// Whether responses bring headers that only Serin may set, and trailers.
+    pub(super) has_forged: bool,
+    pub(super) has_forged_trailers: bool,
     /// Whether callers' proxies count the attempts of a request.
     pub(super) has_attempts: bool,
     /// Whether the router rewrites paths.
@@ -58,8 +60,9 @@ impl Habits {
 
 /// Whether the current request is none of Serin's business, as a look in full would find.
 pub fn is_left_alone(host: &impl Host) -> bool {
-    host.request_header("upgrade").is_some()
-        || host.request_header(":method").as_deref() == Some(b"CONNECT")
+    let asks_for_upgrade = host.request_header("upgrade").is_some();
+    let method = host.request_header(":method").unwrap_or_default();
+    envoy::is_left_alone(&method, asks_for_upgrade, None)
 }
 
 impl Glance {
@@ -81,6 +84,11 @@ impl Glance {
             .or_else(|| host.request_header(ORIGINAL_PATH))
     }
 
+    /// Whether a guard may have given this answer as a refusal, as far as a glance can tell.
+    pub(super) fn may_be_refusal(&self) -> bool {
+        self.status == Some(REFUSED) || self.is_grpc
+    }
+
     /// Reads the response's headers. Whether this is HTTP still.
     pub(super) fn read_response(&mut self, host: &impl Host, habits: Habits) -> bool {
         if habits.has_reports {
@@ -91,8 +99,8 @@ impl Glance {
         self.is_grpc = habits.has_grpc
             && host
                 .response_header("content-type")
-                .is_some_and(|kind| request::is_grpc(&kind));
-        self.status != Some(SWITCHING)
+                .is_some_and(|kind| envoy::is_grpc(&kind));
+        self.status != Some(envoy::SWITCHING)
     }
 
     /// Whether the exchange, which is over, failed, and a version was asked: no answer, one that was

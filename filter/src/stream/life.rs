@@ -1,12 +1,12 @@
 //! The life of one stream: what is kept of it from its first header to its end.
 
+use super::body::Watch;
 use super::fan_out;
 use super::glance::Glance;
 use super::in_flight::{InFlight, Table};
 use super::request::Request;
 use super::response::Response;
 use scorer_sdk::count::tally::RouteIndex;
-use scorer_sdk::shape::Shape;
 use scorer_sdk::surprise::Score;
 
 /// One request as the filter follows it.
@@ -25,7 +25,7 @@ pub struct Stream {
     pub(super) is_whole: bool,
     /// Whether the guard answers in the application's place.
     pub(crate) refused: bool,
-    pub(super) body: Option<Shape>,
+    pub(super) body: Option<Watch>,
     /// Names of the slots in which the calls for this request are gathered.
     pub(super) gathered_as: fan_out::Names,
     /// The calls that were made for it, as the callee's sidecar reported them.

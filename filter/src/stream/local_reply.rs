@@ -13,35 +13,11 @@
 
 use super::response::Response;
 use crate::host::{Host, properties};
+use scorer_sdk::wire::envoy::{Flags, VIA_UPSTREAM};
 
 /// Header with the upstream's time, from Envoy's router.
 pub(super) const SERVICE_TIME_NAME: &str = "x-envoy-upstream-service-time";
 pub(super) const SERVICE_TIME: &[u8] = SERVICE_TIME_NAME.as_bytes();
-
-/// What `response.code_details` says of an upstream's answer.
-const VIA_UPSTREAM: &[u8] = b"via_upstream";
-/// Envoy's response flags: the upstream had no healthy host (UH), did not answer in time (UT), was
-/// reset (LR, UR), could not be reached (UF), closed (UC), had no room (UO), failed at each retry
-/// (URX), took too long (UMSDR), broke the protocol (UPE) or has no address (DF).
-const FLAGS_NO_ANSWER: u64 =
-    0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x8000 | 0x8_0000 | 0x80_0000 | 0x400_0000;
-/// Envoy's response flags: it did not ask the upstream. It fails its own health check (LH), found no
-/// route (NR), no cluster (NC) or no filter's config (NFCF), injected a fault (FI), limited the rate
-/// (RL, RLSE), did not authorize (UAEX), refused the request's headers (IH), answered from a cache
-/// (RFCF), or sheds load (OM, DO, UDO).
-const FLAGS_OWN: u64 = 0x1
-    | 0x100
-    | 0x400
-    | 0x800
-    | 0x1000
-    | 0x2000
-    | 0x2_0000
-    | 0x10_0000
-    | 0x20_0000
-    | 0x100_0000
-    | 0x200_0000
-    | 0x800_0000
-    | 0x2000_0000;
 
 /// Whether the proxy made this answer without the version. From the response's headers on.
 pub(super) fn is_own(host: &impl Host, response: &Response) -> bool {
@@ -50,18 +26,12 @@ pub(super) fn is_own(host: &impl Host, response: &Response) -> bool {
     };
     match host.property(properties::CODE_DETAILS) {
         None => false,
-        Some(details) if details == VIA_UPSTREAM => false,
-        Some(_) => decided_without(host.number(properties::RESPONSE_FLAGS).unwrap_or(0), status),
+        Some(details) if details == VIA_UPSTREAM.as_bytes() => false,
+        Some(details) => {
+            let flags = host.number(properties::RESPONSE_FLAGS).unwrap_or(0);
+            Flags(flags).is_proxys_own(Some(&details), status)
+        }
     }
-}
-
-/// Whether a local reply with these flags and this status was decided without the version.
-fn decided_without(flags: u64, status: u16) -> bool {
-    if flags & FLAGS_NO_ANSWER != 0 {
-        return false;
-    }
-    // Some limits on time set no flag of the upstream's; 504 says that it was waited for.
-    flags & FLAGS_OWN != 0 || status != 504
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The observer: reads each stream, and counts it as an exchange.
 
-use super::body::{self, Sampler};
+use super::body::{Sampler, Watch};
 use super::budget::Budget;
 use super::calls::Calls;
+use super::decoding::Decoding;
 use super::exchange::{self, End, Facts, Phase};
 use super::glance::{Glance, Habits};
 use super::in_flight::{InFlight, Table};
@@ -25,6 +26,7 @@ use scorer_sdk::limits::LONG_WITHOUT_CUT;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::telemetry::REPORT_HEADER;
+use scorer_sdk::wire::envoy;
 use scorer_sdk::wire::recording::Record;
 use scorer_sdk::{Ending, Exchange, Sampling};
 use std::rc::Rc;
@@ -34,6 +36,11 @@ use std::sync::Arc;
 const MAX_LONG_RUNNING_PER_TICK: usize = 512;
 /// Time in microseconds until an exchange in flight on a route without a cut is looked at again.
 const LOOK_AGAIN_US: u64 = 10_000_000;
+
+/// Ticks, and time beyond them, after which a tick is not late: the clock was set, or the proxy stood
+/// still.
+const LATE_TICKS: u32 = 2;
+const LATE: Duration = Duration::from_secs(10);
 
 /// What one worker sees of its streams.
 pub struct Observer {
@@ -48,11 +55,14 @@ pub struct Observer {
     upstreams: Upstreams,
     origins: Origins,
     bodies: Sampler,
+    decoding: Decoding,
     /// What is usual, where surprise is on.
     surprise: Option<Surprise>,
     calls: Calls,
     in_flight: Table,
     overflowed_flights: u64,
+    /// When the last tick was.
+    last_tick: Option<Duration>,
     /// Per route, the microseconds from which on an exchange in flight is slow.
     cuts: HashMap<RouteKey, u64>,
 }
@@ -101,9 +111,11 @@ impl Observer {
             upstreams: Upstreams::default(),
             origins: Origins::new(plan, owner),
             bodies: Sampler::default(),
+            decoding: Decoding::default(),
             calls: Calls::new(plan),
             in_flight: Table::default(),
             overflowed_flights: 0,
+            last_tick: None,
             cuts: HashMap::new(),
             plan: Arc::clone(plan),
         }
@@ -229,6 +241,30 @@ impl Observer {
         response
     }
 
+    /// Forged headers were found in a response: those that are only glanced at lose theirs, too.
+    pub fn note_forged(&mut self) {
+        self.habits.has_forged = true;
+    }
+
+    /// Whether the headers of this response, which is only glanced at, are to lose forged ones, and
+    /// if so, whether it may be a guard's refusal.
+    #[must_use]
+    pub fn strips_at_glance(&self, stream: &Stream) -> Option<bool> {
+        let glance = stream.glance.as_ref().filter(|_| self.habits.has_forged)?;
+        Some(glance.may_be_refusal())
+    }
+
+    /// Forged trailers were found, too.
+    pub fn note_forged_trailers(&mut self) {
+        self.habits.has_forged_trailers = true;
+    }
+
+    /// Whether the trailers of a response are to be read.
+    #[must_use]
+    pub fn reads_trailers(&self, stream: &Stream) -> bool {
+        !stream.is_glanced_at() || self.habits.has_forged_trailers
+    }
+
     /// Whether the proxy answers the current request by itself, before the version was asked.
     #[must_use]
     pub fn is_proxys_own(&self, host: &impl Host, response: &Response) -> bool {
@@ -347,8 +383,8 @@ impl Observer {
         if let Some(flight) = stream.flight_mut(&mut self.in_flight) {
             flight.timing.passed(bytes, is_whole, || host.now());
         }
-        if let (Some(plan), Some(watch)) = (&self.plan.body, &mut stream.body) {
-            body::look(host, plan, watch, size);
+        if let Some(watch) = &mut stream.body {
+            watch.look(host, &self.decoding, size);
         }
     }
 
@@ -419,6 +455,9 @@ impl Observer {
         phase: Phase,
     ) -> Option<Counted> {
         let flight = stream.land(&mut self.in_flight)?;
+        if response.status == Some(envoy::SWITCHING) {
+            return None;
+        }
         let Some(served) = self.version_behind(host, response) else {
             self.tally.record_unattributed();
             return None;
@@ -429,7 +468,9 @@ impl Observer {
         let ending = exchange::ending(host, stream, response, &flight.timing, phase);
         let now = host.now();
         let lasted = now.saturating_sub(flight.timing.started);
-        let body = body::facts(stream.body.take(), ending == Ending::Complete, lasted);
+        let is_complete = ending == Ending::Complete;
+        let watch = stream.body.take();
+        let body = watch.map(|watch| Watch::finish(watch, is_complete, lasted));
         let origin = self
             .origins
             .current(host, &self.plan, &served.destination, flight.session);
@@ -519,12 +560,25 @@ impl Observer {
 
     /// A tick has passed. `root_id` is the root context, which calls concern afterwards.
     pub fn tick(&mut self, host: &impl Host, now: Duration, root_id: u32) {
+        if self.clock_was_set(now) {
+            // Else all of them would pass for slow, those of the slower version most of all.
+            self.in_flight
+                .iter_mut()
+                .for_each(|flight| flight.timing.forget());
+        }
         self.count_long_running(host, now, root_id);
         self.origins.tick(self.plan.tick);
         self.budget.tick(self.plan.tick);
         if let Some(surprise) = &mut self.surprise {
             surprise.tick(now);
         }
+    }
+
+    /// Whether the clock was set since the last tick: ticks come by another clock.
+    fn clock_was_set(&mut self, now: Duration) -> bool {
+        let latest = LATE + self.plan.tick.saturating_mul(LATE_TICKS);
+        let last = self.last_tick.replace(now);
+        last.is_some_and(|last| now < last || now - last > latest)
     }
 
     /// What was counted since the last call, and how many entries found no room in the models of

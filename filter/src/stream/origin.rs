@@ -7,6 +7,7 @@
 
 use super::client::Crowds;
 use super::draw::Draw;
+use super::ids;
 use crate::host::{Header, Host, properties};
 use core::time::Duration;
 use hashbrown::HashSet;
@@ -159,14 +160,17 @@ pub fn session(plan: &Plan, hasher: &NameHasher, (name, value): Header<'_>) -> O
     match &plan.session {
         SessionSource::Client | SessionSource::Connection => None,
         SessionSource::Header(header) => {
-            (header.as_bytes() == name).then(|| hasher.hash_bytes(value))
+            let is_told = header.as_bytes() == name && ids::is_session(value);
+            is_told.then(|| hasher.hash_bytes(value))
         }
         SessionSource::Cookie(cookie) if name == b"cookie" => value
             .split(|byte| *byte == b';')
             .find_map(|pair| {
-                let (name, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
-                (name.trim_ascii() == cookie.as_bytes()).then_some(value)
+                let mut parts = pair.splitn(2, |byte| *byte == b'=');
+                let (name, value) = (parts.next()?, parts.next()?);
+                (name.trim_ascii() == cookie.as_bytes()).then_some(value.trim_ascii())
             })
+            .filter(|value| ids::is_session(value))
             .map(|value| hasher.hash_bytes(value)),
         SessionSource::Cookie(_) => None,
     }
@@ -273,8 +277,11 @@ mod tests {
         assert_ne!(one, told(cookie, "cookie", "sid=abd"));
         assert_eq!(told(cookie, "cookie", "asid=abc; sid"), None);
         let header = r#"{"session": {"from": "header", "name": "X-User"}}"#;
-        assert!(told(header, "x-user", "7").is_some());
-        assert_ne!(told(header, "x-user", "7"), told(header, "x-user", "8"));
+        assert!(told(header, "x-user", "17").is_some());
+        assert_ne!(told(header, "x-user", "17"), told(header, "x-user", "18"));
+        // What all have in common who have none.
+        assert_eq!(told(header, "x-user", "0"), None);
+        assert_eq!(told(cookie, "cookie", "sid=; sid=0"), None);
         assert_eq!(told(header, "cookie", "sid=abc"), None);
         assert_eq!(told("{}", "cookie", "sid=abc"), None);
         // Who does not know the secret cannot choose the hash.

@@ -3,6 +3,7 @@
 use crate::host::{Header, Headers};
 use crate::stream::client::Clients;
 use crate::stream::fan_out;
+use crate::stream::ids;
 use crate::stream::name_sets::{NameSet, NameSets};
 use crate::stream::origin::session;
 use crate::stream::response::number;
@@ -13,14 +14,12 @@ use scorer_sdk::signal::{NameHasher, Side};
 use scorer_sdk::surprise::Value;
 use scorer_sdk::surprise::request_texts::RequestTexts;
 use scorer_sdk::telemetry::HEADER_PREFIX;
+use scorer_sdk::wire::envoy;
 use std::borrow::Cow;
 use std::rc::Rc;
 
 /// Longest path that is looked at, in bytes; the rest is cut off.
 const MAX_PATH_BYTES: usize = 2_048;
-
-/// A shorter request id does not tell requests apart.
-const SHORTEST_ID: usize = 8;
 
 /// A request.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -130,10 +129,11 @@ impl Reader {
         if by_client {
             request.session = clients.client();
         }
-        if request.attempt.is_some() && identifies(id) {
+        if request.attempt.is_some() && ids::is_request_id(id) {
             request.id = Some(self.sessions.hash_bytes(id));
         }
-        request.left_alone |= request.method == "CONNECT";
+        request.left_alone =
+            envoy::is_left_alone(request.method.as_bytes(), request.left_alone, None);
         request
     }
 }
@@ -144,7 +144,7 @@ impl Request {
             b":method" => self.method = method(value),
             b":path" => self.path = text(value).into_owned(),
             b"upgrade" => self.left_alone = true,
-            b"content-type" => self.grpc = is_grpc(value),
+            b"content-type" => self.grpc = envoy::is_grpc(value),
             b"content-length" => self.bytes = number(value),
             b"x-envoy-attempt-count" => self.attempt = number(value),
             // Envoy takes names that are text only.
@@ -154,20 +154,6 @@ impl Request {
             _ => {}
         }
     }
-}
-
-/// Whether a content type is gRPC.
-#[must_use]
-pub fn is_grpc(content_type: &[u8]) -> bool {
-    content_type.starts_with(b"application/grpc")
-        && !content_type.starts_with(b"application/grpc-web")
-}
-
-/// Whether a request id can tell requests apart: it is no placeholder.
-fn identifies(id: &[u8]) -> bool {
-    let mut signs = id.iter().filter(|byte| **byte != b'-');
-    let first = signs.next();
-    id.len() >= SHORTEST_ID && signs.any(|byte| Some(byte) != first)
 }
 
 /// A method; the usual ones without an allocation.
@@ -242,10 +228,7 @@ mod tests {
         assert_ne!(id(Some("1"), uuid), id(Some("1"), &uuid.replace('9', "8")));
         // Nobody counts attempts.
         assert_eq!(id(None, uuid), None);
-        let zeros = "00000000-0000-0000-0000-000000000000";
-        for placeholder in ["", "-", "7", "null", zeros, "--------"] {
-            assert_eq!(id(Some("2"), placeholder), None, "{placeholder}");
-        }
+        assert_eq!(id(Some("2"), "00000000-0000-0000-0000-000000000000"), None);
     }
 
     #[test]

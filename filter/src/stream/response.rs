@@ -3,11 +3,16 @@
 use crate::host::{Headers, Host};
 use crate::stream::local_reply::{SERVICE_TIME, SERVICE_TIME_NAME};
 use crate::stream::name_sets::{NameSet, NameSets};
-use crate::stream::request::is_grpc;
 use crate::stream::texts::Texts;
 use scorer_sdk::signal::NameHasher;
 use scorer_sdk::telemetry::HEADER_PREFIX;
+use scorer_sdk::wire::envoy::{grpc_status_of_header, is_grpc};
 use std::rc::Rc;
+
+/// Status of a guard's refusal.
+pub(super) const REFUSED: u16 = 503;
+/// gRPC status of a guard's refusal.
+const GRPC_REFUSED: u16 = 14;
 
 /// A response.
 #[derive(Debug, Default)]
@@ -61,7 +66,7 @@ impl Reader {
             match name {
                 b":status" => response.status = number(value),
                 b"content-length" => response.content_length = number(value),
-                b"grpc-status" => response.grpc_status = number(value),
+                b"grpc-status" => response.grpc_status = Some(grpc_status_of_header(value)),
                 b"content-type" => {
                     response.grpc = is_grpc(value);
                     response.content_type = Some(self.texts.of(value));
@@ -75,6 +80,8 @@ impl Reader {
                 _ => {}
             }
         }
+        // Elsewhere it is no more than a header: gRPC-Web has its status in the body.
+        response.grpc_status = response.grpc_status.filter(|_| response.grpc);
         response
     }
 }
@@ -93,6 +100,17 @@ impl Response {
     /// Drops what nobody asks for later: a response may take hours.
     pub fn forget_values(&mut self) {
         self.own = Vec::new();
+    }
+
+    /// Names of the headers of Serin's own that were there when the headers were read.
+    pub fn own_names(&self) -> impl Iterator<Item = &str> {
+        self.own.iter().map(|header| header.0.as_str())
+    }
+
+    /// Whether a guard's refusal looks like this: 503, or UNAVAILABLE for gRPC.
+    #[must_use]
+    pub fn may_be_refusal(&self) -> bool {
+        self.status == Some(REFUSED) || self.grpc_status == Some(GRPC_REFUSED)
     }
 
     /// Whether a header of Serin's own was there when the headers were read.

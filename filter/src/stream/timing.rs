@@ -84,6 +84,8 @@ pub struct Timing {
     asked: Duration,
     request_is_whole: bool,
     answer: Answer,
+    /// Whether the clock was set while it went on, so that no difference of times is one.
+    clock_was_set: bool,
 }
 
 impl Timing {
@@ -95,7 +97,13 @@ impl Timing {
             asked: started,
             request_is_whole,
             answer: Answer::Awaited,
+            clock_was_set: false,
         }
+    }
+
+    /// The clock was set, or the proxy stood still: how long this takes is not known any more.
+    pub(super) fn forget(&mut self) {
+        self.clock_was_set = true;
     }
 
     /// A part of the request's body has come.
@@ -130,6 +138,7 @@ impl Timing {
     /// answer or the rest of one whose length it has announced.
     pub(super) fn awaits_version(&self) -> bool {
         self.request_is_whole
+            && !self.clock_was_set
             && match self.answer {
                 Answer::Awaited => true,
                 Answer::Begun { kind, .. } => kind == Kind::Sized,
@@ -148,8 +157,11 @@ impl Timing {
     }
 
     /// The version's time of an exchange that is over at `end`. `None` when the request never was
-    /// complete and got no answer.
+    /// complete and got no answer, or the clock was set meanwhile.
     pub(super) fn of_version(&self, end: Duration) -> Option<Duration> {
+        if self.clock_was_set {
+            return None;
+        }
         let until = |time: Duration| time.saturating_sub(self.asked);
         match self.answer {
             Answer::Awaited => self.request_is_whole.then(|| until(end)),
@@ -201,6 +213,16 @@ mod tests {
         assert_eq!(upload.waited(at(153)), at(3));
         upload.answered(Kind::Unsized, true, || at(155));
         assert_eq!(upload.of_version(at(155)), Some(at(5)));
+    }
+
+    #[test]
+    fn of_what_goes_on_while_the_clock_is_set_no_time_is_known() {
+        let mut exchange = asked();
+        exchange.forget();
+        assert!(!exchange.awaits_version());
+        assert_eq!(exchange.of_version(at(3_700)), None);
+        exchange.answered(Kind::Sized, true, || at(3_700));
+        assert_eq!(exchange.of_version(at(3_700)), None);
     }
 
     #[test]

@@ -8,15 +8,17 @@
 use crate::host::Host;
 use crate::report::findings::{Findings, Overview};
 use crate::report::sentences::Sentences;
+use crate::report::series;
+use crate::report::troubles::DamageLine;
 use crate::sync::lease::Contender;
 use crate::sync::mailbox::{
-    Acknowledged, Collected, Keys, collect, decode_acknowledged, encode_acknowledged,
+    Acknowledged, Keys, Unheard, collect, decode_acknowledged, encode_acknowledged,
 };
 use crate::sync::publication::{Directive, Publication};
 use core::time::Duration;
 use scorer_sdk::Plan;
 use scorer_sdk::judge::Judge;
-use scorer_sdk::wire::codec::{Reader, Writer};
+use scorer_sdk::wire::codec::{Damage, Reader, Writer};
 use std::sync::Arc;
 
 /// The judge with what it has merged, as it stands in shared data.
@@ -38,6 +40,10 @@ pub struct Leader {
     role: &'static str,
     findings: Findings,
     sentences: Sentences,
+    unheard: Unheard,
+    /// What could not be read and was not told yet.
+    damage: Damage,
+    damage_line: DamageLine,
 }
 
 impl Leader {
@@ -49,11 +55,15 @@ impl Leader {
         owner: u64,
         configured: Duration,
         role: &'static str,
+        series: series::Shared,
     ) -> Self {
         Self {
             contender: Contender::new(keys.lease(), owner, configured, plan.tick),
-            findings: Findings::new(plan.max_series),
+            findings: Findings::new(series, plan.max_series),
             sentences: Sentences::default(),
+            unheard: Unheard::default(),
+            damage: Damage::default(),
+            damage_line: DamageLine::default(),
             plan,
             keys,
             owner,
@@ -76,7 +86,9 @@ impl Leader {
     fn merge(&mut self, host: &impl Host, now: Duration) {
         let shared = host.shared(&self.keys.state());
         let mut held = self.current(&shared.bytes);
-        let collected = collect(host, &self.keys, &held.acknowledged, now);
+        let known = &held.acknowledged;
+        let collected = collect(host, &self.keys, known, &mut self.unheard, now);
+        self.damage.add(collected.damage);
         held.judge.tick(&collected.deltas, now);
         held.acknowledged.clone_from(&collected.acknowledged);
         held.writer = self.owner;
@@ -89,7 +101,7 @@ impl Leader {
         }
         collected.free_gone(host, &self.keys);
         self.findings.count_categories(host, &mut held.judge);
-        self.publish(host, &held, &collected, bytes.len(), now);
+        self.publish(host, &held, bytes.len(), now);
         self.held = Some(held);
     }
 
@@ -103,7 +115,8 @@ impl Leader {
             return held;
         }
         let acknowledged = decode_acknowledged(&mut reader).unwrap_or_default();
-        let judge = match Judge::decode(Arc::clone(&self.plan), &mut reader) {
+        let plan = Arc::clone(&self.plan);
+        let judge = match Judge::salvage(plan, &mut reader, &mut self.damage) {
             Ok(judge) => judge,
             Err(error) => {
                 if !bytes.is_empty() {
@@ -120,14 +133,7 @@ impl Leader {
         }
     }
 
-    fn publish(
-        &mut self,
-        host: &impl Host,
-        held: &Held,
-        collected: &Collected,
-        state_bytes: usize,
-        now: Duration,
-    ) {
+    fn publish(&mut self, host: &impl Host, held: &Held, state_bytes: usize, now: Duration) {
         let decisions = held.judge.decisions();
         let publication = Publication {
             number: held.number,
@@ -136,12 +142,14 @@ impl Leader {
             cuts: held.judge.slow_cuts(),
         };
         host.swap_shared(&self.keys.verdict(), &publication.encode(), None);
+        let damage = core::mem::take(&mut self.damage);
         self.sentences.tell(&decisions);
+        self.damage_line.tell(&damage);
         self.findings.publish(
             host,
             &held.judge,
             &decisions,
-            collected.damaged,
+            damage.parts,
             Overview {
                 role: self.role,
                 state_bytes: state_bytes as u64,

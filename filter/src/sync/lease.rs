@@ -72,14 +72,16 @@ impl Contender {
         let length = SHORTEST_LEASE.max(self.tick.saturating_mul(LEASE_TICKS));
         // A lease far beyond its length is nobody's: damaged, or from before the clock was set back.
         let latest_ms = now_ms.saturating_add(10 * length.as_millis() as u64);
-        let lease = Lease::read(&shared.bytes)
-            .filter(|lease| lease.expires_ms <= latest_ms && lease.configured_ms <= latest_ms);
+        let lease = Lease::read(&shared.bytes).filter(|lease| lease.expires_ms <= latest_ms);
+        // Configs of the future are from before that as well, and older than all others.
+        let age = |configured_ms| (configured_ms <= latest_ms, configured_ms);
+        let mine = age(self.configured_ms);
         let tick_ms = self.tick.as_millis() as u64;
         let held = lease.is_some_and(|lease| lease.owner == self.owner);
         let free = match lease {
-            None => !busy || now_ms > self.configured_ms.saturating_add(2 * tick_ms),
+            None => !busy || !mine.0 || now_ms > self.configured_ms.saturating_add(2 * tick_ms),
             Some(lease) if lease.owner == self.owner => true,
-            Some(lease) if lease.configured_ms < self.configured_ms => true,
+            Some(lease) if age(lease.configured_ms) < mine => true,
             Some(lease) => {
                 let grace = if busy { tick_ms } else { 0 };
                 lease.expires_ms.saturating_add(grace) < now_ms
@@ -88,12 +90,12 @@ impl Contender {
         if !free {
             return false;
         }
-        let mine = Lease {
+        let renewed = Lease {
             owner: self.owner,
             expires_ms: now_ms.saturating_add(length.as_millis() as u64),
             configured_ms: self.configured_ms,
         };
-        host.swap_shared(&self.key, &mine.write(), shared.swap) && held
+        host.swap_shared(&self.key, &renewed.write(), shared.swap) && held
     }
 }
 
@@ -133,5 +135,24 @@ mod tests {
         assert!(!newer.hold(&host, START + 4 * SECOND, true));
         assert!(newer.hold(&host, START + 5 * SECOND, true));
         assert!(!busy.hold(&host, START + 5 * SECOND, true));
+    }
+
+    #[test]
+    fn after_the_clock_was_set_back_somebody_leads_and_a_new_config_takes_over() {
+        for busy in [false, true] {
+            let host = FakeHost::default();
+            let (first, second) = (contender(1, START), contender(2, START));
+            first.hold(&host, START, false);
+            assert!(first.hold(&host, START + SECOND, false));
+            let back = START - 3_600 * SECOND;
+            // Its old lease is nobody's; the one it writes now is its own.
+            first.hold(&host, back, busy);
+            assert!(first.hold(&host, back + SECOND, busy));
+            assert!(!second.hold(&host, back + SECOND, busy));
+            let newer = contender(3, back + 2 * SECOND);
+            assert!(!newer.hold(&host, back + 2 * SECOND, false));
+            assert!(newer.hold(&host, back + 3 * SECOND, false));
+            assert!(!first.hold(&host, back + 3 * SECOND, busy));
+        }
     }
 }

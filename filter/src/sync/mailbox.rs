@@ -13,24 +13,28 @@
 //! All keys begin with a version and the name of the plugin: every plugin of a proxy shares one
 //! namespace.
 
+use super::slot;
 use crate::host::{Host, Shared};
 use core::time::Duration;
 use scorer_sdk::count::delta::Delta;
-use scorer_sdk::wire::codec::{CodecError, Reader, Writer};
+use scorer_sdk::wire::codec::{CodecError, Damage, Reader, Writer};
 use std::collections::VecDeque;
 
 /// Version of all layouts here; part of every key.
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 /// Most workers; Envoy starts one per hardware thread.
 const MAX_WORKERS: usize = 256;
 /// Deltas that may wait for an acknowledgement; then the tally keeps counting by itself.
 const MAX_WAITING: usize = 8;
-/// Deltas that are read from one slot: streams that outlive their config hand in one each.
-const MAX_READ: usize = 1_024;
-/// A worker that was silent for longer is gone.
+/// A worker that was silent for longer, or left no slot that can be read, is gone.
 const GONE_AFTER: Duration = Duration::from_secs(60);
-/// How often an idle worker says that it is there.
+/// How often a worker without fresh counts writes its slot: an idle one says that it is there, and
+/// what was damaged is mended.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Counts that have waited for this many ticks to be merged, and for so long, are late: another
+/// worker has had the time to take the lease of one that is gone.
+const LATE_TICKS: u32 = 10;
+const LATE: Duration = Duration::from_secs(10);
 /// A compare-and-swap is tried this often.
 const ATTEMPTS: usize = 4;
 
@@ -128,8 +132,19 @@ pub struct Outbox {
     slot: Option<usize>,
     confirmed: bool,
     next_number: u64,
-    waiting: VecDeque<(u64, Delta)>,
+    waiting: VecDeque<Waiting>,
     last_write: Duration,
+    /// Exchanges that found no room here since the last call of [`Outbox::take_lost`].
+    lost: u64,
+}
+
+/// A delta that was not merged yet, as far as its worker knows.
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    delta: Delta,
+    /// Since when, from the Unix epoch on.
+    since: Duration,
 }
 
 impl Outbox {
@@ -144,15 +159,42 @@ impl Outbox {
             next_number: 1,
             waiting: VecDeque::new(),
             last_write: Duration::ZERO,
+            lost: 0,
         }
     }
 
     /// Forgets what was merged.
     pub fn acknowledge(&mut self, acknowledged: &Acknowledged) {
         let number = acknowledged_by(acknowledged, self.owner);
-        while self.waiting.front().is_some_and(|front| front.0 <= number) {
+        if number >= self.next_number {
+            // Damaged data has it that more was merged than was ever handed in, and so whatever
+            // comes next would pass for merged. Under another name it does not.
+            self.waiting.clear();
+            self.slot = None;
+            self.rename();
+            return;
+        }
+        while self
+            .waiting
+            .front()
+            .is_some_and(|front| front.number <= number)
+        {
             self.waiting.pop_front();
         }
+    }
+
+    /// Whether counts have waited for the leader for too long. `tick` is the time between two ticks.
+    #[must_use]
+    pub fn is_late(&self, now: Duration, tick: Duration) -> bool {
+        let most = LATE.max(tick.saturating_mul(LATE_TICKS));
+        self.waiting
+            .front()
+            .is_some_and(|front| now.saturating_sub(front.since) > most)
+    }
+
+    /// Exchanges that found no room here since the last call, and so are not judged.
+    pub fn take_lost(&mut self) -> u64 {
+        core::mem::take(&mut self.lost)
     }
 
     /// Whether another delta may be added now.
@@ -163,21 +205,20 @@ impl Outbox {
 
     /// Puts a delta, if there is one, into the mailbox with all that wait.
     pub fn publish(&mut self, host: &impl Host, delta: Delta, now: Duration) {
-        let fresh = self.add(delta);
+        let fresh = self.add(delta, now);
         if self.slot.is_none() && self.waiting.is_empty() {
             // Envoy's main thread sees no requests and needs no slot.
             return;
         }
-        if !self.confirm(host, fresh) || (!fresh && now < self.last_write.saturating_add(HEARTBEAT))
-        {
-            return;
+        let is_due = fresh || now.abs_diff(self.last_write) >= HEARTBEAT;
+        if self.confirm(host, fresh) && is_due {
+            self.write(host, now);
         }
-        self.write(host, now);
     }
 
     /// Puts everything into the mailbox, because no later tick will come.
     pub fn flush(&mut self, host: &impl Host, delta: Delta, now: Duration) {
-        let fresh = self.add(delta);
+        let fresh = self.add(delta, now);
         if self.waiting.is_empty() {
             return;
         }
@@ -186,30 +227,39 @@ impl Outbox {
         self.write(host, now);
     }
 
-    /// Lets a delta wait, if there is anything in it; whether there is.
-    fn add(&mut self, delta: Delta) -> bool {
-        let fresh = !delta.is_empty();
-        if fresh {
-            self.waiting.push_back((self.next_number, delta));
-            self.next_number += 1;
+    /// Lets a delta wait, if there is anything in it and a slot can hold it; whether it does.
+    fn add(&mut self, delta: Delta, now: Duration) -> bool {
+        if delta.is_empty() {
+            return false;
         }
-        fresh
+        if self.waiting.len() >= slot::MAX_DELTAS {
+            self.lost = self.lost.saturating_add(delta.exchanges());
+            return false;
+        }
+        self.waiting.push_back(Waiting {
+            number: self.next_number,
+            delta,
+            since: now,
+        });
+        self.next_number += 1;
+        true
     }
 
     fn write(&mut self, host: &impl Host, now: Duration) {
         let Some(slot) = self.slot else {
             return;
         };
-        let mut writer = Writer::new();
-        writer.u64(self.owner);
-        writer.u64(now.as_millis() as u64);
-        writer.length(self.waiting.len());
-        for (number, delta) in &self.waiting {
-            writer.u64(*number);
-            delta.encode(&mut writer);
-        }
-        host.swap_shared(&self.keys.delta(slot), &writer.into_bytes(), None);
+        let waiting = self.waiting.iter();
+        let waiting = waiting.map(|waiting| (waiting.number, &waiting.delta));
+        let bytes = slot::write(self.owner, now, waiting);
+        host.swap_shared(&self.keys.delta(slot), &bytes, None);
         self.last_write = now;
+    }
+
+    /// Takes another name, under which nothing was merged yet.
+    fn rename(&mut self) {
+        self.confirmed = false;
+        self.owner = self.owner.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1);
     }
 
     /// Whether the slot is this worker's for good; takes one otherwise. `fresh` says that the last
@@ -230,8 +280,7 @@ impl Outbox {
             } else {
                 self.waiting.clear();
             }
-            self.confirmed = false;
-            self.owner = self.owner.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1);
+            self.rename();
         }
         self.claim(host);
         false
@@ -269,9 +318,14 @@ pub struct Collected {
     pub acknowledged: Acknowledged,
     /// Slots of workers that are gone and have nothing left to merge.
     gone: Vec<(usize, u64)>,
-    /// Values that could not be read.
-    pub damaged: u64,
+    /// What could not be read. It is acknowledged where its number is known, so that its worker can
+    /// go on; else the worker writes its slot again.
+    pub damage: Damage,
 }
+
+/// The owners whose slots hold nothing of theirs, and since when.
+#[derive(Debug, Default)]
+pub struct Unheard(Vec<(u64, Duration)>);
 
 /// Collects what was not merged yet.
 #[must_use]
@@ -279,38 +333,44 @@ pub fn collect(
     host: &impl Host,
     keys: &Keys,
     acknowledged: &Acknowledged,
+    unheard: &mut Unheard,
     now: Duration,
 ) -> Collected {
     let mut collected = Collected::default();
     let (owners, _) = read_workers(host, keys);
+    let before = core::mem::take(&mut unheard.0);
     for (slot, owner) in owners
         .into_iter()
         .enumerate()
         .filter(|(_, owner)| *owner != 0)
     {
         let merged = acknowledged_by(acknowledged, owner);
-        let bytes = host.shared(&keys.delta(slot)).bytes;
-        match read_slot(&bytes, owner, merged) {
-            Ok(slot_content) => {
-                let silent = slot_content
-                    .written_ms
-                    .saturating_add(GONE_AFTER.as_millis() as u64)
-                    < now.as_millis() as u64;
-                if silent && slot_content.deltas.is_empty() {
-                    collected.gone.push((slot, owner));
-                    continue;
-                }
-                collected
-                    .acknowledged
-                    .push((owner, slot_content.last_number.max(merged)));
-                collected.deltas.extend(slot_content.deltas);
+        let content = match slot::read(&host.shared(&keys.delta(slot)).bytes, owner, merged) {
+            Ok(content) => content,
+            Err(error) => {
+                collected.damage.note(error);
+                None
             }
-            Err(_) => {
-                // Another version's bytes, or none yet.
-                collected.damaged += u64::from(!bytes.is_empty());
-                collected.acknowledged.push((owner, merged));
+        };
+        let silent_since = match &content {
+            Some(content) => Duration::from_millis(content.written_ms),
+            None => {
+                let known = before.iter().find(|known| known.0 == owner);
+                let since = known.map_or(now, |known| known.1);
+                unheard.0.push((owner, since));
+                since
             }
+        };
+        let content = content.unwrap_or_default();
+        collected.damage.add(content.damage);
+        if content.deltas.is_empty() && now.abs_diff(silent_since) > GONE_AFTER {
+            collected.gone.push((slot, owner));
+            continue;
         }
+        collected
+            .acknowledged
+            .push((owner, content.last_number.max(merged)));
+        collected.deltas.extend(content.deltas);
     }
     collected
 }
@@ -333,39 +393,4 @@ impl Collected {
             }
         }
     }
-}
-
-struct SlotContent {
-    written_ms: u64,
-    last_number: u64,
-    deltas: Vec<Delta>,
-}
-
-fn read_slot(bytes: &[u8], owner: u64, merged: u64) -> Result<SlotContent, CodecError> {
-    let mut reader = Reader::new(bytes);
-    let found = reader.u64()?;
-    let written_ms = reader.u64()?;
-    let mut content = SlotContent {
-        written_ms,
-        last_number: 0,
-        deltas: Vec::new(),
-    };
-    let count = reader.length(MAX_READ)?;
-    if found != owner {
-        // The slot has a new owner that has written nothing yet.
-        return Err(CodecError::Unknown {
-            what: "owner",
-            value: found,
-        });
-    }
-    for _ in 0..count {
-        let number = reader.u64()?;
-        let delta = Delta::decode(&mut reader)?;
-        content.last_number = content.last_number.max(number);
-        if number > merged {
-            content.deltas.push(delta);
-        }
-    }
-    reader.finish()?;
-    Ok(content)
 }

@@ -10,4 +10,5 @@ pub mod mailbox;
 pub mod peers;
 pub mod publication;
 pub mod secret;
+mod slot;
 pub mod worker_id;

@@ -5,10 +5,14 @@ use super::mailbox::{Keys, Outbox};
 use super::publication::Publication;
 use super::{secret, worker_id};
 use crate::host::Host;
+use crate::report::series;
+use crate::report::troubles::Troubles;
 use core::time::Duration;
 use scorer_sdk::Plan;
 use scorer_sdk::count::delta::Delta;
 use scorer_sdk::telemetry::{COMPARER, GUARD};
+use scorer_sdk::wire::codec::Damage;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What one worker shares with the others: it hands in what it counted, reads the verdict, and
@@ -20,8 +24,11 @@ pub struct Peers {
     keys: Keys,
     outbox: Outbox,
     leader: Leader,
+    series: series::Shared,
     /// Number of the last publication that was read.
     publication: u64,
+    /// What could not be read of publications and was not counted yet.
+    damage: Damage,
 }
 
 /// The role's name in metrics and keys.
@@ -40,10 +47,11 @@ impl Peers {
         plugin: &str,
         root_id: u32,
         guarding: bool,
+        series: series::Shared,
     ) -> Self {
         let now = host.now();
         let owner = worker_id::of_worker(host, now, root_id);
-        Self::with_owner(plan, plugin, owner, now, guarding)
+        Self::with_owner(plan, plugin, owner, now, guarding, series)
     }
 
     fn with_owner(
@@ -52,17 +60,27 @@ impl Peers {
         owner: u64,
         now: Duration,
         guarding: bool,
+        series: series::Shared,
     ) -> Self {
         let role = role(guarding);
         let keys = Keys::new(&format!("{plugin}/{role}"));
         Self {
             outbox: Outbox::new(keys.clone(), owner),
-            leader: Leader::new(Arc::clone(plan), keys.clone(), owner, now, role),
+            leader: Leader::new(
+                Arc::clone(plan),
+                keys.clone(),
+                owner,
+                now,
+                role,
+                Rc::clone(&series),
+            ),
+            series,
             plan: Arc::clone(plan),
             plugin: plugin.to_owned(),
             owner,
             keys,
             publication: 0,
+            damage: Damage::default(),
         }
     }
 
@@ -70,7 +88,14 @@ impl Peers {
     pub fn become_guard(&mut self, now: Duration) {
         *self = Self {
             publication: self.publication,
-            ..Self::with_owner(&self.plan, &self.plugin, self.owner, now, true)
+            ..Self::with_owner(
+                &self.plan,
+                &self.plugin,
+                self.owner,
+                now,
+                true,
+                Rc::clone(&self.series),
+            )
         };
     }
 
@@ -85,15 +110,14 @@ impl Peers {
         secret::of_proxy(host, self.owner)
     }
 
-    /// The verdict, if there is a new one. One that cannot be read is another version's: it counts
-    /// as no verdict.
+    /// The verdict, if there is a new one. What cannot be read of it counts as no verdict.
     pub fn read(&mut self, host: &impl Host) -> Option<Publication> {
         let bytes = host.shared(&self.keys.verdict()).bytes;
         let number = Publication::peek_number(&bytes)?;
         if number == self.publication {
             return None;
         }
-        let publication = Publication::decode(&bytes).unwrap_or_default();
+        let publication = Publication::salvage(&bytes, &mut self.damage);
         self.publication = number;
         self.outbox.acknowledge(&publication.acknowledged);
         Some(publication)
@@ -112,7 +136,20 @@ impl Peers {
 
     /// Hands in everything at once, because no further tick will come.
     pub fn flush(&mut self, host: &impl Host, delta: Delta) {
+        if !self.has_room() {
+            // Nobody else reads what was merged of it any more.
+            self.read(host);
+        }
         self.outbox.flush(host, delta, host.now());
+    }
+
+    /// What has not reached the judge, or the worker, since the last call.
+    pub fn take_troubles(&mut self, now: Duration) -> Troubles {
+        Troubles {
+            damage: core::mem::take(&mut self.damage),
+            lost: self.outbox.take_lost(),
+            is_late: self.outbox.is_late(now, self.plan.tick),
+        }
     }
 
     /// Merges if this worker leads. `busy` says that it answers requests.

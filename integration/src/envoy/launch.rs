@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+use super::folder::{Folder, run_dir, workspace};
+use super::watcher::Watcher;
 use super::{Envoy, discovery_response};
 use crate::http;
 use crate::wait::wait_until;
@@ -19,6 +21,7 @@ pub(super) const LOG: &str = "envoy.log";
 pub(super) const LISTENERS: &str = "listeners.json";
 pub(super) const ROUTES: &str = "routes.json";
 const ADMIN_ADDRESS: &str = "admin.address";
+const BASE_ID: &str = "base.id";
 /// Longer than a busy machine stands still: what is under way when a listener is replaced ends before
 /// its connection does.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -37,6 +40,17 @@ pub struct Launch {
     component_log_level: String,
     drain_time: Duration,
     under: Vec<String>,
+    hot_restart: HotRestart,
+}
+
+/// Whether an Envoy can hand over to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum HotRestart {
+    Disabled,
+    /// The first: it chooses a base id and leaves it in a file of this name in its folder.
+    First,
+    /// The one after that, with the base id of the first.
+    Second(String),
 }
 
 impl Launch {
@@ -54,7 +68,27 @@ impl Launch {
             component_log_level: "wasm:info".to_owned(),
             drain_time: DRAIN_TIME,
             under: Vec::new(),
+            hot_restart: HotRestart::Disabled,
         }
+    }
+
+    /// Makes [`Envoy::hot_restart`] possible.
+    #[must_use]
+    pub fn hot_restart(mut self) -> Self {
+        self.hot_restart = HotRestart::First;
+        self
+    }
+
+    /// The one that takes over from the Envoy in `dir`, which was started from this; with a folder
+    /// of its own.
+    pub(super) fn successor(&self, dir: &Path) -> Result<Self> {
+        let path = dir.join(BASE_ID);
+        let base_id = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        Ok(Self {
+            name: format!("{}-successor", self.name),
+            hot_restart: HotRestart::Second(base_id.trim().to_owned()),
+            ..self.clone()
+        })
     }
 
     /// Listeners (each with its `@type`), replaceable by [`Envoy::replace_listeners`].
@@ -122,22 +156,25 @@ impl Launch {
     /// the end of its log), or does not get ready.
     pub async fn start(self) -> Result<Envoy> {
         let binary = binary()?;
-        let dir = run_dir(&self.name);
-        empty(&dir).with_context(|| format!("empty {}", dir.display()))?;
-        write_resources(&dir, LISTENERS, 1, &self.listeners)?;
-        write_resources(&dir, ROUTES, 1, &self.routes)?;
-        let child = self.spawn(&binary, &dir)?;
+        let folder = Folder::take(&self.name)?;
+        let dir = &folder.path;
+        write_resources(dir, LISTENERS, 1, &self.listeners)?;
+        write_resources(dir, ROUTES, 1, &self.routes)?;
+        let child = self.spawn(&binary, dir)?;
 
         // From here on a failure kills the process, by dropping it.
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut envoy = Envoy {
-            name: self.name,
-            dir,
+            launch: self,
+            folder,
             admin: unknown,
             child,
+            watcher: None,
             version: 1,
         };
-        match wait_until_ready(&mut envoy, &self.listeners).await {
+        envoy.watcher = Some(Watcher::of(envoy.pid())?);
+        let listeners = envoy.launch.listeners.clone();
+        match wait_until_ready(&mut envoy, &listeners).await {
             Ok(()) => Ok(envoy),
             Err(error) => Err(error.context(envoy.failure("did not start"))),
         }
@@ -177,8 +214,7 @@ impl Launch {
             .args(["--config-yaml", &overlay.to_string()])
             .arg("--admin-address-path")
             .arg(dir.join(ADMIN_ADDRESS))
-            // Instead of a base id: no shared memory, hence nothing that two Envoys could share.
-            .arg("--disable-hot-restart")
+            .args(self.hot_restart_arguments(dir))
             .args(["--concurrency", &self.concurrency.to_string()])
             .args(["--log-level", &self.log_level])
             .args(["--component-log-level", &self.component_log_level])
@@ -197,19 +233,44 @@ impl Launch {
     }
 }
 
+impl Launch {
+    fn hot_restart_arguments(&self, dir: &Path) -> Vec<String> {
+        let base_id = || dir.join(BASE_ID).to_string_lossy().into_owned();
+        match &self.hot_restart {
+            // Instead of a base id: no shared memory, hence nothing that two Envoys could share.
+            HotRestart::Disabled => vec!["--disable-hot-restart".to_owned()],
+            HotRestart::First => vec![
+                "--use-dynamic-base-id".to_owned(),
+                "--base-id-path".to_owned(),
+                base_id(),
+            ],
+            HotRestart::Second(base_id) => vec![
+                "--restart-epoch".to_owned(),
+                "1".to_owned(),
+                "--base-id".to_owned(),
+                base_id.clone(),
+            ],
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl Envoy {
     pub(super) fn failure(&self, what: &str) -> String {
         format!(
             "envoy {} {what}; config and log are in {}; end of the log:\n{}",
-            self.name,
-            self.dir.display(),
+            self.name(),
+            self.dir().display(),
             self.log_tail()
         )
     }
 }
 
 async fn wait_until_ready(envoy: &mut Envoy, listeners: &[Value]) -> Result<()> {
-    let address = envoy.dir.join(ADMIN_ADDRESS);
+    let address = envoy.dir().join(ADMIN_ADDRESS);
     // Compiling a module for every VM takes most of the time.
     wait_until("answer that it is ready", async || {
         if let Some(status) = envoy.child.try_wait().context("look at the process")? {
@@ -271,12 +332,6 @@ pub fn binary() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The folder of an Envoy: `target/integration/<name>` in the workspace.
-#[must_use]
-pub fn run_dir(name: &str) -> PathBuf {
-    workspace().join("target/integration").join(name)
-}
-
 /// A port of 127.0.0.1 that nobody listens on.
 ///
 /// # Errors
@@ -296,13 +351,6 @@ pub fn free_port() -> Result<u16> {
         }
     }
     bail!("no free port from {FIRST} to {}", FIRST + COUNT)
-}
-
-/// The root of the workspace, absolute.
-#[must_use]
-pub fn workspace() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
 }
 
 /// Writes resources beside their place and moves them there: Envoy looks at moves only, and
@@ -327,17 +375,4 @@ pub(super) fn read_log(dir: &Path) -> String {
 
 fn file_source(path: &Path) -> Value {
     json!({"resource_api_version": "V3", "path_config_source": {"path": path.to_string_lossy()}})
-}
-
-/// Removes the files of an earlier run: Envoy appends to access logs. Folders inside stay, they
-/// belong to other Envoys.
-fn empty(dir: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(dir)?;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::version;
-use crate::envoy::{run_dir, workspace};
+use crate::envoy::{Watcher, run_dir, workspace};
 
 /// Lines of a log that go into error messages.
 const TAIL: usize = 40;
@@ -21,6 +21,7 @@ pub(super) struct Process {
     name: String,
     dir: PathBuf,
     child: Child,
+    watcher: Option<Watcher>,
 }
 
 impl Process {
@@ -52,11 +53,14 @@ impl Process {
         let child = command
             .spawn()
             .with_context(|| format!("start {}", binary.display()))?;
-        Ok(Self {
+        let mut process = Self {
             name: name.to_owned(),
             dir,
             child,
-        })
+            watcher: None,
+        };
+        process.watcher = Some(Watcher::of(process.child.id())?);
+        Ok(process)
     }
 
     /// Its folder.
@@ -97,6 +101,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        drop(self.watcher.take());
         // The agent ends its Envoy when it is asked to go, and leaves it alone when it is killed.
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();

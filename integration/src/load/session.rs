@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 use serde_json::json;
 
-use super::Mix;
+use super::{LoadOptions, Mix, collections};
 use crate::shop::Route;
 
 /// Users on the site at one time.
@@ -45,10 +45,12 @@ pub(super) struct Session {
 pub(super) struct Sessions {
     sessions: Vec<Session>,
     beta_share: f64,
+    collections: bool,
 }
 
 impl Sessions {
-    pub(super) fn new(beta_share: f64, rng: &mut SmallRng) -> Self {
+    pub(super) fn new(options: &LoadOptions, rng: &mut SmallRng) -> Self {
+        let beta_share = options.beta_share;
         // Half of the users are in the middle of a visit, so that the mix holds from the start.
         let session = |_| Session {
             id: rng.random(),
@@ -58,6 +60,7 @@ impl Sessions {
         Self {
             sessions: (0..SESSIONS).map(session).collect(),
             beta_share,
+            collections: options.collections,
         }
     }
 
@@ -79,7 +82,10 @@ impl Sessions {
         let user = users
             .find(|user| !needs_cart || user.items > 0)
             .unwrap_or(&mut someone);
-        let visit = user.draw(route, rng);
+        let mut visit = user.draw(route, rng);
+        if self.collections && route == Route::Cart {
+            visit.path = collections::path(rng);
+        }
         match route {
             Route::AddToCart => user.items = (user.items + 1).min(20),
             Route::Checkout => {

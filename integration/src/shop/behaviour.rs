@@ -12,7 +12,7 @@ use super::calls::calls;
 use super::cold_start::ColdStart;
 use super::fault::Active;
 use super::regression::Regressions;
-use super::{Call, Regression, Route};
+use super::{Call, Encoding, Regression, Route};
 
 /// Standard deviation of the logarithm of a latency.
 const LATENCY_SIGMA: f64 = 0.5;
@@ -50,6 +50,8 @@ pub(super) struct Settings {
     pub(super) fault: Option<Active>,
     /// Refuse everything, as a guard would.
     pub(super) refusing: bool,
+    /// How answers are compressed.
+    pub(super) encoding: Encoding,
 }
 
 /// How a request ends.
@@ -74,6 +76,8 @@ pub(super) struct Plan {
     pub(super) regressions: Regressions,
     /// What an instance with dependencies calls for the request.
     pub(super) calls: &'static [Call],
+    /// How the answer is compressed.
+    pub(super) encoding: Encoding,
 }
 
 #[derive(Debug)]
@@ -90,6 +94,7 @@ impl Behaviour {
             cold_start: None,
             fault: None,
             refusing: false,
+            encoding: Encoding::Plain,
         };
         Self {
             inner: Mutex::new((settings, SmallRng::seed_from_u64(seed))),
@@ -120,6 +125,7 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng, now: Instant) -> P
             ending: Ending::Refused,
             regressions,
             calls: &[],
+            encoding: settings.encoding,
         };
     }
     if route == Route::Health {
@@ -129,6 +135,7 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng, now: Instant) -> P
             ending: Ending::Good,
             regressions,
             calls: &[],
+            encoding: settings.encoding,
         };
     }
 
@@ -172,6 +179,7 @@ fn draw(settings: Settings, route: Route, rng: &mut SmallRng, now: Instant) -> P
         ending,
         regressions,
         calls: settings.calls.unwrap_or(calls(regressions)),
+        encoding: settings.encoding,
     }
 }
 

@@ -8,6 +8,7 @@ mod behaviour;
 mod calls;
 mod catalogue;
 mod cold_start;
+mod encoding;
 mod events;
 mod fault;
 mod regression;
@@ -16,6 +17,7 @@ mod route;
 mod served;
 
 pub use calls::{Call, N_PLUS_ONE};
+pub use encoding::{BOMB_CONTENT, Encoding, bomb};
 pub use fault::Fault;
 pub use regression::{Regression, UnknownRegression};
 pub use respond::VERSION_HEADER;
@@ -221,6 +223,13 @@ impl Shop {
             .change(|settings| settings.fault = fault);
     }
 
+    /// Compresses the JSON of its answers so from now on.
+    pub fn set_encoding(&self, encoding: Encoding) {
+        self.state
+            .behaviour
+            .change(|settings| settings.encoding = encoding);
+    }
+
     /// Plays a guard that refuses everything: 503 with `x-serin-reject: shop`, at once.
     pub fn set_refusing(&self, refusing: bool) {
         self.state
@@ -318,6 +327,7 @@ async fn handle(state: &State, request: Request<Incoming>) -> Result<Response<Bo
         &body.to_bytes(),
         &plan,
     )?;
+    let response = encoding::encode(plan.encoding, response).await?;
     state.served.answered(route, response.status());
     if route == Route::Events && plan.ending == Ending::Good {
         return Ok(response.map(|_| Either::Right(Events::new(plan.lasts))));

@@ -195,6 +195,7 @@ mod tests {
 
     use http_body_util::BodyExt;
 
+    use super::super::Encoding;
     use super::super::regression::Regressions;
     use super::*;
 
@@ -205,6 +206,7 @@ mod tests {
             ending: Ending::Good,
             regressions: Regressions::of(&[regression]),
             calls: &[],
+            encoding: Encoding::Plain,
         };
         let body = Bytes::from(r#"{"cart":"c1","product":3}"#);
         respond("v1", &Catalogue::new(), route, id, &body, &plan).unwrap()

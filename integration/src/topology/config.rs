@@ -92,6 +92,13 @@ impl Cluster {
             "name": self.name,
             "type": "STATIC",
             "connect_timeout": CONNECT_TIMEOUT,
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": "type.googleapis.com/\
+                        envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    "explicit_http_config": {"http_protocol_options": {"enable_trailers": true}}
+                }
+            },
             // Above what the load generator keeps under way: a full breaker is no regression.
             "circuit_breakers": {"thresholds": [
                 {"max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096,
@@ -296,6 +303,8 @@ fn connection_manager(stat_prefix: &str, filters: &[Value]) -> Value {
         "@type": "type.googleapis.com/\
             envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": stat_prefix,
+        // As gRPC has them.
+        "http_protocol_options": {"enable_trailers": true},
         "http_filters": http_filters
     })
 }

@@ -288,7 +288,11 @@ async fn a_storm_comes_on_one_connection_and_affinity_keeps_it_on_v2() -> Result
     client.headers.insert("cookie", cookie);
     let path = Route::Products.template();
     let connections = "http.front.downstream_cx_total";
-    let before = topology.front.stats().await?.get(connections);
+    // The one that found the listener open may be accepted later than it was made.
+    let stats = topology.front.wait_for("first connection", |stats| {
+        stats.get(connections) >= Some(1)
+    });
+    let before = stats.await?.get(connections);
     let answers = storm(&client, path, 20).await?;
     assert_eq!(answers, BTreeMap::from([(401, 20)]));
     assert_eq!((shops.v1.received(), shops.v2.received()), (0, 20));

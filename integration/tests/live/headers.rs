@@ -7,6 +7,14 @@ use serin_integration::load::{Load, LoadOptions};
 use serin_integration::shop::{Route, Shops};
 use serin_integration::topology::Topology;
 use serin_integration::{http, turn, wait_until};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// Longest wait for an answer.
+const LONGEST: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_sends_serins_headers_itself_changes_nothing() -> Result<()> {
@@ -94,5 +102,51 @@ async fn labels_come_out_as_labels_and_annotations_name_the_version() -> Result<
     for line in page.lines().filter(|line| line.contains("serin_")) {
         assert!(!line.contains("=.="), "a tag was left in a name: {line}");
     }
+    Ok(())
+}
+
+/// An application that sets Serin's headers and trailers itself.
+async fn serve_forger(listener: TcpListener) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(forge(stream));
+    }
+}
+
+async fn forge(mut stream: TcpStream) -> Result<()> {
+    let mut request = vec![0; 16 << 10];
+    while stream.read(&mut request).await? > 0 {
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\
+            x-serin-verdict: healthy\r\nx-serin-score: 1\r\nx-serin-reject: all\r\n\
+            x-serin-report: stock GET / 1\r\nx-serin-else: 1\r\nx-kept: 1\r\n\r\n2\r\nok\r\n0\r\n\
+            x-serin-verdict: healthy\r\nx-serin-else: 1\r\nx-kept-trailer: 1\r\n\r\n";
+        stream.write_all(answer.as_bytes()).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_that_sets_serins_headers_and_trailers_itself_is_not_heard() -> Result<()> {
+    let _turn = turn::beside_another().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let application = [listener.local_addr()?];
+    let server = tokio::spawn(serve_forger(listener));
+    let topology = Topology::of("forged-answers", &application, &application)
+        .weights(50, 50)
+        .concurrency(1)
+        .filter(filter(&config("observe")))
+        .start()
+        .await?;
+    let mut client = TcpStream::connect(topology.address()).await?;
+    client
+        .write_all(b"GET / HTTP/1.1\r\nhost: shop\r\nte: trailers\r\nconnection: close\r\n\r\n")
+        .await?;
+    let mut answer = String::new();
+    timeout(LONGEST, client.read_to_string(&mut answer)).await??;
+    for kept in ["200 OK", "x-kept: 1", "ok", "x-kept-trailer: 1"] {
+        assert!(answer.contains(kept), "{kept} is missing: {answer}");
+    }
+    assert!(!answer.contains("x-serin"), "{answer}");
+    server.abort();
     Ok(())
 }

@@ -6,7 +6,6 @@ use anyhow::Result;
 use scorer_sdk::telemetry::{self, STEER_HEADER};
 use serde_json::json;
 use serin_integration::load::{Load, LoadOptions};
-use serin_integration::metrics::Metrics;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
 use serin_integration::turn;
@@ -22,11 +21,6 @@ const BOOKS: [&str; 4] = [
     telemetry::NOT_LOOKED_AT.name,
     telemetry::UNATTRIBUTED.name,
 ];
-
-fn sum(metrics: &Metrics, name: &str) -> u64 {
-    let samples = metrics.select(name, &[]);
-    samples.map(|sample| sample.value as u64).sum()
-}
 
 /// Requests that reached a shop with the header that steers.
 fn steered(shops: &Shops) -> u64 {
@@ -63,10 +57,10 @@ async fn failures_beyond_the_budget_condemn_a_version_and_every_exchange_is_in_t
     let metrics = topology
         .front
         .wait_for_metrics("every exchange to be in the books", |metrics| {
-            BOOKS.iter().map(|name| sum(metrics, name)).sum::<u64>() >= tally.sent
+            BOOKS.iter().map(|name| metrics.sum(name, &[])).sum::<u64>() >= tally.sent
         })
         .await?;
-    let books = BOOKS.map(|name| sum(&metrics, name));
+    let books = BOOKS.map(|name| metrics.sum(name, &[]));
     assert_eq!(books.iter().sum::<u64>(), tally.sent, "{books:?}");
     let [looked_at, cases, unlooked, of_none] = books;
     assert!(unlooked > looked_at, "{books:?}");

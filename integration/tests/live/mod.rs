@@ -1,9 +1,11 @@
 //! The shipped module in a real Envoy, before two versions of the shop.
 
+mod after_verdict;
 mod behaviour;
 mod client_storm;
 mod cold_start;
 pub(crate) mod common;
+mod compressed;
 mod configuration;
 mod drift;
 mod exactly_once;
@@ -12,16 +14,23 @@ mod harness;
 mod headers;
 mod healthy;
 mod heavy_traffic;
+mod hot_restart;
+mod ids_in_paths;
 mod limits;
 mod next_call;
 mod not_the_versions;
 mod operating;
 mod own_signal;
 mod pods;
+mod protocols;
+mod refusal_storm;
 mod regressions;
+mod reloads;
 mod replay;
 mod rescue;
+mod shared_data;
 mod streams;
 mod surprise;
 mod switch;
+mod traps;
 mod versions_time;

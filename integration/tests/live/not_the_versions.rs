@@ -16,11 +16,6 @@ use serin_integration::turn;
 /// Requests of each kind.
 const EACH: u64 = 20;
 
-fn sum(metrics: &Metrics, name: &str) -> u64 {
-    let samples = metrics.select(name, &[]);
-    samples.map(|sample| sample.value as u64).sum()
-}
-
 fn extension(name: &str, kind: &str, mut settings: Value) -> Value {
     if let Value::Object(fields) = &mut settings {
         let kind = format!("type.googleapis.com/envoy.extensions.filters.http.{kind}");
@@ -77,8 +72,8 @@ async fn wait_for_counts(topology: &Topology, counted: u64, unattributed: u64) -
     topology
         .front
         .wait_for_metrics("all requests counted", |metrics| {
-            sum(metrics, telemetry::EXCHANGES.name) == counted
-                && sum(metrics, telemetry::UNATTRIBUTED.name) == unattributed
+            metrics.sum(telemetry::EXCHANGES.name, &[]) == counted
+                && metrics.sum(telemetry::UNATTRIBUTED.name, &[]) == unattributed
         })
         .await
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use scorer_sdk::Verdict;
 use scorer_sdk::telemetry;
 use serin_cli::doctor::{Finding, State, checks, gather};
-use serin_cli::fetch::Fetcher;
+use serin_cli::fetch::{Access, Fetcher};
 use serin_cli::status::fleet::{Fleet, STALE};
 use serin_cli::status::show::{Around, text};
 use serin_cli::status::source::Source;
@@ -21,27 +21,27 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 
-fn url(envoy: &Envoy) -> String {
+pub(super) fn url(envoy: &Envoy) -> String {
     format!("http://{}", envoy.admin_address())
 }
 
 /// What `serin status` sees at some proxies.
-async fn status(urls: &[String]) -> Result<Fleet> {
+pub(super) async fn status(urls: &[String]) -> Result<Fleet> {
     let urls = urls.to_vec();
     spawn_blocking(move || {
         let mut proxies = Vec::new();
         for url in &urls {
-            proxies.extend(Source::new(url)?.look(&Fetcher::new())?);
+            proxies.extend(Source::new(url)?.look(&Fetcher::new(&Access::default())?)?);
         }
         Ok(Fleet::new(&proxies, &BTreeMap::new(), STALE))
     })
     .await?
 }
 
-async fn doctor(envoy: &Envoy) -> Result<Vec<Finding>> {
+pub(super) async fn doctor(envoy: &Envoy) -> Result<Vec<Finding>> {
     let url = url(envoy);
     spawn_blocking(move || {
-        let facts = gather::gather(&url, false, &Fetcher::new())?;
+        let facts = gather::gather(&url, false, &Fetcher::new(&Access::default())?)?;
         Ok(checks::run(&facts))
     })
     .await?

@@ -30,7 +30,7 @@ async fn a_signal_of_ones_own_carries_a_verdict() -> Result<()> {
     wait_for_anomalous(&topology).await?;
     let why = why_anomalous(&topology.front).await?;
     assert!(
-        why.contains("can be revalidated") && why.contains("[no validator]"),
+        why.contains("can be revalidated") && why.contains("(no validator)"),
         "{why}"
     );
     load.stop().await;

@@ -91,7 +91,7 @@ async fn a_recorded_regression_replays_to_the_same_verdict_and_reason() -> Resul
     let explanation = live.explanation.context("nothing in the log")?;
     // The same failures on the same routes; which of the two leads depends on the ticks' borders.
     let same = |reason: &Reason| {
-        explanation.contains(&reason.route.to_string()) && explanation.contains(reason.meaning)
+        explanation.contains(&reason.route.to_string()) && explanation.contains(&reason.phrase)
     };
     assert!(
         live.replayed.reasons.iter().any(same),

@@ -7,7 +7,6 @@ use scorer_sdk::telemetry;
 use serde_json::{Value, json};
 use serin_cli::snapshot::Snapshot;
 use serin_integration::load::{Load, LoadOptions, Mix};
-use serin_integration::metrics::Metrics;
 use serin_integration::shop::{Route, Shops};
 use serin_integration::topology::{SidecarProcess, Topology};
 use serin_integration::{turn, wait_until};
@@ -43,13 +42,6 @@ fn start_load(topology: &Topology, seed: u64) -> Result<Load> {
     )
 }
 
-fn sum(metrics: &Metrics, name: &str) -> u64 {
-    metrics
-        .select(name, &[])
-        .map(|sample| sample.value as u64)
-        .sum()
-}
-
 async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
     let _turn = turn::alone().await;
     let shops = Shops::start(30).await?;
@@ -77,14 +69,14 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
     // Long after the warm-up.
     wait_until("requests to v2", async || Ok(shops.v2.received() >= 450)).await?;
     assert_eq!(
-        sum(&sidecar.metrics().await?, telemetry::REJECTED.name),
+        sidecar.metrics().await?.sum(telemetry::REJECTED.name, &[]),
         0,
         "refused too early"
     );
     shops.v2.set_regression("headers".parse()?);
     sidecar
         .wait_for_metrics("refusals", |metrics| {
-            sum(metrics, telemetry::REJECTED.name) > 0
+            metrics.sum(telemetry::REJECTED.name, &[]) > 0
         })
         .await?;
     // Both workers of the sidecar know at their next ticks.
@@ -125,8 +117,12 @@ async fn refused_and_rescued(name: &str, phase: &str) -> Result<()> {
     let (mut rejected, mut rescued) = (0, 0);
     wait_until("refusals counted as rescued", async || {
         let counted = (rejected, rescued);
-        rejected = sum(&sidecar.metrics().await?, telemetry::REJECTED.name);
-        rescued = sum(&topology.front.metrics().await?, telemetry::RESCUED.name);
+        rejected = sidecar.metrics().await?.sum(telemetry::REJECTED.name, &[]);
+        rescued = topology
+            .front
+            .metrics()
+            .await?
+            .sum(telemetry::RESCUED.name, &[]);
         sleep(Duration::from_secs(1)).await;
         let all = counted == (rejected, rescued) && rejected as f64 > 0.35 * tally.sent as f64;
         Ok(all && (0.98 * rejected as f64..=rejected as f64).contains(&(rescued as f64)))

@@ -10,7 +10,7 @@ use scorer_sdk::telemetry::{
     CONFIG_BROKEN, EVIDENCE_AGAINST, EVIDENCE_FOR, EXCHANGES, HEARTBEAT, Metric, ROLLOUT_THRESHOLD,
     VERDICT,
 };
-use serin_cli::fetch::Fetcher;
+use serin_cli::fetch::{Access, Fetcher};
 use serin_cli::fleet_evidence::{fleet_query, pairs_query, route_query, routes_query};
 use serin_cli::status::fleet::{Fleet, STALE_IN_PROMETHEUS};
 use serin_cli::status::source::Source;
@@ -129,7 +129,7 @@ fn page(
 /// could disagree on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rule_serve_verdict_and_status_come_to_the_same_evidence() -> Result<()> {
-    let Some(binary) = server::binary("prometheus") else {
+    let Some(binary) = server::prometheus_binary() else {
         return Ok(());
     };
     let _turn = serin_integration::turn::alone().await;
@@ -192,7 +192,7 @@ async fn the_rule_serve_verdict_and_status_come_to_the_same_evidence() -> Result
 /// What `serin status --prometheus` has of the candidate v2 of `shop`.
 async fn status(prometheus: SocketAddr) -> Result<Option<f64>> {
     tokio::task::spawn_blocking(move || {
-        let fetcher = Fetcher::new();
+        let fetcher = Fetcher::new(&Access::default())?;
         let mut source = Source::prometheus(&format!("http://{prometheus}"))?;
         let proxies = source.look(&fetcher)?;
         let routes: BTreeMap<String, usize> = source.routes(&fetcher)?;

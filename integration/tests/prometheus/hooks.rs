@@ -7,6 +7,7 @@ use super::tools::{Phase, argo_phase, filled, flagger_check, json_path};
 use anyhow::{Context as _, Result, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
+use serin_cli::fetch::Access;
 use serin_cli::verdict_server::Options;
 use serin_cli::verdict_server::http::Server;
 use serin_integration::http;
@@ -27,7 +28,7 @@ impl Hooks {
     pub(crate) async fn start(prometheus: SocketAddr) -> Result<Self> {
         let options = Options {
             prometheus: format!("http://{prometheus}"),
-            headers: Vec::new(),
+            access: Access::default(),
             timeout: Duration::from_secs(9),
             window: Duration::from_secs(300),
         };
@@ -109,6 +110,8 @@ impl Hooks {
         let (_, bad) = self.get("/verdict?destination=bad").await?;
         let strongest = bad["strongest"][0]["category"].as_str().unwrap_or_default();
         ensure!(strongest.starts_with("slow_p"), "{bad}");
+        let [onset, verdict] = ["onset_time", "verdict_time"].map(|name| bad[name].as_f64());
+        ensure!(onset > Some(0.0) && onset <= verdict, "{bad}");
         ensure!(bad["proxies"] == 2.0, "{bad}");
         let (fleet, rule) = (
             bad["evidence"]["fleet"].as_f64().context("fleet")?,

@@ -4,11 +4,13 @@
 //! Where there is no Prometheus (`scripts/get-prometheus.sh` says why) these tests are skipped, and
 //! say so on the standard error.
 
+mod alertmanager;
 mod capture;
 mod dashboards;
 mod fleet;
 mod hooks;
 mod manifests;
+mod paging;
 mod rules;
 mod scene;
 mod server;
@@ -27,7 +29,7 @@ use tokio::time::sleep;
 #[test]
 fn promtool_accepts_the_rules_and_their_tests_pass() -> Result<()> {
     let _turn = turn::busy();
-    let Some(promtool) = server::binary("promtool") else {
+    let Some(promtool) = server::binary("prometheus", "promtool") else {
         return Ok(());
     };
     let folder = run_dir("promtool");
@@ -78,15 +80,20 @@ fn each_alert_has_its_section_in_the_runbook_and_each_section_its_alert() -> Res
             continue;
         };
         alerts.insert(alert.to_owned());
-        let expected = format!("docs/runbook.md#{}", alert.to_lowercase());
+        let expected = format!(
+            "{}/blob/main/docs/runbook.md#{}",
+            env!("CARGO_PKG_REPOSITORY"),
+            alert.to_lowercase()
+        );
         ensure!(
             rule["annotations"]["runbook_url"] == expected.as_str(),
             "{alert}: the link is not {expected}"
         );
         for field in ["summary", "description"] {
+            let text = rule["annotations"][field].as_str().unwrap_or_default();
             ensure!(
-                rule["annotations"][field].is_string(),
-                "{alert}: no {field}"
+                !text.is_empty() && !text.trim_end().ends_with(';'),
+                "{alert}: no {field}, or one that ends amid a sentence"
             );
         }
         let severity = rule["labels"]["severity"].as_str().unwrap_or_default();
@@ -151,7 +158,7 @@ async fn eventually(check: impl AsyncFn() -> Result<()>) -> Result<()> {
 /// One scene for all of it: a good canary, a bad one behind two proxies, and none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_canary_is_aborted_a_good_one_promoted_and_without_traffic_neither() -> Result<()> {
-    let Some(binary) = server::binary("prometheus") else {
+    let Some(binary) = server::prometheus_binary() else {
         return Ok(());
     };
     let _turn = turn::alone().await;

@@ -40,7 +40,7 @@ pub(crate) async fn the_right_alerts_fire(scene: &Scene) -> Result<()> {
     let annotations = prometheus.annotations("SerinAnomalous").await?;
     let description = annotations["description"].as_str().context("description")?;
     ensure!(
-        description.contains(" slow_p"),
+        description.contains("strongest for slow p"),
         "the reason is not named: {annotations}"
     );
     Ok(())

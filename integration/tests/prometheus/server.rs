@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
-use serin_integration::envoy::{free_port, run_dir, workspace};
+use serin_integration::envoy::{Watcher, free_port, run_dir, workspace};
 use serin_integration::{http, wait_until};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -28,9 +28,9 @@ impl Sample {
     }
 }
 
-/// A program of Prometheus; where it is missing, says so past the test runner's capture.
-pub(crate) fn binary(name: &str) -> Option<PathBuf> {
-    let path = workspace().join(".cache/prometheus").join(name);
+/// A program of a fetched package; where it is missing, says so past the test runner's capture.
+pub(crate) fn binary(package: &str, name: &str) -> Option<PathBuf> {
+    let path = workspace().join(".cache").join(package).join(name);
     if path.is_file() {
         return Some(path);
     }
@@ -42,11 +42,27 @@ pub(crate) fn binary(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// Prometheus itself.
+pub(crate) fn prometheus_binary() -> Option<PathBuf> {
+    binary("prometheus", "prometheus")
+}
+
+/// What a Prometheus is started with beside its rules.
+pub(crate) struct Settings<'a> {
+    /// Its folder; its own among those that run at the same time.
+    pub(crate) folder: &'a str,
+    /// Time between two scrapes and two evaluations in seconds.
+    pub(crate) step: u64,
+    /// Who is told of alerts.
+    pub(crate) alertmanager: Option<SocketAddr>,
+}
+
 /// A running Prometheus; it is killed when dropped.
 pub(crate) struct Prometheus {
     child: Child,
     address: SocketAddr,
     log: PathBuf,
+    watcher: Option<Watcher>,
 }
 
 impl Prometheus {
@@ -56,7 +72,22 @@ impl Prometheus {
         targets: &[(&str, SocketAddr)],
         groups: &[Value],
     ) -> Result<Self> {
-        let dir = run_dir("prometheus");
+        let settings = Settings {
+            folder: "prometheus",
+            step: STEP,
+            alertmanager: None,
+        };
+        Self::start_with(binary, targets, groups, &settings).await
+    }
+
+    /// The same with other times, and somebody to tell.
+    pub(crate) async fn start_with(
+        binary: &Path,
+        targets: &[(&str, SocketAddr)],
+        groups: &[Value],
+        settings: &Settings<'_>,
+    ) -> Result<Self> {
+        let dir = run_dir(settings.folder);
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir)?;
         let rules = dir.join("rules.yaml");
@@ -68,10 +99,16 @@ impl Prometheus {
             .iter()
             .map(|(name, address)| json!({"targets": [address.to_string()], "labels": {"proxy": name}}))
             .collect();
-        let step = format!("{STEP}s");
+        let step = format!("{}s", settings.step);
+        let alertmanagers: Vec<_> = settings
+            .alertmanager
+            .iter()
+            .map(|address| json!({"static_configs": [{"targets": [address.to_string()]}]}))
+            .collect();
         let config = json!({
             "global": {"scrape_interval": step, "scrape_timeout": step, "evaluation_interval": step},
             "rule_files": [rules],
+            "alerting": {"alertmanagers": alertmanagers},
             "scrape_configs": [{
                 "job_name": "envoy",
                 "metrics_path": "/stats/prometheus",
@@ -104,10 +141,12 @@ impl Prometheus {
             .stderr(output)
             .spawn()
             .with_context(|| binary.display().to_string())?;
+        let watcher = Some(Watcher::of(child.id())?);
         let mut prometheus = Self {
             child,
             address,
             log,
+            watcher,
         };
         wait_until("ready Prometheus", async || {
             if let Some(status) = prometheus.child.try_wait()? {
@@ -136,6 +175,7 @@ impl Prometheus {
 
     /// Ends it, as a crash would.
     pub(crate) fn stop(&mut self) {
+        drop(self.watcher.take());
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

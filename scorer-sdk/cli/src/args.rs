@@ -2,13 +2,16 @@
 
 mod help;
 
+use crate::fetch::Access;
 use crate::input::Format;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 use help::{
-    AFTER_HELP, CHECK_CONFIG_HELP, DOCTOR_HELP, EXPLAIN_HELP, REPLAY_HELP, REPORT_HELP,
-    SERVE_VERDICT_HELP, SNAPSHOT_HELP, STATUS_HELP,
+    AFTER_HELP, CHECK_CONFIG_HELP, COMPLETIONS_HELP, DOCTOR_HELP, EXPLAIN_HELP, MAN_HELP,
+    REPLAY_HELP, REPORT_HELP, SERVE_VERDICT_HELP, SNAPSHOT_HELP, STATUS_HELP,
 };
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Judge canaries from recordings, and make and check what the filter runs on.
@@ -19,6 +22,27 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The command line of this process; what is wrong with it ends the process.
+    #[must_use]
+    pub fn read() -> Self {
+        let matches = Self::whole().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// All that can be written, with what no single option's own description says.
+    #[must_use]
+    pub fn whole() -> clap::Command {
+        // A server's options make no sense with files.
+        Self::command().mut_subcommand("report", |report| {
+            report.mut_args(|arg| match arg.get_id().as_str() {
+                "header" | "token_file" | "ca_cert" => arg.conflicts_with("files"),
+                _ => arg,
+            })
+        })
+    }
 }
 
 /// What to do.
@@ -36,7 +60,7 @@ pub enum Command {
     /// Say what is in a snapshot
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Explain),
-    /// Check a config, or those in a WasmPlugin's manifest
+    /// Check a config, or those in a manifest or in Envoy's own config
     #[command(after_help = CHECK_CONFIG_HELP)]
     CheckConfig(CheckConfig),
     /// Show what live proxies think of their rollouts, again and again
@@ -48,6 +72,12 @@ pub enum Command {
     /// Tell Flagger and Argo Rollouts the verdict, over HTTP, from what Prometheus knows
     #[command(after_help = SERVE_VERDICT_HELP)]
     ServeVerdict(ServeVerdict),
+    /// Print what a shell needs to complete this command's words
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(Completions),
+    /// Write a manual page for each command into a folder
+    #[command(after_help = MAN_HELP)]
+    Man(Man),
 }
 
 /// Where exchanges come from.
@@ -135,6 +165,9 @@ pub struct Report {
         value_parser = time
     )]
     pub look: Duration,
+    /// How the proxy is asked.
+    #[command(flatten)]
+    pub access: Access,
     /// Where to write; the standard output without it, unless that is a terminal
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<String>,
@@ -159,9 +192,9 @@ pub struct ServeVerdict {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8095")]
     pub listen: SocketAddr,
-    /// Sent to Prometheus with each question, such as 'X-Scope-OrgID: shop'
-    #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
-    pub header: Vec<(String, String)>,
+    /// How Prometheus is asked.
+    #[command(flatten)]
+    pub access: Access,
     /// Longest time for a question to Prometheus
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     pub timeout: Duration,
@@ -170,22 +203,19 @@ pub struct ServeVerdict {
     pub window: Duration,
 }
 
-/// Reads a header such as `X-Scope-OrgID: shop`.
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once(':')
-        .ok_or_else(|| "write it as NAME: VALUE".to_owned())?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    if name.is_empty() || !name.bytes().all(plain) {
-        return Err(format!("{name:?} is no name of a header"));
-    }
-    if !value
-        .bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
-    {
-        return Err("a value has to be of printable ASCII".to_owned());
-    }
-    Ok((name.to_owned(), value.trim().to_owned()))
+/// `serin completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// `serin man`
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The folder; it is made where there is none
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 /// `serin explain`
@@ -202,7 +232,7 @@ pub struct Explain {
 /// `serin check-config`
 #[derive(Debug, Args)]
 pub struct CheckConfig {
-    /// The config, JSON or YAML, or a manifest with WasmPlugins; `-` is the standard input
+    /// The config, or a manifest or Envoy config that it is in, JSON or YAML; `-` is the standard input
     #[arg(value_name = "FILE")]
     pub file: String,
     /// Print one JSON object
@@ -219,6 +249,9 @@ pub struct Status {
     /// The address of a Prometheus, where it cannot be found out; its path may have a prefix
     #[arg(long, value_name = "URL")]
     pub prometheus: Vec<String>,
+    /// How the servers are asked.
+    #[command(flatten)]
+    pub access: Access,
     /// Show it once and end
     #[arg(long)]
     pub once: bool,
@@ -239,6 +272,9 @@ pub struct Doctor {
     /// It is a Prometheus; its path may have a prefix
     #[arg(long)]
     pub prometheus: bool,
+    /// How the server is asked.
+    #[command(flatten)]
+    pub access: Access,
     /// Count warnings as failures
     #[arg(long)]
     pub strict: bool,

@@ -1,4 +1,5 @@
-//! Config files: JSON or YAML, plain or inside a WasmPlugin's manifest.
+//! Config files: JSON or YAML, plain or inside of what configures a proxy: a WasmPlugin's manifest,
+//! Envoy's own config, an EnvoyFilter.
 
 use crate::open::open;
 use crate::sniff;
@@ -17,16 +18,28 @@ pub const MAX_FILE_BYTES: u64 = 32 << 20;
 /// Largest YAML and largest manifest: they are parsed as a whole, into many times their size, and a
 /// cluster takes no more than this in one object.
 const MAX_MANIFEST_BYTES: usize = 2 << 20;
-/// Where a manifest has the config.
-const PLUGIN_CONFIG: &str = "spec.pluginConfig";
+/// Where a WasmPlugin has the config.
+pub const PLUGIN_CONFIG: &str = "spec.pluginConfig";
+/// Where Envoy's filter has the config.
+const FILTER_CONFIG: &str = "typed_config.config.configuration";
+/// The type of Envoy's filter.
+const FILTER_TYPE: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
+/// What Envoy's config has at its top and Serin's has not.
+const OF_ENVOY: [&str; 3] = ["static_resources", "dynamic_resources", "resources"];
+/// What an address begins with that is nobody's: the manifests' own.
+const NOBODYS_HOST: &str = "registry.example.com/";
 
 /// A config in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// Name of the WasmPlugin that it is in, where it is in one.
+    /// Name of the WasmPlugin or of Envoy's filter that it is in, where it is in one.
     pub plugin: Option<String>,
     /// The config as JSON.
     pub json: String,
+    /// Where it is in what it is in; empty where it stands alone.
+    pub at: &'static str,
+    /// What would keep the proxy from running it, such as an image that is a placeholder.
+    pub warnings: Vec<String>,
 }
 
 impl Found {
@@ -36,10 +49,10 @@ impl Found {
     /// As [`Plan::from_json`]; the path begins where the file does.
     pub fn compile(&self) -> Result<Plan, ConfigError> {
         Plan::from_json(&self.json).map_err(|mut error| {
-            if self.plugin.is_some() {
+            if !self.at.is_empty() {
                 error.path = match error.path.as_str() {
-                    "." => PLUGIN_CONFIG.to_owned(),
-                    path => format!("{PLUGIN_CONFIG}.{path}"),
+                    "." => self.at.to_owned(),
+                    path => format!("{}.{path}", self.at),
                 };
             }
             error
@@ -83,16 +96,24 @@ pub fn read_file(path: &str) -> Result<String> {
     })
 }
 
-/// Finds the configs in a text: each WasmPlugin of a manifest, else the text itself.
+/// Finds the configs in a text: those of each WasmPlugin and of each of Envoy's filters in a manifest
+/// or in Envoy's own config, else the text itself.
 ///
 /// # Errors
-/// When it is neither JSON nor YAML, or a manifest without a WasmPlugin.
+/// When it is neither JSON nor YAML, or a manifest or Envoy's config without Serin.
 pub fn find(text: &str) -> Result<Vec<Found>> {
-    let plain = |json: String| vec![Found { plugin: None, json }];
+    let plain = |json: String| {
+        vec![Found {
+            plugin: None,
+            json,
+            at: "",
+            warnings: Vec::new(),
+        }]
+    };
     // JSON first and as it stands: its own messages then name line and column.
     if text.trim().is_empty() || text.trim_start().starts_with('{') {
         return match serde_json::from_str::<Kind>(text) {
-            Ok(Kind { kind: Some(_) }) => {
+            Ok(kind) if kind.is_container() => {
                 bound(text)?;
                 plugins(&[serde_json::from_str(text)?])
             }
@@ -103,15 +124,31 @@ pub fn find(text: &str) -> Result<Vec<Found>> {
     let documents = yaml::documents(text).context("is neither JSON nor YAML")?;
     match documents.as_slice() {
         [] => Ok(plain(String::new())),
-        [value] if value.get("kind").is_none() => Ok(plain(value.to_string())),
+        [value] if !is_container(value) => Ok(plain(value.to_string())),
         manifest => plugins(manifest),
     }
 }
 
-/// What a manifest has and a config has not; nothing of it is kept.
+/// What a manifest or Envoy's config has and Serin's has not; nothing of it is kept.
 #[derive(Deserialize)]
 struct Kind {
     kind: Option<IgnoredAny>,
+    static_resources: Option<IgnoredAny>,
+    dynamic_resources: Option<IgnoredAny>,
+    resources: Option<IgnoredAny>,
+}
+
+impl Kind {
+    fn is_container(&self) -> bool {
+        self.kind.is_some()
+            || self.static_resources.is_some()
+            || self.dynamic_resources.is_some()
+            || self.resources.is_some()
+    }
+}
+
+fn is_container(value: &Value) -> bool {
+    value.get("kind").is_some() || OF_ENVOY.iter().any(|name| value.get(*name).is_some())
 }
 
 fn bound(text: &str) -> Result<()> {
@@ -124,25 +161,111 @@ fn bound(text: &str) -> Result<()> {
     Ok(())
 }
 
-fn plugins(manifest: &[Value]) -> Result<Vec<Found>> {
-    let found: Vec<Found> = manifest
-        .iter()
-        .filter(|document| document.get("kind").and_then(Value::as_str) == Some("WasmPlugin"))
-        .map(|plugin| {
-            let name = plugin.pointer("/metadata/name").and_then(Value::as_str);
-            let config = plugin
-                .pointer("/spec/pluginConfig")
-                .filter(|value| !value.is_null());
-            Found {
-                plugin: Some(name.unwrap_or("without a name").to_owned()),
-                json: config.map(Value::to_string).unwrap_or_default(),
-            }
-        })
-        .collect();
-    if found.is_empty() {
-        bail!("is a manifest without a WasmPlugin: nothing in it configures Serin");
+fn plugins(documents: &[Value]) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for document in documents {
+        gather(document, &mut found);
     }
-    Ok(found)
+    // Other people's modules are filters of the same type.
+    if found.iter().any(|(_, is_serins)| *is_serins) {
+        found.retain(|(_, is_serins)| *is_serins);
+    }
+    if found.is_empty() {
+        bail!(
+            "has no WasmPlugin and no filter of the type {FILTER_TYPE}: nothing in it configures \
+             Serin"
+        );
+    }
+    Ok(found.into_iter().map(|(found, _)| found).collect())
+}
+
+/// Gathers what configures a module, wherever it is; and whether Serin's name is in it.
+fn gather(value: &Value, found: &mut Vec<(Found, bool)>) {
+    match value {
+        Value::Object(fields) => {
+            let text = |name: &str| fields.get(name).and_then(Value::as_str);
+            if text("kind") == Some("WasmPlugin") {
+                found.push((of_plugin(value), true));
+            } else if text("@type").is_some_and(|name| name.ends_with(FILTER_TYPE)) {
+                found.push(of_filter(value));
+            } else {
+                fields.values().for_each(|inner| gather(inner, found));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|inner| gather(inner, found)),
+        _ => {}
+    }
+}
+
+fn of_plugin(plugin: &Value) -> Found {
+    let text = |path: &str| plugin.pointer(path).and_then(Value::as_str);
+    let config = plugin
+        .pointer("/spec/pluginConfig")
+        .filter(|value| !value.is_null());
+    let url = text("/spec/url").unwrap_or_default();
+    Found {
+        plugin: Some(
+            text("/metadata/name")
+                .unwrap_or("without a name")
+                .to_owned(),
+        ),
+        json: config.map(Value::to_string).unwrap_or_default(),
+        at: PLUGIN_CONFIG,
+        warnings: placeholders(url, text("/spec/sha256").unwrap_or_default()),
+    }
+}
+
+/// The config in Envoy's filter, and whether it is Serin's by any of its names.
+fn of_filter(filter: &Value) -> (Found, bool) {
+    let text = |path: &str| {
+        filter
+            .pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let name = text("/config/name");
+    let remote = text("/config/vm_config/code/remote/http_uri/uri");
+    let names = [
+        name,
+        text("/config/root_id"),
+        text("/config/vm_config/code/local/filename"),
+        remote,
+    ];
+    let is_serins = names.iter().any(|name| name.contains("serin"));
+    // A text that is JSON, or a struct of which the fields stand in `value`.
+    let json = match filter.pointer("/config/configuration/value") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(value) => value.to_string(),
+    };
+    let found = Found {
+        plugin: Some(
+            if name.is_empty() {
+                "without a name"
+            } else {
+                name
+            }
+            .to_owned(),
+        ),
+        json,
+        at: FILTER_CONFIG,
+        warnings: placeholders(remote, text("/config/vm_config/code/remote/sha256")),
+    };
+    (found, is_serins)
+}
+
+/// Says where a module's address or sum is a placeholder.
+fn placeholders(url: &str, sum: &str) -> Vec<String> {
+    let of_url = url.rsplit_once("sha256:").map_or("", |(_, digest)| digest);
+    let is_zero = |sum: &str| !sum.is_empty() && sum.bytes().all(|digit| digit == b'0');
+    if !url.contains(NOBODYS_HOST) && ![sum, of_url].into_iter().any(is_zero) {
+        return Vec::new();
+    }
+    vec![format!(
+        "the module's address {url} is a placeholder: nothing can be fetched there, and traffic \
+         passes unwatched; push an image and write its address, as `make manifest-image IMAGE=…` \
+         does"
+    )]
 }
 
 /// The plan of `--config`; the default plan without one.
@@ -157,7 +280,7 @@ pub fn plan(path: Option<&str>) -> Result<Plan> {
     match found.as_slice() {
         [config] => config.compile().with_context(|| path.to_owned()),
         several => bail!(
-            "{path} has {} WasmPlugins: put the one config in its own file",
+            "{path} has {} configs: put the one that is meant in its own file",
             several.len()
         ),
     }
@@ -186,6 +309,68 @@ mod tests {
             found[0].compile().err().unwrap().path,
             "spec.pluginConfig.steer.probe"
         );
+    }
+
+    #[test]
+    fn a_filter_in_envoys_config_gives_its_config() {
+        let wasm = |name: &str, configuration: &str| {
+            format!(
+                r#"{{"name": "x", "typed_config": {{"@type": "type.googleapis.com/{FILTER_TYPE}",
+                    "config": {{"name": "{name}", "configuration": {configuration}}}}}}}"#
+            )
+        };
+        let text = r#"{"@type": "s", "value": "{\"tick\": \"2s\"}"}"#;
+        let fields = r#"{"@type": "s", "value": {"tick": "3s"}}"#;
+        let filters = [
+            wasm("serin", text),
+            wasm("others", "{}"),
+            wasm("serin-2", fields),
+        ];
+        let bootstrap = format!(
+            r#"{{"admin": {{}}, "static_resources": {{"listeners": [{}]}}}}"#,
+            filters.join(",")
+        );
+        let found = find(&bootstrap).unwrap();
+        let ticks = found
+            .iter()
+            .map(|one| one.compile().ok().unwrap().tick.as_secs());
+        assert_eq!(ticks.collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(found[0].plugin.as_deref(), Some("serin"));
+        // Of an EnvoyFilter's patch, too; and of any name where none is Serin's.
+        let patch = format!(
+            r#"{{"kind": "EnvoyFilter", "spec": {{"value": {}}}}}"#,
+            wasm("mine", r#"{"value": "{\"tik\": 1}"}"#)
+        );
+        let found = find(&patch).unwrap();
+        let path = found[0].compile().err().unwrap().path;
+        assert_eq!(path, format!("{FILTER_CONFIG}.tik"));
+        let error = find(r#"{"admin": {}, "static_resources": {}}"#).unwrap_err();
+        assert!(error.to_string().contains("nothing in it configures Serin"));
+    }
+
+    #[test]
+    fn an_image_that_is_a_placeholder_is_a_warning() {
+        let warnings = |spec: &str| {
+            let found = find(&format!("kind: WasmPlugin\nspec: {spec}\n")).unwrap();
+            found[0].warnings.len()
+        };
+        let zeros = "0".repeat(64);
+        assert_eq!(
+            warnings(&format!("{{url: 'oci://a/serin@sha256:{zeros}'}}")),
+            1
+        );
+        assert_eq!(
+            warnings(&format!(
+                "{{url: 'https://a/serin.wasm', sha256: '{zeros}'}}"
+            )),
+            1
+        );
+        assert_eq!(warnings("{url: 'oci://registry.example.com/serin:1'}"), 1);
+        assert_eq!(
+            warnings("{url: 'oci://registry.example.org/serin@sha256:0a'}"),
+            0
+        );
+        assert_eq!(warnings("{}"), 0);
     }
 
     #[test]

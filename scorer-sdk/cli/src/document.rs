@@ -51,6 +51,13 @@ pub struct Plot {
     pub logarithmic_y: bool,
     /// The lines.
     pub series: Vec<Series>,
+    /// Where x is a time: the seconds since the Unix epoch at which x, in seconds, is 0. The axis
+    /// then shows the time of day.
+    pub time_zero: Option<f64>,
+    /// Whether the y axis begins at zero, however far above it the lines are.
+    pub from_zero: bool,
+    /// Vertical lines, such as the time of a verdict.
+    pub markers: Vec<Marker>,
     /// Horizontal lines to compare with, such as the evidence that is enough.
     pub levels: Vec<Level>,
 }
@@ -63,6 +70,16 @@ pub struct Series {
     pub name: String,
     /// Points (x, y), from left to right; all finite.
     pub points: Vec<[f64; 2]>,
+}
+
+/// A vertical line.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Marker {
+    /// What happened there.
+    pub name: String,
+    /// Where it is.
+    pub x: f64,
 }
 
 /// A horizontal line.

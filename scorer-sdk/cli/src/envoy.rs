@@ -5,47 +5,12 @@
 
 use jiff::Timestamp;
 use scorer_sdk::Plan;
+use scorer_sdk::wire::envoy::{self, Flags};
 use scorer_sdk::wire::recording::{Record, RecordEnding, json_problem, session_of};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use std::borrow::Cow;
 use std::fmt;
-
-/// The gRPC statuses by number, as Envoy names them, in lower case and without underscores.
-const GRPC_NAMES: [&str; 17] = [
-    "ok",
-    "canceled",
-    "unknown",
-    "invalidargument",
-    "deadlineexceeded",
-    "notfound",
-    "alreadyexists",
-    "permissiondenied",
-    "resourceexhausted",
-    "failedprecondition",
-    "aborted",
-    "outofrange",
-    "unimplemented",
-    "internal",
-    "unavailable",
-    "dataloss",
-    "unauthenticated",
-];
-/// Response flags that say that the upstream broke off after it had begun to answer.
-const BROKEN_OFF: [&str; 6] = ["UC", "UR", "UPE", "UMSDR", "LR", "SI"];
-/// Response flags that say that the client went away or broke the protocol.
-const CLIENT_GONE: [&str; 3] = ["DC", "DR", "DPE"];
-
-/// Response flags that say that the upstream could not be reached or did not answer.
-const NO_ANSWER: [&str; 11] = [
-    "UH", "UF", "UC", "UT", "UO", "UR", "UPE", "UMSDR", "URX", "LR", "DF",
-];
-/// Response flags of answers that Envoy made before it asked an upstream.
-const OWN_ANSWER: [&str; 13] = [
-    "RL", "RLSE", "UAEX", "FI", "IH", "LH", "OM", "NR", "NC", "NFCF", "RFCF", "DO", "UDO",
-];
-/// What `%RESPONSE_CODE_DETAILS%` says where the upstream answered.
-const VIA_UPSTREAM: &str = "via_upstream";
 
 /// What a line of the log is.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +113,8 @@ struct Raw<'a> {
     route_name: Scalar<'a>,
     #[serde(borrow)]
     content_type: Scalar<'a>,
+    #[serde(borrow)]
+    upgrade: Scalar<'a>,
 }
 
 fn text(value: Scalar<'_>) -> Option<Cow<'_, str>> {
@@ -183,6 +150,65 @@ fn needed<Value>(name: &str, value: Option<Value>) -> Result<Value, String> {
     value.ok_or_else(|| format!("{name} is missing: add it to the log's format"))
 }
 
+/// The earliest and the latest start that are believed, in seconds since the Unix epoch: the years
+/// 2001 and 5138. In this range a number of seconds, of milliseconds, of microseconds and of
+/// nanoseconds are never taken for each other.
+const STARTS: core::ops::Range<f64> = 1e9..1e11;
+
+/// A start in seconds since the Unix epoch: a time after RFC 3339, or a number as `%START_TIME(%s)%`
+/// and its like write it.
+fn seconds(written: &str) -> Result<f64, String> {
+    if let Ok(number) = written.parse::<f64>() {
+        let units = [1.0, 1e3, 1e6, 1e9];
+        let found = units.into_iter().map(|unit| number / unit);
+        return found
+            .into_iter()
+            .find(|seconds| STARTS.contains(seconds))
+            .ok_or_else(|| {
+                format!(
+                    "start_time `{written}` is no time since 1970 in seconds, milliseconds, \
+                     microseconds or nanoseconds; write it as %START_TIME%"
+                )
+            });
+    }
+    let start: Timestamp = written.parse().map_err(|error| {
+        format!(
+            "start_time `{written}` is neither a time after RFC 3339 nor a number since 1970: \
+             {error}; write it as %START_TIME%"
+        )
+    })?;
+    if start < Timestamp::UNIX_EPOCH {
+        return Err(format!("start_time `{written}` is before 1970"));
+    }
+    Ok(start.as_microsecond() as f64 / 1e6)
+}
+
+/// A status; 0 is no response.
+fn status(code: f64) -> Result<Option<u16>, String> {
+    if code == 0.0 {
+        return Ok(None);
+    }
+    let status = code as u16;
+    if f64::from(status) != code || !envoy::STATUSES.contains(&status) {
+        return Err(format!(
+            "response_code {code} is no HTTP status from 100 to 999, and no 0 for no response"
+        ));
+    }
+    Ok(Some(status))
+}
+
+/// Whether a request may be gRPC by its method and its path, `/package.Service/Method`.
+#[must_use]
+pub fn looks_like_grpc(method: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    let (root, service, name, more) = (parts.next(), parts.next(), parts.next(), parts.next());
+    method == "POST"
+        && root == Some("")
+        && service.is_some_and(|service| service.contains('.'))
+        && name.is_some_and(|name| name.starts_with(|first: char| first.is_ascii_uppercase()))
+        && more.is_none()
+}
+
 /// Parses one line. `plan` knows which cluster is which version of what.
 ///
 /// # Errors
@@ -190,35 +216,44 @@ fn needed<Value>(name: &str, value: Option<Value>) -> Result<Value, String> {
 pub fn parse(line: &str, plan: &Plan) -> Result<Entry, String> {
     let raw: Raw<'_> = serde_json::from_str(line).map_err(|error| json_problem(&error, line))?;
     let start = needed("start_time", text(raw.start_time))?;
-    let start: Timestamp = start
-        .parse()
-        .map_err(|error| format!("start_time `{start}` is not a time after RFC 3339: {error}"))?;
-    if start < Timestamp::UNIX_EPOCH {
-        return Err(format!("start_time `{start}` is before 1970"));
-    }
+    let start = seconds(&start)?;
     let method = needed("method", text(raw.method))?;
     let duration_ms = needed("duration", number("duration", &raw.duration)?)?;
-    let code = number("response_code", &raw.response_code)?.unwrap_or(0.0);
-    if code.fract() != 0.0 || code > 599.0 {
-        return Err(format!("response_code {code} is not an HTTP status"));
+    let status = status(number("response_code", &raw.response_code)?.unwrap_or(0.0))?;
+    let asks_for_upgrade = text(raw.upgrade).is_some();
+    if envoy::is_left_alone(method.as_bytes(), asks_for_upgrade, status) {
+        return Ok(Entry::Unattributed(
+            "an upgrade or CONNECT: what follows is no longer HTTP".to_owned(),
+        ));
     }
-    let status = if code == 0.0 { None } else { Some(code as u16) };
-    let flags = owned(raw.response_flags);
+    let flag_names = owned(raw.response_flags);
+    let flags = Flags::named(&flag_names);
+    let details = text(raw.response_code_details);
+    let details = details.as_deref().map(str::as_bytes);
     if let Some(status) = status
-        && is_own_answer(&flags, &owned(raw.response_code_details), status)
+        && flags.is_proxys_own(details, status)
     {
         return Ok(Entry::Unattributed(format!(
             "Envoy answered {status} itself (response_flags {})",
-            if flags.is_empty() { "-" } else { &flags }
+            if flag_names.is_empty() {
+                "-"
+            } else {
+                &flag_names
+            }
         )));
     }
+    let ending = flags.ending(status, false);
     let content_type = owned(raw.content_type);
-    let ending = ending(&flags, status);
-    // Envoy makes up a gRPC status for plain HTTP, and where no trailers came.
-    let has_grpc_status =
-        ending == RecordEnding::Complete && content_type.starts_with("application/grpc");
+    let is_grpc = match content_type.as_str() {
+        // A log without content types.
+        "" => method == "POST",
+        kind => envoy::is_grpc(kind.as_bytes()),
+    };
     let grpc_status = match text(raw.grpc_status) {
-        Some(value) if has_grpc_status => Some(grpc_status(&value)?),
+        Some(value) if envoy::has_grpc_status(is_grpc, ending) => Some(
+            envoy::grpc_status_of_log(&value)
+                .ok_or_else(|| format!("grpc_status `{value}` is not known"))?,
+        ),
         _ => None,
     };
     let (response_bytes, request_bytes) = (
@@ -230,21 +265,26 @@ pub fn parse(line: &str, plan: &Plan) -> Result<Entry, String> {
             "no upstream_cluster: the proxy answered".to_owned(),
         ));
     };
-    let Some((destination, version)) = version_of(&cluster, plan) else {
+    let Some(upstream) = plan.upstream(&cluster) else {
         return Ok(Entry::Unattributed(format!(
-            "cluster `{cluster}` has no version"
+            "cluster `{cluster}` is not watched"
+        )));
+    };
+    let Some(version) = upstream.version else {
+        return Ok(Entry::Unattributed(format!(
+            "cluster `{cluster}` does not say its version"
         )));
     };
     let record = Record {
-        start: start.as_microsecond() as f64 / 1e6,
-        destination: destination.to_owned(),
+        start,
+        destination: upstream.destination.into_owned(),
         route: owned(raw.route_name),
         method: method.into_owned(),
         path: owned(raw.path),
-        version: version.to_owned(),
+        version: version.into_owned(),
         status,
         grpc_status,
-        ending,
+        ending: RecordEnding::of(ending),
         duration_ms,
         response_bytes,
         content_type,
@@ -257,69 +297,6 @@ pub fn parse(line: &str, plan: &Plan) -> Result<Entry, String> {
     };
     record.check()?;
     Ok(Entry::Exchange(Box::new(record)))
-}
-
-/// Destination and version of a cluster: by the config's list, else by the subset in the name that
-/// Istio gives, `outbound|port|subset|host`.
-fn version_of<'a>(cluster: &'a str, plan: &'a Plan) -> Option<(&'a str, &'a str)> {
-    if let Some((destination, version)) = plan.clusters.get(cluster) {
-        return Some((destination, version));
-    }
-    let mut parts = cluster.split('|');
-    match (
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-    ) {
-        (Some("outbound"), Some(_), Some(subset), Some(host), None)
-            if !subset.is_empty() && !host.is_empty() =>
-        {
-            Some((host, subset))
-        }
-        _ => None,
-    }
-}
-
-fn ending(flags: &str, status: Option<u16>) -> RecordEnding {
-    let has = |wanted: &[&str]| flags.split(',').any(|flag| wanted.contains(&flag.trim()));
-    if has(&CLIENT_GONE) {
-        return RecordEnding::ClientGone;
-    }
-    let upstream = flags.split(',').any(|flag| flag.trim().starts_with('U')) || has(&BROKEN_OFF);
-    match status {
-        None if upstream => RecordEnding::Reset,
-        // Envoy answers 5xx itself when nothing has been sent yet; below, the body was cut off.
-        Some(status) if status < 500 && has(&BROKEN_OFF) => RecordEnding::Reset,
-        _ => RecordEnding::Complete,
-    }
-}
-
-/// Whether Envoy made this answer without asking an upstream, as the filter decides it. Where the
-/// log has no details, only flags tell.
-fn is_own_answer(flags: &str, details: &str, status: u16) -> bool {
-    let has = |wanted: &[&str]| flags.split(',').any(|flag| wanted.contains(&flag.trim()));
-    if details == VIA_UPSTREAM || has(&NO_ANSWER) {
-        return false;
-    }
-    // An upstream that does not answer in time is the usual 504.
-    has(&OWN_ANSWER) || !(details.is_empty() || status == 504)
-}
-
-fn grpc_status(value: &str) -> Result<u16, String> {
-    if let Ok(number) = value.parse::<u16>() {
-        return Ok(number);
-    }
-    let plain = value
-        .replace('_', "")
-        .to_ascii_lowercase()
-        .replace("cancelled", "canceled");
-    GRPC_NAMES
-        .iter()
-        .position(|name| *name == plain)
-        .map(|index| index as u16)
-        .ok_or_else(|| format!("grpc_status `{value}` is not known"))
 }
 
 #[cfg(test)]
@@ -370,7 +347,7 @@ mod tests {
         let found = record(&[("upstream_cluster", "outbound|80|v7|shop.prod.svc".into())]);
         assert_eq!(
             (found.destination.as_str(), found.version.as_str()),
-            ("shop.prod.svc", "v7")
+            ("shop.prod.svc:80", "v7")
         );
         for cluster in ["-", "other", "outbound|80||shop.prod.svc", "inbound|80||"] {
             let entry = parse_with(&[("upstream_cluster", cluster.into())]).unwrap();
@@ -383,7 +360,7 @@ mod tests {
         use RecordEnding::{ClientGone, Complete, Reset};
         for (flags, code, ending) in [
             ("UC", 0, Reset),
-            ("UF,URX", 0, Reset),
+            ("UF,URX", 0, Complete),
             ("UF,URX", 503, Complete),
             ("UC", 200, Reset),
             ("URX", 404, Complete),
@@ -463,6 +440,76 @@ mod tests {
     }
 
     #[test]
+    fn a_log_without_content_types_has_its_grpc_statuses_of_posts() {
+        let bare = |method: &str, status: i64| {
+            let found = record(&[
+                ("method", method.into()),
+                ("content_type", "-".into()),
+                ("grpc_status", status.into()),
+            ]);
+            found.grpc_status
+        };
+        assert_eq!(bare("POST", 14), Some(14));
+        assert_eq!(bare("POST", -1), Some(2));
+        assert_eq!(bare("GET", 2), None);
+    }
+
+    #[test]
+    fn a_path_with_a_service_and_a_method_looks_like_grpc() {
+        for path in ["/shop.Cart/Add", "/grpc.health.v1.Health/Check"] {
+            assert!(looks_like_grpc("POST", path), "{path}");
+        }
+        for path in [
+            "/shop.js",
+            "/shop.v1/items",
+            "/shop/Add",
+            "/a.b/C/D",
+            "a.b/C",
+            "",
+        ] {
+            assert!(!looks_like_grpc("POST", path), "{path}");
+        }
+        assert!(!looks_like_grpc("GET", "/shop.Cart/Add"));
+    }
+
+    #[test]
+    fn a_start_may_be_a_number_of_any_unit() {
+        for start in [
+            serde_json::json!(1_770_091_506.789),
+            "1770091506.789".into(),
+            "1770091506.789000".into(),
+            1_770_091_506_789_u64.into(),
+            "1770091506789".into(),
+            1_770_091_506_789_000_u64.into(),
+            "1770091506789000000".into(),
+        ] {
+            let found = record(&[("start_time", start.clone())]).start;
+            assert!((found - 1_770_091_506.789).abs() < 1e-5, "{start}: {found}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_longer_http_is_of_no_version() {
+        for changes in [
+            ("response_code", 101.into()),
+            ("method", "CONNECT".into()),
+            ("upgrade", "websocket".into()),
+        ] {
+            let entry = parse_with(&[changes]).unwrap();
+            assert!(matches!(entry, Entry::Unattributed(_)));
+        }
+        assert_eq!(record(&[("upgrade", "-".into())]).status, Some(200));
+    }
+
+    #[test]
+    fn statuses_that_envoy_lets_pass_are_read() {
+        for status in [100, 600, 999] {
+            let found = record(&[("response_code", status.into())]);
+            assert_eq!(found.status, Some(status));
+        }
+    }
+
+    #[test]
     fn host_session_and_request_are_read_where_the_log_has_them() {
         let plain = record(&[]);
         assert_eq!((plain.upstream.as_str(), plain.session), ("", None));
@@ -487,12 +534,17 @@ mod tests {
             ("method", serde_json::Value::Null),
             ("duration", serde_json::Value::from(-1)),
             ("duration", "NaN".into()),
-            ("response_code", 700.into()),
+            ("response_code", 1_000.into()),
+            ("response_code", 99.into()),
+            ("response_code", 200.5.into()),
+            ("response_code", (-1).into()),
             ("bytes_sent", "many".into()),
             ("bytes_received", "-Infinity".into()),
             ("duration", 1e300.into()),
             ("start_time", "1969-12-31T23:59:59Z".into()),
             ("start_time", "9999-01-01T00:00:00Z".into()),
+            ("start_time", 12.into()),
+            ("start_time", "-1770000000".into()),
         ] {
             let error = parse_with(&[(name, value)]).unwrap_err();
             let name = name.trim_end_matches("_time");

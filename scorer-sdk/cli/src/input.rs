@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use memchr::memmem::Finder;
 use scorer_sdk::Plan;
-use scorer_sdk::wire::recording::{MAX_LINE_BYTES, Record};
+use scorer_sdk::wire::recording::{MAX_LINE_BYTES, Record, RecordEnding};
 use serde::Serialize;
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::canonicalize;
@@ -74,8 +74,46 @@ pub struct Counted {
     /// The first request without a version.
     #[serde(skip)]
     pub first_unattributed: Option<Refusal>,
+    /// Exchanges whose gRPC status was taken though the log has no content type.
+    pub grpc_without_content_type: u64,
+    /// Exchanges that look like gRPC, of which the log has neither content type nor gRPC status.
+    pub grpc_without_status: u64,
     /// Files that ended without a single exchange.
     pub files_without_exchanges: Vec<String>,
+}
+
+impl Counted {
+    /// What a log without content types leaves open about gRPC; `None` where it leaves nothing open.
+    #[must_use]
+    pub fn grpc_warning(&self) -> Option<String> {
+        const REPAIR: &str = "add `content_type: %RESP(CONTENT-TYPE)%` to the log's format";
+        if self.grpc_without_status > 0 {
+            return Some(format!(
+                "{} exchanges look like gRPC and have no grpc_status: their failures are not seen; add \
+                 `grpc_status: %GRPC_STATUS_NUMBER%`, and {REPAIR}",
+                grouped(self.grpc_without_status)
+            ));
+        }
+        (self.grpc_without_content_type > 0).then(|| {
+            format!(
+                "{} exchanges have a grpc_status and no content_type, and were taken for gRPC; {REPAIR}",
+                grouped(self.grpc_without_content_type)
+            )
+        })
+    }
+
+    /// Counts what a line of Envoy's log leaves open about gRPC.
+    fn note_grpc(&mut self, record: &Record) {
+        let is_whole = record.ending == RecordEnding::Complete && record.status == Some(200);
+        if !record.content_type.is_empty() || !is_whole {
+            return;
+        }
+        if record.grpc_status.is_some() {
+            self.grpc_without_content_type += 1;
+        } else if envoy::looks_like_grpc(&record.method, &record.path) {
+            self.grpc_without_status += 1;
+        }
+    }
 }
 
 /// An exchange from a line.
@@ -295,7 +333,7 @@ impl<'a> Input<'a> {
 
     /// The entry in the buffer; `None` for a blank line and for the `-` that Envoy writes where the
     /// filter left no exchange.
-    fn parse(&self, line: Line) -> Result<Option<Entry>, String> {
+    fn parse(&mut self, line: Line) -> Result<Option<Entry>, String> {
         if line == Line::TooLong {
             return Err(too_long(&self.buffer));
         }
@@ -319,7 +357,13 @@ impl<'a> Input<'a> {
                 None => Format::Serin,
             });
         Ok(Some(match format {
-            Format::Envoy => envoy::parse(text, self.plan)?,
+            Format::Envoy => {
+                let entry = envoy::parse(text, self.plan)?;
+                if let Entry::Exchange(record) = &entry {
+                    self.counted.note_grpc(record);
+                }
+                entry
+            }
             Format::Serin => Entry::Exchange(Box::new(Record::parse(text)?)),
         }))
     }

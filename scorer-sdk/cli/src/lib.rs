@@ -5,6 +5,7 @@
 //! to programs. All that is kept in memory is bounded, whatever the input.
 
 pub mod args;
+pub mod bodies;
 pub mod commands;
 pub mod config;
 pub mod doctor;
@@ -12,6 +13,7 @@ pub mod document;
 pub mod envoy;
 pub mod fetch;
 pub mod fleet_evidence;
+pub mod found;
 pub mod input;
 pub mod lines;
 pub mod metrics_text;

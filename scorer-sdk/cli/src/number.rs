@@ -16,6 +16,16 @@ pub fn short(value: f64) -> String {
     }
 }
 
+/// Evidence in nats with so many decimals; what rounds to nothing has no sign.
+#[must_use]
+pub fn nats(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    match text.strip_prefix('-') {
+        Some(size) if size.bytes().all(|byte| b"0.".contains(&byte)) => size.to_owned(),
+        _ => text,
+    }
+}
+
 /// A share of one as a percentage.
 #[must_use]
 pub fn percent(share: f64) -> String {
@@ -71,6 +81,16 @@ mod tests {
             ]
         );
         assert_eq!(short(f64::NAN), "–");
+    }
+
+    #[test]
+    fn evidence_that_is_hardly_there_has_no_sign() {
+        assert_eq!(
+            [-0.004, -0.006, 0.004].map(|value| nats(value, 2)),
+            ["0.00", "-0.01", "0.00"]
+        );
+        assert_eq!(nats(-0.04, 1), "0.0");
+        assert_eq!(nats(f64::NEG_INFINITY, 1), "-inf");
     }
 
     #[test]

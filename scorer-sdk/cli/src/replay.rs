@@ -5,15 +5,16 @@
 //! longer than its route's slow cut counts as a latency then and as everything else at its end: the
 //! window lets the replay know of an exchange before it ends.
 
+use crate::output::grouped;
 use scorer_sdk::count::delta::Overflow;
 use scorer_sdk::count::tally::RouteIndex;
 use scorer_sdk::judge::Judge;
 use scorer_sdk::limits::LONG_WITHOUT_CUT;
 use scorer_sdk::route::RouteKey;
 use scorer_sdk::wire::recording::Record;
-use scorer_sdk::{Decision, Ending, Engine, Exchange, Plan, Verdict};
+use scorer_sdk::{Decision, Ending, Engine, Exchange, Input, NameHasher, Plan, Verdict};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ const LONGEST_GAP_US: u64 = 180_000_000;
 const MAX_EARLIER: usize = 100;
 /// The hash tables' seed: nobody attacks a replay, and two replays should be alike.
 const SEED: u64 = 0;
+/// Most destinations whose exchanges before the baseline are counted.
+const MAX_WAITING: usize = 1_024;
 
 /// Called after each tick with the time since the Unix epoch.
 pub type Watch<'a> = Box<dyn FnMut(Duration, &[Decision]) -> io::Result<()> + 'a>;
@@ -64,6 +67,14 @@ pub struct Replay<'a> {
     ticks: u64,
     late: u64,
     ended: bool,
+    /// Signals for which no exchange had anything so far.
+    unread: Vec<usize>,
+    hasher: NameHasher,
+    /// Exchanges since the last tick, of the destinations whose baseline is not known.
+    waiting: HashMap<String, u64>,
+    /// Destinations whose baseline is known.
+    settled: HashSet<String>,
+    before_baseline: u64,
 }
 
 /// What a replay found.
@@ -79,9 +90,35 @@ pub struct Found {
     pub ticks: u64,
     /// What did not fit the engine's bounded tables.
     pub overflow: Overflow,
+    /// Exchanges that came before it was known which version is the baseline: nothing is judged of
+    /// them.
+    pub before_baseline: u64,
+    /// Signals that are on and of which no exchange had anything: the recording does not carry what
+    /// they read.
+    pub not_recorded: Vec<&'static str>,
 }
 
 impl Found {
+    /// What was not judged, and why, in sentences for people.
+    #[must_use]
+    pub fn limits(&self) -> Vec<String> {
+        let mut limits = Vec::new();
+        if self.before_baseline > 0 {
+            limits.push(format!(
+                "{} exchanges came before it was clear which version is the baseline, and are not \
+                 judged: name it as `baseline` in the file of --config",
+                grouped(self.before_baseline)
+            ));
+        }
+        if !self.not_recorded.is_empty() {
+            limits.push(format!(
+                "not judged, because this recording has nothing of it: {}",
+                self.not_recorded.join(", ")
+            ));
+        }
+        limits
+    }
+
     /// Whether any candidate was found anomalous and not cleared since.
     #[must_use]
     pub fn is_anomalous(&self) -> bool {
@@ -106,6 +143,11 @@ impl<'a> Replay<'a> {
     pub fn new(plan: Arc<Plan>, watch: Option<Watch<'a>>) -> Self {
         Self {
             engine: Engine::new(Arc::clone(&plan), SEED),
+            unread: (0..plan.signals.len()).collect(),
+            hasher: NameHasher::new(SEED),
+            waiting: HashMap::new(),
+            settled: HashSet::new(),
+            before_baseline: 0,
             plan,
             watch,
             inspector: None,
@@ -146,9 +188,11 @@ impl<'a> Replay<'a> {
         if !self.plan.routes_by_name {
             record.route.clear();
         }
+        self.note_signals(&record);
         let (start_us, end_us) = (micros(record.start()), micros(record.end()));
         if self.last_tick_us.is_some_and(|last| end_us <= last) {
             self.late += 1;
+            self.note_destination(&record.destination);
             self.engine.observe(&record.exchange());
             return Ok(());
         }
@@ -199,7 +243,12 @@ impl<'a> Replay<'a> {
     pub fn finish(mut self) -> io::Result<Found> {
         self.end()?;
         let overflow = self.engine.judge().overflow();
+        let signals = &self.plan.signals;
+        let unread = self.unread.iter().filter_map(|index| signals.get(*index));
+        let not_recorded = unread.map(|signal| signal.name()).collect();
         Ok(Found {
+            before_baseline: self.before_baseline,
+            not_recorded,
             decisions: self.decisions,
             earlier: self.earlier,
             late: self.late,
@@ -222,6 +271,7 @@ impl<'a> Replay<'a> {
             return Ok(());
         };
         self.bytes = self.bytes.saturating_sub(pending.bytes);
+        self.note_destination(&pending.record.destination);
         let mut exchange = pending.record.exchange();
         if pending.counted_in_flight {
             exchange.duration_us = None;
@@ -263,6 +313,7 @@ impl<'a> Replay<'a> {
         self.ticks += 1;
         let now = Duration::from_micros(now_us);
         let decisions = self.engine.tick(now);
+        self.count_before_baseline(&decisions);
         let before = core::mem::take(&mut self.decisions);
         for old in before {
             let followed = old.verdict == Verdict::Anomalous
@@ -281,6 +332,48 @@ impl<'a> Replay<'a> {
             Some(watch) => watch(now, &self.decisions),
             None => Ok(()),
         }
+    }
+
+    /// Notes for which signals an exchange has something.
+    fn note_signals(&mut self, record: &Record) {
+        let (signals, hasher) = (&self.plan.signals, &self.hasher);
+        self.unread.retain(|index| {
+            let Some(signal) = signals.get(*index) else {
+                return false;
+            };
+            // What a session calls next is told by its next exchange.
+            let is_there = if signal.inputs().contains(&Input::Sessions) {
+                record.session.is_some()
+            } else {
+                signal.read(&record.exchange(), hasher).is_some()
+            };
+            !is_there
+        });
+    }
+
+    /// Notes an exchange of this tick, while it is not known which version is the baseline.
+    fn note_destination(&mut self, destination: &str) {
+        if self.settled.contains(destination) {
+            return;
+        }
+        if let Some(count) = self.waiting.get_mut(destination) {
+            *count += 1;
+        } else if self.waiting.len() < MAX_WAITING {
+            self.waiting.insert(destination.to_owned(), 1);
+        }
+    }
+
+    /// Counts the exchanges of a tick after which the baseline is still not known.
+    fn count_before_baseline(&mut self, decisions: &[Decision]) {
+        for decision in decisions {
+            let count = self.waiting.remove(&decision.destination).unwrap_or(0);
+            if decision.baseline.is_empty() {
+                self.before_baseline += count;
+            } else if !self.settled.contains(&decision.destination) {
+                self.settled.insert(decision.destination.clone());
+            }
+        }
+        self.waiting.clear();
     }
 
     /// Counts each exchange once that has been in flight for longer than its route's slow cut.

@@ -48,9 +48,24 @@ pub fn value(samples: &[Sample], metric: &Metric, destination: &str, version: &s
 }
 
 /// The verdict that a gauge stands for.
-#[must_use]
-pub fn verdict(number: f64) -> Verdict {
+fn verdict(number: f64) -> Verdict {
     Verdict::from_number(number as u8).unwrap_or_default()
+}
+
+/// Whether Envoy adds the gauges of two processes up, as it does during a hot restart: then 1 + 1
+/// is no suspicion, and no gauge says what it says else.
+#[must_use]
+pub fn is_sum<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> bool {
+    of(samples, &telemetry::PROCESSES).any(|sample| sample.value > 1.0)
+}
+
+/// What a proxy thinks of a candidate; learning where its gauges are sums.
+#[must_use]
+pub fn verdict_on(samples: &[Sample], destination: &str, candidate: &str) -> Verdict {
+    if is_sum(samples) {
+        return Verdict::Learning;
+    }
+    verdict(value(samples, &telemetry::VERDICT, destination, candidate))
 }
 
 /// Whether the samples are those of a proxy that guards and does not compare.

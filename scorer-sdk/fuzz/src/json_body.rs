@@ -38,6 +38,7 @@ pub fn run(data: &[u8]) {
         Seen::Malformed => assert!(!is_json && !is_blank, "refused"),
         // Too long or too deep to be looked at as a whole.
         Seen::Truncated => {}
+        Seen::Damaged => unreachable!("it is not compressed"),
     }
     if whole.seen() == Seen::Whole
         && !whole.is_full()

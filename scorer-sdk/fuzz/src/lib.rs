@@ -4,6 +4,7 @@
 //! the files of `corpus/`, so that an input that once crashed stays mended. To add a target, write
 //! a module here, a line in [`TARGETS`], a file in `fuzz_targets/`, its `[[bin]]`, and seeds.
 
+pub mod compressed_body;
 pub mod config;
 pub mod delta;
 pub mod engine;
@@ -22,7 +23,8 @@ mod traffic;
 pub type Run = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Run); 10] = [
+pub const TARGETS: [(&str, Run); 11] = [
+    ("compressed_body", compressed_body::run),
     ("config", config::run),
     ("delta", delta::run),
     ("engine", engine::run),

@@ -1,6 +1,6 @@
 //! What `serde_json` sees in a document: its paths with the types of their values.
 
-use scorer_sdk::route::{Segment, classify};
+use scorer_sdk::route::classify;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -54,7 +54,7 @@ impl<'a> Collect<'a> {
     }
 
     fn step(self, key: &str) -> String {
-        if key.len() > self.max_key_bytes || classify(key) != Segment::Literal {
+        if key.len() > self.max_key_bytes || classify(key).is_typed() {
             return "{*}".to_owned();
         }
         let is_plain = |c: char| c.is_alphanumeric() || "_-$@:".contains(c);

@@ -40,6 +40,7 @@ macro_rules! replays {
 }
 
 replays!(
+    compressed_body,
     config,
     delta,
     engine,

@@ -13,11 +13,13 @@ mod check;
 mod differs;
 mod error;
 mod expected;
+mod place;
 mod plan;
 mod proxy;
 pub mod raw;
 mod signals;
 mod surprise;
+mod upstream;
 
 pub use body::BodyPlan;
 pub use differs::Differs;
@@ -26,3 +28,4 @@ pub use expected::Expected;
 pub use plan::{Plan, WarmUp};
 pub use proxy::{Mode, Probation, Reject, RejectPhase, Role, SessionSource, VersionSource};
 pub use surprise::SurprisePlan;
+pub use upstream::{Upstream, revision};

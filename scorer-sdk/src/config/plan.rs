@@ -206,7 +206,7 @@ impl Plan {
             questions,
             probation: raw.steer.probation.as_ref().map(probation).transpose()?,
             reject,
-            max_series: whole("max_series", raw.max_series, 2_000, 50..=100_000)? as usize,
+            max_series: whole("max_series", raw.max_series, 4_000, 50..=100_000)? as usize,
             record: raw.record,
             count_rescued: raw.count_rescued,
         })

@@ -4,8 +4,12 @@
 //! fields are refused.
 
 use super::error::ConfigError;
+use super::place;
 use crate::wire::reference::Reference;
+use core::fmt;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use std::collections::BTreeMap;
 
 /// The whole config.
@@ -79,23 +83,12 @@ pub struct Config {
 
 /// How long the latency of a young host is not judged: a text stands for both, so that `"30s"` is
 /// exactly so long and `"0s"` no time at all.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(from = "WarmUpForms")]
+#[derive(Debug, Clone, Default)]
 pub struct WarmUpSection {
     /// At least so long.
     pub min: Option<String>,
     /// At most so long.
     pub max: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "a time such as \"30s\", or an object with `min` and `max`"
-)]
-enum WarmUpForms {
-    Text(String),
-    Times(WarmUpTimes),
 }
 
 #[derive(Deserialize)]
@@ -105,15 +98,32 @@ struct WarmUpTimes {
     max: Option<String>,
 }
 
-impl From<WarmUpForms> for WarmUpSection {
-    fn from(form: WarmUpForms) -> Self {
-        match form {
-            WarmUpForms::Text(both) => Self {
-                min: Some(both.clone()),
-                max: Some(both),
-            },
-            WarmUpForms::Times(WarmUpTimes { min, max }) => Self { min, max },
-        }
+/// By hand: serde's untagged enums keep a copy of any value, and know no place in the text.
+struct WarmUpForms;
+
+impl<'de> Visitor<'de> for WarmUpForms {
+    type Value = WarmUpSection;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time such as \"30s\", or an object with `min` and `max`")
+    }
+
+    fn visit_str<E>(self, both: &str) -> Result<Self::Value, E> {
+        Ok(WarmUpSection {
+            min: Some(both.to_owned()),
+            max: Some(both.to_owned()),
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let WarmUpTimes { min, max } = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(WarmUpSection { min, max })
+    }
+}
+
+impl<'de> Deserialize<'de> for WarmUpSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WarmUpForms)
     }
 }
 
@@ -128,19 +138,16 @@ pub(super) fn parse(text: &str) -> Result<Config, ConfigError> {
         ));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let problem = error.inner().to_string();
+    let config = Config::deserialize(&mut deserializer).map_err(|error| {
+        let problem = error.to_string();
         let repair = if problem.starts_with("unknown field") {
             "correct the name or remove the field"
-        } else if error.inner().is_syntax() || error.inner().is_eof() {
+        } else if error.is_syntax() || error.is_eof() {
             "make it valid JSON"
         } else {
             "give a value of that type"
         };
-        let path = error.path().to_string();
-        // A field at the top whose name is empty.
-        let path = if path.is_empty() { "\"\"" } else { &path };
-        ConfigError::new(path, problem, repair)
+        ConfigError::new(&place::path(text, &error), problem, repair)
     })?;
     deserializer.end().map_err(|error| {
         ConfigError::new(

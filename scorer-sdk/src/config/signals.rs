@@ -3,7 +3,7 @@
 use super::check::{MAX_LIST, duration, number, unknown};
 use super::error::ConfigError;
 use super::raw::Config;
-use crate::limits::{MAX_QUESTIONS, MAX_SIGNALS};
+use crate::limits::{MAX_CATEGORY_BYTES, MAX_QUESTIONS, MAX_SIGNALS};
 use crate::signal::body_shape::BodyShape;
 use crate::signal::content_type::ContentType;
 use crate::signal::fan_out::FanOut;
@@ -74,6 +74,16 @@ pub(super) fn signals(raw: &Config, own: Vec<Box<dyn Signal>>) -> Result<Signals
             "signals",
             format!("{} questions are asked", questions.len()),
             format!("leave signals on that ask at most {MAX_QUESTIONS}"),
+        ));
+    }
+    if let Some((_, question)) = questions
+        .iter()
+        .find(|(_, question)| !(1..=MAX_CATEGORY_BYTES).contains(&question.name.len()))
+    {
+        return Err(ConfigError::new(
+            "signals",
+            format!("the name of a question has {} bytes", question.name.len()),
+            format!("give it 1 to {MAX_CATEGORY_BYTES} bytes, or turn its signal off"),
         ));
     }
     for (name, tolerance) in &raw.tolerance {

@@ -3,9 +3,10 @@
 use crate::count::rows::Rows;
 use crate::limits::{MAX_ROUTES, MAX_SIGNALS, MAX_VERSION_BYTES, MAX_VERSIONS};
 use crate::route::RouteKey;
+use crate::shape::LeftOutCounts;
 use crate::shape::presence::Presence;
 use crate::sketch::{Counts, NameTable};
-use crate::wire::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Damage, Reader, Writer};
 use serde::Serialize;
 
 /// Most exchanges of one version on one route: more than a worker can serve between two ticks, and
@@ -128,6 +129,8 @@ pub struct VersionDelta {
     pub rows: Rows,
     /// The paths of the bodies that were looked at.
     pub bodies: Presence,
+    /// The bodies that were to be looked at and whose shape is unknown.
+    pub bodies_left_out: LeftOutCounts,
 }
 
 /// Counts of one route.
@@ -170,18 +173,28 @@ impl Delta {
     /// Writes the delta.
     #[inline(never)]
     pub fn encode(&self, writer: &mut Writer) {
-        writer.list(&self.routes, RouteDelta::encode);
+        writer.parts(&self.routes, RouteDelta::encode);
         self.overflow.encode(writer);
     }
 
-    /// Reads a delta.
+    /// Reads a delta, all of it.
+    ///
+    /// # Errors
+    /// When the bytes are not a delta, or one of its routes cannot be read.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut damage = Damage::default();
+        let delta = Self::salvage(reader, &mut damage)?;
+        damage.refuse(delta)
+    }
+
+    /// Reads a delta without the routes that cannot be read: `damage` counts them.
     ///
     /// # Errors
     /// When the bytes are not a delta.
     #[inline(never)]
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+    pub fn salvage(reader: &mut Reader<'_>, damage: &mut Damage) -> Result<Self, CodecError> {
         Ok(Self {
-            routes: reader.list(MAX_ROUTES, RouteDelta::decode)?,
+            routes: reader.parts(MAX_ROUTES, damage, RouteDelta::decode)?,
             overflow: Overflow::decode(reader)?,
         })
     }
@@ -217,6 +230,7 @@ impl VersionDelta {
         writer.list(&self.counts, Counts::encode);
         self.rows.encode(writer);
         self.bodies.encode(writer);
+        self.bodies_left_out.encode(writer);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -229,6 +243,7 @@ impl VersionDelta {
             counts: reader.list(MAX_SIGNALS, Counts::decode)?,
             rows: Rows::decode(reader)?,
             bodies: Presence::decode(reader)?,
+            bodies_left_out: LeftOutCounts::decode(reader)?,
         })
     }
 }

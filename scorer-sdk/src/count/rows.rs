@@ -1,4 +1,5 @@
-//! Rows: one for each exchange that is judged, with what chance assigned it to.
+//! Rows: one for each exchange that is judged, with what chance assigned it to. What is learned of an
+//! exchange at another time than its end is a further row.
 //!
 //! Requests share a host, a session, a cold start. Counts forget that, so the judge is handed the
 //! exchanges of a tick one by one, as few numbers as it can judge them by. A row that waits for its
@@ -23,6 +24,9 @@ pub struct RowFacts {
     pub lasted: u16,
     /// Whether it is a case ([`crate::Exchange::is_case`]) and not of the random part.
     pub is_case: bool,
+    /// Whether the exchange has another row, or gets one: this one says how long it has taken while it
+    /// was in flight, or what its session asked for next. Such a row is judged and is no exchange more.
+    pub is_further: bool,
     /// [`crate::Sampling::odds`] of the exchange, in sixteenths.
     pub odds: u16,
 }
@@ -34,15 +38,21 @@ impl Default for RowFacts {
             session: 0,
             lasted: 0,
             is_case: false,
+            is_further: false,
             odds: NO_ODDS,
         }
     }
 }
 
 impl RowFacts {
-    /// Whether its kind of row has nothing to tell of how it was sampled.
+    /// Whether it is an exchange that was looked at when it ended, as all others were.
     fn is_plain(&self) -> bool {
-        !self.is_case && self.odds == NO_ODDS
+        self.kind() == 0 && self.odds == NO_ODDS
+    }
+
+    /// What kind of row it is, as bits.
+    fn kind(&self) -> u8 {
+        u8::from(self.is_case) | u8::from(self.is_further) << 1
     }
 }
 
@@ -124,15 +134,15 @@ impl Rows {
     pub fn encode(&self, writer: &mut Writer) {
         writer.u8(u8::try_from(self.width).unwrap_or(u8::MAX));
         writer.length(self.facts.len());
-        // Three bytes a row only where something was sampled.
-        let is_sampled = !self.facts.iter().all(RowFacts::is_plain);
-        writer.u8(u8::from(is_sampled));
+        // Three bytes a row only where there are other than plain ones.
+        let is_told = !self.facts.iter().all(RowFacts::is_plain);
+        writer.u8(u8::from(is_told));
         for (facts, tokens) in self.iter() {
             writer.u32(facts.host);
             writer.u32(facts.session);
             writer.u16(facts.lasted);
-            if is_sampled {
-                writer.u8(u8::from(facts.is_case));
+            if is_told {
+                writer.u8(facts.kind());
                 writer.u16(facts.odds);
             }
             tokens.iter().for_each(|token| writer.u16(*token));
@@ -146,7 +156,7 @@ impl Rows {
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let mut rows = Self::new(usize::from(reader.u8()?));
         let count = reader.length(MAX_ROWS)?;
-        let is_sampled = reader.u8()? == 1;
+        let is_told = reader.u8()? == 1;
         for _ in 0..count {
             let mut facts = RowFacts {
                 host: reader.u32()?,
@@ -154,8 +164,10 @@ impl Rows {
                 lasted: reader.u16()?,
                 ..RowFacts::default()
             };
-            if is_sampled {
-                facts.is_case = reader.u8()? == 1;
+            if is_told {
+                let kind = reader.u8()?;
+                facts.is_case = kind & 1 == 1;
+                facts.is_further = kind & 2 == 2;
                 facts.odds = reader.u16()?.max(NO_ODDS);
             }
             rows.begin(facts);
@@ -199,6 +211,11 @@ mod tests {
             rows.begin(RowFacts {
                 is_case: true,
                 odds: 7 * NO_ODDS,
+                ..RowFacts::default()
+            });
+            (0..width).for_each(|token| rows.token(token));
+            rows.begin(RowFacts {
+                is_further: true,
                 ..RowFacts::default()
             });
             (0..width).for_each(|token| rows.token(token));

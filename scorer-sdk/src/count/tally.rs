@@ -12,10 +12,13 @@ use crate::count::known_names::KnownNames;
 use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
 use crate::count::sessions::{Answered, LastCall, OVER_AFTER_TICKS, Sessions};
 use crate::exchange::{Ending, Exchange};
-use crate::limits::{MAX_DESTINATIONS, MAX_ROWS, MAX_VERSION_BYTES, MAX_VERSIONS};
+use crate::limits::{
+    MAX_DESTINATIONS, MAX_ROUTES, MAX_ROWS, MAX_VERSION_BYTES, MAX_VERSIONS, idle_ticks_allowed,
+};
 use crate::route::key::MAX_PART_BYTES;
 use crate::route::{PathTree, RouteKey, TemplateId};
 use crate::shape::presence::Presence;
+use crate::shape::{LeftOutCounts, ShapeFacts};
 use crate::signal::{Input, NameHasher, Token, next_call};
 use crate::sketch::{Counts, NameTable, buckets, names};
 use hashbrown::HashMap;
@@ -30,8 +33,6 @@ const MAX_ROUTE_NAMES: u16 = 256;
 const MAX_METHODS: u16 = 16;
 /// Most cases among the rows of one tick: failures must leave room for the random part.
 const MAX_CASES: usize = MAX_ROWS / 2;
-/// Ticks without an exchange after which a route may be dropped to make room for another.
-const IDLE_TICKS: u32 = 600;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Identity {
@@ -52,6 +53,11 @@ struct RouteTally {
     hashes: Vec<Vec<u64>>,
     versions: Vec<VersionTally>,
     idle_ticks: u32,
+    /// Exchanges that it had in all ticks.
+    exchanges: u64,
+    /// Its template has fallen away: what was counted is handed over by the key of the template in
+    /// its place, and the slot is free after that.
+    is_gone: bool,
     generation: u32,
 }
 
@@ -67,6 +73,7 @@ struct VersionTally {
     counts: Vec<Counts>,
     rows: Rows,
     bodies: Presence,
+    bodies_left_out: LeftOutCounts,
 }
 
 impl VersionTally {
@@ -80,6 +87,7 @@ impl VersionTally {
             counts: vec![Counts::default(); signals],
             rows: Rows::new(row_width),
             bodies: Presence::default(),
+            bodies_left_out: LeftOutCounts::default(),
         }
     }
 }
@@ -99,6 +107,8 @@ pub struct Tally {
     other: HashMap<u16, u32, foldhash::fast::FixedState>,
     overflow: Overflow,
     paths_overflowed: u64,
+    /// Collapses of the path tree after which the routes without a template were let go.
+    collapses: u64,
     scratch: String,
     /// Per signal, whether its token is in a row.
     is_in_row: Vec<bool>,
@@ -139,6 +149,7 @@ impl Tally {
             other: HashMap::with_hasher(state()),
             overflow: Overflow::default(),
             paths_overflowed: 0,
+            collapses: 0,
             scratch: String::new(),
             row_width: row_signals.len(),
             is_in_row: (0..plan.signals.len())
@@ -191,9 +202,14 @@ impl Tally {
         if let Some(index) = identity.and_then(|identity| self.indices.get(&identity)) {
             return self.index(*index);
         }
-        // A longer template could be written into a delta and not be read from it.
+        if self.indices.len() >= self.plan.max_routes {
+            self.let_go();
+        }
+        // A longer template could be written into a delta and not be read from it, and more routes
+        // neither: those that were let go are in it as well.
         let has_room = |identity: &Identity| {
             self.indices.len() < self.plan.max_routes
+                && self.routes.len() - self.free.len() < MAX_ROUTES - MAX_DESTINATIONS
                 && self.paths.text(identity.template).len() <= MAX_PART_BYTES
         };
         match identity.filter(has_room) {
@@ -230,6 +246,8 @@ impl Tally {
             hashes: vec![Vec::new(); signals],
             versions: Vec::new(),
             idle_ticks: 0,
+            exchanges: 0,
+            is_gone: false,
             generation: 0,
         };
         if let Some(slot) = self.free.pop()
@@ -421,11 +439,13 @@ impl Tally {
             (Some(_), None) => tally.answered += 1,
             (None, None) => tally.unanswered += 1,
         }
-        if let Some(facts) = exchange.body
-            && self.looks_at_bodies
-            && !exchange.is_error()
-        {
-            tally.bodies.record(facts);
+        if self.looks_at_bodies && !exchange.is_error() && exchange.may_have_content() {
+            let left_out = exchange.body.and_then(ShapeFacts::left_out);
+            match (exchange.body_left_out.or(left_out), exchange.body) {
+                (Some(reason), _) => tally.bodies_left_out.count(reason),
+                (None, Some(facts)) => tally.bodies.record(facts),
+                (None, None) => {}
+            }
         }
         let row = if answered.is_surplus || !self.attempts.is_trial(exchange) {
             None
@@ -511,6 +531,7 @@ impl Tally {
         self.overflow = Overflow::default();
         (self.rows, self.cases) = (0, 0);
         self.attempts.tick();
+        self.let_go();
         for route in &mut self.routes {
             let versions: Vec<VersionDelta> = route
                 .versions
@@ -529,6 +550,7 @@ impl Tally {
                     counts: tally.counts.iter_mut().map(core::mem::take).collect(),
                     rows: core::mem::replace(&mut tally.rows, Rows::new(self.row_width)),
                     bodies: core::mem::take(&mut tally.bodies),
+                    bodies_left_out: core::mem::take(&mut tally.bodies_left_out),
                 })
                 .collect();
             if route.versions.len() >= MAX_VERSIONS {
@@ -541,6 +563,9 @@ impl Tally {
                 route.idle_ticks = route.idle_ticks.saturating_add(1);
             } else {
                 route.idle_ticks = 0;
+                route.exchanges = versions
+                    .iter()
+                    .fold(route.exchanges, |sum, it| sum.saturating_add(it.exchanges));
                 let (key, names) = (route.key.clone(), route.names.clone());
                 delta.routes.push(RouteDelta {
                     key,
@@ -549,20 +574,47 @@ impl Tally {
                 });
             }
         }
-        if self.indices.len() >= self.plan.max_routes {
-            self.evict();
-        }
+        self.make_room();
         delta
     }
 
-    /// Drops the routes that have been idle for long, to make room for new ones.
-    fn evict(&mut self) {
-        for (slot, route) in (0..).zip(&mut self.routes) {
-            if route.idle_ticks < IDLE_TICKS {
-                continue;
-            }
-            if let Some(identity) = route.identity.take() {
+    /// Takes the places of the routes whose templates have fallen away in a collapse. What was
+    /// counted of them since the last tick goes to the templates in their place.
+    fn let_go(&mut self) {
+        let collapses = self.paths.collapses();
+        if self.collapses == collapses {
+            return;
+        }
+        for route in &mut self.routes {
+            if let Some(identity) = route.identity
+                && !self.paths.stands(identity.template)
+            {
                 self.indices.remove(&identity);
+                let template = self.paths.resolve(&route.key.path);
+                let path = self.paths.text(template);
+                if path.len() <= MAX_PART_BYTES {
+                    path.clone_into(&mut route.key.path);
+                }
+                (route.identity, route.is_gone) = (None, true);
+            }
+        }
+        // Not those of now: to find a template in place of another may have been a collapse as well.
+        self.collapses = collapses;
+    }
+
+    /// Frees the slots of the routes that were let go and, where the table is full, of those that
+    /// have been idle for longer than they are worth.
+    fn make_room(&mut self) {
+        let is_full = self.indices.len() >= self.plan.max_routes;
+        for (slot, route) in (0..).zip(&mut self.routes) {
+            let is_idle = is_full && route.idle_ticks >= idle_ticks_allowed(route.exchanges);
+            let identity = route.identity.take_if(|_| is_idle);
+            if let Some(identity) = identity {
+                self.indices.remove(&identity);
+            }
+            if identity.is_some() || route.is_gone {
+                route.is_gone = false;
+                route.versions = Vec::new();
                 route.generation = route.generation.wrapping_add(1);
                 self.free.push(slot);
             }
@@ -611,6 +663,7 @@ fn row_facts(exchange: &Exchange<'_>, host: u32) -> RowFacts {
             .or(exchange.duration_us)
             .map_or(0, buckets::code),
         is_case: exchange.is_case,
+        is_further: exchange.ending == Ending::InFlight,
         odds: exchange.sampling.odds(),
     }
 }
@@ -774,7 +827,7 @@ mod tests {
     fn an_idle_route_makes_room_and_its_old_index_is_stale() {
         let mut tally = tally(r#"{"routes": {"max": 1}}"#);
         let old = tally.route("shop", "", "GET", "/a").unwrap();
-        for _ in 0..=IDLE_TICKS {
+        for _ in 0..=idle_ticks_allowed(0) {
             tally.take();
         }
         let new = tally.route("shop", "", "GET", "/b").unwrap();
@@ -783,10 +836,142 @@ mod tests {
     }
 
     #[test]
+    fn paths_that_are_made_up_take_no_place_of_a_route_that_is_asked_for_now_and_then() {
+        let mut tally = tally(r#"{"routes": {"max": 20}}"#);
+        let record = |tally: &mut Tally, path: &str| {
+            tally.record(&Exchange { path, ..exchange() });
+        };
+        for _ in 0..30 {
+            record(&mut tally, "/api/rare");
+        }
+        let rare = tally.route("shop", "", "GET", "/api/rare").unwrap();
+        for parent in 0..8 {
+            // Too few under one name for a collapse.
+            for made_up in 0..30 {
+                record(&mut tally, &format!("/scan/m{parent}z/n{made_up}z"));
+            }
+            let full = tally.take();
+            assert!(full.overflow.routes > 0 && tally.indices.len() == 20);
+            // Those that nobody asks for again make room, among themselves.
+            for _ in 0..idle_ticks_allowed(1) {
+                tally.take();
+            }
+            assert_eq!(tally.indices.len(), 1);
+            assert_eq!(tally.key(rare).unwrap().path, "/api/rare");
+        }
+        record(&mut tally, "/api/new");
+        assert_eq!(tally.take().routes[0].key.path, "/api/new");
+    }
+
+    /// The exchanges of each route of a delta.
+    fn by_path(delta: &Delta) -> Vec<(&str, u64)> {
+        let of_route = |route: &RouteDelta| route.versions.iter().map(|it| it.exchanges).sum();
+        let mut found: Vec<(&str, u64)> = delta
+            .routes
+            .iter()
+            .map(|route| (route.key.path.as_str(), of_route(route)))
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn a_collapse_frees_the_places_of_its_names_and_their_counts_go_to_the_template() {
+        let mut tally = tally(r#"{"routes": {"max": 40}}"#);
+        for name in 0..60 {
+            for path in [
+                format!("/users/name-{name}z"),
+                format!("/shops/in-town-{name}z/open"),
+            ] {
+                tally.record(&Exchange {
+                    path: &path,
+                    ..exchange()
+                });
+            }
+        }
+        tally.record(&Exchange {
+            path: "/slow",
+            ..exchange()
+        });
+        let delta = tally.take();
+        assert_eq!(read_back(&delta).as_ref(), Ok(&delta));
+        assert_eq!(delta.exchanges(), 121);
+        let paths = by_path(&delta);
+        let sum = |path: &str| -> u64 {
+            let of_path = paths.iter().filter(|(known, _)| *known == path);
+            of_path.map(|(_, exchanges)| exchanges).sum()
+        };
+        assert_eq!(delta.overflow.routes, sum("{other}"));
+        assert!(delta.overflow.routes <= 24, "{paths:?}");
+        assert_eq!(
+            sum("/users/{x}") + sum("/shops/{x}/open") + sum("{other}"),
+            120,
+            "{paths:?}"
+        );
+        assert_eq!(sum("/slow"), 1);
+        // Nothing of them is left.
+        assert_eq!(tally.indices.len(), 3);
+        assert!(tally.take().is_empty());
+    }
+
+    #[test]
+    fn whatever_collapses_a_delta_has_no_more_routes_than_can_be_read() {
+        let mut tally = tally(r#"{"routes": {"max": 1700}}"#);
+        for parent in 0..120 {
+            for name in 0..40 {
+                tally.record(&Exchange {
+                    path: &format!("/of{}z/p{parent}z/name-{name}z", parent / 20),
+                    ..exchange()
+                });
+            }
+        }
+        let delta = tally.take();
+        assert_eq!(delta.exchanges(), 4_800);
+        assert!(delta.routes.len() <= MAX_ROUTES);
+        assert_eq!(read_back(&delta), Ok(delta));
+    }
+
+    #[test]
+    fn what_finds_no_place_in_a_table_is_judged_by_everything_else() {
+        let mut tally = tally(r#"{"routes": {"max": 1}}"#);
+        for number in 0..200_u32 {
+            tally.record(&Exchange {
+                path: if number == 0 { "/first" } else { "/second" },
+                header_names: Some(&vec![format!("x-{number}")]),
+                content_type: &format!("text/of-{number}"),
+                upstream_host: &format!("10.0.0.{number}"),
+                ..exchange()
+            });
+        }
+        let delta = tally.take();
+        assert_eq!(delta.overflow.routes, 199);
+        assert!(delta.overflow.names >= 2 * (199 - 64));
+        let signals = &tally.plan.signals;
+        let row_signals = tally.plan.row_signals();
+        let told = |version: &VersionDelta| {
+            let rows = version.rows.iter();
+            assert_eq!(version.rows.len() as u64, version.exchanges);
+            rows.map(|(_, tokens)| {
+                (0..row_signals.len())
+                    .filter(|column| tokens[*column] != NO_TOKEN)
+                    .map(|column| signals[row_signals[column]].name())
+                    .collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
+        };
+        // An exchange whose names all had room, and what it told.
+        let whole = &told(&delta.routes[0].versions[0])[0];
+        assert!(whole.len() > 3, "{whole:?}");
+        let others = told(&delta.routes[1].versions[0]);
+        assert_eq!(others.len(), 199);
+        assert!(others.iter().all(|signals| signals == whole));
+    }
+
+    #[test]
     fn a_long_path_costs_its_own_route_and_not_the_delta() {
         let mut tally = tally("{}");
         // Nine segments that belong to no class: as a template they would take 549 bytes.
-        let path = format!("/{}", ["ghijklmnopqrstuvwxyz"; 3].concat()).repeat(9);
+        let path = format!("/{}", ["a-name-of-some-words"; 3].concat()).repeat(9);
         tally.record(&Exchange {
             path: &path,
             ..exchange()

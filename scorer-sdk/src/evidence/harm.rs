@@ -79,13 +79,20 @@ impl HarmTest {
     /// [`reference_log_probability`](super::reference_log_probability) for a guard.
     /// `candidate_exchanges` is the number of candidate exchanges in the block.
     ///
-    /// The borders of a block may depend on arms and time, never on outcomes.
-    pub fn update(&mut self, log_probability: impl Fn(f64) -> f64, candidate_exchanges: u64) {
+    /// The borders of a block may depend on arms and time, never on outcomes. Gives the gains of the
+    /// [`ALTERNATIVES`] in nats, each at most the limit.
+    pub fn update(
+        &mut self,
+        log_probability: impl Fn(f64) -> f64,
+        candidate_exchanges: u64,
+    ) -> [f64; ALTERNATIVES.len()] {
         let boundary = log_probability(self.tolerance);
         let gains =
             ALTERNATIVES.map(|multiple| log_probability(multiple * self.tolerance) - boundary);
         self.mixture
             .update(gains, self.gain_limit, candidate_exchanges);
+        let limit = self.gain_limit;
+        gains.map(|gain| if gain > limit { limit } else { gain })
     }
 
     /// The log e-value in nats; 0 before the first block.

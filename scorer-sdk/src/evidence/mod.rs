@@ -37,5 +37,5 @@ pub use contrast::{Contrast, Contrasted, Spread, block_weight};
 pub use harm::{ALTERNATIVES, BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, HarmTest};
 pub use interval::{Interval, OddsRatioInterval};
 pub use noncentral::{Block, Law, reference_log_probability};
-pub use onset::{Onset, Schedule};
+pub use onset::{Onset, Schedule, Starts};
 pub use shift::{Factor, QuantileShift};

@@ -7,6 +7,7 @@ use super::gathered::{Gathered, Trials};
 use super::judged::Judged;
 use super::pair::{JudgedBlock, Pair};
 use super::past::{Past, inside};
+use super::recent::Recent;
 use super::trial::{Trial, counts_cases};
 use super::units::Units;
 use crate::config::Plan;
@@ -178,20 +179,30 @@ pub(super) fn judge_pairs(
         let tolerance = units.tolerance(plan, number, sessions_apart, of_shift);
         pair.set_tolerance(tolerance, units.gain_limit(plan, number));
         pair.update_all(&blocks);
+        pair.see(|seen| seen.add(question, compared));
         laws.append(&mut blocks);
     }
 }
 
-/// Adds, per question, the exchanges of baseline and candidate that are in the category.
-pub(super) fn count(questions: &[Ready], gathered: &Gathered, counted: &mut [[u64; 2]]) {
+/// Adds, per question, the exchanges of baseline and candidate that are in the category: to `counted`
+/// and, with those that were asked, to `recent`.
+pub(super) fn count(
+    questions: &[Ready],
+    gathered: &Gathered,
+    counted: &mut [[u64; 2]],
+    recent: &mut Recent,
+) {
     for question in questions {
         let Some(counted) = counted.get_mut(question.number) else {
             continue;
         };
         for (arm, sum) in counted.iter_mut().enumerate() {
-            *sum += gathered.side(arm).get(question.signal).map_or(0, |counts| {
-                counts.total_where(|code| question.asked.is_bad(code))
-            });
+            let Some(counts) = gathered.side(arm).get(question.signal) else {
+                continue;
+            };
+            let inside = counts.total_where(|code| question.asked.is_bad(code));
+            *sum = sum.saturating_add(inside);
+            recent.add(question.number, arm, inside, counts.total());
         }
     }
 }
@@ -211,24 +222,25 @@ fn rate(trials: &[Trial], question: usize) -> Rate {
 pub(super) fn judge_against_reference(
     questions: &[Ready],
     past: &Past,
-    trials: &Trials,
+    (trials, compared): (&Trials, &Gathered),
     pairs: &mut [Pair],
 ) {
     for question in questions {
-        let (Some(pair), Some(past)) = (
+        let (Some(pair), Some(of_baseline)) = (
             pairs.get_mut(question.number),
             past.arm(Arm::Baseline).get(question.signal),
         ) else {
             continue;
         };
         let candidate = rate(trials.side(Arm::Candidate as usize), question.number);
-        let (bound, reference) = reference_rate(past, &question.asked);
+        let (bound, reference) = reference_rate(of_baseline, &question.asked);
         if reference.total > 0 && candidate.total > 0 {
             let law = |odds_ratio| {
                 reference_log_probability(candidate.total, candidate.inside, bound, odds_ratio)
             };
             pair.update(law, candidate, Rate::default());
             pair.baseline = reference;
+            pair.see(|seen| seen.add_against(question, past, compared));
         }
     }
 }
@@ -271,13 +283,7 @@ fn reference_rate(past: &DecayedCounts, asked: &Asked) -> (f64, Rate) {
             .max(0.0)
             .sqrt();
     let bound = (share + z2 / (2.0 * total.max(1.0)) + half) / (1.0 + z2 / total.max(1.0));
-    (
-        bound,
-        Rate {
-            inside: inside as u64,
-            total: total as u64,
-        },
-    )
+    (bound, Rate::new(inside as u64, total as u64))
 }
 
 #[cfg(test)]

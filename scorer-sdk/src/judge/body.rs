@@ -11,14 +11,12 @@ use crate::judge::verdict::Rate;
 use crate::shape::Kind;
 use crate::shape::presence::{Held, Presence, Requirement};
 use crate::signal::body_shape::{HELD, NEEDS};
-use crate::signal::{Question, Rule};
+use crate::signal::{Question, Rule, listed};
 use crate::sketch::names::cut;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Most pairs of one route.
 const MAX_PAIRS: usize = 32;
-/// Most paths that are named as gained.
-const MAX_GAINED: usize = 4;
 /// Share of the baseline's answers below which a path counts as gained by the candidate.
 const GAINED: f64 = 0.001;
 /// Share of the candidate's answers in which a gained path has to be before it is named.
@@ -70,7 +68,8 @@ impl Bodies {
     }
 
     /// Judges what was gathered. `expected` says whether a question was declared.
-    /// `counted` takes, per question, the answers of baseline and candidate that failed.
+    /// `counted` takes, per question, the answers of baseline and candidate that failed: of the path on
+    /// which most did, because one answer that has lost ten paths is one answer.
     pub(super) fn judge(&mut self, plan: &Plan, expected: &[bool], counted: &mut [[u64; 2]]) {
         let [baseline, candidate] = &self.gathered;
         let [known, _] = &self.past;
@@ -80,6 +79,7 @@ impl Bodies {
         {
             return;
         }
+        let mut failed = vec![[0; 2]; counted.len()];
         for (path, requirement) in known.requirements(HELD, NEEDS) {
             let held = |block: &Presence| block.count_as_known_to(known, path, requirement);
             let (of_baseline, of_candidate) = (held(baseline), held(candidate));
@@ -102,10 +102,8 @@ impl Bodies {
             };
             if let Some(found) = self.pairs.get_mut(index) {
                 let block = JudgedBlock::new(rate(of_candidate), rate(of_baseline), NO_ODDS);
-                if let Some([baseline, candidate]) = counted.get_mut(found.question) {
-                    *baseline += block.baseline.inside;
-                    *candidate += block.candidate.inside;
-                }
+                let both = [block.baseline.inside, block.candidate.inside];
+                keep_most(&mut failed, found.question, both);
                 found.pair.update(
                     |odds_ratio| block.law.log_probability(odds_ratio),
                     block.candidate,
@@ -113,6 +111,31 @@ impl Bodies {
                 );
             }
         }
+        add_all(counted, &failed);
+    }
+
+    /// Counts what was gathered and is not judged, while a verdict stands: per question, the answers of
+    /// baseline and candidate that failed on the path on which most did.
+    pub(super) fn count(&self, plan: &Plan, expected: &[bool], counted: &mut [[u64; 2]]) {
+        let [known, _] = &self.past;
+        if self.gathered.iter().all(Presence::is_empty) {
+            return;
+        }
+        let mut failed = vec![[0; 2]; counted.len()];
+        for (path, requirement) in known.requirements(HELD, NEEDS) {
+            let Some((question, _)) = question(plan, requirement)
+                .filter(|(question, _)| !expected.get(*question).copied().unwrap_or(false))
+            else {
+                continue;
+            };
+            let held = |block: &Presence| block.count_as_known_to(known, path, requirement);
+            let both = self
+                .gathered
+                .each_ref()
+                .map(|block| rate(held(block)).inside);
+            keep_most(&mut failed, question, both);
+        }
+        add_all(counted, &failed);
     }
 
     /// Learns what was gathered, when `keep` of the past is kept.
@@ -130,20 +153,24 @@ impl Bodies {
         if baseline.answers() < NEEDS {
             return String::new();
         }
-        let mut paths: Vec<String> = Vec::new();
+        let mut paths: Vec<(f64, String)> = Vec::new();
         for path in candidate.gains(baseline, GAINED) {
             let held = candidate.count(path, Requirement::Present);
             if held.did >= OFTEN * held.could {
                 let mut text = String::new();
                 candidate.write_path(path, &mut text);
-                paths.push(text);
+                paths.push((held.did / held.could.max(1.0), text));
             }
         }
         if paths.is_empty() {
             return String::new();
         }
-        paths.truncate(MAX_GAINED);
-        format!("new: {}", paths.join(", "))
+        let shares: Vec<f64> = paths.iter().map(|(share, _)| *share).collect();
+        let paths: Vec<String> = crate::order::largest_first(&shares)
+            .iter()
+            .filter_map(|index| Some(paths.get(*index)?.1.clone()))
+            .collect();
+        format!("new: {}", listed(&paths))
     }
 
     pub(super) fn encode(&self, writer: &mut Writer) {
@@ -208,12 +235,7 @@ impl PathPair {
         if pairs.len() >= MAX_PAIRS {
             return None;
         }
-        let name = category(requirement);
-        let (question, (_, asked)) = plan
-            .questions
-            .iter()
-            .enumerate()
-            .find(|(_, (_, asked))| is_path_question(asked) && asked.name == name)?;
+        let (question, asked) = question(plan, requirement)?;
         let mut detail = String::new();
         known.describe(path, requirement, &mut detail);
         detail.truncate(cut(&detail, MAX_DETAIL_BYTES).len());
@@ -242,12 +264,31 @@ pub(super) fn is_path_question(question: &Question) -> bool {
     matches!(question.rule, Rule::Path)
 }
 
+/// The question that a requirement belongs to, with its number.
+fn question(plan: &Plan, requirement: Requirement) -> Option<(usize, &Question)> {
+    let name = category(requirement);
+    let questions = plan.questions.iter().map(|(_, asked)| asked).enumerate();
+    let mut of_paths = questions.filter(|(_, asked)| is_path_question(asked));
+    of_paths.find(|(_, asked)| asked.name == name)
+}
+
+/// Keeps the answers of baseline and candidate that failed a question on the path on which most did.
+fn keep_most(failed: &mut [[u64; 2]], question: usize, both: [u64; 2]) {
+    for (most, count) in failed.get_mut(question).into_iter().flatten().zip(both) {
+        *most = count.max(*most);
+    }
+}
+
+/// Adds, per question, the answers that failed.
+fn add_all(counted: &mut [[u64; 2]], failed: &[[u64; 2]]) {
+    for (sum, failed) in counted.iter_mut().flatten().zip(failed.iter().flatten()) {
+        *sum = sum.saturating_add(*failed);
+    }
+}
+
 /// Answers in which a requirement failed, of those in which it could hold.
 fn rate(held: Held) -> Rate {
-    Rate {
-        inside: held.failed().round() as u64,
-        total: held.could.round() as u64,
-    }
+    Rate::new(held.failed().round() as u64, held.could.round() as u64)
 }
 
 fn requirement_tag(requirement: Requirement) -> u8 {

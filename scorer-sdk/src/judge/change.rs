@@ -150,6 +150,13 @@ impl Effect {
             .max_by(|one, other| certain(one).total_cmp(&certain(other)))
     }
 
+    /// How the share of each group of tokens changed, the candidate's less the baseline's.
+    pub(super) fn shares(&self) -> impl Iterator<Item = (u16, f64)> {
+        let weight = if self.weight > 0.0 { self.weight } else { 1.0 };
+        let tokens = self.tokens.iter();
+        tokens.map(move |(code, contrast)| (*code, contrast.score() / weight))
+    }
+
     /// How the share of each token changed. The intervals hold for all tokens together, because any
     /// of them might have been the one that is told.
     fn changes(&self, alpha: f64, spread: &Spread) -> impl Iterator<Item = TokenChange> {

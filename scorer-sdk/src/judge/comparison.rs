@@ -3,6 +3,7 @@
 
 use super::arm::Arm;
 use super::change::Change;
+use super::gathered::SMALL_BLOCK_TICKS;
 use super::halves::Halves;
 use super::judged::{Judged, Shifts};
 use super::mix::Mix;
@@ -16,13 +17,11 @@ use crate::config::Plan;
 use crate::count::delta::{Overflow, RouteDelta};
 use crate::count::rows::NO_TOKEN;
 use crate::evidence::Spread;
-use crate::limits::MAX_ROUTES;
-use crate::route::RouteKey;
+use crate::limits::{IDLE_TICKS, MAX_ROUTES, idle_ticks_allowed};
+use crate::route::{KEEP_SEEN, RouteKey};
 use crate::sketch::buckets;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
-/// Ticks without an exchange after which a route may be dropped when there are too many.
-const IDLE_TICKS: u32 = 600;
 /// Exchanges that take as long as usual and are added to those of a tick.
 const USUAL: f64 = 5.0;
 
@@ -98,8 +97,8 @@ impl Comparison {
         overflow: &mut Overflow,
     ) {
         for delta in inbox {
-            let Some(route) = self.route(plan, &delta.key) else {
-                let exchanges: u64 = delta.versions.iter().map(|version| version.exchanges).sum();
+            let exchanges: u64 = delta.versions.iter().map(|version| version.exchanges).sum();
+            let Some(route) = self.route(plan, &delta.key, exchanges) else {
                 overflow.routes = overflow.routes.saturating_add(exchanges);
                 continue;
             };
@@ -117,28 +116,77 @@ impl Comparison {
         }
     }
 
-    /// The route of this key, a new one if there is room.
-    fn route(&mut self, plan: &Plan, key: &RouteKey) -> Option<&mut Route> {
+    /// The route of this key, a new one if there is room. `exchanges` are those that came with it.
+    fn route(&mut self, plan: &Plan, key: &RouteKey, exchanges: u64) -> Option<&mut Route> {
         let index = match self.routes.iter().position(|route| route.key == *key) {
             Some(index) => index,
-            None => self.add_route(plan, key.clone())?,
+            None => self.add_route(plan, key.clone(), exchanges)?,
         };
         self.routes.get_mut(index)
     }
 
-    fn add_route(&mut self, plan: &Plan, key: RouteKey) -> Option<usize> {
+    fn add_route(&mut self, plan: &Plan, key: RouteKey, exchanges: u64) -> Option<usize> {
+        let taken_over = self.take_over(&key);
         // One more than the workers tell apart, for what they share under `{other}`.
-        if self.routes.len() > plan.max_routes {
-            let idle = self
-                .routes
-                .iter()
-                .position(|route| route.idle_ticks > IDLE_TICKS)?;
-            let gone = self.routes.swap_remove(idle);
-            self.weights.forfeit(gone.part);
+        if self.routes.len() <= plan.max_routes {
+            let part = taken_over.unwrap_or_else(|| self.weights.for_new_route());
+            self.routes.push(Route::new(plan, key, part));
+            return Some(self.routes.len() - 1);
         }
-        let part = self.weights.for_new_route();
-        self.routes.push(Route::new(plan, key, part));
-        Some(self.routes.len() - 1)
+        let index = self.least_needed(exchanges)?;
+        let place = self.routes.get_mut(index)?;
+        let part = if place.was_judged() {
+            self.weights.forfeit(place.part);
+            self.weights.for_new_route()
+        } else {
+            place.part
+        };
+        *place = Route::new(plan, key, part);
+        Some(index)
+    }
+
+    /// Drops the routes in whose place a route comes, as `/users/{x}` comes in the place of
+    /// `/users/ann` once a path tree has collapsed, and gives their parts of the weight: they were
+    /// never judged, so that each part is worth what it was when it was given out. What few
+    /// exchanges they had is forgotten. `None` where there are none.
+    fn take_over(&mut self, key: &RouteKey) -> Option<f64> {
+        if !key.has_any_segment() {
+            return None;
+        }
+        let mut part = None;
+        self.routes.retain(|route| {
+            let goes = key.stands_for(&route.key)
+                && !route.was_judged()
+                && route.exchanges() < u64::from(KEEP_SEEN);
+            if goes {
+                *part.get_or_insert(0.0) += route.part;
+            }
+            !goes
+        });
+        part
+    }
+
+    /// The index of the route that may be dropped for one that came with so many exchanges in this
+    /// tick: one that was never judged, and had fewer in all its time or has been idle for longer
+    /// than they are worth; else one that has been idle for long. Neither depends on an outcome.
+    fn least_needed(&self, exchanges: u64) -> Option<usize> {
+        let unjudged = self
+            .routes
+            .iter()
+            .enumerate()
+            .filter(|(_, route)| !route.was_judged())
+            .map(|(index, route)| (route.exchanges(), index))
+            .filter(|(had, index)| {
+                let idle = self.routes.get(*index).map_or(0, |route| route.idle_ticks);
+                *had < exchanges || idle > idle_ticks_allowed(*had)
+            })
+            .min();
+        let idle = || {
+            self.routes
+                .iter()
+                .position(|route| route.idle_ticks > IDLE_TICKS)
+        };
+        unjudged.map(|(_, index)| index).or_else(idle)
     }
 
     /// Shows the units the rows of this tick: who is busy, and how slow young hosts are beside the
@@ -210,11 +258,16 @@ impl Comparison {
             route.tick(plan, moment, (units, &self.spreads), halves, &mut judged);
         }
         let sessions_apart = units.sessions_apart();
+        // Blocks of rare routes may have waited for long: what is over all routes is told to the tick.
+        let began_ms = moment.before(plan, judged.ticks.min(SMALL_BLOCK_TICKS));
         for (question, (pair, laws)) in self.pooled.iter_mut().zip(&judged.laws).enumerate() {
             let of_shift = judged.shifts.get(question).and_then(Shifts::mean);
             let tolerance = units.tolerance(plan, question, sessions_apart, of_shift);
             pair.set_tolerance(tolerance, units.gain_limit(plan, question));
             pair.update_all(laws);
+            if !laws.is_empty() {
+                pair.judged_since(began_ms);
+            }
         }
         for (index, (change, block)) in self.changes.iter_mut().zip(&judged.changes).enumerate() {
             if !block.is_empty() {
@@ -289,5 +342,153 @@ impl Comparison {
             mix: Mix::decode(reader)?,
             routes: reader.list(MAX_ROUTES, |reader| Route::decode(plan, reader))?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::tally::Tally;
+    use crate::exchange::Exchange;
+    use crate::testing::exchange;
+    use std::sync::Arc;
+
+    /// A comparison of three routes and `{other}` at most, and what comes into it.
+    struct Case {
+        plan: Arc<Plan>,
+        comparison: Comparison,
+        overflow: Overflow,
+    }
+
+    impl Case {
+        fn new(max: usize) -> Self {
+            let config = format!(r#"{{"baseline": "v1", "routes": {{"max": {max}}}}}"#);
+            let plan = Arc::new(Plan::from_json(&config).unwrap());
+            Self {
+                comparison: Comparison::default(),
+                overflow: Overflow::default(),
+                plan,
+            }
+        }
+
+        /// A tick with so many exchanges of each path.
+        fn tick(&mut self, paths: &[(&str, usize)]) {
+            // Another worker's tree each time: these are about what the judge does.
+            let mut tally = Tally::new(Arc::new(Plan::from_json("{}").unwrap()), 1);
+            for (path, exchanges) in paths {
+                for _ in 0..*exchanges {
+                    tally.record(&Exchange { path, ..exchange() });
+                }
+            }
+            let inbox = tally.take().routes;
+            let arms = ["v1", "v2"];
+            self.comparison
+                .gather(&self.plan, &inbox, arms, &mut self.overflow);
+            for route in &mut self.comparison.routes {
+                route.idle_ticks += 1;
+            }
+        }
+
+        fn paths(&self) -> Vec<&str> {
+            let routes = self.comparison.routes.iter();
+            let mut paths: Vec<&str> = routes.map(|route| route.key.path.as_str()).collect();
+            paths.sort_unstable();
+            paths
+        }
+
+        fn part(&self, path: &str) -> f64 {
+            let mut routes = self.comparison.routes.iter();
+            routes.find(|route| route.key.path == path).unwrap().part
+        }
+
+        fn all_parts(&self) -> f64 {
+            let routes = self.comparison.routes.iter();
+            routes.map(|route| route.part).sum::<f64>() + self.comparison.weights.forfeited()
+        }
+
+        fn judge_one(&mut self, path: &str) {
+            let mut routes = self.comparison.routes.iter_mut();
+            let route = routes.find(|route| route.key.path == path).unwrap();
+            route.pairs[0].candidate.total = 1;
+        }
+    }
+
+    #[test]
+    fn a_template_takes_place_and_weight_of_the_names_that_were_never_judged() {
+        let mut case = Case::new(100);
+        case.tick(&[
+            ("/users/ann", 1),
+            ("/users/bob", 7),
+            ("/users/me", 8),
+            ("/users/eve", 2),
+            ("/users/ann/orders", 1),
+            ("/teams/ann", 1),
+        ]);
+        case.judge_one("/users/eve");
+        let of_names = case.part("/users/ann") + case.part("/users/bob");
+        let before = case.all_parts();
+        case.tick(&[("/users/{x}", 3)]);
+        assert_eq!(
+            case.paths(),
+            [
+                "/teams/ann",
+                "/users/ann/orders",
+                "/users/eve",
+                "/users/me",
+                "/users/{x}"
+            ]
+        );
+        assert!((case.part("/users/{x}") - of_names).abs() < 1e-12);
+        assert!((case.all_parts() - before).abs() < 1e-12);
+        assert_eq!(case.overflow.routes, 0);
+    }
+
+    #[test]
+    fn in_a_full_table_a_route_takes_the_place_of_one_that_had_less_and_was_never_judged() {
+        let mut case = Case::new(2);
+        case.tick(&[("/busy", 90), ("/rare", 3), ("/seldom", 5)]);
+        let (rare, before) = (case.part("/rare"), case.all_parts());
+        // Made up: asked for once, as often as any of the others at most.
+        case.tick(&[("/m1z", 1), ("/m2z", 3)]);
+        assert_eq!(case.paths(), ["/busy", "/rare", "/seldom"]);
+        assert_eq!(case.overflow.routes, 4);
+        case.tick(&[("/new", 4)]);
+        assert_eq!(case.paths(), ["/busy", "/new", "/seldom"]);
+        assert!((case.part("/new") - rare).abs() < 1e-12);
+        assert!((case.all_parts() - before).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_route_that_was_judged_goes_when_it_is_idle_for_long_and_its_weight_stays_given_out() {
+        let mut case = Case::new(1);
+        case.tick(&[("/a", 3), ("/b", 3)]);
+        case.judge_one("/a");
+        case.judge_one("/b");
+        case.tick(&[("/new", 1_000), ("/b", 1)]);
+        assert_eq!(case.paths(), ["/a", "/b"]);
+        let (part, before) = (case.part("/a"), case.all_parts());
+        for _ in 0..=IDLE_TICKS {
+            case.tick(&[("/b", 1)]);
+        }
+        case.tick(&[("/new", 1)]);
+        assert_eq!(case.paths(), ["/b", "/new"]);
+        assert!((case.comparison.weights.forfeited() - part).abs() < 1e-12);
+        assert!(case.all_parts() > before && case.all_parts() < 1.0);
+    }
+
+    #[test]
+    fn a_route_that_nobody_asks_for_any_more_makes_room_sooner_the_less_it_was_asked_for() {
+        let mut case = Case::new(2);
+        case.tick(&[("/ten", 10), ("/one", 1), ("/busy", 50)]);
+        for _ in 0..=idle_ticks_allowed(1) {
+            case.tick(&[("/busy", 50)]);
+        }
+        case.tick(&[("/new", 1)]);
+        assert_eq!(case.paths(), ["/busy", "/new", "/ten"]);
+        for _ in 0..idle_ticks_allowed(10) {
+            case.tick(&[("/busy", 50), ("/new", 10)]);
+        }
+        case.tick(&[("/newer", 1)]);
+        assert_eq!(case.paths(), ["/busy", "/new", "/newer"]);
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         exchanges_at_verdict: rollout.exchanges_at_verdict,
         started_ms: rollout.started_ms,
         verdict_ms: rollout.verdict_ms,
+        found: rollout.found.as_ref().and_then(|found| found.told(plan)),
         steer_share: steer_share(plan, rollout, versions.condemned()),
         reasons: if verdict < Verdict::Suspect {
             Vec::new()
@@ -87,7 +88,11 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
                     by_session,
                 })
             }),
-        needed: needed(plan, comparison, rollout, threshold),
+        // Nothing more is needed where the verdict has fallen.
+        needed: match verdict {
+            Verdict::Anomalous => Vec::new(),
+            _ => needed(plan, comparison, rollout, threshold),
+        },
         against_past: destination.past_alarm.findings(plan),
         silent,
         shared_change: shared_change(destination),

@@ -2,6 +2,7 @@
 
 use super::comparison::Comparison;
 use super::differences::settle;
+use super::found::FoundState;
 use super::moment::Moment;
 use super::past_alarm::{PastAlarm, Standing};
 use super::phase::{Judgement, Phase};
@@ -184,9 +185,8 @@ impl Destination {
             return;
         };
         let shares = Shares::of(&self.comparison, plan);
-        let evidence = shares
-            .held_back(plan, &self.comparison, &self.placebo)
-            .log_evidence();
+        let shares = shares.held_back(plan, &self.comparison, &self.placebo);
+        let evidence = shares.log_evidence();
         let against_past = self
             .past_alarm
             .log_evidence(plan)
@@ -194,7 +194,16 @@ impl Destination {
         let evidence = evidence.max(against_past.unwrap_or(f64::NEG_INFINITY));
         match rollout.decide(plan, evidence, now_ms) {
             Step::None => {}
-            Step::Condemned => self.versions.condemn(&rollout.candidate),
+            Step::Condemned => {
+                self.versions.condemn(&rollout.candidate);
+                if rollout.found.is_none() {
+                    let compared = (&self.comparison, &shares);
+                    let past = &self.past_alarm;
+                    rollout.found =
+                        FoundState::of(plan, &self.name, compared, past, evidence, now_ms)
+                            .map(|found| found.not_before(rollout.started_ms));
+                }
+            }
             Step::Probation => {
                 self.comparison.restart(plan);
                 self.past_alarm.restart();

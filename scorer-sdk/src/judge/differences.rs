@@ -167,7 +167,7 @@ fn told(plan: &Plan, comparison: &Comparison, destination: &str, side: Side) -> 
                     .iter()
                     .filter_map(|route| Some((route, route.changes.get(index)?.log_evidence())))
                     .max_by(|one, other| one.1.total_cmp(&other.1))
-                    .map(|(route, _)| detail(plan, route, index, signal))
+                    .map(|(route, _)| detail(plan, route, index, (change, change.names()), signal))
                     .unwrap_or_default(),
             });
         }
@@ -183,19 +183,28 @@ fn told(plan: &Plan, comparison: &Comparison, destination: &str, side: Side) -> 
                 distance: route.past.distance(index, signal),
                 shift: shift(plan, effect, &spread),
                 share: names.and_then(|names| share(plan, effect, &spread, names, signal)),
-                detail: detail(plan, route, index, signal),
+                detail: names.map_or_else(String::new, |names| {
+                    detail(plan, route, index, (change, names), signal)
+                }),
             });
         }
     }
     found
 }
 
-/// Which paths or tokens differ on a route; for all routes together, on the one that shows it most.
-fn detail(plan: &Plan, route: &Route, index: usize, signal: &dyn Signal) -> String {
+/// Which tokens differ since the difference began, or which paths on a route; of all routes together, on
+/// the one that shows it most.
+fn detail(
+    plan: &Plan,
+    route: &Route,
+    index: usize,
+    (change, names): (&Change, &NameTable),
+    signal: &dyn Signal,
+) -> String {
     if plan.paths_of_bodies() == Some(index) {
         route.bodies.gained()
     } else {
-        explain::changed(&route.past, index, signal)
+        explain::changed(change.effect().shares(), names, signal)
     }
 }
 

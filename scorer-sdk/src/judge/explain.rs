@@ -1,108 +1,180 @@
 //! What differs, in words: for reasons and differences.
 
-use super::past::Past;
+use super::pair::Pair;
+use super::seen::Seen;
 use crate::config::Plan;
-use crate::signal::{Asked, Rule, Signal, required};
+use crate::signal::{Found, Question, Rule, Signal, listed};
 use crate::sketch::counts::MAX_CODES;
-use crate::sketch::{DecayedCounts, NameTable, names};
+use crate::sketch::{Counts, NameTable, names};
 
-/// Most names in an explanation's detail.
-const MAX_DETAILS: usize = 4;
+/// Share of the baseline's lists below which a part is new.
+const RARE: f64 = 0.05;
 /// Smallest change of a share that is mentioned.
 const SMALLEST_CHANGE: f64 = 0.05;
 
-/// What is behind a category, as names or cuts.
-pub(super) fn detail(plan: &Plan, past: &Past, question_index: usize) -> String {
+/// A pair in words.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Explained {
+    /// What the candidate's exchanges in the category do, with names and cuts.
+    pub(super) phrase: String,
+    /// The names and cuts alone, with how often they were there.
+    pub(super) detail: String,
+}
+
+/// What is behind a pair, over the blocks of its rates. `names` are those behind the codes of its route;
+/// over all routes there are none.
+pub(super) fn explained(
+    plan: &Plan,
+    names: &[NameTable],
+    pair: &Pair,
+    question_index: usize,
+) -> Explained {
     let Some((index, question)) = plan.questions.get(question_index) else {
-        return String::new();
+        return Explained::default();
     };
-    let (Some(signal), Some(names), Some([baseline, candidate]), Some(asked)) = (
-        plan.signals.get(*index),
-        past.names().get(*index),
-        past.both(*index),
-        past.ask(plan, *index, question),
-    ) else {
-        return String::new();
+    let only_meaning = Explained {
+        phrase: question.meaning.to_owned(),
+        detail: String::new(),
     };
-    match (question.rule, &asked) {
-        (Rule::Above { .. }, Asked::Above(cut)) => {
-            format!("slower than {}", signal.label(*cut))
-        }
-        (Rule::Outside { .. }, Asked::Outside(low, high)) => {
-            format!("outside {} to {}", signal.label(*low), signal.label(*high))
-        }
-        (
-            Rule::Lost {
-                presence: presence_needed,
-            },
-            _,
-        ) => {
-            let needed = required(presence_needed, baseline, names);
-            let lost: Vec<String> = needed
-                .iter()
-                .filter_map(|part| {
-                    let [of_baseline, of_candidate] =
-                        [baseline, candidate].map(|past| presence(past, names, part));
-                    (of_candidate < of_baseline.min(presence_needed))
-                        .then(|| with_shares(part, [of_baseline, of_candidate]))
-                })
-                .take(MAX_DETAILS)
-                .collect();
-            format!("missing: {}", lost.join(", "))
-        }
-        _ => {
-            let mut bad: Vec<(u16, f32)> = candidate
-                .iter()
-                .filter(|(code, _)| asked.is_bad(*code))
-                .collect();
-            crate::order::sort_by(&mut bad, |one, other| other.1.total_cmp(&one.1));
-            if signal.is_list() {
-                let [usual, odd] = [most_usual(baseline, names), most_usual_of(&bad, names)];
-                return list_difference(usual, odd);
+    let (Some(signal), Some(names), Some(seen)) =
+        (plan.signals.get(*index), names.get(*index), &pair.seen)
+    else {
+        return only_meaning;
+    };
+    let signal = signal.as_ref();
+    let (found, detail) = found(signal, question, names, seen);
+    Explained {
+        phrase: signal.phrase(question, &found).unwrap_or_else(|| {
+            if detail.is_empty() {
+                only_meaning.phrase
+            } else {
+                format!("{} ({detail})", question.meaning)
             }
-            let words: Vec<String> = bad
-                .into_iter()
-                .take(MAX_DETAILS)
-                .map(|(code, _)| token_name(code, names, signal.as_ref()))
-                .collect();
-            words.join(", ")
-        }
+        }),
+        detail,
     }
 }
 
-/// Which tokens of a signal became more frequent and which less; for lists, such as header names,
-/// which of their parts. Shares are those of the decayed past of both arms. Empty while an arm has
-/// none.
-pub(super) fn changed(past: &Past, signal_index: usize, signal: &dyn Signal) -> String {
-    let (Some([baseline, candidate]), Some(names)) =
-        (past.both(signal_index), past.names().get(signal_index))
-    else {
-        return String::new();
+/// What was found, and as text of its own.
+#[inline(never)]
+fn found(
+    signal: &dyn Signal,
+    question: &Question,
+    names: &NameTable,
+    seen: &Seen,
+) -> (Found, String) {
+    let [baseline, candidate] = &seen.tokens;
+    let mut found = Found::default();
+    let mut label = |cut| found.cuts.push(signal.label(cut));
+    let detail = match (question.rule, seen.cuts) {
+        (Rule::Above { .. }, Some([lowest, highest])) => {
+            label(lowest);
+            if lowest < highest {
+                label(highest);
+            }
+            format!("above {}", found.cuts.join(" to "))
+        }
+        (Rule::Outside { .. }, Some([low, high])) => {
+            label(low);
+            label(high);
+            found.sides = [
+                candidate.total_where(|code| code < low) > 0,
+                candidate.total_where(|code| code > high) > 0,
+            ];
+            format!("outside {}", found.cuts.join(" to "))
+        }
+        (Rule::Lost { presence: needed }, _) => {
+            let lost: Vec<(&String, [f64; 2])> = seen
+                .required
+                .iter()
+                .map(|part| {
+                    (
+                        part,
+                        seen.tokens.each_ref().map(|of| presence(of, names, part)),
+                    )
+                })
+                .filter(|(_, [_, of_candidate])| *of_candidate < needed)
+                .collect();
+            // First what is most often there in the baseline and least often in the candidate.
+            let apart: Vec<f64> = lost
+                .iter()
+                .map(|(_, shares)| shares[0] - shares[1])
+                .collect();
+            let order = crate::order::largest_first(&apart);
+            let lost: Vec<&(&String, [f64; 2])> =
+                order.iter().filter_map(|index| lost.get(*index)).collect();
+            found.names = lost.iter().map(|(part, _)| (*part).clone()).collect();
+            found.others = beyond(baseline, candidate, names, &seen.required);
+            let shares: Vec<String> = lost
+                .iter()
+                .map(|(part, shares)| with_shares(part, *shares))
+                .collect();
+            format!("missing: {}", listed(&shares))
+        }
+        _ => {
+            let (bad, usual) = (by_count(candidate), by_count(baseline));
+            if signal.is_list() {
+                let [usual, odd] = [&usual, &bad].map(|codes| most_usual(codes, names));
+                (found.names, found.others) = (only_in(usual, odd), only_in(odd, usual));
+                let words = [("without", &found.names), ("with", &found.others)];
+                let words = words.iter().filter(|(_, parts)| !parts.is_empty());
+                let words: Vec<String> = words
+                    .map(|(what, parts)| format!("{what} {}", listed(parts)))
+                    .collect();
+                words.join("; ")
+            } else {
+                let name = |code: &u16| token_name(*code, names, signal);
+                found.names = bad.iter().map(name).collect();
+                found.others = usual.iter().take(1).map(name).collect();
+                listed(&found.names)
+            }
+        }
     };
+    (found, detail)
+}
+
+/// Which tokens of a signal became more frequent and which less; for lists, such as header names,
+/// which of their parts. `changes` are those of the tokens' shares, the candidate's less the baseline's.
+pub(super) fn changed(
+    changes: impl Iterator<Item = (u16, f64)>,
+    names: &NameTable,
+    signal: &dyn Signal,
+) -> String {
     let questions = signal.questions();
     let asks = |of: fn(&Rule) -> bool| questions.iter().any(|question| of(&question.rule));
     // For times and sizes the quantiles say more than the buckets.
     if asks(|rule| matches!(rule, Rule::Above { .. } | Rule::Outside { .. })) {
         return String::new();
     }
-    let mut shares = if signal.is_list() {
-        part_shares(baseline, candidate, names)
-    } else {
-        token_shares(baseline, candidate, names, signal)
-    };
-    shares.retain(|(_, [baseline, candidate])| (candidate - baseline).abs() >= SMALLEST_CHANGE);
-    let change = |shares: &[f64; 2]| (shares[1] - shares[0]).abs();
+    let mut shares: Vec<(String, f64)> = Vec::new();
+    for (code, change) in changes {
+        let name = token_name(code, names, signal);
+        let is_list = signal.is_list() && names.name(code).is_some();
+        // The share of the answers with a part is the sum over the lists that have it.
+        let parts = name.split(',').filter(|part| !part.is_empty());
+        let parts: Vec<&str> = if is_list {
+            parts.collect()
+        } else {
+            vec![&name]
+        };
+        for part in parts {
+            match shares.iter_mut().find(|known| known.0 == part) {
+                Some(known) => known.1 += change,
+                None => shares.push((part.to_owned(), change)),
+            }
+        }
+    }
+    shares.retain(|(_, change)| change.abs() >= SMALLEST_CHANGE);
     crate::order::sort_by(&mut shares, |one, other| {
-        change(&other.1).total_cmp(&change(&one.1))
+        other.1.abs().total_cmp(&one.1.abs())
     });
     let words = |what: &str, grew: bool| {
         let found: Vec<String> = shares
             .iter()
-            .filter(|(_, [baseline, candidate])| (candidate > baseline) == grew)
-            .take(MAX_DETAILS)
-            .map(|(name, shares)| with_shares(name, *shares))
+            .filter(|(_, change)| (*change > 0.0) == grew)
+            .map(|(name, change)| format!("{name} ({:+.0} points)", 100.0 * change))
             .collect();
-        (!found.is_empty()).then(|| format!("{what}: {}", found.join(", ")))
+        (!found.is_empty()).then(|| format!("{what}: {}", listed(&found)))
     };
     let parts: Vec<String> = [words("less", false), words("more", true)]
         .into_iter()
@@ -112,6 +184,7 @@ pub(super) fn changed(past: &Past, signal_index: usize, signal: &dyn Signal) -> 
 }
 
 /// A name with its shares among the exchanges of baseline and candidate.
+#[inline(never)]
 fn with_shares(name: &str, [baseline, candidate]: [f64; 2]) -> String {
     format!(
         "{name} (in {:.0}% of the baseline's and {:.0}% of the candidate's)",
@@ -142,97 +215,60 @@ pub(super) fn group_name(group: u16, names: &NameTable, signal: &dyn Signal) -> 
     }
 }
 
-/// The share of the exchanges of baseline and candidate that has each part of a list.
-fn part_shares(
-    baseline: &DecayedCounts,
-    candidate: &DecayedCounts,
-    names: &NameTable,
-) -> Vec<(String, [f64; 2])> {
-    let mut parts: Vec<&str> = names
+/// The codes, the most frequent first.
+#[inline(never)]
+fn by_count(counts: &Counts) -> Vec<u16> {
+    let codes: Vec<u16> = counts.iter().map(|(code, _)| code).collect();
+    let counted: Vec<f64> = counts.iter().map(|(_, count)| f64::from(count)).collect();
+    let order = crate::order::largest_first(&counted);
+    order
         .iter()
-        .flat_map(|(_, name)| name.split(','))
-        .filter(|part| !part.is_empty())
-        .collect();
-    crate::order::sort(&mut parts);
-    parts.dedup();
-    parts
-        .into_iter()
-        .map(|part| {
-            let shares = [baseline, candidate].map(|past| presence(past, names, part));
-            (part.to_owned(), shares)
-        })
+        .filter_map(|index| codes.get(*index).copied())
         .collect()
 }
 
-/// The share of each token among the exchanges of baseline and candidate.
-fn token_shares(
-    baseline: &DecayedCounts,
-    candidate: &DecayedCounts,
-    names: &NameTable,
-    signal: &dyn Signal,
-) -> Vec<(String, [f64; 2])> {
-    let mut codes: Vec<u16> = baseline
-        .iter()
-        .chain(candidate.iter())
-        .map(|(code, _)| code)
-        .collect();
-    crate::order::sort(&mut codes);
-    codes.dedup();
-    codes
-        .into_iter()
-        .map(|code| {
-            let shares = [baseline, candidate].map(|past| past.get(code) / past.total().max(1.0));
-            (token_name(code, names, signal), shares)
-        })
-        .collect()
-}
-
-/// The most frequent name; empty where no code has one.
-fn most_usual<'a>(past: &DecayedCounts, names: &'a NameTable) -> &'a str {
-    let mut all: Vec<(u16, f32)> = past.iter().collect();
-    crate::order::sort_by(&mut all, |one, other| other.1.total_cmp(&one.1));
-    most_usual_of(&all, names)
-}
-
-/// The name of the first code that has one.
-fn most_usual_of<'a>(by_count: &[(u16, f32)], names: &'a NameTable) -> &'a str {
+/// The name of the first code that has one; empty where none has.
+fn most_usual<'a>(by_count: &[u16], names: &'a NameTable) -> &'a str {
     by_count
         .iter()
-        .find_map(|(code, _)| names.name(*code))
+        .find_map(|code| names.name(*code))
         .unwrap_or_default()
 }
 
-/// Which parts a list has beyond the usual one, and which it lacks.
-fn list_difference(usual: &str, odd: &str) -> String {
-    let only_in = |list: &str, other: &str| {
-        list.split(',')
-            .filter(|part| !part.is_empty() && !other.split(',').any(|known| known == *part))
-            .take(MAX_DETAILS)
-            .map(str::to_owned)
-            .collect::<Vec<String>>()
+/// The parts of one list that another lacks.
+#[inline(never)]
+fn only_in(list: &str, other: &str) -> Vec<String> {
+    list.split(',')
+        .filter(|part| !part.is_empty() && !has(other, part))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The parts of the candidate's most frequent list that lacks a required part, which hardly any list of
+/// the baseline has.
+fn beyond(
+    baseline: &Counts,
+    candidate: &Counts,
+    names: &NameTable,
+    required: &[String],
+) -> Vec<String> {
+    let lists = by_count(candidate);
+    let mut lists = lists.iter().filter_map(|code| names.name(*code));
+    let Some(list) = lists.find(|list| required.iter().any(|part| !has(list, part))) else {
+        return Vec::new();
     };
-    let (new, lost) = (only_in(odd, usual), only_in(usual, odd));
-    let mut words = Vec::new();
-    if !lost.is_empty() {
-        words.push(format!("without {}", lost.join(", ")));
-    }
-    if !new.is_empty() {
-        words.push(format!("with {}", new.join(", ")));
-    }
-    words.join("; ")
+    let is_new = |part: &&str| !part.is_empty() && presence(baseline, names, part) < RARE;
+    list.split(',').filter(is_new).map(str::to_owned).collect()
+}
+
+/// Whether a list has this part.
+fn has(list: &str, part: &str) -> bool {
+    list.split(',').any(|present| present == part)
 }
 
 /// Share of the exchanges whose list has this part.
-fn presence(past: &DecayedCounts, names: &NameTable, part: &str) -> f64 {
-    let with: f64 = past
-        .iter()
-        .filter(|(code, _)| {
-            names
-                .name(*code)
-                .is_some_and(|name| name.split(',').any(|present| present == part))
-        })
-        .map(|(_, count)| f64::from(count))
-        // `sum` of an empty iterator would be -0.
-        .fold(0.0, |sum, count| sum + count);
-    with / past.total().max(1.0)
+#[inline(never)]
+fn presence(counts: &Counts, names: &NameTable, part: &str) -> f64 {
+    let with = counts.total_where(|code| names.name(code).is_some_and(|list| has(list, part)));
+    with as f64 / counts.total().max(1) as f64
 }

@@ -14,7 +14,7 @@ pub(super) const LONGEST_BLOCK_TICKS: u32 = 3_600;
 /// little about the versions.
 const SMALLEST_BLOCK: u64 = 20;
 /// A small block with both sides in it waits no longer than this many ticks.
-const SMALL_BLOCK_TICKS: u32 = 10;
+pub(super) const SMALL_BLOCK_TICKS: u32 = 10;
 /// Trials of one side that are kept while a block waits for the other: many more than the other will
 /// have when it comes.
 const MAX_WAITING: usize = 128;
@@ -55,6 +55,15 @@ impl Trials {
     pub(super) fn of_random_part(&self, side: usize) -> u64 {
         let of_random_part = self.side(side).iter().filter(|trial| !trial.is_case);
         of_random_part.count() as u64
+    }
+
+    /// Exchanges of one side that are counted as judged: not its cases, and each once however many
+    /// trials tell of it.
+    pub(super) fn judged(&self, side: usize) -> u64 {
+        let exchanges = self.side(side).iter();
+        exchanges
+            .filter(|trial| !trial.is_case && !trial.is_further)
+            .count() as u64
     }
 
     /// Exchanges that came, without cases: these thin what waits, and when one comes is a matter of
@@ -137,6 +146,19 @@ impl Gathered {
 
     pub(super) fn is_empty(&self) -> bool {
         self.counts.iter().flatten().all(Counts::is_empty)
+    }
+
+    /// Takes all that `other` has over, which is then empty.
+    pub(super) fn take(&mut self, other: &mut Self) {
+        let sums = self.counts.iter_mut().flatten();
+        for (sum, counts) in sums.zip(other.counts.iter_mut().flatten()) {
+            if sum.is_empty() {
+                core::mem::swap(sum, counts);
+            } else {
+                counts.iter().for_each(|(code, count)| sum.add(code, count));
+                counts.clear();
+            }
+        }
     }
 
     /// Counts a token of one side.

@@ -6,7 +6,7 @@
 use super::Judge;
 use super::arm::Arm;
 use super::destination::Destination;
-use super::explain::{detail, token_name};
+use super::explain::{explained, token_name};
 use super::pair::Pair;
 use super::route::Route;
 use crate::config::Plan;
@@ -14,7 +14,7 @@ use crate::evidence::Interval;
 use crate::judge::verdict::Rate;
 use crate::route::RouteKey;
 use crate::signal::{Side, Signal};
-use crate::sketch::buckets;
+use crate::sketch::{NameTable, buckets};
 
 /// One destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,7 +135,7 @@ fn inspect(destination: &Destination, plan: &Plan) -> Inspected {
         destination: destination.name.clone(),
         baseline: destination.versions.baseline().to_owned(),
         candidate: destination.candidate().to_owned(),
-        pooled: pairs(plan, &comparison.pooled, |_| String::new()),
+        pooled: pairs(plan, &comparison.pooled, &[]),
         routes: comparison
             .routes
             .iter()
@@ -155,7 +155,7 @@ fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
         .zip(arms);
     InspectedRoute {
         key: route.key.clone(),
-        pairs: pairs(plan, &route.pairs, |question| detail(plan, past, question)),
+        pairs: pairs(plan, &route.pairs, past.names()),
         signals: signals
             .enumerate()
             .map(
@@ -183,7 +183,7 @@ fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
     }
 }
 
-fn pairs(plan: &Plan, pairs: &[Pair], detail: impl Fn(usize) -> String) -> Vec<InspectedPair> {
+fn pairs(plan: &Plan, pairs: &[Pair], names: &[NameTable]) -> Vec<InspectedPair> {
     plan.questions
         .iter()
         .zip(pairs)
@@ -191,7 +191,7 @@ fn pairs(plan: &Plan, pairs: &[Pair], detail: impl Fn(usize) -> String) -> Vec<I
         .map(|(index, ((_, question), pair))| InspectedPair {
             category: question.name,
             meaning: question.meaning,
-            detail: detail(index),
+            detail: explained(plan, names, pair, index).detail,
             evidence: pair.harm.log_evidence(),
             tolerance: pair.harm.tolerance(),
             candidate: pair.candidate,

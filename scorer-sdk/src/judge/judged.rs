@@ -35,6 +35,8 @@ impl Shifts {
 pub(super) struct Judged {
     /// Candidate exchanges in the judged blocks.
     pub(super) candidate_exchanges: u64,
+    /// Ticks over which the longest of the judged blocks was gathered.
+    pub(super) ticks: u32,
     /// The blocks of candidate and baseline.
     pub(super) laws: Laws,
     /// Those of the baseline's second half against its first.
@@ -53,6 +55,7 @@ impl Judged {
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
             candidate_exchanges: 0,
+            ticks: 0,
             laws: no_laws(plan),
             second_half: no_laws(plan),
             first_half: no_laws(plan),

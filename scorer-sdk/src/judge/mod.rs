@@ -9,13 +9,15 @@
 //! | `versions.rs`, `volumes.rs` | which versions are compared? |
 //! | `rollout.rs`, `phase.rs` | when is judged, and what follows from the evidence? |
 //! | `comparison.rs`, `route.rs`, `mix.rs`, `weights.rs` | what do the routes know, and what does each weigh? |
-//! | `trial.rs`, `gathered.rs`, `block.rs`, `past.rs`, `body.rs`, `pair.rs` | how does a block become evidence? |
+//! | `trial.rs`, `gathered.rs`, `block.rs`, `past.rs`, `body.rs`, `pair.rs`, `seen.rs` | how does a block become evidence? |
 //! | `units/` | how much do hosts and sessions differ, and may one of them decide? |
 //! | `placebo.rs`, `halves.rs` | do the baseline's own halves differ? |
 //! | `watch.rs` | how does drift learn of a tick? |
+//! | `recent.rs` | how often is each category true just now? |
 //! | `change.rs` | do the versions differ on a signal, and by how much? |
 //! | `past_alarm.rs` | is a version that is alone worse than the past of the one before? |
 //! | `silence.rs` | does a version answer nothing, or get nothing? |
+//! | `found.rs` | what was known when the verdict fell? |
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
 //! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
 
@@ -30,6 +32,7 @@ mod destination;
 mod differences;
 mod explain;
 mod fingerprint;
+mod found;
 mod gathered;
 mod halves;
 pub mod inspect;
@@ -43,8 +46,10 @@ mod past_alarm;
 mod phase;
 mod placebo;
 mod reasons;
+mod recent;
 mod rollout;
 mod route;
+mod seen;
 mod shares;
 mod silence;
 mod trial;
@@ -61,14 +66,14 @@ use crate::judge::verdict::Decision;
 use crate::limits::MAX_DESTINATIONS;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
-use crate::wire::codec::{CodecError, Reader, Writer};
+use crate::wire::codec::{CodecError, Damage, Reader, Writer};
 use core::time::Duration;
 use destination::Destination;
 use fingerprint::fingerprint;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 6;
+pub const STATE_VERSION: u16 = 7;
 /// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 
@@ -224,15 +229,32 @@ impl Judge {
         writer.u64(fingerprint(&self.plan));
         writer.u64(self.merged);
         self.overflow.encode(writer);
-        writer.list(&self.destinations, Destination::encode);
+        writer.parts(&self.destinations, Destination::encode);
     }
 
-    /// Reads a state. One that was written under other signals or tolerances cannot be continued.
+    /// Reads a state, all of it. One that was written under other signals or tolerances cannot be
+    /// continued.
+    ///
+    /// # Errors
+    /// When the bytes are not a state of this version and plan, or one of its destinations cannot be
+    /// read.
+    pub fn decode(plan: Arc<Plan>, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let mut damage = Damage::default();
+        let judge = Self::salvage(plan, reader, &mut damage)?;
+        damage.refuse(judge)
+    }
+
+    /// Reads a state without the destinations that cannot be read: `damage` counts them, and
+    /// learning starts anew for each.
     ///
     /// # Errors
     /// When the bytes are not a state of this version and plan.
     #[inline(never)]
-    pub fn decode(plan: Arc<Plan>, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+    pub fn salvage(
+        plan: Arc<Plan>,
+        reader: &mut Reader<'_>,
+        damage: &mut Damage,
+    ) -> Result<Self, CodecError> {
         let version = reader.u16()?;
         if version != STATE_VERSION {
             return Err(CodecError::Unknown {
@@ -240,17 +262,13 @@ impl Judge {
                 value: u64::from(version),
             });
         }
-        let found = reader.u64()?;
-        if found != fingerprint(&plan) {
-            return Err(CodecError::Unknown {
-                what: "signals of the state",
-                value: found,
-            });
+        if reader.u64()? != fingerprint(&plan) {
+            return Err(CodecError::OtherSettings);
         }
         Ok(Self {
             merged: reader.u64()?,
             overflow: Overflow::decode(reader)?,
-            destinations: reader.list(MAX_DESTINATIONS, |reader| {
+            destinations: reader.parts(MAX_DESTINATIONS, damage, |reader| {
                 Destination::decode(&plan, reader)
             })?,
             plan,

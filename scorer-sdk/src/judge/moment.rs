@@ -1,6 +1,7 @@
 //! What a tick is to its destination's routes.
 
 use super::phase::Judgement;
+use crate::config::Plan;
 
 /// One tick of a destination.
 #[derive(Debug, Clone, Copy)]
@@ -12,4 +13,13 @@ pub(super) struct Moment {
     /// The log bucket of the microseconds since the candidate's share last changed. What has lasted
     /// longer began under another share, and the arms' numbers of it are not comparable.
     pub(super) longest: u16,
+}
+
+impl Moment {
+    /// The time this many ticks ago, in milliseconds since the epoch; never 0.
+    pub(super) fn before(&self, plan: &Plan, ticks: u32) -> u64 {
+        let tick_ms = u64::try_from(plan.tick.as_millis()).unwrap_or(u64::MAX);
+        let ago = tick_ms.saturating_mul(u64::from(ticks));
+        self.now_ms.saturating_sub(ago).max(1)
+    }
 }

@@ -1,9 +1,10 @@
 //! A pair of route and category: the harm test, and what explains it.
 
+use super::seen::Seen;
 use crate::config::Plan;
 use crate::evidence::{
-    BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law, OddsRatioInterval,
-    QuantileShift, Spread,
+    ALTERNATIVES, BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law,
+    OddsRatioInterval, QuantileShift, Spread, Starts,
 };
 use crate::exchange::NO_ODDS;
 use crate::judge::verdict::Rate;
@@ -30,10 +31,13 @@ impl JudgedBlock {
     /// as another, in sixteenths.
     pub(super) fn new(candidate: Rate, baseline: Rate, odds: u16) -> Self {
         // As many others as there are where there are so many in the category.
-        let told = |rate: Rate| Rate {
-            inside: rate.inside,
-            total: rate.inside
-                + rate.total.saturating_sub(rate.inside) * u64::from(odds) / u64::from(NO_ODDS),
+        let told = |rate: Rate| {
+            let others = rate.total.saturating_sub(rate.inside);
+            Rate {
+                inside: rate.inside,
+                total: rate.inside + others * u64::from(odds) / u64::from(NO_ODDS),
+                estimated_from: (odds != NO_ODDS).then_some(others),
+            }
         };
         Self {
             law: Law::new(&Block {
@@ -58,9 +62,13 @@ pub(super) struct Pair {
     pub(super) shift: Option<Box<QuantileShift>>,
     pub(super) candidate: Rate,
     pub(super) baseline: Rate,
+    /// What is behind these rates, once an exchange of the candidate is in the category.
+    pub(super) seen: Option<Box<Seen>>,
     /// CUSUM of the log likelihood ratio at [`ONSET_ALTERNATIVE`]. While it is zero no difference
     /// has begun, and interval and rates start over, so that they cover the time since it began.
     cusum: f64,
+    /// When the difference may have begun, in milliseconds since the epoch.
+    starts: Starts<{ ALTERNATIVES.len() }>,
 }
 
 impl Pair {
@@ -71,7 +79,9 @@ impl Pair {
             shift: None,
             candidate: Rate::default(),
             baseline: Rate::default(),
+            seen: None,
             cusum: 0.0,
+            starts: Starts::default(),
         }
     }
 
@@ -89,15 +99,13 @@ impl Pair {
         candidate: Rate,
         baseline: Rate,
     ) {
-        self.harm.update(&log_probability, candidate.total);
+        let gains = self.harm.update(&log_probability, candidate.total);
+        self.starts.advance(gains);
         if candidate.inside + baseline.inside > 0 || candidate.total > 0 {
             let tolerance = self.harm.tolerance();
             let gain = log_probability(ONSET_ALTERNATIVE * tolerance) - log_probability(tolerance);
             if self.cusum <= 0.0 {
-                self.interval.reset();
-                self.shift = None;
-                self.candidate = Rate::default();
-                self.baseline = Rate::default();
+                self.start_over();
             }
             self.cusum = (self.cusum + gain).max(0.0);
             self.interval.update(&log_probability);
@@ -106,10 +114,38 @@ impl Pair {
         }
     }
 
+    /// Says when the block began that was judged last.
+    pub(super) fn judged_since(&mut self, began_ms: u64) {
+        self.starts.began(began_ms);
+    }
+
+    /// When the difference began, in milliseconds since the epoch, as far as can be told; none where
+    /// no block speaks for one.
+    pub(super) fn onset_ms(&self) -> Option<u64> {
+        self.starts.best()
+    }
+
+    /// Forgets what was told of the time before a difference began.
+    #[inline(never)]
+    fn start_over(&mut self) {
+        self.interval.reset();
+        self.shift = None;
+        self.seen = None;
+        self.candidate = Rate::default();
+        self.baseline = Rate::default();
+    }
+
     /// Adds the shift of a block that was judged.
     pub(super) fn add_shift(&mut self, shift: Option<&QuantileShift>) {
         if let Some(shift) = shift {
             self.shift.get_or_insert_default().merge(shift);
+        }
+    }
+
+    /// Notes what is behind the rates of a block that was judged.
+    pub(super) fn see(&mut self, add: impl FnOnce(&mut Seen)) {
+        if self.candidate.inside > 0 {
+            add(self.seen.get_or_insert_default());
         }
     }
 
@@ -157,32 +193,29 @@ impl Pair {
         }
     }
 
+    #[inline(never)]
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.harm.encode(writer);
         // The one of the last block: what is told until the next one refers to it.
         writer.f64(self.harm.tolerance());
         self.interval.encode(writer);
         writer.option(self.shift.as_deref(), QuantileShift::encode);
-        for rate in [self.candidate, self.baseline] {
-            writer.u64(rate.inside);
-            writer.u64(rate.total);
-        }
+        self.candidate.encode(writer);
+        self.baseline.encode(writer);
+        writer.option(self.seen.as_deref(), Seen::encode);
         writer.f64(self.cusum);
+        self.starts.encode(writer);
     }
 
+    #[inline(never)]
     pub(super) fn decode(reader: &mut Reader<'_>, question: &Question) -> Result<Self, CodecError> {
         let mut harm =
             HarmTest::decode(reader, question.tolerance)?.with_gain_limit(gain_limit(question));
         harm.set_tolerance(reader.finite("tolerance")?);
         let interval = OddsRatioInterval::decode(reader)?;
         let shift = reader.option(QuantileShift::decode)?.map(Box::new);
-        let mut rate = || {
-            Ok(Rate {
-                inside: reader.u64()?,
-                total: reader.u64()?,
-            })
-        };
-        let (candidate, baseline) = (rate()?, rate()?);
+        let (candidate, baseline) = (Rate::decode(reader)?, Rate::decode(reader)?);
+        let seen = reader.option(Seen::decode)?.map(Box::new);
         let cusum = reader.f64()?;
         if !cusum.is_finite() {
             return Err(CodecError::Unknown {
@@ -196,7 +229,9 @@ impl Pair {
             shift,
             candidate,
             baseline,
+            seen,
             cusum,
+            starts: Starts::decode(reader)?,
         })
     }
 }

@@ -227,10 +227,7 @@ impl PastAlarm {
                     category: question.name,
                     meaning: question.meaning,
                     evidence: series.log_evidence_that_lasts(),
-                    candidate: Rate {
-                        inside: seen.inside as u64,
-                        total: seen.total as u64,
-                    },
+                    candidate: Rate::new(seen.inside as u64, seen.total as u64),
                     expected: seen.expected_rate(),
                     odds_ratio: odds_ratio(seen.rate(), seen.expected_rate()),
                     tolerated: series.tolerated(),

@@ -1,30 +1,106 @@
 //! Why a candidate is suspect: the pairs that carry the evidence, with what explains them.
 
+use super::body::PathPair;
 use super::comparison::Comparison;
-use super::explain;
+use super::explain::{Explained, explained};
 use super::pair::Pair;
+use super::recent::RecentRate;
 use super::shares::{PairIndex, Shares};
 use crate::config::Plan;
 use crate::evidence::{WeightedEvidence, e_bh};
-use crate::judge::verdict::{Reason, Shift};
+use crate::judge::verdict::{Now, Rate, Reason, Shift};
 use crate::route::RouteKey;
-use crate::signal::{Quantity, Rule};
+use crate::signal::{Quantity, Question, Rule, listed};
 
 /// Most reasons in a decision.
 const MAX_REASONS: usize = 10;
+/// Share of the exchanges in a category from which on another category says the same of them.
+const MOST: f64 = 0.9;
 
-/// The reasons, those of single routes first.
+/// The reasons, those of single routes first, and on each route what explains the others first.
 pub(super) fn reasons(
     plan: &Plan,
     destination: &str,
     comparison: &Comparison,
     shares: &Shares,
 ) -> Vec<Reason> {
-    strongest(plan, shares)
+    causes(plan, comparison, strongest(plan, shares))
         .into_iter()
         .take(MAX_REASONS)
         .filter_map(|index| reason(plan, destination, comparison, index))
         .collect()
+}
+
+/// Leaves out what says again what another reason says, and puts failures first: an answer with another
+/// status has another size, another type and other headers.
+fn causes(plan: &Plan, comparison: &Comparison, named: Vec<PairIndex>) -> Vec<PairIndex> {
+    let repeated = |one: &PairIndex| {
+        let mut others = named.iter().filter(|other| *other != one);
+        others.any(|other| repeats(plan, comparison, *one, *other))
+    };
+    let is_kept_on_a_route = |question: usize| {
+        let mut of_routes = named.iter().filter(|at| at.route.is_some());
+        of_routes.any(|at| at.question == question && !repeated(at))
+    };
+    let was_on_a_route = |question: usize| {
+        named
+            .iter()
+            .any(|at| at.route.is_some() && at.question == question)
+    };
+    let mut kept: Vec<PairIndex> = Vec::new();
+    for index in &named {
+        let is_left_out = match index.route {
+            Some(_) => repeated(index),
+            // What repeats another reason on each route does so on all together.
+            None if was_on_a_route(index.question) => !is_kept_on_a_route(index.question),
+            None => repeated(index),
+        };
+        // The paths of one category are told together.
+        let is_told = |known: &PairIndex| {
+            index.path.is_some() && (known.route, known.question) == (index.route, index.question)
+        };
+        if !is_left_out && !kept.iter().any(is_told) {
+            kept.push(*index);
+        }
+    }
+    let order: Vec<Option<usize>> = kept.iter().map(|index| index.route).collect();
+    let failures = plan.failures().map(|found| found.0);
+    let rank = |index: &PairIndex| {
+        let signal = plan.questions.get(index.question).map(|found| found.0);
+        let of_route = order.iter().position(|route| *route == index.route);
+        (of_route, signal != failures)
+    };
+    crate::order::sort_by(&mut kept, |one, other| rank(one).cmp(&rank(other)));
+    kept
+}
+
+/// Whether a reason says again what another one of the same signal says: that a status is unusual which
+/// is a failure, or that a distribution is shifted at another quantile.
+fn repeats(plan: &Plan, comparison: &Comparison, one: PairIndex, other: PairIndex) -> bool {
+    let (Some((signal, question)), Some((of_other, other_question))) = (
+        plan.questions.get(one.question),
+        plan.questions.get(other.question),
+    ) else {
+        return false;
+    };
+    let (Some(pair), Some(other_pair)) = (one.pair(comparison), other.pair(comparison)) else {
+        return false;
+    };
+    if signal != of_other || one.route != other.route {
+        return false;
+    }
+    match (question.rule, other_question.rule) {
+        (Rule::Unusual { .. }, Rule::Fixed(is_inside)) => pair.seen.as_ref().is_some_and(|seen| {
+            let [_, candidate] = &seen.tokens;
+            candidate.total_where(is_inside) as f64 >= MOST * candidate.total().max(1) as f64
+        }),
+        (Rule::Above { .. }, Rule::Above { .. }) => {
+            let evidence = |pair: &Pair| pair.harm.log_evidence();
+            evidence(other_pair) > evidence(pair)
+                || evidence(other_pair) == evidence(pair) && other.question < one.question
+        }
+        _ => false,
+    }
 }
 
 /// The pairs to name.
@@ -74,16 +150,21 @@ fn reason(
     let (_, question) = plan.questions.get(index.question)?;
     let pair = index.pair(comparison)?;
     let route = index.route.and_then(|route| comparison.routes.get(route));
-    let detail = match (route, index.path) {
-        (Some(route), Some(path)) => route.bodies.pairs.get(path)?.detail.clone(),
-        (Some(route), None) => explain::detail(plan, &route.past, index.question),
-        (None, _) => String::new(),
+    let (pair, explained, likewise) = match (route, index.path) {
+        (Some(route), Some(path)) => of_paths(question, &route.bodies.pairs, path)?,
+        _ => {
+            let names = route.map_or(&[][..], |route| route.past.names());
+            let explained = explained(plan, names, pair, index.question);
+            (pair, explained, String::new())
+        }
     };
     Some(Reason {
         route: index.key(destination, comparison)?,
         category: question.name,
         meaning: question.meaning,
-        detail,
+        phrase: explained.phrase,
+        detail: explained.detail,
+        likewise,
         evidence: pair.harm.log_evidence(),
         candidate: pair.candidate,
         baseline: pair.baseline,
@@ -91,7 +172,73 @@ fn reason(
         odds_ratio: pair.interval.estimate(),
         interval: pair.interval.interval(plan.false_alarm),
         shift: shift(plan, comparison, index.question, pair),
+        now: now(comparison, index),
     })
+}
+
+/// How often exchanges are in the category just now, whatever was decided.
+fn now(comparison: &Comparison, index: PairIndex) -> Option<Now> {
+    if index.path.is_some() {
+        return None;
+    }
+    let mut sums = [RecentRate::default(); 2];
+    for (number, route) in comparison.routes.iter().enumerate() {
+        if index.route.is_none_or(|wanted| wanted == number)
+            && let Some(rates) = route.recent.rates(index.question)
+        {
+            for (sum, rate) in sums.iter_mut().zip(rates) {
+                sum.inside += rate.inside;
+                sum.total += rate.total;
+            }
+        }
+    }
+    let [baseline, candidate] = sums.map(RecentRate::share);
+    Some(Now {
+        candidate: candidate?,
+        baseline: baseline?,
+    })
+}
+
+/// The paths of a category on a route in words, with the pair of the one that is told first: most often
+/// there in the baseline and least often in the candidate. `path` is the index of the strongest one; the
+/// others that have half of its evidence, in logs, are told with it.
+fn of_paths<'a>(
+    question: &Question,
+    pairs: &'a [PathPair],
+    path: usize,
+) -> Option<(&'a Pair, Explained, String)> {
+    let strongest = pairs.get(path)?;
+    let most = strongest.pair.harm.log_evidence();
+    let least = (most / 2.0).min(most);
+    let told: Vec<&PathPair> = pairs
+        .iter()
+        .filter(|found| found.question == strongest.question)
+        .filter(|found| found.pair.harm.log_evidence() >= least)
+        .collect();
+    let apart = |found: &&PathPair| {
+        let [candidate, baseline] = [found.pair.candidate, found.pair.baseline].map(Rate::percent);
+        candidate - baseline
+    };
+    let apart: Vec<f64> = told.iter().map(apart).collect();
+    let told: Vec<&PathPair> = crate::order::largest_first(&apart)
+        .iter()
+        .filter_map(|index| told.get(*index).copied())
+        .collect();
+    let first = told.first()?;
+    let others: Vec<String> = told
+        .iter()
+        .skip(1)
+        .map(|found| format!("{} ({:.1}%)", found.detail, found.pair.candidate.percent()))
+        .collect();
+    let phrase = match first.detail.as_str() {
+        "" => question.meaning.to_owned(),
+        detail => format!("have a body in which {detail}"),
+    };
+    let explained = Explained {
+        phrase,
+        detail: first.detail.clone(),
+    };
+    Some((&first.pair, explained, listed(&others)))
 }
 
 /// How far the quantile is shifted that a question on durations is about.

@@ -4,6 +4,7 @@
 //! another chance.
 
 use super::baseline_health::BaselineHealth;
+use super::found::FoundState;
 use super::phase::{Judgement, Phase};
 use crate::config::Plan;
 use crate::limits::MAX_VERSION_BYTES;
@@ -34,6 +35,8 @@ pub(super) struct Rollout {
     /// Candidate exchanges that were judged in this phase.
     pub(super) judged: u64,
     pub(super) exchanges_at_verdict: u64,
+    /// What was known then.
+    pub(super) found: Option<FoundState>,
     /// Verdicts so far: each probation has half of the chance for a false alarm of the one before.
     verdicts: u32,
     /// Decayed exchanges of the candidate and of both, for the running share.
@@ -194,6 +197,7 @@ impl Rollout {
             Phase::Probation if self.judged >= plan.healthy_after && evidence < threshold / 2.0 => {
                 self.enter(Phase::Watching, now_ms);
                 self.verdict_ms = 0;
+                self.found = None;
                 Step::Acquitted
             }
             _ => Step::None,
@@ -227,6 +231,7 @@ impl Rollout {
         writer.u64(self.jump_ms);
         writer.u8(u8::from(self.warm));
         writer.u8(u8::from(self.cold));
+        writer.option(self.found.as_ref(), FoundState::encode);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -251,6 +256,7 @@ impl Rollout {
             jump_ms: reader.u64()?,
             warm: reader.u8()? == 1,
             cold: reader.u8()? == 1,
+            found: reader.option(FoundState::decode)?,
         })
     }
 }

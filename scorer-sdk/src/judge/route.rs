@@ -15,6 +15,7 @@ use super::moment::Moment;
 use super::pair::Pair;
 use super::past::{self, Past};
 use super::phase::Judgement;
+use super::recent::Recent;
 use super::trial::{self, Trial, bit, counts_cases};
 use super::units::{Imbalance, Units};
 use crate::config::Plan;
@@ -23,7 +24,7 @@ use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
 use crate::evidence::Spread;
 use crate::exchange::NO_ODDS;
 use crate::route::RouteKey;
-use crate::sketch::{DecayedCounts, NameTable, buckets};
+use crate::sketch::{Counts, DecayedCounts, NameTable, buckets};
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Exchanges of the past that weigh as much as those of the tick in the rate that is expected of a
@@ -39,6 +40,8 @@ pub(super) struct Route {
     pub(super) past: Past,
     /// Rows of this tick, per arm, with the route's own codes; not part of the state.
     rows: [Rows; 2],
+    /// What came in this tick; not part of the state.
+    fresh: Gathered,
     /// What the past will learn when the block ends.
     gathered: Gathered,
     /// How unlike the versions' sessions are.
@@ -54,6 +57,8 @@ pub(super) struct Route {
     /// Per question, exchanges of baseline and candidate in the category since the last
     /// [`Route::drain`]; for metrics, not part of the state.
     counted: Vec<[u64; 2]>,
+    /// The same over the last half minute or so.
+    pub(super) recent: Recent,
     /// Per question, whether a yes was declared.
     expected: Vec<bool>,
     /// Per signal.
@@ -70,6 +75,7 @@ impl Route {
             idle_ticks: 0,
             past: Past::new(signals),
             rows: no_rows(plan),
+            fresh: Gathered::new(signals),
             gathered: Gathered::new(signals),
             sessions: Imbalance::default(),
             compared: Gathered::new(signals),
@@ -77,6 +83,7 @@ impl Route {
             halves: Trials::default(),
             pairs: Vec::new(),
             counted: vec![[0; 2]; plan.questions.len()],
+            recent: Recent::default(),
             expected: Vec::new(),
             changes: Vec::new(),
             bodies: Bodies::default(),
@@ -91,6 +98,7 @@ impl Route {
     /// Forgets evidence and the candidate's past: a new rollout begins.
     pub(super) fn restart(&mut self, plan: &Plan) {
         self.past.forget_candidate();
+        self.recent.forget_candidate();
         self.expected = (0..plan.questions.len())
             .map(|question| plan.is_expected(&self.key, question))
             .collect();
@@ -115,6 +123,7 @@ impl Route {
     /// The candidate has become the baseline, of what is still to be learned as well.
     pub(super) fn promote(&mut self, plan: &Plan) {
         self.past.promote();
+        self.recent.promote();
         self.sessions.swap();
         self.bodies.promote();
         self.gathered.promote();
@@ -137,7 +146,7 @@ impl Route {
         version: &VersionDelta,
     ) {
         let own = self.past.names_mut();
-        self.gathered.add(arm as usize, &version.counts, names, own);
+        self.fresh.add(arm as usize, &version.counts, names, own);
         if let Some(bodies) = self.bodies.gathered.get_mut(arm as usize) {
             bodies.merge(&version.bodies);
         }
@@ -160,6 +169,24 @@ impl Route {
             }
         }
         self.idle_ticks = 0;
+    }
+
+    /// Whether a block of it was judged in this rollout.
+    pub(super) fn was_judged(&self) -> bool {
+        let judged = |pair: &Pair| pair.candidate.total + pair.baseline.total > 0;
+        self.pairs.iter().any(judged) || !self.bodies.pairs.is_empty()
+    }
+
+    /// Exchanges that it is known by: decayed ones of the past, and those that wait.
+    pub(super) fn exchanges(&self) -> u64 {
+        let sides = [Arm::Baseline, Arm::Candidate];
+        let past: f64 = sides.iter().map(|arm| self.past.weight(*arm)).sum();
+        let waiting: u64 = [&self.fresh, &self.gathered]
+            .iter()
+            .flat_map(|counts| sides.map(|arm| counts.side(arm as usize)))
+            .filter_map(|of_signals| of_signals.iter().map(Counts::total).max())
+            .sum();
+        (past.round() as u64).saturating_add(waiting)
     }
 
     /// The rows of this tick of one arm.
@@ -186,6 +213,7 @@ impl Route {
         self.idle_ticks = self.idle_ticks.saturating_add(1);
         self.halves.ticks = self.halves.ticks.saturating_add(1);
         self.sessions.decay(Units::keep_busy(plan));
+        self.count(plan);
         if self.gathered.is_empty() {
             if moment.judgement == Judgement::Judge && self.rows.iter().any(Rows::has_cases) {
                 // Cases wait for the exchanges that they are compared with, and end no block.
@@ -221,12 +249,23 @@ impl Route {
                 return;
             }
             Judgement::Judge if complete => {
-                self.judge(plan, &questions, (units, spreads), judged);
+                self.judge(plan, moment, &questions, (units, spreads), judged);
             }
-            _ => {}
+            _ => self.bodies.count(plan, &self.expected, &mut self.counted),
         }
-        block::count(&questions, &self.gathered, &mut self.counted);
         self.learn(plan);
+    }
+
+    /// Counts what came in this tick in its categories, whatever becomes of the block, and adds it to
+    /// the block.
+    fn count(&mut self, plan: &Plan) {
+        self.recent.decay(plan);
+        if self.fresh.is_empty() {
+            return;
+        }
+        let questions = block::questions(plan, &self.past, &self.expected);
+        block::count(&questions, &self.fresh, &mut self.counted, &mut self.recent);
+        self.gathered.take(&mut self.fresh);
     }
 
     /// Puts the questions to the rows of this tick.
@@ -368,14 +407,15 @@ impl Route {
     fn judge(
         &mut self,
         plan: &Plan,
+        moment: &Moment,
         questions: &[Ready],
         (units, spreads): (&mut Units, &[Spread]),
         judged: &mut Judged,
     ) {
-        judged.candidate_exchanges += self.trials.of_random_part(Arm::Candidate as usize);
+        judged.candidate_exchanges += self.trials.judged(Arm::Candidate as usize);
         let (past, trials, pairs) = (&self.past, &self.trials, &mut self.pairs);
         if plan.reject.reference.is_some() {
-            block::judge_against_reference(questions, past, trials, pairs);
+            block::judge_against_reference(questions, past, (trials, &self.compared), pairs);
             self.bodies.judge(plan, &self.expected, &mut self.counted);
         } else {
             // What is in no row, as the balance of the requests, is checked by all that came. What is
@@ -392,6 +432,13 @@ impl Route {
             self.bodies.judge(plan, &self.expected, &mut self.counted);
             let changes = &mut self.changes;
             block::judge_changes(plan, &self.key, past, &compared, spreads, changes, judged);
+        }
+        let ticks = self.trials.ticks;
+        judged.ticks = judged.ticks.max(ticks);
+        let began_ms = moment.before(plan, ticks);
+        let paths = self.bodies.pairs.iter_mut().map(|found| &mut found.pair);
+        for pair in self.pairs.iter_mut().chain(paths) {
+            pair.judged_since(began_ms);
         }
     }
 
@@ -417,6 +464,7 @@ impl Route {
         self.pairs.iter().for_each(|pair| pair.encode(writer));
         self.changes.iter().for_each(|change| change.encode(writer));
         self.bodies.encode(writer);
+        self.recent.encode(writer);
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -440,6 +488,7 @@ impl Route {
             *change = Change::decode(reader)?;
         }
         route.bodies = Bodies::decode(plan, reader)?;
+        route.recent = Recent::decode(reader)?;
         Ok(route)
     }
 }

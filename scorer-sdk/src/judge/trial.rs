@@ -25,6 +25,8 @@ pub(super) struct Trial {
     pub(super) inside: u64,
     /// Whether it is a case.
     pub(super) is_case: bool,
+    /// Whether it tells more of an exchange that has another trial.
+    pub(super) is_further: bool,
     /// How many times as likely a failed exchange is to be judged as another, in sixteenths.
     pub(super) odds: u16,
 }
@@ -37,6 +39,7 @@ impl Default for Trial {
             asked: 0,
             inside: 0,
             is_case: false,
+            is_further: false,
             odds: NO_ODDS,
         }
     }
@@ -76,6 +79,7 @@ impl Trial {
             host: facts.host,
             session: facts.session,
             is_case: facts.is_case,
+            is_further: facts.is_further,
             odds: facts.odds,
             ..Self::default()
         };
@@ -109,6 +113,7 @@ impl Trial {
         writer.u64(self.asked);
         writer.u64(self.inside);
         writer.u8(u8::from(self.is_case));
+        writer.u8(u8::from(self.is_further));
         writer.u16(self.odds);
     }
 
@@ -119,6 +124,7 @@ impl Trial {
             asked: reader.u64()?,
             inside: reader.u64()?,
             is_case: reader.u8()? == 1,
+            is_further: reader.u8()? == 1,
             odds: reader.u16()?.max(NO_ODDS),
         })
     }

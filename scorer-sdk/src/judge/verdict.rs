@@ -6,6 +6,7 @@
 use crate::drift::SharedChange;
 use crate::evidence::{Factor, Interval};
 use crate::route::RouteKey;
+use crate::wire::codec::{CodecError, Reader, Writer};
 use core::fmt;
 use serde::{Serialize, Serializer};
 
@@ -69,11 +70,83 @@ impl fmt::Display for Verdict {
 pub struct Rate {
     /// Exchanges in the category.
     pub inside: u64,
-    /// All exchanges that the question was put to.
+    /// All exchanges that the question was put to. Where a worker looked at a part of them and at every
+    /// failure ([`crate::Sampling`]), as many as there are to so many failures.
     pub total: u64,
+    /// Where the total is such an estimate, the exchanges outside of the category that it comes from.
+    pub estimated_from: Option<u64>,
 }
 
+/// Exchanges from which on an estimated total is told.
+const LEAST_FOR_SHARE: u64 = 10;
+
 impl Rate {
+    /// So many of all in the category.
+    #[must_use]
+    pub fn new(inside: u64, total: u64) -> Self {
+        Self {
+            inside,
+            total,
+            estimated_from: None,
+        }
+    }
+
+    /// The share in the category, 0 to 1; `None` where too little is known of the others to say it.
+    #[must_use]
+    pub fn share(self) -> Option<f64> {
+        let is_known = self.total > 0
+            && self
+                .estimated_from
+                .is_none_or(|others| others >= LEAST_FOR_SHARE);
+        is_known.then(|| self.inside as f64 / self.total as f64)
+    }
+
+    /// Which part of a version's requests it is, for people: "12.5% of v2's requests (25 of 200)".
+    #[inline(never)]
+    fn of_requests(self, noun: &str) -> String {
+        let percent = self.percent();
+        match (self.share(), self.estimated_from) {
+            (Some(_), None) => format!(
+                "{percent:.1}% of {noun} ({} of {})",
+                self.inside, self.total
+            ),
+            (Some(_), Some(_)) => format!("about {percent:.1}% of {noun}"),
+            (None, Some(_)) => format!("{} of {noun}", self.inside),
+            (None, None) => format!("none of {noun}"),
+        }
+    }
+
+    /// The percentage alone, or the number where there is none.
+    #[inline(never)]
+    fn percentage(self) -> String {
+        match self.share() {
+            Some(share) => format!("{:.1}%", 100.0 * share),
+            None => self.inside.to_string(),
+        }
+    }
+
+    /// Exchanges outside of the category that were looked at.
+    fn others(self) -> u64 {
+        self.estimated_from
+            .unwrap_or(self.total.saturating_sub(self.inside))
+    }
+
+    pub(super) fn encode(self, writer: &mut Writer) {
+        writer.u64(self.inside);
+        writer.u64(self.total);
+        writer.option(self.estimated_from.as_ref(), |others, writer| {
+            writer.u64(*others);
+        });
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            inside: reader.u64()?,
+            total: reader.u64()?,
+            estimated_from: reader.option(Reader::u64)?,
+        })
+    }
+
     /// Exchanges in the category per hundred.
     #[must_use]
     pub fn percent(self) -> f64 {
@@ -88,6 +161,10 @@ impl core::ops::Add for Rate {
         Self {
             inside: self.inside.saturating_add(other.inside),
             total: self.total.saturating_add(other.total),
+            estimated_from: match (self.estimated_from, other.estimated_from) {
+                (None, None) => None,
+                _ => Some(self.others().saturating_add(other.others())),
+            },
         }
     }
 }
@@ -109,8 +186,13 @@ pub struct Reason {
     pub category: &'static str,
     /// What an exchange in the category does, for people.
     pub meaning: &'static str,
-    /// Further words on what differs, such as the names of lost headers.
+    /// What the candidate's exchanges in the category do, with names and cuts: "lack the header etag".
+    pub phrase: String,
+    /// What differs, such as the names of lost headers with how often they were there, over the same
+    /// blocks as the rates.
     pub detail: String,
+    /// Further parts of the body that are missing or changed, each with its share of the answers.
+    pub likewise: String,
     /// Evidence of this pair alone, in nats.
     pub evidence: f64,
     /// The candidate, since the difference began.
@@ -127,28 +209,28 @@ pub struct Reason {
     pub interval: Interval,
     /// For a category of durations, how far its quantile is shifted.
     pub shift: Option<Shift>,
+    /// How often it is so now; none where that is not known, as for a path of bodies.
+    pub now: Option<Now>,
 }
 
 impl Reason {
     /// One sentence. `candidate` and `baseline` are the names of the versions.
     #[must_use]
     pub fn sentence(&self, candidate: &str, baseline: &str) -> String {
-        let detail = match self.detail.as_str() {
-            "" => String::new(),
-            detail => format!(" [{detail}]"),
-        };
         let mut text = format!(
-            "{}: {:.1}% of {candidate}'s requests ({}) {}{detail}, against {:.1}% of {baseline}'s ({})",
+            "{}: {} {}, against {}",
             self.route,
-            self.candidate.percent(),
-            self.candidate,
-            self.meaning,
-            self.baseline.percent(),
-            self.baseline,
+            self.candidate
+                .of_requests(&format!("{candidate}'s requests")),
+            self.phrase,
+            self.baseline.of_requests(&format!("{baseline}'s")),
         );
         text.push_str(&self.odds());
         if let Some(shift) = &self.shift {
             text.push_str(&format!("; {shift}"));
+        }
+        if !self.likewise.is_empty() {
+            text.push_str(&format!("; likewise {}", self.likewise));
         }
         text
     }
@@ -361,18 +443,16 @@ impl PlaceboFinding {
     /// One sentence. `baseline` is the name of the version.
     #[must_use]
     pub fn sentence(&self, baseline: &str) -> String {
+        let one_half = if self.by_session {
+            "of one half of its sessions"
+        } else {
+            "to one half of its hosts"
+        };
         format!(
-            "{baseline} differs from itself: {:.1}% of the requests {} {} ({}), {:.1}% on the others ({})",
-            self.first.percent(),
-            if self.by_session {
-                "of one half of its sessions"
-            } else {
-                "on one half of its hosts"
-            },
+            "{baseline} differs from itself: {} {}, against {}",
+            self.first.of_requests(&format!("the requests {one_half}")),
             self.meaning,
-            self.first,
-            self.second.percent(),
-            self.second,
+            self.second.of_requests("those of the other half"),
         )
     }
 }
@@ -405,9 +485,9 @@ impl PastFinding {
     #[must_use]
     pub fn sentence(&self, candidate: &str, baseline: &str) -> String {
         format!(
-            "against the past of {baseline} and not side by side: {:.1}% of {candidate}'s requests ({}) {}, where {:.1}% were to be expected; odds ratio {:.1}, and up to {:.1} could be chance or weather; what changed for both versions would look the same",
-            self.candidate.percent(),
-            self.candidate,
+            "against the past of {baseline} and not side by side: {} {}, where {:.1}% were to be expected; odds ratio {:.1}, and up to {:.1} could be chance or weather; what changed for both versions would look the same",
+            self.candidate
+                .of_requests(&format!("{candidate}'s requests")),
             self.meaning,
             100.0 * self.expected,
             self.odds_ratio,
@@ -506,6 +586,51 @@ impl LeftOut {
     }
 }
 
+/// What was known at the moment of an anomalous verdict. What is counted later does not change it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Found {
+    /// When the difference began, in milliseconds since the epoch, as far as can be told: the start
+    /// that explains it best ([`Starts`](crate::evidence::Starts) has the formula and how far it is off).
+    /// What is found within seconds is told to a few seconds; what is small, and takes minutes to
+    /// find, to a quarter of them.
+    pub onset_ms: u64,
+    /// Evidence over all routes and categories, in nats.
+    pub evidence: f64,
+    /// The route on which it was strongest.
+    #[serde(serialize_with = "label")]
+    pub route: RouteKey,
+    /// Name of the category in which it was strongest.
+    pub category: &'static str,
+    /// What an exchange in the category does, for people.
+    pub meaning: &'static str,
+    /// The candidate in that category, up to the verdict, since it was plainly worse.
+    pub candidate: Rate,
+    /// The baseline, over the same blocks; where only the past speaks, what it led to expect.
+    pub baseline: Rate,
+    /// Whether only the past speaks, because the candidate had the traffic to itself.
+    pub against_past: bool,
+}
+
+impl Found {
+    /// In at most one of how many rollouts a healthy candidate shows as much: `exp(evidence)`, by
+    /// Ville's inequality. `None` where only the past speaks: weather has no such law.
+    #[must_use]
+    pub fn rollouts(&self) -> Option<u64> {
+        (!self.against_past).then(|| self.evidence.exp().min(1e9) as u64)
+    }
+}
+
+/// How often exchanges were in a category over about the last half minute, whatever was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Now {
+    /// The candidate's share, 0 to 1.
+    pub candidate: f64,
+    /// The baseline's share, 0 to 1.
+    pub baseline: f64,
+}
+
 /// What is decided about one destination.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Decision {
@@ -535,6 +660,8 @@ pub struct Decision {
     pub started_ms: u64,
     /// Milliseconds since the epoch of the anomalous verdict; 0 when there is none.
     pub verdict_ms: u64,
+    /// What was known at that moment; none without such a verdict.
+    pub found: Option<Found>,
     /// Share of the requests that `steer` sends to the baseline: 0 without a verdict.
     pub steer_share: f64,
     /// What carries the verdict, the strongest first.
@@ -680,9 +807,9 @@ impl Decision {
                 if let Some(pooled) = self.reasons.iter().find(pooled) {
                     told += 1;
                     text.push_str(&format!(
-                        "; all routes together: {:.1}% against {:.1}%{}",
-                        pooled.candidate.percent(),
-                        pooled.baseline.percent(),
+                        "; all routes together: {} against {}{}",
+                        pooled.candidate.percentage(),
+                        pooled.baseline.percentage(),
                         pooled.odds().replacen(';', ",", 1)
                     ));
                 }
@@ -695,10 +822,55 @@ impl Decision {
         }
     }
 
+    /// Since when the candidate is worse, how soon that was found and how certain it is, in one
+    /// sentence; empty without a verdict.
+    #[must_use]
+    pub fn timing(&self) -> String {
+        let Some(found) = &self.found else {
+            return String::new();
+        };
+        let mut text = format!(
+            "worse since {}, found {} later",
+            time_of_day(found.onset_ms),
+            span(self.seconds_from_onset().unwrap_or_default())
+        );
+        match found.rollouts() {
+            Some(rollouts) => text.push_str(&format!(
+                "; if {} were healthy, a false alarm this strong comes at most once in {rollouts} rollouts",
+                self.candidate
+            )),
+            None => text.push_str("; only the past speaks, and not a comparison side by side"),
+        }
+        text
+    }
+
+    /// Seconds from the onset to the verdict; none without a verdict.
+    #[must_use]
+    pub fn seconds_from_onset(&self) -> Option<f64> {
+        let found = self.found.as_ref()?;
+        Some(self.verdict_ms.saturating_sub(found.onset_ms) as f64 / 1e3)
+    }
+
     /// Whether the versions behave differently, for better or worse.
     #[must_use]
     pub fn differs(&self) -> bool {
         !self.differences.is_empty()
+    }
+}
+
+/// The time of day of a time in milliseconds since the epoch: `02:59:33 UTC`.
+fn time_of_day(at_ms: u64) -> String {
+    let seconds = at_ms / 1_000 % 86_400;
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02} UTC", seconds % 60)
+}
+
+/// A span of time for people: `27 s`, `4.2 min`, `3.5 h`.
+fn span(seconds: f64) -> String {
+    match seconds {
+        ..119.5 => format!("{seconds:.0} s"),
+        ..7_200.0 => format!("{:.1} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3_600.0),
     }
 }
 
@@ -741,12 +913,11 @@ mod tests {
             route: RouteKey::all("shop"),
             category: "error",
             meaning: "fail",
+            phrase: "fail (503)".to_owned(),
             detail: String::new(),
+            likewise: String::new(),
             evidence: 4.5,
-            candidate: Rate {
-                inside: 1,
-                total: 2,
-            },
+            candidate: Rate::new(1, 2),
             baseline: Rate::default(),
             odds_ratio: None,
             interval: Interval {
@@ -754,22 +925,64 @@ mod tests {
                 upper: None,
             },
             shift: None,
+            now: None,
         };
         let expected = json!({
             "route": "all routes",
             "category": "error",
             "meaning": "fail",
+            "phrase": "fail (503)",
             "detail": "",
+            "likewise": "",
             "evidence": 4.5,
-            "candidate": {"inside": 1, "total": 2},
-            "baseline": {"inside": 0, "total": 0},
+            "candidate": {"inside": 1, "total": 2, "estimated_from": null},
+            "baseline": {"inside": 0, "total": 0, "estimated_from": null},
             "tolerance": 1.5,
             "odds_ratio": null,
             "odds_ratio_lower": 1.5,
             "odds_ratio_upper": null,
             "shift": null,
+            "now": null,
         });
         assert_eq!(to_value(&reason).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_verdict_tells_its_time_in_a_sentence() {
+        let mut decision = Decision {
+            candidate: "v2".to_owned(),
+            verdict_ms: 1_700_000_027_400,
+            ..Decision::default()
+        };
+        assert_eq!(decision.timing(), "");
+        let rate = Rate::new(1, 2);
+        let found = Found {
+            onset_ms: 1_700_000_000_400,
+            evidence: 280.0_f64.ln() + 1e-9,
+            route: RouteKey::all("shop"),
+            category: "error",
+            meaning: "fail",
+            candidate: rate,
+            baseline: rate,
+            against_past: false,
+        };
+        decision.found = Some(found.clone());
+        assert_eq!(
+            decision.timing(),
+            "worse since 22:13:20 UTC, found 27 s later; if v2 were healthy, a false alarm this strong \
+             comes at most once in 280 rollouts"
+        );
+        decision.found = Some(Found {
+            against_past: true,
+            ..found
+        });
+        decision.verdict_ms += 600_000;
+        let expected = "worse since 22:13:20 UTC, found 10.4 min later; only the past speaks";
+        assert!(decision.timing().starts_with(expected));
+        assert_eq!(
+            (span(10_000.0), span(86_400.0)),
+            ("2.8 h".into(), "24.0 h".into())
+        );
     }
 
     #[test]

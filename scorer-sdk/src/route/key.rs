@@ -7,6 +7,8 @@ use core::fmt;
 pub const MAX_PART_BYTES: usize = 512;
 /// Path and method of the exchanges that found no room in a full table.
 pub const OTHER: &str = "{other}";
+/// A segment that stands for any name.
+const ANY: &str = "{x}";
 
 /// Destination, route name, method and path template.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +54,29 @@ impl RouteKey {
             "" => format!("{} {}", self.method, self.path),
             name => format!("{name} {} {}", self.method, self.path),
         }
+    }
+
+    /// Whether a segment of the path stands for whatever name is there.
+    #[must_use]
+    pub fn has_any_segment(&self) -> bool {
+        self.path.split('/').any(|segment| segment == ANY)
+    }
+
+    /// Whether it is the key of another's exchanges once their names count for nothing, as
+    /// `/users/{x}/orders` is that of `/users/ann/orders`.
+    #[must_use]
+    pub fn stands_for(&self, other: &Self) -> bool {
+        let mut others = other.path.split('/');
+        self != other
+            && self.destination == other.destination
+            && self.route_name == other.route_name
+            && self.method == other.method
+            && self.path.split('/').all(|own| {
+                others.next().is_some_and(|other| {
+                    own == other || (own == ANY && !other.is_empty() && !other.starts_with('{'))
+                })
+            })
+            && others.next().is_none()
     }
 
     /// Writes the key.

@@ -1,5 +1,6 @@
 //! Routes: bounded keys of exchanges.
 
+mod id;
 pub mod key;
 mod path_tree;
 mod segment;

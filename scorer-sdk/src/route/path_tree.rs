@@ -10,7 +10,12 @@
 //! end. It collapses when a further literal child would make more than `max_children` of them,
 //! more than half seen only once, or `4 × max_children` whatever the counts. Children seen
 //! at least [`KEEP_SEEN`] times stay; the others go, with all that is below them, and from then on
-//! every unknown segment there is `{x}`. A node collapses once and for good.
+//! every unknown segment there is `{x}`, or `{id}` where ids were recognised before: what the rules
+//! missed is an id as well. A node collapses once and for good.
+//!
+//! Tenants are values that are all busy: `/acme/orders/1`, `/globex/orders/2`. Where more than half
+//! of more than `max_children` children lead on by the same name, these children go however
+//! often they were seen, and what is below stays apart: `/{x}/orders/{int}`, `/{x}/users/{int}`.
 //!
 //! # Strangers
 //!
@@ -38,7 +43,9 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::segment::{MAX_SEGMENT_BYTES, MAX_SEGMENTS, Segment, Segments, classify};
+use super::segment::{
+    MAX_SEGMENT_BYTES, MAX_SEGMENTS, Segment, Segments, classify, is_of_digest, unescape,
+};
 use super::template::TemplateSet;
 
 /// A child seen this often since it was made survives the collapse of its parent.
@@ -106,6 +113,8 @@ impl PathConfig {
         {
             text.push('/');
             text.push_str(match classify(segment).placeholder() {
+                // Of ids some are not recognised, and a set of calls must not depend on which.
+                Some("{id}" | "{file}") => "{x}",
                 Some(class) => class,
                 None if index == 0 || segment.is_empty() => segment,
                 None => "{x}",
@@ -158,6 +167,10 @@ const ROOT: NodeId = 0;
 /// Parent of all other paths.
 const BARE: NodeId = 1;
 const ROOTS: usize = 2;
+/// Stands for no child: no node has the root below it.
+const NO_CHILD: NodeId = ROOT;
+/// A node that has too many children is looked at for tenants each time that it has so many more.
+const LOOK_EVERY: usize = 16;
 
 #[derive(Debug)]
 enum Label {
@@ -176,9 +189,10 @@ struct Node {
     literals: Vec<NodeId>,
     /// How many of them were seen exactly once.
     seen_once: usize,
-    collapsed: bool,
-    /// Children for classes, by [`Segment::slot`].
-    classes: [Option<NodeId>; Segment::CLASSES],
+    /// What unknown names are, once the node has collapsed.
+    collapsed: Option<Segment>,
+    /// Children for classes, by [`Segment::slot`]; [`NO_CHILD`] where there is none.
+    classes: [NodeId; Segment::CLASSES],
     /// Set once a path has ended here.
     text: Option<Box<str>>,
 }
@@ -192,8 +206,8 @@ impl Node {
             seen: 0,
             literals: Vec::new(),
             seen_once: 0,
-            collapsed: false,
-            classes: [None; Segment::CLASSES],
+            collapsed: None,
+            classes: [NO_CHILD; Segment::CLASSES],
             text: None,
         }
     }
@@ -201,6 +215,28 @@ impl Node {
     #[inline]
     fn is_literal(&self, parent: NodeId, segment: &str) -> bool {
         self.parent == parent && matches!(&self.label, Label::Literal(text) if **text == *segment)
+    }
+
+    /// The child for a class.
+    #[inline]
+    fn class(&self, class: Segment) -> Option<NodeId> {
+        let child = *self.classes.get(class.slot()?)?;
+        (child != NO_CHILD).then_some(child)
+    }
+
+    /// What a segment of a class counts as here.
+    #[inline]
+    fn counts_as(&self, class: Segment) -> Segment {
+        match (class, self.collapsed) {
+            (Segment::Literal, Some(value)) => value,
+            (Segment::Id, Some(Segment::Any)) => Segment::Any,
+            _ => class,
+        }
+    }
+
+    /// Whether paths go on behind it.
+    fn leads_on(&self) -> bool {
+        !self.literals.is_empty() || self.classes.iter().any(|child| *child != NO_CHILD)
     }
 
     fn label_text(&self) -> &str {
@@ -222,6 +258,8 @@ pub struct PathTree {
     free: Vec<NodeId>,
     /// Literal nodes by parent and text.
     index: HashTable<NodeId>,
+    /// A path with one spelling.
+    spelled: String,
     overflowed: u64,
     collapses: u64,
 }
@@ -243,6 +281,7 @@ impl PathTree {
             nodes: vec![root(), root()],
             free: Vec::new(),
             index: HashTable::new(),
+            spelled: String::new(),
             overflowed: 0,
             collapses: 0,
         }
@@ -250,22 +289,57 @@ impl PathTree {
 
     /// The template of a raw `:path`, learned if it is new.
     ///
-    /// Query string and fragment are cut off; a trailing slash, empty segments and
-    /// percent-encoding are left as they are. A segment of more than 64 bytes is `{x}`. A path
-    /// without a leading slash counts as one segment. Allocates only where a template is new.
+    /// Query string and fragment are cut off, several slashes are one, and percent-encoding that
+    /// says nothing (`%6F` for `o`, `%2f` for `%2F`) is undone; a trailing slash stays. A segment of
+    /// more than 64 bytes or with an encoded slash is `{x}`. A path without a leading slash counts
+    /// as one segment. Allocates only where a template is new.
     #[inline]
     pub fn resolve(&mut self, path: &str) -> TemplateId {
-        let path = Segments::split(path);
-        if let Some(at) = self.templates.find(&path) {
+        let segments = Segments::split(path);
+        if segments.escaped {
+            return self.resolve_escaped(path, &segments);
+        }
+        self.resolve_segments(&segments)
+    }
+
+    #[inline]
+    fn resolve_segments(&mut self, path: &Segments<'_>) -> TemplateId {
+        if let Some(at) = self.templates.find(path) {
             return TemplateId::new(1 + at, 0);
         }
-        match self.walk(&path) {
+        match self.walk(path) {
             Some(id) => id,
             None => {
                 self.overflowed = self.overflowed.saturating_add(1);
                 TemplateId::OTHER
             }
         }
+    }
+
+    /// Where a path matches a template as it is spelled, that counts.
+    #[inline(never)]
+    fn resolve_escaped(&mut self, path: &str, segments: &Segments<'_>) -> TemplateId {
+        let mut spelled = std::mem::take(&mut self.spelled);
+        let is_other = !segments.bare
+            && self.templates.find(segments).is_none()
+            && unescape(path, &mut spelled);
+        let id = if is_other {
+            self.resolve_segments(&Segments::split(&spelled))
+        } else {
+            self.resolve_segments(segments)
+        };
+        self.spelled = spelled;
+        id
+    }
+
+    /// Whether an identifier still has its template: not if it has fallen away in a collapse.
+    pub fn stands(&self, id: TemplateId) -> bool {
+        let node = id.index().checked_sub(1 + self.templates.len());
+        node.is_none_or(|node| {
+            self.nodes
+                .get(node)
+                .is_some_and(|node| node.generation == id.generation() && node.text.is_some())
+        })
     }
 
     /// The text of a template, such as `/api/items/{int}`; [`OTHER_TEXT`] for an identifier whose
@@ -311,11 +385,22 @@ impl PathTree {
         let deeper = path.more || segments.len() > depth;
         let mut at = if path.bare { BARE } else { ROOT };
         for (level, segment) in segments.iter().take(depth).enumerate() {
-            at = match self.known_child(at, segment) {
+            let is_of_digest = is_of_digest(segments, level);
+            let known = if is_of_digest {
+                self.node(at).and_then(|node| node.class(Segment::Hex))
+            } else {
+                self.known_child(at, segment)
+            };
+            at = match known {
                 Some(child) => child,
                 None => {
+                    let class = if is_of_digest {
+                        Segment::Hex
+                    } else {
+                        classify(segment)
+                    };
                     // Before the check for room: a collapse makes some.
-                    if classify(segment) == Segment::Literal && self.is_one_too_many(at) {
+                    if class == Segment::Literal && self.is_one_too_many(at) {
                         self.collapse(at);
                     }
                     // All or nothing: half a path would only take room from others.
@@ -323,7 +408,7 @@ impl PathTree {
                     if self.nodes().saturating_add(missing) > self.limits.max_nodes {
                         return None;
                     }
-                    self.add_child(at, segment)?
+                    self.add_child(at, segment, class)?
                 }
             };
             self.count(at);
@@ -349,19 +434,13 @@ impl PathTree {
             }
         }
         let parent = self.node(parent)?;
-        let class = match classify(segment) {
-            Segment::Literal if parent.collapsed => Segment::Any,
-            class => class,
-        };
-        *parent.classes.get(class.slot()?)?
+        parent.class(parent.counts_as(classify(segment)))
     }
 
-    /// The child that a segment leads to, made if there is none. Not for literals known already.
-    fn add_child(&mut self, parent: NodeId, segment: &str) -> Option<NodeId> {
-        let class = match classify(segment) {
-            Segment::Literal if self.node(parent)?.collapsed => Segment::Any,
-            class => class,
-        };
+    /// The child that a segment of a class leads to, made if there is none. Not for literals known
+    /// already.
+    fn add_child(&mut self, parent: NodeId, segment: &str, class: Segment) -> Option<NodeId> {
+        let class = self.node(parent)?.counts_as(class);
         if class != Segment::Literal {
             return self.class_child(parent, class);
         }
@@ -380,39 +459,79 @@ impl PathTree {
     /// The child for a class, made if there is none.
     fn class_child(&mut self, parent: NodeId, class: Segment) -> Option<NodeId> {
         let slot = class.slot()?;
-        if let Some(child) = *self.node(parent)?.classes.get(slot)? {
+        if let Some(child) = self.node(parent)?.class(class) {
             return Some(child);
         }
         if self.nodes() >= self.limits.max_nodes {
             return None;
         }
         let child = self.allocate(parent, Label::Class(class))?;
-        *self.node_mut(parent)?.classes.get_mut(slot)? = Some(child);
+        *self.node_mut(parent)?.classes.get_mut(slot)? = child;
         Some(child)
     }
 
     /// Whether one more literal child, seen once, makes this node collapse.
+    #[inline(never)]
     fn is_one_too_many(&self, parent: NodeId) -> bool {
         let max = self.limits.max_children;
-        self.node(parent).is_some_and(|node| {
-            let children = node.literals.len() + 1;
-            let once = node.seen_once + 1;
-            !node.collapsed && ((children > max && once * 2 > children) || children >= 4 * max)
-        })
+        let Some(node) = self.node(parent).filter(|node| node.collapsed.is_none()) else {
+            return false;
+        };
+        let children = node.literals.len() + 1;
+        let once = node.seen_once + 1;
+        children >= 4 * max
+            || (children > max
+                && (once * 2 > children
+                    || ((children - max) % LOOK_EVERY == 1 && self.common_name(node).is_some())))
     }
 
+    /// The name by which more than half of a node's literal children lead on, if there is one.
+    fn common_name(&self, node: &Node) -> Option<Box<str>> {
+        let mut names: Vec<&str> = node
+            .literals
+            .iter()
+            .filter_map(|id| self.node(*id))
+            .flat_map(|child| self.names_on(child))
+            .collect();
+        crate::order::sort(&mut names);
+        let most = names
+            .chunk_by(|one, other| one == other)
+            .max_by_key(|of_name| of_name.len())?;
+        (most.len() * 2 > node.literals.len())
+            .then(|| most.first().copied().unwrap_or_default().into())
+    }
+
+    /// The names of a node's children behind which paths go on.
+    fn names_on<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a str> {
+        let children = node.literals.iter().filter_map(|id| self.node(*id));
+        children
+            .filter(|child| child.leads_on())
+            .map(Node::label_text)
+    }
+
+    #[inline(never)]
     fn collapse(&mut self, parent: NodeId) {
-        let Some(node) = self.node_mut(parent) else {
+        let Some(node) = self.node(parent) else {
             return;
         };
-        node.collapsed = true;
-        node.seen_once = 0;
-        let children = std::mem::take(&mut node.literals);
-        let (keep, mut drop): (Vec<_>, Vec<_>) = children.into_iter().partition(|&child| {
-            self.node(child)
-                .is_some_and(|child| child.seen >= KEEP_SEEN)
+        let common = (node.literals.len() >= self.limits.max_children)
+            .then(|| self.common_name(node))
+            .flatten();
+        let value = match node.class(Segment::Id) {
+            Some(_) => Segment::Id,
+            None => Segment::Any,
+        };
+        let (keep, mut drop): (Vec<_>, Vec<_>) = node.literals.iter().partition(|child| {
+            self.node(**child).is_some_and(|child| {
+                child.seen >= KEEP_SEEN
+                    && !common
+                        .as_deref()
+                        .is_some_and(|name| self.names_on(child).any(|other| other == name))
+            })
         });
         if let Some(node) = self.node_mut(parent) {
+            node.collapsed = Some(value);
+            node.seen_once = 0;
             node.literals = keep;
         }
         while let Some(id) = drop.pop() {
@@ -439,7 +558,7 @@ impl PathTree {
             return;
         };
         below.append(&mut node.literals);
-        below.extend(node.classes.iter_mut().filter_map(Option::take));
+        below.extend(node.classes.iter().filter(|child| **child != NO_CHILD));
         // A new life needs a new generation only if the old one gave out an identifier. A slot
         // that has used up its generations is left empty for good: it still counts as a node.
         let next = match node.text {

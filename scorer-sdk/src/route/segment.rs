@@ -1,9 +1,11 @@
-//! Path segments: which of them are values (ids, dates, addresses) rather than names.
+//! Path segments: which of them are values (ids, dates, addresses, files) rather than names.
 //!
 //! A value in a path would make every request a route of its own, so a segment that is
 //! recognisably a value is replaced by its class. The rules look at the text alone, take one pass
 //! each, and prefer to miss: a value that is not recognised is still caught by
 //! [`PathTree`](super::PathTree) when too many siblings of it turn up.
+
+use super::id::is_id;
 
 /// Longest segment, in bytes, that is looked at; a longer one counts as [`Segment::Any`].
 pub const MAX_SEGMENT_BYTES: usize = 64;
@@ -34,7 +36,15 @@ pub enum Segment {
     /// `{email}`: `name@host.tld`, the `@` also as `%40`. The last label of the host is at least
     /// two letters, so that `lodash@4.17.21` stays literal.
     Email,
-    /// `{x}`: any segment, where a node has collapsed or the segment is too long to look at.
+    /// `{id}`: an id of letters and digits, alone or behind a word: ULID, nanoid, base32, base58,
+    /// `cus_9s6XKzkNRiz8i3`, `order-004211`. Words with numbers in them (`v1beta1`, `oauth2`,
+    /// `en-US`, `utf-8`) are names.
+    Id,
+    /// `{file}`: a file name with a value in it: a version (`name-1.0.tar.gz`), a hash
+    /// (`main.8f3b2c1d.js`), an id (`1234.pdf`).
+    File,
+    /// `{x}`: any segment, where a node has collapsed, the segment is too long to look at, or it
+    /// has an encoded slash in it and so is a path itself.
     Any,
     /// `**`: all that follows, where a path is deeper than the tree. Never a single segment's
     /// class.
@@ -43,7 +53,7 @@ pub enum Segment {
 
 impl Segment {
     /// How many classes there are beside [`Segment::Literal`].
-    pub(super) const CLASSES: usize = 7;
+    pub(super) const CLASSES: usize = 9;
 
     /// What stands in the template text for this class; `None` for a literal.
     pub const fn placeholder(self) -> Option<&'static str> {
@@ -54,6 +64,8 @@ impl Segment {
             Self::Hex => Some("{hex}"),
             Self::Date => Some("{date}"),
             Self::Email => Some("{email}"),
+            Self::Id => Some("{id}"),
+            Self::File => Some("{file}"),
             Self::Any => Some("{x}"),
             Self::Rest => Some("**"),
         }
@@ -70,7 +82,16 @@ impl Segment {
             Self::Email => Some(4),
             Self::Any => Some(5),
             Self::Rest => Some(6),
+            Self::Id => Some(7),
+            Self::File => Some(8),
         }
+    }
+
+    /// Whether the text is a value by its type. Ids and file names are told by chance or by custom:
+    /// that is enough for a path, and not for a key of a body, which is a field.
+    #[must_use]
+    pub const fn is_typed(self) -> bool {
+        !matches!(self, Self::Literal | Self::Id | Self::File)
     }
 }
 
@@ -101,6 +122,21 @@ pub fn classify(segment: &str) -> Segment {
     } else if is_email(segment) {
         Segment::Email
     } else {
+        file_or_id(segment)
+    }
+}
+
+/// The class of a segment that has none by its type.
+#[inline(never)]
+fn file_or_id(segment: &str) -> Segment {
+    let bytes = segment.as_bytes();
+    if is_file(segment) {
+        Segment::File
+    } else if has_encoded_slash(bytes) {
+        Segment::Any
+    } else if is_id(bytes) {
+        Segment::Id
+    } else {
         Segment::Literal
     }
 }
@@ -113,6 +149,8 @@ fn placeholder_class(segment: &str) -> Segment {
         Segment::Hex,
         Segment::Date,
         Segment::Email,
+        Segment::Id,
+        Segment::File,
         Segment::Any,
     ]
     .into_iter()
@@ -174,6 +212,92 @@ fn is_email(segment: &str) -> bool {
         && top.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
+/// Longest extension of a file name, in bytes.
+const MAX_EXTENSION: usize = 5;
+/// Fewest digits of a number that makes a file name a value: `404.html` is a page.
+const MIN_FILE_NUMBER: usize = 4;
+
+fn is_file(segment: &str) -> bool {
+    let Some((stem, extension)) = segment.rsplit_once('.') else {
+        return false;
+    };
+    let is_extension = extension.len() <= MAX_EXTENSION
+        && extension.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && extension.starts_with(|first: char| first.is_ascii_alphabetic());
+    is_extension
+        && (has_version(stem.as_bytes())
+            || stem.split('.').map(str::as_bytes).any(|part| {
+                is_hex(part)
+                    || is_uuid(part)
+                    || is_date(part)
+                    || (part.len() >= MIN_FILE_NUMBER && is_int(part))
+                    || is_id(part)
+            }))
+}
+
+/// Whether there is a version behind a name: `-1.0`, `_v2.13`, `@4.17.21`.
+fn has_version(stem: &[u8]) -> bool {
+    let mut rest = stem;
+    while let Some(at) = rest
+        .iter()
+        .position(|byte| matches!(byte, b'-' | b'_' | b'@'))
+    {
+        rest = rest.get(at + 1..).unwrap_or_default();
+        let number = rest.strip_prefix(b"v").unwrap_or(rest);
+        let digits = number
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        if digits > 0
+            && number.get(digits) == Some(&b'.')
+            && number.get(digits + 1).is_some_and(u8::is_ascii_digit)
+        {
+            return true;
+        }
+    }
+    false
+}
+
+fn has_encoded_slash(bytes: &[u8]) -> bool {
+    bytes
+        .windows(3)
+        .any(|three| three.eq_ignore_ascii_case(b"%2F"))
+}
+
+/// Whether the segment at `level` is a directory of two hexadecimal digits that was split off the
+/// digest behind it: `/packages/3f/b2/0c…` for the digest `3fb20c…`, or `/objects/3f/3fb20c…`.
+/// Two digits alone would be a value or a word: `/ad/7`, `/de/7`.
+#[inline]
+pub(super) fn is_of_digest(segments: &[&str], level: usize) -> bool {
+    segments.get(level).is_some_and(|it| is_two_digits(it)) && has_digest(segments, level)
+}
+
+fn is_two_digits(segment: &str) -> bool {
+    segment.len() == 2 && segment.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[inline(never)]
+fn has_digest(segments: &[&str], level: usize) -> bool {
+    let is_directory = |at: &usize| segments.get(*at).is_some_and(|it| is_two_digits(it));
+    let behind = (level..).take_while(is_directory).count();
+    let before = (0..level).rev().take_while(is_directory).count();
+    let Some(digest) = segments.get(level + behind).map(|it| it.as_bytes()) else {
+        return false;
+    };
+    let of_length = |bytes: usize| matches!(bytes, 32 | 40 | 64);
+    let directories = segments.get(level - before..level + behind);
+    let begins_so = || {
+        let mut start = digest.chunks(2);
+        directories.unwrap_or_default().iter().all(|it| {
+            let two = start.next().unwrap_or_default();
+            two.eq_ignore_ascii_case(it.as_bytes())
+        })
+    };
+    is_hex(digest)
+        && ((1..=before + behind).any(|split_off| of_length(digest.len() + 2 * split_off))
+            || (of_length(digest.len()) && begins_so()))
+}
+
 /// ASCII letters, digits and hyphens, or anything beyond ASCII (internationalised hosts).
 fn is_host_label(label: &str) -> bool {
     !label.is_empty()
@@ -184,9 +308,9 @@ fn is_host_label(label: &str) -> bool {
 
 /// A raw `:path` cut into its segments, without allocation.
 ///
-/// The query string and the fragment are cut off. Empty segments and percent-encoding stay as they
-/// are, so `/a` is one segment, `/a/` two and `/` a single empty one. A path that does not start
-/// with a slash (`*`, `host:443`, rubbish) is one segment with its whole text.
+/// The query string and the fragment are cut off, and several slashes are one. Percent-encoding
+/// stays as it is, so `/a` is one segment, `/a/` two and `/` a single empty one. A path that does
+/// not start with a slash (`*`, `host:443`, rubbish) is one segment with its whole text.
 pub(super) struct Segments<'a> {
     parts: [&'a str; MAX_SEGMENTS],
     len: usize,
@@ -194,6 +318,8 @@ pub(super) struct Segments<'a> {
     pub(super) bare: bool,
     /// The path goes on beyond the segments held here.
     pub(super) more: bool,
+    /// There is a `%` in it.
+    pub(super) escaped: bool,
 }
 
 impl<'a> Segments<'a> {
@@ -204,6 +330,7 @@ impl<'a> Segments<'a> {
             len: 0,
             bare: !path.starts_with('/'),
             more: false,
+            escaped: false,
         };
         let mut start = usize::from(!segments.bare);
         let mut end = path.len();
@@ -212,11 +339,13 @@ impl<'a> Segments<'a> {
                 // Letters first: one comparison for most bytes.
                 b'@'.. => {}
                 b'/' if !segments.bare => {
-                    if !segments.push(path.get(start..at).unwrap_or_default()) {
+                    let part = path.get(start..at).unwrap_or_default();
+                    if !part.is_empty() && !segments.push(part) {
                         return segments;
                     }
                     start = at + 1;
                 }
+                b'%' => segments.escaped = true,
                 b'?' | b'#' => {
                     end = at;
                     break;
@@ -248,4 +377,44 @@ impl<'a> Segments<'a> {
     pub(super) fn as_slice(&self) -> &[&'a str] {
         self.parts.get(..self.len).unwrap_or_default()
     }
+}
+
+/// Longest path that [`unescape`] looks at, in bytes.
+const MAX_ESCAPED_BYTES: usize = 4_096;
+
+/// Writes a raw path into `text` with one spelling for what means the same (RFC 3986, 6.2.2): a
+/// letter, a digit or one of `-._~` is not encoded, and other bytes are encoded in capitals. The
+/// query string and the fragment are cut off. Gives whether that changed it; a path that is too
+/// long stays as it is.
+pub(super) fn unescape(path: &str, text: &mut String) -> bool {
+    text.clear();
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    if path.len() > MAX_ESCAPED_BYTES {
+        return false;
+    }
+    let mut parts = path.split('%');
+    text.push_str(parts.next().unwrap_or_default());
+    let mut changed = false;
+    for part in parts {
+        let escape = part
+            .get(..2)
+            .filter(|it| it.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let Some((escape, byte)) =
+            escape.and_then(|it| Some((it, u8::from_str_radix(it, 16).ok()?)))
+        else {
+            text.push('%');
+            text.push_str(part);
+            continue;
+        };
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+            changed = true;
+        } else {
+            text.push('%');
+            text.extend(escape.chars().map(|it| it.to_ascii_uppercase()));
+            changed |= escape.bytes().any(|it| it.is_ascii_lowercase());
+        }
+        text.push_str(part.get(2..).unwrap_or_default());
+    }
+    changed
 }

@@ -1,8 +1,8 @@
 //! What is left of a body: paths and types, no values.
 
-use super::Kinds;
 use super::paths::{Node, Paths, Step};
 use super::scan;
+use super::{Kinds, LeftOut};
 use core::fmt::Write;
 
 /// Top-level keys in the name of a whole shape.
@@ -19,6 +19,8 @@ pub enum Seen {
     Truncated,
     /// Not JSON, or JSON that ends in the middle. What was seen until then is not to be judged.
     Malformed,
+    /// Compressed, and broken or without its end. What was seen until then is not to be judged.
+    Damaged,
 }
 
 /// The shape of one body.
@@ -72,10 +74,22 @@ impl ShapeFacts {
         self.seen
     }
 
-    /// Whether the paths may be judged: not if the body is malformed.
+    /// Whether the paths may be judged: not if the body is malformed or damaged.
     #[must_use]
     pub fn may_be_judged(&self) -> bool {
-        self.seen != Seen::Malformed
+        !matches!(self.seen, Seen::Malformed | Seen::Damaged)
+    }
+
+    /// Why the shape is not known as a whole; `None` where it is.
+    #[must_use]
+    pub fn left_out(&self) -> Option<LeftOut> {
+        match self.seen {
+            Seen::Malformed => Some(LeftOut::Malformed),
+            Seen::Damaged => Some(LeftOut::Damaged),
+            Seen::Truncated => Some(LeftOut::TooLarge),
+            Seen::Whole | Seen::Empty if self.is_full() => Some(LeftOut::TooLarge),
+            Seen::Whole | Seen::Empty => None,
+        }
     }
 
     /// Whether there were more paths than are kept.

@@ -12,14 +12,10 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format of a body by its headers `content-type` and `content-encoding` (empty where
-    /// missing); `None` where there is nothing to look at. A compressed body is not looked into.
+    /// The format of a body by its header `content-type` (empty where missing); `None` where there
+    /// is nothing to look at. [`super::Encoding`] says whether it is compressed.
     #[must_use]
-    pub fn of(content_type: &str, content_encoding: &str) -> Option<Self> {
-        let encoding = content_encoding.trim();
-        if !(encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")) {
-            return None;
-        }
+    pub fn of(content_type: &str) -> Option<Self> {
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| media_type.eq_ignore_ascii_case(name);
         let ends = |suffix: &str| {
@@ -58,24 +54,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_json_and_grpc_have_a_shape() {
+    fn only_json_and_grpc_have_a_shape() {
         let json = Some(Format::Json);
         let cases = [
-            ("application/json", "", json),
-            ("Application/JSON; charset=utf-8", "identity", json),
-            ("application/problem+json", "", json),
-            ("application/json", "gzip", None),
-            ("application/x-ndjson", "", Some(Format::JsonLines)),
-            ("application/grpc", "", Some(Format::Grpc)),
-            ("application/grpc+proto", "", Some(Format::Grpc)),
-            ("application/grpc-web-text", "", None),
-            ("text/html", "", None),
-            ("ü+json", "", json),
-            ("json", "", None),
-            ("", "", None),
+            ("application/json", json),
+            ("Application/JSON; charset=utf-8", json),
+            ("application/problem+json", json),
+            ("application/x-ndjson", Some(Format::JsonLines)),
+            ("application/grpc", Some(Format::Grpc)),
+            ("application/grpc+proto", Some(Format::Grpc)),
+            ("application/grpc-web-text", None),
+            ("text/html", None),
+            ("ü+json", json),
+            ("json", None),
+            ("", None),
         ];
-        for (content_type, encoding, format) in cases {
-            assert_eq!(Format::of(content_type, encoding), format, "{content_type}");
+        for (content_type, format) in cases {
+            assert_eq!(Format::of(content_type), format, "{content_type}");
         }
     }
 }

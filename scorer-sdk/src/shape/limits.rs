@@ -1,6 +1,6 @@
 //! Bounds of what is looked at and kept, and the keys that are data.
 
-use crate::route::{Segment, classify};
+use crate::route::classify;
 
 /// Most paths that [`Limits::max_paths`] may allow.
 pub const MAX_PATHS: usize = 1024;
@@ -76,6 +76,6 @@ impl Masks {
                 .iter()
                 .any(|prefix| key.starts_with(prefix.as_bytes()))
             || self.parents.iter().any(|known| known.as_bytes() == parent)
-            || core::str::from_utf8(key).is_ok_and(|key| classify(key) != Segment::Literal)
+            || core::str::from_utf8(key).is_ok_and(|key| classify(key).is_typed())
     }
 }

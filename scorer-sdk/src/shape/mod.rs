@@ -9,6 +9,10 @@
 //! e-mail address, or that the config lists ([`Masks`]), counts as data anywhere. Of gRPC only the
 //! messages are counted.
 //!
+//! A body that is compressed with gzip or deflate is decompressed as far as it is looked at
+//! ([`Shape::encoded`]); the limits hold for what comes out of it, and one of them for what goes in.
+//! A body whose shape cannot be known is counted with its reason ([`LeftOut`]).
+//!
 //! # From shapes to questions
 //!
 //! **Whole shapes are tokens for the change test alone.** With n optional fields there are up to
@@ -29,10 +33,15 @@
 //! [`Rule::Lost`]: crate::signal::Rule::Lost
 //! [`Rule::Unusual`]: crate::signal::Rule::Unusual
 
+mod decoder;
+mod encoding;
 mod facts;
 mod format;
 mod grpc;
+mod gzip;
+mod inflate;
 mod kind;
+mod left_out;
 mod limits;
 mod paths;
 pub mod presence;
@@ -40,12 +49,15 @@ mod scan;
 mod text;
 mod tokens;
 
+pub use encoding::Encoding;
 pub use facts::{PathFact, Seen, ShapeFacts};
 pub use format::Format;
 pub use grpc::{GrpcFacts, GrpcFrames};
 pub use kind::{Kind, Kinds};
+pub use left_out::{LeftOut, LeftOutCounts};
 pub use limits::{Limits, MAX_PATHS, Masks};
 
+use decoder::Decoder;
 use paths::Paths;
 use std::sync::Arc;
 use text::TextCheck;
@@ -53,6 +65,15 @@ use tokens::{End, Stop, Tokenizer};
 
 /// Longest key that [`Limits::max_key_bytes`] may allow.
 const MAX_KEY_BYTES: usize = 1024;
+/// A compressed body may be longer than what is looked at of its content, by this part of it and by
+/// so many bytes: headers, and the small blocks of a body that is written piece by piece.
+const ENCODING_PART: u64 = 8;
+const ENCODING_BYTES: u64 = 1024;
+/// Bytes that are looked at for each block of compressed content, at least: a body that is written in
+/// pieces of 100 bytes has no smaller ones.
+const CONTENT_OF_A_BLOCK: u64 = 50;
+/// Blocks beyond that.
+const FIRST_BLOCKS: u64 = 100;
 
 /// What a body is read with.
 #[derive(Debug)]
@@ -66,6 +87,10 @@ enum Source {
 pub struct Shape {
     source: Source,
     paths: Paths,
+    /// Undoes the compression; `None` of a body that is not compressed.
+    decoder: Option<Box<Decoder>>,
+    /// Compressed bytes that were looked at.
+    encoded_bytes: u64,
     bytes: u64,
     max_bytes: u64,
     /// Why the rest of the body does not matter.
@@ -103,11 +128,22 @@ impl Shape {
     fn with_source(limits: Arc<Limits>, source: Source) -> Self {
         Self {
             source,
+            decoder: None,
+            encoded_bytes: 0,
             bytes: 0,
             max_bytes: limits.max_bytes,
             settled: None,
             paths: Paths::new(limits),
         }
+    }
+
+    /// The same body, compressed. It is decompressed chunk by chunk, and no further than it is looked
+    /// at, in some 43 KB that are taken at its first byte and given back when enough was seen.
+    #[must_use]
+    pub fn encoded(mut self, encoding: Encoding) -> Self {
+        let blocks = self.max_bytes / CONTENT_OF_A_BLOCK + FIRST_BLOCKS;
+        self.decoder = Some(Box::new(Decoder::new(encoding, blocks)));
+        self
     }
 
     /// Whether it is a body of gRPC messages.
@@ -116,19 +152,68 @@ impl Shape {
         matches!(self.source, Source::Messages(_))
     }
 
-    /// Whether further chunks would be looked at: fetching them from the proxy has a cost.
+    /// Whether the next bytes would be decompressed.
     #[must_use]
-    pub fn wants_more(&self) -> bool {
-        self.settled.is_none()
+    pub fn decompresses(&self) -> bool {
+        self.decoder.is_some()
+    }
+
+    /// How many bytes from the front of the next chunk would be looked at; 0 when the rest of the
+    /// body does not matter. To fetch them from the proxy has a cost.
+    #[must_use]
+    pub fn wanted(&self) -> usize {
+        let left = match (self.settled, &self.decoder) {
+            (Some(_), _) => return 0,
+            (None, None) => self.max_bytes.saturating_sub(self.bytes),
+            (None, Some(_)) => self.encoded_bytes_left(),
+        };
+        // One byte more than is looked at, so that it is known that more came.
+        usize::try_from(left.saturating_add(1)).unwrap_or(usize::MAX)
+    }
+
+    /// Compressed bytes that may still be looked at: some give no content at all.
+    fn encoded_bytes_left(&self) -> u64 {
+        let more = self.max_bytes / ENCODING_PART + ENCODING_BYTES;
+        let most = self.max_bytes.saturating_add(more);
+        most.saturating_sub(self.encoded_bytes)
     }
 
     /// Goes on with the next chunk. Its borders may be anywhere.
+    #[inline]
     pub fn feed(&mut self, chunk: &[u8]) {
+        let Some(mut decoder) = self.decoder.take() else {
+            self.look(chunk);
+            return;
+        };
+        let left = usize::try_from(self.encoded_bytes_left()).unwrap_or(usize::MAX);
+        let (encoded, beyond) = chunk.split_at_checked(left).unwrap_or((chunk, b""));
+        self.encoded_bytes += encoded.len() as u64;
+        decoder.feed(encoded, |content| {
+            self.look(content);
+            match self.settled {
+                Some(_) => 0,
+                None => usize::try_from(self.max_bytes - self.bytes)
+                    .unwrap_or(usize::MAX)
+                    .saturating_add(1),
+            }
+        });
+        if decoder.is_damaged() {
+            self.settled = Some(Seen::Damaged);
+        } else if decoder.is_given_up() || !beyond.is_empty() && !decoder.is_over() {
+            self.settled = self.settled.or(Some(Seen::Truncated));
+        }
+        // What is settled needs no memory any more.
+        self.decoder = Some(decoder).filter(|_| self.settled.is_none());
+    }
+
+    /// Looks at the next bytes of the content.
+    #[inline]
+    fn look(&mut self, content: &[u8]) {
         if self.settled.is_some() {
             return;
         }
         let left = usize::try_from(self.max_bytes - self.bytes).unwrap_or(usize::MAX);
-        let (looked_at, beyond) = chunk.split_at_checked(left).unwrap_or((chunk, b""));
+        let (looked_at, beyond) = content.split_at_checked(left).unwrap_or((content, b""));
         self.bytes += looked_at.len() as u64;
         self.settled = match &mut self.source {
             Source::Json { tokens, text } => match tokens.feed(looked_at, &mut self.paths) {
@@ -171,7 +256,12 @@ impl Shape {
                 (seen, u32::try_from(facts.messages).unwrap_or(u32::MAX))
             }
         };
-        let seen = self.settled.unwrap_or(seen);
+        let is_cut_off = self.decoder.is_some_and(|decoder| !decoder.may_end());
+        let seen = match self.settled {
+            Some(seen) => seen,
+            None if is_cut_off => Seen::Damaged,
+            None => seen,
+        };
         ShapeFacts::new(self.paths, seen, self.bytes, documents)
     }
 }

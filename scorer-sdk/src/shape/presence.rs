@@ -149,9 +149,9 @@ impl PartialEq for Presence {
 }
 
 impl Presence {
-    /// Counts one answer, unless its body is malformed.
+    /// Counts one answer, unless the shape of its body is not known as a whole.
     pub fn record(&mut self, facts: &ShapeFacts) {
-        if !facts.may_be_judged() || facts.seen() == super::Seen::Truncated || facts.is_full() {
+        if facts.left_out().is_some() {
             return;
         }
         self.answers += 1.0;

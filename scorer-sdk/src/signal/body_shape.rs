@@ -53,7 +53,7 @@ impl Signal for BodyShape {
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
         // An error has a body of its own; it counts as an error and not twice.
-        if exchange.is_error() {
+        if exchange.is_error() || !exchange.may_have_content() {
             return None;
         }
         exchange

@@ -1,15 +1,18 @@
 //! Content type: the media type of the response, without its parameters.
 
-use super::{NameHasher, Question, Rule, Signal, Token};
+use super::{Found, NameHasher, Question, Rule, Signal, Token, listed};
 use crate::exchange::Exchange;
 
 /// The signal `content_type`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ContentType;
 
+/// What stands for a content type that is missing.
+const NONE: &str = "none";
+
 fn media_type<'a>(exchange: &Exchange<'a>) -> &'a str {
     match exchange.content_type.split(';').next().map(str::trim) {
-        None | Some("") => "none",
+        None | Some("") => NONE,
         Some(media_type) => media_type,
     }
 }
@@ -29,10 +32,19 @@ impl Signal for ContentType {
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {
         // Failures come from whoever failed, often a proxy with a page of its own.
-        if exchange.is_error() {
+        if exchange.is_error() || !exchange.may_have_content() {
             return None;
         }
         Some(Token::Name(hasher.hash(media_type(exchange))))
+    }
+
+    fn phrase(&self, _: &Question, found: &Found) -> Option<String> {
+        let first = found.names.first()?;
+        Some(if found.names.len() == 1 && first == NONE {
+            "come without a content type".to_owned()
+        } else {
+            format!("come with the content type {}", listed(&found.names))
+        })
     }
 
     fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {

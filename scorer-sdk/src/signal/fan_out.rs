@@ -5,7 +5,7 @@
 //! has and the candidate lacks is a skipped call, or one that is made more or less often: N+1
 //! queries turn `1` into `6+`.
 
-use super::{Input, NameHasher, Question, Rule, Signal, Token};
+use super::{Found, Input, NameHasher, Question, Rule, Signal, Token};
 use crate::exchange::Exchange;
 
 /// Most distinct calls of a fan-out; further ones count as one.
@@ -43,6 +43,17 @@ pub fn describe(calls: &mut [(String, u64)]) -> String {
     parts.join(",")
 }
 
+/// A part of a fan-out: the call, and how often it was made.
+fn parted(part: &str) -> (&str, &str) {
+    match part.rsplit_once(' ') {
+        Some((call, "1")) => (call, "once"),
+        Some((call, "2")) => (call, "twice"),
+        Some((call, "3-5")) => (call, "3 to 5 times"),
+        Some((call, "6+")) => (call, "6+ times"),
+        _ => (part, "once"),
+    }
+}
+
 impl Signal for FanOut {
     fn name(&self) -> &'static str {
         "fan_out"
@@ -52,7 +63,9 @@ impl Signal for FanOut {
         vec![
             Question::new("lost_call", Rule::Lost { presence: 0.995 })
                 .weight(0.06)
-                .meaning("lack a call that the baseline always makes as often"),
+                .meaning(
+                    "skip a call that the baseline always makes, or make it more or less often",
+                ),
             Question::new("unusual_fan_out", Rule::Unusual { share: 0.001 })
                 .weight(0.03)
                 .meaning("make calls that the baseline hardly ever makes"),
@@ -71,6 +84,27 @@ impl Signal for FanOut {
         exchange
             .fan_out
             .map(|calls| Token::Name(hasher.hash(calls)))
+    }
+
+    fn phrase(&self, _: &Question, found: &Found) -> Option<String> {
+        let other = |call: &str| {
+            let others = found.others.iter().map(|part| parted(part));
+            others.into_iter().find(|other| other.0 == call)
+        };
+        let lost = found.names.iter().map(|part| parted(part));
+        let is_lost = |call: &str| found.names.iter().any(|part| parted(part).0 == call);
+        let changed = lost.map(|(call, often)| match other(call) {
+            Some((_, now)) => format!("call {call} {now} instead of {often}"),
+            None => format!("do not call {call}"),
+        });
+        let new = found
+            .others
+            .iter()
+            .map(|part| parted(part))
+            .filter(|(call, _)| !is_lost(call))
+            .map(|(call, often)| format!("also call {call} {often}"));
+        let all: Vec<String> = changed.chain(new).collect();
+        (!all.is_empty()).then(|| super::listed(&all))
     }
 
     fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {

@@ -1,6 +1,6 @@
 //! Response header names, as a set: which are there, not what they say.
 
-use super::{NameHasher, Question, Rule, Signal, Token};
+use super::{Found, NameHasher, Question, Rule, Signal, Token, listed};
 use crate::exchange::{Exchange, HeaderNames};
 use crate::telemetry::HEADER_PREFIX;
 
@@ -18,6 +18,8 @@ const IGNORED: [&str; 10] = [
     "via",
 ];
 const IGNORED_PREFIXES: [&str; 3] = [":", "x-envoy-", HEADER_PREFIX];
+/// The status of an answer that repeats only some of the headers.
+const NOT_MODIFIED: u16 = 304;
 /// Headers beyond this many count as one set with those before them.
 const MAX_HEADERS: usize = 48;
 
@@ -94,15 +96,22 @@ impl Signal for HeaderNameSet {
     }
 
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {
-        if exchange.is_error() {
-            return None;
-        }
-        let names = exchange.header_names?;
+        let names = self.names(exchange)?;
         Some(Self::token(names, |name| self.counts(name), hasher))
     }
 
     fn names<'a>(&self, exchange: &Exchange<'a>) -> Option<&'a dyn HeaderNames> {
-        exchange.header_names.filter(|_| !exchange.is_error())
+        // A 304 sends none of the headers that describe what the client has already.
+        let is_partial = exchange.is_error() || exchange.status == Some(NOT_MODIFIED);
+        exchange.header_names.filter(|_| !is_partial)
+    }
+
+    fn phrase(&self, _: &Question, found: &Found) -> Option<String> {
+        match found.names.as_slice() {
+            [] => None,
+            [name] => Some(format!("lack the header {name}")),
+            names => Some(format!("lack headers: {}", listed(names))),
+        }
     }
 
     fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {

@@ -1,6 +1,6 @@
 //! Latency: log buckets of microseconds.
 
-use super::{Direction, NameHasher, Quantity, Question, Rule, Signal, Token};
+use super::{Direction, Found, NameHasher, Quantity, Question, Rule, Signal, Token};
 use crate::exchange::Exchange;
 use crate::sketch::buckets;
 
@@ -58,6 +58,12 @@ impl Signal for Latency {
         exchange
             .duration_us
             .map(|duration| Token::Number(buckets::code(duration)))
+    }
+
+    fn phrase(&self, question: &Question, found: &Found) -> Option<String> {
+        let (_, whose) = question.meaning.rsplit_once(" than ")?;
+        let cuts = found.cuts.join(" to ");
+        (!cuts.is_empty()).then(|| format!("are slower than {cuts} ({whose} and a margin)"))
     }
 
     fn quantity(&self) -> Option<Quantity> {

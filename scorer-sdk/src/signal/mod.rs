@@ -10,6 +10,7 @@ pub mod body_shape;
 mod capability;
 pub mod content_type;
 pub mod fan_out;
+mod found;
 pub mod header_names;
 pub mod latency;
 pub mod next_call;
@@ -22,6 +23,7 @@ use crate::exchange::{Exchange, HeaderNames};
 pub use asked::{Asked, required};
 pub use capability::{Input, IsFailure, Quantity};
 use core::hash::{BuildHasher, Hasher};
+pub use found::{Found, listed};
 pub use question::{Question, Rule};
 
 /// A signal's value for one exchange.
@@ -139,6 +141,13 @@ pub trait Signal: Send + Sync {
         self.questions()
             .iter()
             .any(|question| matches!(question.rule, Rule::Lost { .. }))
+    }
+
+    /// What the exchanges of a category do, for people, with what was found behind it: "lack the header
+    /// etag". `None` where there is nothing to add to [`Question::meaning`] but the names.
+    fn phrase(&self, question: &Question, found: &Found) -> Option<String> {
+        let _ = (question, found);
+        None
     }
 
     /// What a [`Token::Number`] means, for people.

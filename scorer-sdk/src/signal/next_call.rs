@@ -4,7 +4,7 @@
 //! A page that lost its link, or sends its users round in a circle, answers 200 in good time; what
 //! its users do next is not what stable's users do.
 
-use super::{Input, NameHasher, Question, Rule, Signal, Token};
+use super::{Found, Input, NameHasher, Question, Rule, Signal, Token, listed};
 use crate::exchange::Exchange;
 
 /// What stands for the end of a session.
@@ -23,7 +23,7 @@ impl Signal for NextCall {
         vec![
             Question::new("strayed", Rule::Unlike { share: 0.5 })
                 .weight(0.03)
-                .meaning("are not followed by what most of the baseline's are followed by"),
+                .meaning("are followed by another call than most of the baseline's"),
             Question::new("unusual_next_call", Rule::Unusual { share: 0.001 })
                 .weight(0.02)
                 .needs(200.0)
@@ -39,6 +39,20 @@ impl Signal for NextCall {
         exchange
             .next_call
             .map(|next| Token::Name(hasher.hash(next)))
+    }
+
+    fn phrase(&self, question: &Question, found: &Found) -> Option<String> {
+        found.names.first()?;
+        let said = |name: &String| match name.as_str() {
+            NO_CALL => "no further call".to_owned(),
+            name => name.to_owned(),
+        };
+        let names: Vec<String> = found.names.iter().map(said).collect();
+        let mut text = format!("are followed by {}", listed(&names));
+        if let (Rule::Unlike { .. }, Some(usual)) = (question.rule, found.others.first()) {
+            text.push_str(&format!(" instead of {}", said(usual)));
+        }
+        Some(text)
     }
 
     fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {

@@ -1,16 +1,23 @@
 //! Outcome: the status, the gRPC status where the content type is gRPC, or how it broke off.
 
-use super::{IsFailure, NameHasher, Question, Rule, Signal, Token};
+use super::{Found, IsFailure, NameHasher, Question, Rule, Signal, Token, listed};
 use crate::exchange::{Ending, Exchange};
 
 /// No response came.
 pub const NO_RESPONSE: u16 = 0;
-/// The upstream broke off.
+/// The upstream broke off before there was a response.
 pub const RESET: u16 = 1;
 /// The client went away before there was a response.
 pub const CLIENT_GONE: u16 = 2;
 /// gRPC status `n` is this plus `n`.
 pub const GRPC: u16 = 1000;
+/// A response with status `n` whose rest never came is this plus `n`.
+pub const CUT_OFF: u16 = 2000;
+
+/// What [`CLIENT_GONE`] is called.
+const GIVEN_UP: &str = "given up by the client";
+/// What follows the status where [`CUT_OFF`] is meant.
+const THEN_CUT_OFF: &str = ", then cut off";
 
 /// The signal `outcome`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,7 +28,7 @@ pub struct Outcome;
 /// INTERNAL, UNAVAILABLE, DATA_LOSS).
 #[must_use]
 pub fn is_error(code: u16) -> bool {
-    matches!(code, NO_RESPONSE | RESET | 500..=599)
+    matches!(code, NO_RESPONSE | RESET | 500..=599 | CUT_OFF..)
         || matches!(code.checked_sub(GRPC), Some(2 | 4 | 12 | 13 | 14 | 15))
 }
 
@@ -47,7 +54,8 @@ pub fn is_failed(code: u16) -> bool {
 pub fn code(exchange: &Exchange<'_>) -> Option<u16> {
     match (exchange.ending, exchange.status) {
         (Ending::InFlight, _) => None,
-        (Ending::Reset, _) => Some(RESET),
+        (Ending::Reset, None) => Some(RESET),
+        (Ending::Reset, Some(status)) => Some(CUT_OFF + status.clamp(100, 599)),
         (Ending::ClientGone, None) => Some(CLIENT_GONE),
         (_, None) => Some(NO_RESPONSE),
         (_, Some(status)) => Some(match exchange.grpc_status {
@@ -73,7 +81,7 @@ impl Signal for Outcome {
                 .meaning("are refused (4xx, gRPC client error)"),
             Question::new("unusual_status", Rule::Unusual { share: 0.001 })
                 .weight(0.04)
-                .meaning("have a status that the baseline hardly ever shows"),
+                .meaning("end in a way in which the baseline's hardly ever end"),
         ]
     }
 
@@ -89,11 +97,34 @@ impl Signal for Outcome {
         code(exchange).map(Token::Number)
     }
 
+    fn phrase(&self, question: &Question, found: &Found) -> Option<String> {
+        let names = || found.names.iter();
+        let first = found.names.first()?;
+        let list = listed(&found.names);
+        // As "200, then cut off" where there are several.
+        let begun = first
+            .strip_suffix(THEN_CUT_OFF)
+            .filter(|_| found.names.len() == 1);
+        Some(match (question.rule, begun) {
+            (_, Some(status)) => format!("begin with {status} and are then cut off"),
+            (Rule::Fixed(rule), _) if rule(403) => format!("are refused ({list})"),
+            (Rule::Fixed(_), _) => format!("fail ({list})"),
+            _ if found.names.len() == 1 && first == GIVEN_UP => {
+                "end because clients gave up waiting".to_owned()
+            }
+            _ if names().all(|name| name.bytes().all(|byte| byte.is_ascii_digit())) => {
+                format!("are answered with {list}")
+            }
+            _ => format!("end in a way in which the baseline's hardly ever end ({list})"),
+        })
+    }
+
     fn label(&self, code: u16) -> String {
         match code {
-            NO_RESPONSE => "no response".to_owned(),
-            RESET => "reset".to_owned(),
-            CLIENT_GONE => "client gone".to_owned(),
+            NO_RESPONSE => "no answer".to_owned(),
+            RESET => "reset before an answer".to_owned(),
+            CLIENT_GONE => GIVEN_UP.to_owned(),
+            CUT_OFF.. => format!("{}{THEN_CUT_OFF}", code - CUT_OFF),
             GRPC.. => format!("grpc {}", code - GRPC),
             status => status.to_string(),
         }
@@ -113,6 +144,8 @@ mod tests {
             (200, false, false),
             (NO_RESPONSE, true, false),
             (RESET, true, false),
+            (CUT_OFF + 200, true, false),
+            (CUT_OFF + 404, true, false),
             (CLIENT_GONE, false, false),
             (GRPC, false, false),
             (GRPC + 1, false, false),

@@ -1,6 +1,6 @@
 //! Size: log buckets of the response body's bytes.
 
-use super::{Direction, NameHasher, Quantity, Question, Rule, Signal, Token};
+use super::{Direction, Found, NameHasher, Quantity, Question, Rule, Signal, Token};
 use crate::exchange::{Ending, Exchange};
 use crate::sketch::buckets;
 
@@ -39,12 +39,30 @@ impl Signal for Size {
 
     fn read(&self, exchange: &Exchange<'_>, _: &NameHasher) -> Option<Token> {
         // A failure has another body; it counts as a failure and not twice.
-        if exchange.ending != Ending::Complete || exchange.is_error() {
+        if exchange.ending != Ending::Complete
+            || exchange.is_error()
+            || !exchange.may_have_content()
+        {
             return None;
         }
         exchange
             .response_bytes
             .map(|bytes| Token::Number(buckets::code(bytes)))
+    }
+
+    fn phrase(&self, _: &Question, found: &Found) -> Option<String> {
+        let [low, high] = found.cuts.as_slice() else {
+            return None;
+        };
+        Some(match found.sides {
+            [true, false] => {
+                format!("have a body of less than {low} (the baseline's have more)")
+            }
+            [false, true] => {
+                format!("have a body of more than {high} (the baseline's have less)")
+            }
+            _ => format!("have a body outside the baseline's {low} to {high}"),
+        })
     }
 
     fn quantity(&self) -> Option<Quantity> {

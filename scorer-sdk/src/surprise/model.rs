@@ -77,6 +77,7 @@ impl Model {
     /// How strange an exchange is by the values that are known at this stage, beside what was known
     /// of others then. Nothing is learned from it.
     #[must_use]
+    #[inline]
     pub fn score_at(&self, stage: Stage, route: u64, values: &[Value]) -> Score {
         let known = self.route(route);
         let share = self.asked.probability(route, 1.0 / ROUTE_ALPHABET);

@@ -6,6 +6,7 @@
 
 use crate::count::identity::identity;
 use crate::exchange::{Ending, Exchange, HeaderNames};
+use crate::wire::envoy::STATUSES;
 use core::fmt;
 use core::time::Duration;
 use serde::de::{Deserializer, Error, Visitor};
@@ -104,6 +105,16 @@ pub enum RecordEnding {
 }
 
 impl RecordEnding {
+    /// How an exchange ended, for its line: one in flight has not.
+    #[must_use]
+    pub fn of(ending: Ending) -> Self {
+        match ending {
+            Ending::Complete | Ending::InFlight => Self::Complete,
+            Ending::Reset => Self::Reset,
+            Ending::ClientGone => Self::ClientGone,
+        }
+    }
+
     fn is_complete(&self) -> bool {
         *self == Self::Complete
     }
@@ -124,11 +135,7 @@ impl Record {
             version: exchange.version.to_owned(),
             status: exchange.status,
             grpc_status: exchange.grpc_status,
-            ending: match exchange.ending {
-                Ending::Complete | Ending::InFlight => RecordEnding::Complete,
-                Ending::Reset => RecordEnding::Reset,
-                Ending::ClientGone => RecordEnding::ClientGone,
-            },
+            ending: RecordEnding::of(exchange.ending),
             duration_ms: duration_us as f64 / 1e3,
             lasted_ms: exchange
                 .lasted_us
@@ -195,10 +202,10 @@ impl Record {
             }
         }
         if let Some(status) = self.status
-            && !(100..=599).contains(&status)
+            && !STATUSES.contains(&status)
         {
             return Err(format!(
-                "status {status} is no HTTP status from 100 to 599; leave it out where no response \
+                "status {status} is no HTTP status from 100 to 999; leave it out where no response \
                  came"
             ));
         }

@@ -7,6 +7,8 @@ use crate::signal::Signal;
 use crate::sketch::counts::MAX_CODES;
 use crate::sketch::names::MAX_NAME_BYTES;
 use crate::sketch::{DecayedCounts, NameTable};
+use core::fmt;
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -44,13 +46,40 @@ pub struct ReferenceRoute {
 }
 
 /// A token in a file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum TokenValue {
     /// A status or the code of a log bucket.
     Number(u16),
     /// A name.
     Name(String),
+}
+
+/// By hand: serde's untagged enums keep a copy of any value, and know no place in the text.
+struct TokenForms;
+
+impl Visitor<'_> for TokenForms {
+    type Value = TokenValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number up to 65535, or a name")
+    }
+
+    fn visit_u64<E: Error>(self, code: u64) -> Result<TokenValue, E> {
+        u16::try_from(code)
+            .map(TokenValue::Number)
+            .map_err(|_| E::invalid_value(Unexpected::Unsigned(code), &self))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<TokenValue, E> {
+        Ok(TokenValue::Name(name.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TokenForms)
+    }
 }
 
 impl Reference {

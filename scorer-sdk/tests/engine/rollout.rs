@@ -518,7 +518,9 @@ fn damaged_state_is_refused_and_never_panics() {
         }
     }
     let other = Arc::new(Plan::from_json(r#"{"tolerance": {"error": 3}}"#).unwrap());
-    assert!(Judge::decode(other, &mut Reader::new(&bytes)).is_err());
+    let refused = Judge::decode(other, &mut Reader::new(&bytes)).err();
+    let why = refused.map(|error| error.to_string()).unwrap_or_default();
+    assert!(why.contains("other signals or tolerances"), "{why}");
 }
 
 #[test]

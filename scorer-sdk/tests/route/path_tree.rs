@@ -38,6 +38,12 @@ fn resolved(tree: &mut PathTree, path: &str) -> String {
     tree.text(id).to_owned()
 }
 
+/// A word that no rule takes for an id.
+fn word(random: &mut Random) -> String {
+    const SYLLABLES: &[&str] = &["ba", "ke", "lo", "mi", "nu", "ra", "se", "to"];
+    (0..7).map(|_| random.pick(SYLLABLES)).collect()
+}
+
 /// Rubbish, values, names and near misses, joined at random.
 fn random_path(random: &mut Random) -> String {
     const PIECES: &[&str] = &[
@@ -102,10 +108,37 @@ fn paths_become_templates() {
         ("/api/items/7?page=2", "/api/items/{int}"),
         ("/api/items/7#part", "/api/items/{int}"),
         ("/api/items/7?at=/x#/y", "/api/items/{int}"),
-        ("/api//items", "/api//items"),
+        ("/api//items", "/api/items"),
+        ("//api///items//7", "/api/items/{int}"),
+        ("/api/items//", "/api/items/"),
+        ("//", "/"),
         ("/days/2026-11-23/9f86d081", "/days/{date}/{hex}"),
         ("/users/ann@example.org", "/users/{email}"),
-        ("/a%2Fb/%20", "/a%2Fb/%20"),
+        ("/a%2Fb/%20", "/{x}/%20"),
+        ("/projects/acme%2fshop/issues", "/projects/{x}/issues"),
+        ("/%61pi/%69tems/%37?%2F", "/api/items/{int}"),
+        ("/caf%c3%a9", "/caf%C3%A9"),
+        ("/100%/%zz/%6", "/100%/%zz/%6"),
+        ("/orders/01JD3V7ZK8W5QXNRT4M2YBHC9G", "/orders/{id}"),
+        (
+            "/customers/cus_9s6XKzkNRiz8i3/cards",
+            "/customers/{id}/cards",
+        ),
+        (
+            "/packages/3f/b2/0c53d0e48f5d5d9f1a3e6b7c8d9e0f1a2b3c4d5e6f708192a3b4c5d6e7f8/name-1.0.tar.gz",
+            "/packages/{hex}/{hex}/{hex}/{file}",
+        ),
+        (
+            "/objects/ad/53d0e48f5d5d9f1a3e6b7c8d9e0f1a2b3c4d5e",
+            "/objects/{hex}/{hex}",
+        ),
+        (
+            "/blobs/ad/ad53d0e48f5d5d9f1a3e6b7c8d9e0f1a2b3c4d5e",
+            "/blobs/{hex}/{hex}",
+        ),
+        ("/ad/507f1f77bcf86cd799439011", "/ad/{hex}"),
+        ("/de/7", "/de/{int}"),
+        ("/be/ef", "/be/ef"),
         ("/straße/東京", "/straße/東京"),
         ("/pkg.Service/Method", "/pkg.Service/Method"),
         (&long, "/a/{x}/b"),
@@ -126,6 +159,17 @@ fn paths_become_templates() {
         assert_eq!(resolved(&mut tree, path), expected, "path {path:?}");
     }
     assert_eq!((tree.overflowed(), tree.collapses()), (0, 0));
+}
+
+#[test]
+fn a_template_that_was_written_with_an_escape_matches_it() {
+    let config = PathConfig {
+        templates: TemplateSet::parse(["/%7Eann/{page}", "/~bob"]).unwrap(),
+        ..PathConfig::default()
+    };
+    let mut tree = PathTree::new(config, 1);
+    assert_eq!(resolved(&mut tree, "/%7Eann/7"), "/%7Eann/{page}");
+    assert_eq!(resolved(&mut tree, "/%7ebob"), "/~bob");
 }
 
 #[test]
@@ -173,6 +217,92 @@ fn many_values_seen_once_collapse_and_busy_siblings_stay() {
 }
 
 #[test]
+fn busy_tenants_collapse_and_what_is_below_them_stays_apart() {
+    for prefix in ["", "/api/v1"] {
+        let mut tree = tree(Limits::default());
+        for path in ["/login", "/static/app.js", "/health/ready/all"] {
+            (0..8).for_each(|_| {
+                tree.resolve(&format!("{prefix}{path}"));
+            });
+        }
+        for round in 0..20 {
+            for tenant in 0..40 {
+                for path in ["orders/1", "users/ann", "users/7/cards", "reports"] {
+                    tree.resolve(&format!("{prefix}/tenant-{tenant}z/{path}?{round}"));
+                }
+            }
+        }
+        for (path, expected) in [
+            ("/tenant-3z/orders/2", "/{x}/orders/{int}"),
+            ("/tenant-99z/users/8/cards", "/{x}/users/{int}/cards"),
+            ("/tenant-99z/users/ann", "/{x}/users/ann"),
+            ("/tenant-99z/reports", "/{x}/reports"),
+            ("/login", "/login"),
+            ("/static/app.js", "/static/app.js"),
+        ] {
+            let path = format!("{prefix}{path}");
+            assert_eq!(resolved(&mut tree, &path), format!("{prefix}{expected}"));
+        }
+    }
+}
+
+#[test]
+fn resources_that_are_alike_are_no_tenants() {
+    let mut tree = tree(Limits::default());
+    for _ in 0..10 {
+        for resource in 0..60 {
+            for path in ["", "/7", "/7/edit", "/new", "/search"] {
+                tree.resolve(&format!("/resource-of-kind-{resource}z{path}"));
+            }
+        }
+    }
+    assert_eq!(tree.collapses(), 0);
+    let path = "/resource-of-kind-59z/7/edit";
+    assert_eq!(
+        resolved(&mut tree, path),
+        "/resource-of-kind-59z/{int}/edit"
+    );
+}
+
+#[test]
+fn ids_that_no_rule_knows_are_ids_where_others_are() {
+    let mut tree = tree(narrow());
+    tree.resolve("/orders/01JD3V7ZK8W5QXNRT4M2YBHC9G/lines");
+    for name in 0..20 {
+        tree.resolve(&format!("/orders/of-{name}z/lines"));
+    }
+    assert_eq!(tree.collapses(), 1);
+    for segment in ["never-seen", "01JD3V80F2A6PEKSG7D9XQ1TVW"] {
+        let path = format!("/orders/{segment}/lines");
+        assert_eq!(resolved(&mut tree, &path), "/orders/{id}/lines");
+    }
+    // And the other way round: one template, whatever the rules know.
+    for name in 0..20 {
+        tree.resolve(&format!("/users/of-{name}z"));
+    }
+    for segment in ["never-seen", "01JD3V80F2A6PEKSG7D9XQ1TVW"] {
+        assert_eq!(
+            resolved(&mut tree, &format!("/users/{segment}")),
+            "/users/{x}"
+        );
+    }
+}
+
+#[test]
+fn an_identifier_stands_until_its_template_falls_away() {
+    let mut tree = tree(narrow());
+    let (kept, goes) = (tree.resolve("/users/me"), tree.resolve("/users/ann"));
+    (0..8).for_each(|_| {
+        tree.resolve("/users/me");
+    });
+    assert!(tree.stands(kept) && tree.stands(goes) && tree.stands(TemplateId::OTHER));
+    for name in 0..20 {
+        tree.resolve(&format!("/users/of-{name}z"));
+    }
+    assert!(tree.stands(kept) && !tree.stands(goes));
+}
+
+#[test]
 fn children_seen_more_than_once_are_kept_up_to_the_hard_stop() {
     let mut tree = tree(narrow());
     for child in 0..63 {
@@ -209,12 +339,12 @@ fn a_scanner_neither_wrecks_real_routes_nor_grows_the_tree() {
     let mut most = 0;
     for probe in 0..200_000 {
         let path = match probe % 4 {
-            0 => format!("/scan{:x}.php", random.next()),
-            1 => format!("/api/z{:x}/z{:x}", random.next(), random.next()),
-            2 => format!("/api/items/z{:x}", random.next()),
+            0 => format!("/{}.php", word(&mut random)),
+            1 => format!("/api/{}/{}", word(&mut random), word(&mut random)),
+            2 => format!("/api/items/{}", word(&mut random)),
             _ => {
-                format!("{}/z{:x}", random.pick(&real), random.next())
-                    + &format!("/z{:x}", random.next()).repeat(random.below(20))
+                format!("{}/{}", random.pick(&real), word(&mut random))
+                    + &format!("/{}", word(&mut random)).repeat(random.below(20))
             }
         };
         tree.resolve(&path);

@@ -1,7 +1,7 @@
 //! The push tokenizer accepts and rejects what `serde_json` does, and sees the same paths, whatever
 //! the borders of the chunks: on seeded random documents and on mutations of them.
 
-use scorer_sdk::route::{Segment, classify};
+use scorer_sdk::route::classify;
 use scorer_sdk::shape::{Limits, Seen, Shape, ShapeFacts};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::cell::RefCell;
@@ -128,7 +128,7 @@ impl<'de> Visitor<'de> for Collect<'_> {
 }
 
 fn step(key: &str) -> String {
-    if key.len() > Limits::default().max_key_bytes || classify(key) != Segment::Literal {
+    if key.len() > Limits::default().max_key_bytes || classify(key).is_typed() {
         return "{*}".to_owned();
     }
     let plain = |c: char| c.is_alphanumeric() || "_-$@:".contains(c);

@@ -1,5 +1,6 @@
 //! The shapes of JSON bodies.
 
+mod encoded;
 mod evidence;
 mod json;
 mod limits;

@@ -128,7 +128,7 @@ fn errors(bench: &mut Bench<'_>, note: &str, plots: &mut Vec<Plot>) -> Table {
         logarithmic_x: true,
         logarithmic_y: true,
         series,
-        levels: Vec::new(),
+        ..Plot::default()
     });
     Table {
         title: "Candidate requests until the verdict: failures on one route".to_owned(),

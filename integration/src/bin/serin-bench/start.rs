@@ -15,6 +15,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 use serin_integration::envoy::workspace;
+use serin_integration::process::{Memory, memory_mib};
 
 use crate::load::Load;
 use crate::statistics::Spread;
@@ -135,8 +136,7 @@ async fn start(
     let begun = Instant::now();
     let (envoy, _) = variant.start_with(workers, load, upstream).await?;
     let ready: Duration = begun.elapsed();
-    let status = fs::read_to_string(format!("/proc/{}/status", envoy.pid()))
-        .context("memory of the process")?;
+    let resident_mib = memory_mib(envoy.pid(), Memory::Now)?;
     let memory: Value =
         serde_json::from_str(&envoy.admin("/memory").await?).context("the admin page /memory")?;
     let allocated = memory
@@ -146,17 +146,9 @@ async fn start(
         .context("no `allocated` in the admin page /memory")?;
     Ok(Started {
         ready_ms: ready.as_secs_f64() * 1e3,
-        resident_mib: resident_kib(&status).context("no VmRSS in the process's status")? / 1024.0,
+        resident_mib,
         allocated_mib: allocated / MIB,
     })
-}
-
-/// Resident memory in `/proc/<pid>/status`, in KiB.
-fn resident_kib(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// The slopes over the numbers of workers, round by round.
@@ -304,13 +296,6 @@ mod tests {
         let points = [(1.0, 12.0), (2.0, 14.0), (8.0, 26.0)];
         assert!((slope(&points) - 2.0).abs() < 1e-12);
         assert!(slope(&[(1.0, 5.0), (2.0, 5.0), (8.0, 5.0)]).abs() < 1e-12);
-    }
-
-    #[test]
-    fn resident_memory_is_read_from_a_status_page() {
-        let page = "Name:\tenvoy\nVmHWM:\t   90000 kB\nVmRSS:\t   81234 kB\nThreads:\t9\n";
-        assert_eq!(resident_kib(page), Some(81_234.0));
-        assert_eq!(resident_kib("Name:\tenvoy\n"), None);
     }
 
     #[test]

@@ -30,7 +30,7 @@ Needs `make setup` (Envoy) and `make wasm` (the filter); `make demo` does both."
 #[command(name = "serin-demo", after_long_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// What goes wrong
-    #[arg(long = "regression", value_name = "NAME", default_value = "errors",
+    #[arg(long = "regression", value_name = "NAME", default_value = "lost-field",
           value_parser = stories())]
     pub(crate) story: Story,
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use serin_integration::envoy::Envoy;
+use serin_integration::envoy::{Envoy, RunName};
 use serin_integration::mesh::Mesh;
 use serin_integration::shop::{Shop, Shops};
 use serin_integration::topology::{Topology, WasmFilter};
@@ -25,9 +25,10 @@ pub(crate) enum Scene {
     Plain {
         shops: Shops,
         topology: Box<Topology>,
+        _name: RunName,
     },
     /// A gateway, and a sidecar beside each version.
-    Mesh(Box<Mesh>),
+    Mesh { mesh: Box<Mesh>, _name: RunName },
 }
 
 impl Scene {
@@ -45,19 +46,23 @@ impl Scene {
     /// # Errors
     /// When Envoy is missing or does not start.
     pub(crate) async fn start(args: &Args) -> Result<Self> {
-        let name = format!("demo-{}", args.story);
+        // Another demo may run beside this one.
+        let name = RunName::take(&format!("demo-{}", args.story))?;
         let config = config(args);
         let (stable, canary) = (100 - args.share, args.share);
         if args.story.has_sidecars() {
-            let mesh = Mesh::builder(&name, MODULE, &config)
+            let mesh = Mesh::builder(name.as_str(), MODULE, &config)
                 .weights(stable, canary)
                 .seed(args.seed)
                 .start()
                 .await?;
-            return Ok(Self::Mesh(Box::new(mesh)));
+            return Ok(Self::Mesh {
+                mesh: Box::new(mesh),
+                _name: name,
+            });
         }
         let shops = Shops::start(args.seed).await?;
-        let topology = Topology::builder(&name, &shops)
+        let topology = Topology::builder(name.as_str(), &shops)
             .weights(stable, canary)
             .filter(WasmFilter::new(MODULE, &config))
             .start()
@@ -65,6 +70,7 @@ impl Scene {
         Ok(Self::Plain {
             shops,
             topology: Box::new(topology),
+            _name: name,
         })
     }
 
@@ -72,7 +78,7 @@ impl Scene {
     pub(crate) fn front(&self) -> &Envoy {
         match self {
             Self::Plain { topology, .. } => &topology.front,
-            Self::Mesh(mesh) => &mesh.gateway,
+            Self::Mesh { mesh, .. } => &mesh.gateway,
         }
     }
 
@@ -80,7 +86,7 @@ impl Scene {
     pub(crate) fn address(&self) -> SocketAddr {
         match self {
             Self::Plain { topology, .. } => topology.address(),
-            Self::Mesh(mesh) => mesh.address(),
+            Self::Mesh { mesh, .. } => mesh.address(),
         }
     }
 
@@ -92,7 +98,7 @@ impl Scene {
         let steered = match self {
             Self::Plain { .. } => served().map(|counts| counts.steered).sum(),
             // The sidecar takes the mark of a steered request away.
-            Self::Mesh(_) => opinion.steered,
+            Self::Mesh { .. } => opinion.steered,
         };
         (received, steered)
     }
@@ -101,7 +107,7 @@ impl Scene {
     pub(crate) fn v1(&self) -> &Shop {
         match self {
             Self::Plain { shops, .. } => &shops.v1,
-            Self::Mesh(mesh) => &mesh.v1.shop,
+            Self::Mesh { mesh, .. } => &mesh.v1.shop,
         }
     }
 
@@ -109,7 +115,7 @@ impl Scene {
     pub(crate) fn v2(&self) -> &Shop {
         match self {
             Self::Plain { shops, .. } => &shops.v2,
-            Self::Mesh(mesh) => &mesh.v2.shop,
+            Self::Mesh { mesh, .. } => &mesh.v2.shop,
         }
     }
 }

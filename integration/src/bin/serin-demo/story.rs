@@ -1,6 +1,6 @@
 //! The story: two healthy versions, a change, a verdict, and what follows from it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use console::Style;
@@ -63,6 +63,8 @@ struct Stage<'a> {
     steering: Steering,
     /// When the canary changed, and how many requests it had received by then.
     change: Option<(Instant, u64)>,
+    /// The same by the clock.
+    onset: Option<SystemTime>,
     sighting: Option<Sighting>,
     false_alarm: bool,
     last_said: Option<Announcement>,
@@ -102,6 +104,7 @@ impl<'a> Stage<'a> {
             opinion: Opinion::default(),
             steering: Steering::default(),
             change: None,
+            onset: None,
             sighting: None,
             false_alarm: false,
             last_said: None,
@@ -126,6 +129,7 @@ impl<'a> Stage<'a> {
         let now = Instant::now();
         self.window.canary_changed(now);
         self.change = Some((now, self.scene.v2().received()));
+        self.onset = Some(SystemTime::now());
         let limit = self.args.limit();
         match self.args.story {
             Story::Fault(Regression::None) => self.surge(limit).await,
@@ -216,6 +220,7 @@ impl<'a> Stage<'a> {
         Outcome {
             explanation: why.unwrap_or_else(|| self.opinion.explanation()),
             opinion: self.opinion,
+            onset: self.onset,
             found: self.sighting.and_then(|sighting| sighting.found),
             false_alarm: self.false_alarm,
             aftermath,

@@ -1,7 +1,7 @@
 //! The end of the story: what was found, for people and as one line of JSON.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use console::Style;
 use scorer_sdk::judge::verdict::Verdict;
@@ -24,6 +24,8 @@ pub(crate) struct Outcome {
     pub(crate) opinion: Opinion,
     /// Why.
     pub(crate) explanation: String,
+    /// When the shop was changed.
+    pub(crate) onset: Option<SystemTime>,
     /// The way to the verdict, if it was `anomalous` and came after the regression.
     pub(crate) found: Option<Found>,
     /// Whether a healthy canary was called anomalous.
@@ -141,22 +143,36 @@ impl Outcome {
         screen.raw(&self.json(args).to_string());
     }
 
+    /// Whose doing it is: what drift says, else what the verdict does; `None` where nothing changed.
+    fn cause(&self) -> Option<&str> {
+        let of_version = self.opinion.verdict == Verdict::Anomalous;
+        let drift = self.opinion.cause.as_deref();
+        drift.or(of_version.then_some("version"))
+    }
+
     fn json(&self, args: &Args) -> Value {
         json!({
+            "ok": self.is_right(args),
             "verdict": self.opinion.verdict.name(),
             "regression": args.story.name(),
+            "cause": self.cause(),
+            "onset": self.onset.map(clock),
+            "detected_after_s": self.found.as_ref().map(|found| (found.seconds * 10.0).round() / 10.0),
             "candidate_requests": self.found.as_ref().map(|found| found.candidate_requests),
-            "seconds": self.found.as_ref().map(|found| (found.seconds * 10.0).round() / 10.0),
             "lost_requests": self.losses.since_change,
             "lost_after_verdict": self.losses.after_verdict,
             "steered": self.opinion.steered,
             "judged": self.opinion.judged,
             "explanation": self.explanation,
-            "cause": self.opinion.cause,
             "mode": args.mode.name(),
             "rate": args.rate(),
             "share": args.share,
             "seed": args.seed,
         })
     }
+}
+
+/// The time as programs read it, in UTC.
+fn clock(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
 }

@@ -21,7 +21,7 @@ struct Args {
     listen: SocketAddr,
 
     /// What is wrong with it: errors, latency, hang, size and others; an unknown name lists them all
-    #[arg(long, value_name = "NAME", default_value = "none")]
+    #[arg(long, value_name = "NAME", default_value = "none", value_parser = regression)]
     regression: Regression,
 
     /// How long it is healthy before that
@@ -31,6 +31,19 @@ struct Args {
     /// Seed of its latencies and failures
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+}
+
+/// Refuses what nobody could find here: it would look as if Serin had missed it.
+fn regression(name: &str) -> Result<Regression, String> {
+    let regression: Regression = name.parse().map_err(|error| format!("{error}"))?;
+    let lacks = match regression {
+        Regression::RedirectLoop => "users who follow links",
+        Regression::NPlusOne | Regression::SkippedAuth => "a sidecar beside each version",
+        _ => return Ok(regression),
+    };
+    Err(format!(
+        "it is found with {lacks}, which this shop alone has not: make demo REGRESSION={name} shows it"
+    ))
 }
 
 #[tokio::main]
@@ -52,4 +65,24 @@ async fn main() -> Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_shop_alone_cannot_show_is_refused_with_where_it_can_be_seen() {
+        for found in Regression::ALL {
+            let name = found.name();
+            let needs_more = ["redirect-loop", "n-plus-one", "skipped-auth"].contains(&name);
+            let read = regression(name);
+            assert_eq!(read.is_err(), needs_more, "{name}");
+            if let Err(refused) = read {
+                assert!(refused.contains("make demo"), "{refused}");
+            }
+        }
+        let unknown = regression("weather").unwrap_err();
+        assert!(unknown.contains("lost-field"), "{unknown}");
+    }
 }

@@ -23,7 +23,7 @@ pub(super) const REPLAY_HELP: &str = "\
 Examples:
   serin replay shop.jsonl
   serin replay --config serin.json gateway-1.log gateway-2.log
-  zcat access.log.gz | serin replay --format envoy --config serin.yaml -
+  serin replay --format envoy --config serin.yaml access.log access.log.1.gz
   serin replay --json shop.jsonl | jq '.decisions[] | {verdict, explanation}'
   serin replay --every shop.jsonl | jq -c 'select(.evidence > 2)'
   serin replay --surprise shop.jsonl
@@ -90,6 +90,7 @@ Examples:
   serin status http://127.0.0.1:9901
   serin status http://10.0.0.1:15090 http://10.0.0.2:15090
   serin status --prometheus http://127.0.0.1:9090 --watch 10s
+  serin status --prometheus https://prometheus.example.org --token-file token
   serin status --once http://127.0.0.1:9901 || echo look at it
   serin status --json http://127.0.0.1:9901 | jq '.rollouts[] | {candidate, verdict, pairs}'
 
@@ -128,6 +129,7 @@ pub(super) const CHECK_CONFIG_HELP: &str = "\
 Examples:
   serin check-config serin.json
   serin check-config wasmplugin.yaml
+  serin check-config envoy.yaml                 Envoy's own config, or an EnvoyFilter
   kubectl get wasmplugin serin -o yaml | serin check-config -
 
 Exit codes:
@@ -138,6 +140,7 @@ Exit codes:
 pub(super) const SERVE_VERDICT_HELP: &str = "\
 Examples:
   serin serve-verdict --prometheus http://prometheus:9090
+  serin serve-verdict --prometheus https://prometheus.example.org --header 'X-Scope-OrgID: shop'
   curl 'http://127.0.0.1:8095/verdict?destination=shop&candidate=v2'
 
 What can be asked; destination and candidate are the labels of serin_verdict:
@@ -162,4 +165,26 @@ no rollback. Nothing is kept between two questions. Payloads: docs/delivery-tool
 Exit codes:
   0   stopped by SIGTERM or SIGINT
   1   the port or the address of Prometheus cannot be used
+  2   wrong use of the command line";
+
+pub(super) const COMPLETIONS_HELP: &str = "\
+Examples:
+  serin completions bash > ~/.local/share/bash-completion/completions/serin
+  serin completions zsh > ~/.zfunc/_serin
+
+`make install` does it.
+
+Exit codes:
+  0   printed
+  2   wrong use of the command line";
+
+pub(super) const MAN_HELP: &str = "\
+Examples:
+  serin man ~/.local/share/man/man1
+
+`make install` does it.
+
+Exit codes:
+  0   the pages are written: serin.1, serin-replay.1 and so on
+  1   one cannot be written
   2   wrong use of the command line";

@@ -3,7 +3,7 @@
 use super::Exit;
 use crate::args;
 use crate::config::{self, Found};
-use crate::output::{self, BAD, BOLD, GOOD, plain, styled};
+use crate::output::{self, BAD, BOLD, GOOD, UNSURE, plain, styled};
 use anyhow::{Context, Result};
 use scorer_sdk::Plan;
 use scorer_sdk::config::raw::{self, ExpectedSection};
@@ -64,6 +64,7 @@ struct Report<'a> {
 struct Checked<'a> {
     plugin: Option<&'a str>,
     valid: bool,
+    warnings: &'a [String],
     #[serde(flatten)]
     outcome: Outcome<'a>,
 }
@@ -92,6 +93,7 @@ impl<'a> Checked<'a> {
         Self {
             plugin: found.plugin.as_deref(),
             valid: plan.is_ok(),
+            warnings: &found.warnings,
             outcome,
         }
     }
@@ -100,9 +102,14 @@ impl<'a> Checked<'a> {
 fn config_text(file: &str, found: &Found, plan: &Result<Plan, ConfigError>) -> String {
     let mut name = plain(file).into_owned();
     if let Some(plugin) = &found.plugin {
-        name.push_str(&format!(", WasmPlugin {}", plain(plugin)));
+        let kind = if found.at == config::PLUGIN_CONFIG {
+            "WasmPlugin"
+        } else {
+            "filter"
+        };
+        name.push_str(&format!(", {kind} {}", plain(plugin)));
     }
-    match plan {
+    let text = match plan {
         Err(error) => format!(
             "{name}: {}\n  {}: {}\n  repair: {}\n",
             styled(BAD, "cannot be used"),
@@ -117,7 +124,11 @@ fn config_text(file: &str, found: &Found, plan: &Result<Plan, ConfigError>) -> S
             }
             text
         }
-    }
+    };
+    let warnings = found.warnings.iter();
+    text + &warnings
+        .map(|warning| format!("  {}: {}\n", styled(UNSURE, "warning"), plain(warning)))
+        .collect::<String>()
 }
 
 /// The config as it was written; the plan has been made from it, so it can be read.

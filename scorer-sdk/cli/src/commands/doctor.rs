@@ -15,12 +15,12 @@ use serde::Serialize;
 /// When the URL cannot be used or nothing that is known answers there, or the output cannot be
 /// written.
 pub fn run(args: &args::Doctor) -> Result<Exit> {
-    let facts = gather(&args.url, args.prometheus, &Fetcher::new())?;
+    let facts = gather(&args.url, args.prometheus, &Fetcher::new(&args.access)?)?;
     let findings = checks::run(&facts);
     if args.json {
         output::print_json(&Report::new(&findings))?;
     } else {
-        output::print(&text(&findings))?;
+        output::print_wrapped(&text(&findings))?;
     }
     let bad = if args.strict {
         State::Warn

@@ -4,6 +4,7 @@ use super::Exit;
 use crate::args;
 use crate::config::read_file;
 use crate::output::{self, BOLD, grouped, plain, styled};
+use crate::report::terminal::fit;
 use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table, presets};
 use scorer_sdk::signal::Signal;
@@ -76,7 +77,7 @@ pub fn run(args: &args::Explain) -> Result<Exit> {
             routes: &rows,
         })?;
     } else {
-        output::print(&report_text(&reference, &rows))?;
+        output::print_wrapped(&report_text(&reference, &rows))?;
     }
     Ok(Exit::Good)
 }
@@ -163,6 +164,7 @@ struct Report<'a> {
 
 fn report_text(reference: &Reference, rows: &[Row]) -> String {
     let mut table = Table::new();
+    fit(&mut table, output::width());
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header([
         "route",
         "exchanges",

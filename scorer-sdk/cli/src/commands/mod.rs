@@ -1,8 +1,10 @@
 //! The subcommands: one file each, from the arguments to the exit code.
 
 pub mod check_config;
+pub mod completions;
 pub mod doctor;
 pub mod explain;
+pub mod man;
 pub mod replay;
 pub mod report;
 pub mod serve_verdict;
@@ -51,6 +53,8 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Status(args) => status::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::ServeVerdict(args) => serve_verdict::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     }
 }
 
@@ -84,6 +88,9 @@ fn counted_text(counted: &Counted) -> String {
         if counted.refused > counted.read {
             text.push_str("\nmost lines were refused: what is said here is said of the rest");
         }
+    }
+    if let Some(warning) = counted.grpc_warning() {
+        text.push_str(&format!("\n{warning}"));
     }
     for file in &counted.files_without_exchanges {
         text.push_str(&format!("\nno exchange in {}", plain(file)));

@@ -3,16 +3,18 @@
 use super::{Exit, counted_text};
 use crate::args;
 use crate::config;
+use crate::found::When;
 use crate::input::{Counted, Input};
+use crate::number::nats;
 use crate::output::{self, BOLD, DIM, grouped, plain, styled, verdict_style};
 use crate::progress::Progress;
-use crate::replay::{Found, Replay, Watch, seconds_until_verdict};
+use crate::replay::{self, Replay, Watch, seconds_until_verdict};
 use crate::report::terminal::to_terminal;
 use crate::surprise::{self, Surprise};
 use anyhow::{Context, Result};
 use scorer_sdk::count::delta::Overflow;
 use scorer_sdk::drift::Cause;
-use scorer_sdk::judge::verdict::{Difference, PastFinding, Reason, Silence};
+use scorer_sdk::judge::verdict::{Difference, Found, PastFinding, Reason, Silence};
 use scorer_sdk::{Decision, Plan, Verdict};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -47,7 +49,7 @@ pub fn run(args: &args::Replay) -> Result<Exit> {
     } else if args.json {
         output::print_json(&Report::new(&found, input.counted()))?;
     } else {
-        output::print(&report_text(&found, input.counted()))?;
+        output::print_wrapped(&report_text(&found, input.counted(), from, &plan))?;
     }
     Ok(if found.is_anomalous() {
         Exit::Anomalous
@@ -82,7 +84,7 @@ fn rank(args: &args::Replay, plan: Arc<Plan>, input: &mut Input<'_>) -> Result<E
         })?;
     } else {
         output::print(&to_terminal(&found.document()))?;
-        output::print(&counted_text(input.counted()))?;
+        output::print_wrapped(&counted_text(input.counted()))?;
     }
     Ok(Exit::Good)
 }
@@ -99,7 +101,7 @@ fn print_each<'a>() -> Watch<'a> {
                 time: now.as_secs_f64(),
                 standing: Standing::new(decision),
             })?;
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", output::json_text(&line.to_string()))?;
         }
         out.flush()
     })
@@ -115,6 +117,8 @@ struct Report<'a> {
     late: u64,
     ticks: u64,
     overflow: Overflow,
+    before_baseline: u64,
+    not_recorded: &'a [&'static str],
 }
 
 /// What `--json` prints of a decision.
@@ -126,6 +130,12 @@ struct ShownDecision<'a> {
     baseline_exchanges: u64,
     exchanges_at_verdict: u64,
     seconds: Option<f64>,
+    /// Seconds since the Unix epoch.
+    verdict_time: Option<f64>,
+    /// Seconds since the Unix epoch.
+    onset_time: Option<f64>,
+    seconds_from_onset: Option<f64>,
+    found: Option<&'a Found>,
     explanation: String,
     cause: Cause,
     drift: &'a str,
@@ -165,7 +175,7 @@ struct AtTick<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(found: &'a Found, input: &'a Counted) -> Self {
+    fn new(found: &'a replay::Found, input: &'a Counted) -> Self {
         Self {
             input,
             decisions: found.decisions.iter().map(ShownDecision::new).collect(),
@@ -173,18 +183,25 @@ impl<'a> Report<'a> {
             late: found.late,
             ticks: found.ticks,
             overflow: found.overflow,
+            before_baseline: found.before_baseline,
+            not_recorded: &found.not_recorded,
         }
     }
 }
 
 impl<'a> ShownDecision<'a> {
     fn new(decision: &'a Decision) -> Self {
+        let found = decision.found.as_ref();
         Self {
             standing: Standing::new(decision),
             baseline: &decision.baseline,
             baseline_exchanges: decision.baseline_exchanges,
             exchanges_at_verdict: decision.exchanges_at_verdict,
             seconds: seconds_until_verdict(decision),
+            verdict_time: (decision.verdict_ms > 0).then_some(decision.verdict_ms as f64 / 1e3),
+            onset_time: found.map(|found| found.onset_ms as f64 / 1e3),
+            seconds_from_onset: decision.seconds_from_onset(),
+            found,
             explanation: decision.explanation(),
             cause: decision.shared_change.cause,
             drift: &decision.shared_change.sentence,
@@ -218,7 +235,36 @@ impl<'a> Standing<'a> {
     }
 }
 
-fn decision_text(text: &mut String, decision: &Decision) {
+/// What a recording is too short for, or where it ends before: said where the verdict is `learning`.
+fn lacking(decision: &Decision, plan: &Plan) -> Option<String> {
+    if decision.verdict != Verdict::Learning || decision.candidate.is_empty() {
+        return None;
+    }
+    let mut lacks = Vec::new();
+    if decision.judged_exchanges < plan.healthy_after {
+        lacks.push(format!(
+            "judged requests of {}: {} of the {} that a verdict of health takes (healthy_after)",
+            plain(&decision.candidate),
+            grouped(decision.judged_exchanges),
+            grouped(plan.healthy_after)
+        ));
+    }
+    if decision.judged_exchanges == 0 {
+        lacks.push(format!(
+            "requests of {} on the same routes at the same time, 20 of both together at least",
+            plain(&decision.baseline)
+        ));
+    }
+    if decision.warming_up {
+        lacks.push(format!(
+            "{} of each host's traffic, before which its latency is not judged (warm_up)",
+            humantime::format_duration(plan.warm_up.min)
+        ));
+    }
+    (!lacks.is_empty()).then(|| format!("what is missing: {}", lacks.join("; ")))
+}
+
+fn decision_text(text: &mut String, decision: &Decision, plan: &Plan) {
     let destination = styled(BOLD, &plain(&decision.destination));
     let verdict = styled(verdict_style(decision.verdict), decision.verdict.name());
     if decision.candidate.is_empty() {
@@ -240,20 +286,27 @@ fn decision_text(text: &mut String, decision: &Decision) {
     if let Some(seconds) = seconds_until_verdict(decision) {
         let _ = write!(
             text,
-            ", after {} requests and {seconds:.1} s",
+            ", after {} requests and {seconds:.1} s of traffic",
             grouped(decision.exchanges_at_verdict)
         );
     }
-    let _ = writeln!(text, "\n  {}", plain(&decision.explanation()));
+    text.push('\n');
+    if let Some(when) = When::of_decision(decision) {
+        let _ = writeln!(text, "  {}", plain(&when.sentence(&decision.candidate)));
+    }
+    let _ = writeln!(text, "  {}", plain(&decision.explanation()));
     let _ = writeln!(
         text,
-        "  evidence {:.2} of {:.2} nats; requests: {} of {candidate} ({} judged), {} of {baseline}",
-        decision.evidence,
+        "  evidence {} of {:.2} nats; requests: {} of {candidate} ({} judged), {} of {baseline}",
+        nats(decision.evidence, 2),
         decision.threshold,
         grouped(decision.candidate_exchanges),
         grouped(decision.judged_exchanges),
         grouped(decision.baseline_exchanges),
     );
+    if let Some(lacking) = lacking(decision, plan) {
+        let _ = writeln!(text, "  {lacking}");
+    }
     if !decision.shared_change.sentence.is_empty() {
         let _ = writeln!(text, "  drift: {}", plain(&decision.shared_change.sentence));
     }
@@ -285,11 +338,23 @@ fn decision_text(text: &mut String, decision: &Decision) {
     }
 }
 
-fn report_text(found: &Found, counted: &Counted) -> String {
+fn report_text(
+    found: &replay::Found,
+    counted: &Counted,
+    with: &args::Recordings,
+    plan: &Plan,
+) -> String {
     let mut text = String::new();
     for decision in &found.decisions {
-        decision_text(&mut text, decision);
+        decision_text(&mut text, decision, plan);
         text.push('\n');
+    }
+    let lacks = |decision: &Decision| lacking(decision, plan).is_some();
+    if with.config.is_none() && found.decisions.iter().any(lacks) {
+        text.push_str(
+            "these are the defaults, meant for live traffic: for a short recording, give a file with \
+             `warm_up: 0s` and a smaller `healthy_after` as --config\n\n",
+        );
     }
     if !found.earlier.is_empty() {
         text.push_str("earlier rollouts\n\n");
@@ -299,10 +364,13 @@ fn report_text(found: &Found, counted: &Counted) -> String {
         .iter()
         .filter(|old| old.verdict == Verdict::Anomalous)
     {
-        decision_text(&mut text, decision);
+        decision_text(&mut text, decision, plan);
         text.push('\n');
     }
     text.push_str(&counted_text(counted));
+    for limit in found.limits() {
+        let _ = writeln!(text, "{limit}");
+    }
     if found.late > 0 {
         let _ = writeln!(
             text,

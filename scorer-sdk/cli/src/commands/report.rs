@@ -3,6 +3,7 @@
 use super::Exit;
 use crate::args;
 use crate::config::{self, read_file};
+use crate::fetch::Fetcher;
 use crate::input::Input;
 use crate::output;
 use crate::report::page::{self, Section};
@@ -14,7 +15,6 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Read, stdin, stdout};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Bytes of a file that tell what it is.
 const LOOKED_AT: u64 = 64 << 10;
@@ -31,7 +31,7 @@ pub fn run(args: &args::Report) -> Result<Exit> {
         can_be_written(path)?;
     }
     let sections = match &args.scrape {
-        Some(url) => from_proxy(url, args.look)?,
+        Some(url) => from_proxy(url, args)?,
         None => from_files(args)?,
     };
     let name = match sections.first() {
@@ -42,13 +42,17 @@ pub fn run(args: &args::Report) -> Result<Exit> {
     Ok(Exit::Good)
 }
 
-fn from_proxy(url: &str, time: Duration) -> Result<Vec<Section>> {
+fn from_proxy(url: &str, args: &args::Report) -> Result<Vec<Section>> {
+    let fetcher = Fetcher::new(&args.access)?;
+    let time = args.look;
     // Hidden where the standard error is no terminal.
     let bar = ProgressBar::new(time.as_secs());
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos} of {len} s") {
         bar.set_style(style);
     }
-    let seen = scrape::watch(url, time, &mut |passed| bar.set_position(passed.as_secs()));
+    let seen = scrape::watch(&fetcher, url, time, &mut |passed| {
+        bar.set_position(passed.as_secs());
+    });
     bar.finish_and_clear();
     Ok(live::sections(&seen?, url))
 }
@@ -127,6 +131,7 @@ fn command(args: &args::Report) -> String {
             "--scrape {url} --for {}",
             humantime::format_duration(args.look)
         ));
+        words.extend(args.access.shown());
     }
     if let Some(config) = &args.config {
         words.push(format!("--config {config}"));
@@ -162,7 +167,8 @@ fn can_be_written(path: &str) -> Result<()> {
 
 fn write(args: &args::Report, page: &str) -> Result<()> {
     match &args.output {
-        Some(path) => std::fs::write(path, page).with_context(|| format!("cannot write {path}")),
+        Some(path) => std::fs::write(path, &*output::shown(page))
+            .with_context(|| format!("cannot write {path}")),
         None => output::print(page),
     }
 }

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub fn run(args: &args::ServeVerdict) -> Result<Exit> {
     let options = Options {
         prometheus: args.prometheus.clone(),
-        headers: args.header.clone(),
+        access: args.access.clone(),
         timeout: args.timeout,
         window: args.window,
     };

@@ -41,9 +41,10 @@ pub fn run(args: &args::Snapshot) -> Result<Exit> {
     let text = serde_json::to_string(&reference).context("cannot write the snapshot")? + "\n";
     match &args.output {
         Some(path) => {
-            std::fs::write(path, text).with_context(|| format!("cannot write {path}"))?;
+            std::fs::write(path, &*output::json_text(&text))
+                .with_context(|| format!("cannot write {path}"))?;
         }
-        None => output::print(&text)?,
+        None => output::print_json_text(&text)?,
     }
     let counted = input.counted();
     if counted.read < counted.lines || !counted.files_without_exchanges.is_empty() {

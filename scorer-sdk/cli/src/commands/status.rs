@@ -36,7 +36,7 @@ pub fn run(args: &args::Status) -> Result<Exit> {
     for url in &args.prometheus {
         sources.push(Source::prometheus(url)?);
     }
-    let fetcher = Fetcher::new();
+    let fetcher = Fetcher::new(&args.access)?;
     let terminal = stdout().is_terminal() && !args.json;
     let again = !args.once && (args.watch.is_some() || terminal);
     let every = args.watch.unwrap_or(EVERY);
@@ -72,8 +72,11 @@ pub fn run(args: &args::Status) -> Result<Exit> {
             // One line a look, so that a program can read them as they come.
             (true, _) if again => output::print_json_line(&Report::new(&fleet, &around))?,
             (true, _) => output::print_json(&Report::new(&fleet, &around))?,
-            (false, true) => output::print(&in_index(&text(&fleet, &around), look == 0))?,
-            (false, false) => output::print(&text(&fleet, &around))?,
+            (false, true) => {
+                let text = text(&fleet, &around);
+                output::print_screen(&in_index(&output::shown(&text), look == 0))?;
+            }
+            (false, false) => output::print_wrapped(&text(&fleet, &around))?,
         }
         if !again {
             return Ok(
@@ -190,6 +193,7 @@ fn recent(past: &mut VecDeque<(Instant, Exchanges)>, fleet: &Fleet) -> Exchanges
 fn in_index(text: &str, first: bool) -> String {
     let (rows, columns) = console::Term::stdout().size();
     let room = usize::from(rows).saturating_sub(2).max(5);
+    let text = output::wrapped(text, columns.into());
     let lines: Vec<&str> = text.lines().collect();
     let mut shown = String::from(if first {
         "\u{1b}[2J\u{1b}[H"

@@ -4,7 +4,7 @@ use super::gather::Facts;
 use super::{Finding, limits};
 use crate::number::seconds;
 use crate::output::grouped;
-use crate::samples::of;
+use crate::samples::{is_sum, of, total};
 use crate::status::fleet::{STALE, STALE_IN_PROMETHEUS};
 use crate::status::source::Kind;
 use scorer_sdk::telemetry::{self, LABELS, label};
@@ -21,18 +21,21 @@ const CROWDED: f64 = 0.95;
 type Check = fn(&Facts) -> Vec<Finding>;
 
 /// All checks, in the order in which a person would look.
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 17] = [
     reach,
     module,
     config,
     labels,
     prometheus,
+    processes,
     heartbeat,
+    merging,
     clock,
     limits::traffic,
     limits::arms,
     limits::judging,
     limits::fairness,
+    limits::bodies,
     limits::tables,
     histograms,
     baseline,
@@ -263,6 +266,54 @@ fn prometheus(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
+/// Whether Envoy adds the gauges of two processes up.
+fn processes(facts: &Facts) -> Vec<Finding> {
+    let sums: Vec<&str> = facts
+        .proxies
+        .iter()
+        .filter(|proxy| is_sum(&proxy.samples))
+        .map(|proxy| proxy.name.as_str())
+        .collect();
+    if sums.is_empty() {
+        return Vec::new();
+    }
+    vec![Finding::warn(
+        "hot restart",
+        format!(
+            "gauges are the sums of two processes in {}: no verdict can be read there",
+            sums.join(", ")
+        ),
+        "wait until the old process is gone (--parent-shutdown-time-s); with \
+         --skip-hot-restart-parent-stats Envoy adds nothing up",
+    )]
+}
+
+/// Whether the judge merges what workers count.
+fn merging(facts: &Facts) -> Vec<Finding> {
+    let late: Vec<String> = facts
+        .proxies
+        .iter()
+        .map(|proxy| {
+            let ticks = total(&proxy.samples, &telemetry::UNMERGED_TICKS);
+            (proxy.name.as_str(), ticks)
+        })
+        .filter(|(_, ticks)| *ticks > 0)
+        .map(|(name, ticks)| format!("{} ticks in {name}", grouped(ticks)))
+        .collect();
+    if late.is_empty() {
+        return Vec::new();
+    }
+    vec![Finding::warn(
+        "merging",
+        format!(
+            "requests passed while counts of workers waited to be merged: {}",
+            late.join(", ")
+        ),
+        "ask again: if the number grows, look for warnings of serin in the proxy's log, and for \
+         another plugin that writes to shared data; docs/runbook.md#serinnotmerging",
+    )]
+}
+
 fn heartbeat(facts: &Facts) -> Vec<Finding> {
     let check = "heartbeat";
     if !has_serin(facts) {
@@ -276,7 +327,7 @@ fn heartbeat(facts: &Facts) -> Vec<Finding> {
     let mut oldest: Option<f64> = None;
     let mut late = Vec::new();
     let mut never = Vec::new();
-    for proxy in &facts.proxies {
+    for proxy in facts.proxies.iter().filter(|proxy| !is_sum(&proxy.samples)) {
         let beats = of(&proxy.samples, &telemetry::HEARTBEAT).map(|sample| sample.value);
         match beats.reduce(f64::min) {
             None => never.push(proxy.name.as_str()),
@@ -318,6 +369,7 @@ fn clock(facts: &Facts) -> Vec<Finding> {
     let ahead = facts
         .proxies
         .iter()
+        .filter(|proxy| !is_sum(&proxy.samples))
         .flat_map(|proxy| {
             of(&proxy.samples, &telemetry::HEARTBEAT).map(|sample| sample.value - proxy.at)
         })

@@ -2,6 +2,7 @@
 
 use super::Finding;
 use super::gather::Facts;
+use crate::bodies::{self, Unseen};
 use crate::number::short;
 use crate::output::grouped;
 use crate::samples::{exchanges, saturating_sum};
@@ -316,6 +317,26 @@ pub(super) fn fairness(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
+/// Whether bodies that were to be looked at were.
+pub(super) fn bodies(facts: &Facts) -> Vec<Finding> {
+    let check = "bodies";
+    let unseen = bodies::unseen(facts.proxies.iter().flat_map(|proxy| &proxy.samples));
+    if !unseen.is_empty() {
+        let warn = |unseen: &Unseen| {
+            let text = format!("{}: {}", unseen.destination, unseen.sentence());
+            Finding::warn(check, text, unseen.repair())
+        };
+        return unseen.iter().take(NAMED).map(warn).collect();
+    }
+    match sum(facts, &telemetry::BODIES) {
+        0.0 => Vec::new(),
+        looked_at => {
+            let text = format!("{} bodies were looked at", grouped(looked_at as u64));
+            vec![Finding::ok(check, text)]
+        }
+    }
+}
+
 /// Whether a bounded table was full, and which setting makes room.
 pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
     let check = "tables";
@@ -354,6 +375,11 @@ pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
                     "put the filter where fewer services pass, or list those that matter in \
                      versions.destinations",
                 ),
+                "mailbox" => (
+                    format!("{count} exchanges found no room on their way to the judge"),
+                    "a config that is gone still has many streams that end: drain connections \
+                     before more configs come",
+                ),
                 "in_flight" | "sessions" | "fan_outs" | "rows" => (
                     format!("{count} entries found no room in the table {table}"),
                     "harmless when seldom: what does not fit is counted and not judged; else \
@@ -364,7 +390,7 @@ pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
                     "harmless when seldom; look for an application that makes up header names",
                 ),
                 "damaged" => (
-                    format!("{count} values in shared data could not be read"),
+                    format!("{count} parts of shared data could not be read"),
                     "once after an upgrade is expected; if it grows, report it with Envoy's log",
                 ),
                 other => (

@@ -4,7 +4,7 @@
 //! are joined in pairs and become twice as long.
 
 use super::clock::Clock;
-use crate::document::{Plot, Series};
+use crate::document::{Marker, Plot, Series};
 use scorer_sdk::Exchange;
 use scorer_sdk::signal::outcome;
 use scorer_sdk::sketch::{Counts, buckets};
@@ -103,6 +103,7 @@ impl Arms {
         versions: &[(&str, &str)],
         span: (f64, f64),
         clock: &Clock,
+        markers: &[Marker],
     ) -> Vec<Plot> {
         let plot = |title: &str, unit: &str, value: &dyn Fn(&Bin, f64) -> Option<f64>| {
             let series = versions.iter().map(|(version, name)| Series {
@@ -118,6 +119,8 @@ impl Arms {
             Plot {
                 title: title.to_owned(),
                 x_label: clock.label.clone(),
+                time_zero: Some(clock.zero()),
+                markers: markers.to_vec(),
                 y_label: unit.to_owned(),
                 series: series.collect(),
                 ..Plot::default()
@@ -207,10 +210,10 @@ mod tests {
             let status = if version == "v2" { 503 } else { 200 };
             arms.count(1e9 + f64::from(second), &exchange(version, status));
         }
-        let clock = Clock::new(1e9, f64::from(week), "v2 came");
+        let clock = Clock::new(1e9);
         let span = (1e9, 1e9 + f64::from(week));
         let versions = [("v1", "v1"), ("v2", "v2")];
-        let plots = arms.plots("shop", &versions, span, &clock);
+        let plots = arms.plots("shop", &versions, span, &clock, &[]);
         for plot in &plots {
             assert!(
                 plot.series
@@ -250,8 +253,8 @@ mod tests {
         for at in [1e9, 1e15, 5.0, -1e300, f64::NAN, f64::INFINITY, 1e9] {
             arms.count(at, &exchange("v1", 200));
         }
-        let clock = Clock::new(1e9, 60.0, "v2 came");
-        let plots = arms.plots("shop", &[("v1", "v1")], (f64::MIN, f64::MAX), &clock);
+        let clock = Clock::new(1e9);
+        let plots = arms.plots("shop", &[("v1", "v1")], (f64::MIN, f64::MAX), &clock, &[]);
         assert_eq!(plots.len(), 4);
         assert!(arms.versions.values().all(|bins| bins.len() <= MAX_BINS));
     }

@@ -4,11 +4,12 @@ use super::clock::{Clock, date};
 use super::page::Section;
 use super::scrape::Seen;
 use super::{plot, rollout};
-use crate::document::{Plot, Series};
+use crate::document::{Marker, Plot, Series};
+use crate::found::When;
 use crate::metrics_text::Sample;
 use crate::number::{seconds, short};
 use crate::output::grouped;
-use crate::samples::{NOTES, candidates, value, verdict};
+use crate::samples::{NOTES, candidates, value, verdict_on};
 use maud::{Markup, html};
 use scorer_sdk::telemetry::{self, Metric, label};
 
@@ -26,12 +27,7 @@ pub fn sections(seen: &Seen, url: &str) -> Vec<Section> {
         .enumerate()
         .map(|(index, (destination, candidate))| {
             let id = format!("rollout-{}", index + 1);
-            let thought = verdict(value(
-                &seen.last,
-                &telemetry::VERDICT,
-                destination,
-                candidate,
-            ));
+            let thought = verdict_on(&seen.last, destination, candidate);
             Section {
                 name: format!("{destination}: {}", thought.name()),
                 body: section(seen, destination, candidate, &id),
@@ -49,8 +45,12 @@ pub fn sections(seen: &Seen, url: &str) -> Vec<Section> {
 
 fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup {
     let gauge = |metric: &Metric| value(&seen.last, metric, destination, candidate);
-    let thought = verdict(gauge(&telemetry::VERDICT));
-    let clock = Clock::new(seen.span.0, seen.span.1 - seen.span.0, "the first look");
+    let thought = verdict_on(&seen.last, destination, candidate);
+    let clock = Clock::new(seen.span.0);
+    let when = When::of_samples(&seen.last, destination, candidate);
+    // A verdict that fell long before the first look is no place on its axis.
+    let shown = when.as_ref().filter(|when| when.onset >= seen.span.0);
+    let markers = rollout::markers(shown, candidate, &clock);
     let versions = versions(seen, destination, candidate);
     let facts = [
         (
@@ -70,6 +70,7 @@ fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup 
         section id=(id) {
             h2 { (destination) ": " (candidate) }
             p { (rollout::verdict(thought)) }
+            @if let Some(when) = &when { (rollout::headline(when, candidate)) }
             dl.facts {
                 @for (name, value) in &facts { div { dt { (name) } dd { (value) } } }
             }
@@ -78,9 +79,9 @@ fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup 
             }
             div.plots {
                 @if let Some(track) = seen.timeline.track(destination) {
-                    @for shown in rollout::evidence_plots(track, &clock) { (plot::figure(&shown)) }
+                    @for shown in rollout::evidence_plots(track, &clock, &markers) { (plot::figure(&shown)) }
                 }
-                (plot::figure(&rates(seen, destination, &versions, &clock)))
+                (plot::figure(&rates(seen, destination, &versions, (&clock, &markers))))
             }
             (categories(seen, destination, &versions))
             (findings(&seen.last, destination))
@@ -131,7 +132,12 @@ fn steps(points: &[[f64; 2]]) -> impl Iterator<Item = ((f64, f64), f64)> + '_ {
         })
 }
 
-fn rates(seen: &Seen, destination: &str, versions: &[&str], clock: &Clock) -> Plot {
+fn rates(
+    seen: &Seen,
+    destination: &str,
+    versions: &[&str],
+    (clock, markers): (&Clock, &[Marker]),
+) -> Plot {
     let line = |version: &&str| {
         let mut points_of_line = Vec::new();
         let (mut begin, mut sum) = (None, 0.0);
@@ -152,6 +158,8 @@ fn rates(seen: &Seen, destination: &str, versions: &[&str], clock: &Clock) -> Pl
         title: "Requests".to_owned(),
         x_label: clock.label.clone(),
         y_label: "requests a second".to_owned(),
+        time_zero: Some(clock.zero()),
+        markers: markers.to_vec(),
         series: versions.iter().map(line).collect(),
         ..Plot::default()
     }
@@ -195,7 +203,7 @@ fn categories(seen: &Seen, destination: &str, versions: &[&str]) -> Markup {
                     }
                 }
             }
-            p.note { "Since the first look. In the categories, judged requests count; judging rests while a verdict stands." }
+            p.note { "Since the first look, of the requests that were looked at. Counting goes on while a verdict stands." }
         }
     }
 }
@@ -223,6 +231,9 @@ fn findings(samples: &[Sample], destination: &str) -> Markup {
             )
         }))
         .collect();
+    let mut needed: Vec<&Sample> = of(&telemetry::REQUESTS_NEEDED).collect();
+    let size = |sample: &Sample| sample.label(label::ODDS_RATIO).parse().unwrap_or(f64::MAX);
+    needed.sort_by(|one, other| size(one).total_cmp(&size(other)));
     html! {
         @if !limits.is_empty() {
             h3 { "Is the comparison fair?" }
@@ -232,10 +243,10 @@ fn findings(samples: &[Sample], destination: &str) -> Markup {
                 }
             }
         }
-        @if of(&telemetry::REQUESTS_NEEDED).next().is_some() {
+        @if !needed.is_empty() {
             h3 { "How much more is needed" }
             ul {
-                @for sample in of(&telemetry::REQUESTS_NEEDED) {
+                @for sample in &needed {
                     li {
                         (grouped(sample.value as u64)) " requests of " (sample.label(label::VERSION))
                         " for an odds ratio of " (sample.label(label::ODDS_RATIO))

@@ -1,7 +1,7 @@
 //! How much worse: rates, odds ratio and interval of each route and category, as dots and whiskers
 //! on one logarithmic axis.
 
-use crate::number::{percent, short};
+use crate::number::{nats, percent, short};
 use crate::output::grouped;
 use maud::{Markup, html};
 use scorer_sdk::judge::inspect::InspectedPair;
@@ -30,7 +30,7 @@ pub fn table(rows: &[Row<'_>], baseline: &str, candidate: &str) -> Markup {
                     th scope="col" { "route and category" }
                     th scope="col" { (candidate) }
                     th scope="col" { (baseline) }
-                    th scope="col" { "odds ratio" (ticks()) }
+                    th scope="col" { "odds ratio" (ticks("whisker ticks")) }
                     th scope="col" class="number" { "evidence" }
                 } }
                 tbody {
@@ -56,20 +56,28 @@ fn line(row: &Row<'_>, baseline: &str, candidate: &str) -> Markup {
             }
             td data-name=(candidate) { (rate(pair.candidate)) }
             td data-name=(baseline) { (rate(pair.baseline)) }
-            td data-name="odds ratio" { (words(pair)) (whisker(pair)) }
-            td.number data-name="evidence" { (format!("{:.1}", pair.evidence)) }
+            td data-name="odds ratio" { (words(pair)) (whisker(pair)) (ticks("whisker ticks of-row")) }
+            td.number data-name="evidence" { (nats(pair.evidence, 1)) }
         }
     }
 }
 
-fn rate(rate: Rate) -> Markup {
+/// The share of a version's requests, and how many they are where all were looked at.
+pub(super) fn rate(rate: Rate) -> Markup {
     if rate.total == 0 {
         return html! { "–" };
     }
     html! {
-        (percent(rate.inside as f64 / rate.total as f64))
-        br;
-        small { (grouped(rate.inside)) " of " (grouped(rate.total)) }
+        @match (rate.share(), rate.estimated_from) {
+            (Some(share), None) => {
+                (percent(share))
+                br;
+                small { (grouped(rate.inside)) " of " (grouped(rate.total)) }
+            }
+            // What was looked at is a part of all requests and each failure.
+            (Some(share), Some(_)) => { "about " (percent(share)) }
+            (None, _) => (grouped(rate.inside)),
+        }
     }
 }
 
@@ -116,9 +124,9 @@ fn whisker(pair: &InspectedPair) -> Markup {
     }
 }
 
-fn ticks() -> Markup {
+fn ticks(class: &str) -> Markup {
     html! {
-        div.whisker.ticks aria-hidden="true" {
+        div class=(class) aria-hidden="true" {
             @for tick in TICKS { span style=(left(tick)) { (short(tick)) } }
         }
     }

@@ -4,6 +4,7 @@
 //! of the page, so that they wrap on a phone. Colours are placeholders which the page's style sheet
 //! replaces, so that they follow the reader's light or dark theme.
 
+use super::clock;
 use crate::document::{Plot, Series};
 use crate::number::short;
 use maud::{Markup, PreEscaped, html};
@@ -35,6 +36,13 @@ const AXIS: RGBColor = RGBColor(1, 0, 1);
 const TEXT: RGBColor = RGBColor(1, 0, 2);
 /// Placeholder of the lines to compare with.
 const LEVEL: RGBColor = RGBColor(1, 0, 3);
+/// Markers that are drawn in one plot.
+const MAX_MARKERS: usize = 2;
+
+/// Placeholder of a marker.
+fn marker_colour(index: usize) -> RGBColor {
+    RGBColor(1, 1, index as u8)
+}
 
 /// A plot with its title, its legend and a description for those who do not see it.
 #[must_use]
@@ -43,13 +51,16 @@ pub fn figure(plot: &Plot) -> Markup {
     html! {
         figure.plot {
             figcaption { (plot.title) }
-            @if shown.len() > 1 || !plot.levels.is_empty() {
+            @if shown.len() > 1 || !plot.levels.is_empty() || !plot.markers.is_empty() {
                 ul.legend {
                     @for (index, series) in shown.iter().enumerate() {
                         li { span class=(format!("key line-{}", index % LINE_COLOURS)) {} (series.name) }
                     }
                     @for level in &plot.levels {
                         li { span.key.level {} (level.name) " (" (short(level.y)) ")" }
+                    }
+                    @for (index, marker) in plot.markers.iter().take(MAX_MARKERS).enumerate() {
+                        li { span class=(format!("key upright marker-{index}")) {} (marker.name) (at(plot, marker.x)) }
                     }
                 }
             }
@@ -64,6 +75,14 @@ pub fn figure(plot: &Plot) -> Markup {
                 p.note { "The first " (MAX_SERIES) " of " (plot.series.len()) " lines." }
             }
         }
+    }
+}
+
+/// The time of day of a position, in brackets, where the axis shows times.
+fn at(plot: &Plot, x: f64) -> String {
+    match plot.time_zero {
+        Some(zero) => format!(" ({})", clock::tick(zero + x, 1.0)),
+        None => String::new(),
     }
 }
 
@@ -86,6 +105,9 @@ fn description(plot: &Plot, shown: &[&Series]) -> String {
     }
     for level in &plot.levels {
         text.push_str(&format!(" {}: {}.", level.name, short(level.y)));
+    }
+    for marker in plot.markers.iter().take(MAX_MARKERS) {
+        text.push_str(&format!(" {}{}.", marker.name, at(plot, marker.x)));
     }
     text
 }
@@ -124,14 +146,33 @@ fn drawing(plot: &Plot, shown: &[&Series]) -> Option<String> {
         .filter(|y| usable([1.0, *y]) && y.abs() <= LARGEST)
         .collect();
     let points = || lines.iter().flatten();
-    let x = Axis::around(points().map(|point| point.0), plot.logarithmic_x, 0.0)?;
+    points().next()?;
+    let markers: Vec<f64> = plot
+        .markers
+        .iter()
+        .take(MAX_MARKERS)
+        .map(|marker| marker.x)
+        .filter(|x| usable([*x, 1.0]) && x.abs() <= LARGEST)
+        .collect();
+    let x = Axis {
+        time_zero: plot.time_zero,
+        ..Axis::around(
+            points().map(|point| point.0).chain(markers.iter().copied()),
+            plot.logarithmic_x,
+            0.0,
+        )?
+    };
+    let zero = (plot.from_zero && !plot.logarithmic_y).then_some(0.0);
     let y = Axis::around(
-        points().map(|point| point.1).chain(levels.iter().copied()),
+        points()
+            .map(|point| point.1)
+            .chain(levels.iter().copied())
+            .chain(zero),
         plot.logarithmic_y,
         0.04,
     )?;
     let mut svg = String::new();
-    draw(&mut svg, &lines, &levels, x, y).ok()?;
+    draw(&mut svg, &lines, (&levels, &markers), x, y).ok()?;
     // The element itself is the page's: it carries the description.
     let inside = svg.split_once('>')?.1;
     Some(inside.trim_end().trim_end_matches("</svg>").to_owned())
@@ -142,16 +183,22 @@ type Failure = Box<dyn std::error::Error>;
 fn draw(
     svg: &mut String,
     lines: &[Vec<(f64, f64)>],
-    levels: &[f64],
+    (levels, markers): (&[f64], &[f64]),
     x: Axis,
     y: Axis,
 ) -> Result<(), Failure> {
     let ends = [x.low, x.high];
+    let heights = [y.low, y.high];
+    let (time_zero, step) = (x.time_zero, clock::step(x.high - x.low));
+    let label_of_x = |value: &f64| match time_zero {
+        Some(zero) => clock::tick(zero + value, step),
+        None => short(*value),
+    };
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let fail = |error: &dyn std::fmt::Display| Failure::from(error.to_string());
     let mut chart = ChartBuilder::on(&root)
         .margin_top(20)
-        .margin_right(36)
+        .margin_right(64)
         .margin_bottom(4)
         .margin_left(4)
         .x_label_area_size(52)
@@ -162,6 +209,7 @@ fn draw(
         .configure_mesh()
         .x_labels(7)
         .y_labels(6)
+        .x_label_formatter(&label_of_x)
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .axis_style(AXIS)
@@ -172,6 +220,13 @@ fn draw(
         let line = ends.map(|x| (x, *level));
         chart
             .draw_series(LineSeries::new(line, LEVEL.stroke_width(3)))
+            .map_err(|error| fail(&error))?;
+    }
+    for (index, x) in markers.iter().enumerate() {
+        let line = heights.map(|y| (*x, y));
+        let colour = marker_colour(index);
+        chart
+            .draw_series(LineSeries::new(line, colour.stroke_width(3)))
             .map_err(|error| fail(&error))?;
     }
     for (index, line) in lines.iter().enumerate() {
@@ -190,6 +245,8 @@ struct Axis {
     low: f64,
     high: f64,
     logarithmic: bool,
+    /// Seconds since the Unix epoch at 0, where it shows the time of day.
+    time_zero: Option<f64>,
 }
 
 impl Axis {
@@ -229,6 +286,7 @@ impl Axis {
             low,
             high,
             logarithmic,
+            time_zero: None,
         })
     }
 }
@@ -248,6 +306,14 @@ impl Ranged for Axis {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if let Some(zero) = self.time_zero {
+            let step = clock::step(self.high - self.low);
+            let first = ((zero + self.low) / step).ceil() as i64;
+            let last = ((zero + self.high) / step).floor() as i64;
+            return (first..=last.min(first.saturating_add(20)))
+                .map(|number| number as f64 * step - zero)
+                .collect();
+        }
         let decades = (self.high / self.low).log10();
         if !self.logarithmic || decades < 0.7 {
             return RangedCoordf64::from(self.low..self.high).key_points(hint);
@@ -281,7 +347,7 @@ impl ValueFormatter<f64> for Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Level;
+    use crate::document::{Level, Marker};
 
     fn plot(points: Vec<[f64; 2]>) -> Plot {
         Plot {
@@ -309,6 +375,21 @@ mod tests {
         assert!(text.contains("&lt;b&gt;Evidence") && !text.contains("<b>"));
         assert_eq!(text.matches("<svg").count(), 1);
         assert_eq!(text.matches("</svg>").count(), 1);
+    }
+
+    #[test]
+    fn a_time_axis_shows_the_time_of_day_and_what_happened() {
+        let mut plot = plot((0..900).map(|at| [f64::from(at), 5.0]).collect());
+        plot.time_zero = Some(1_700_000_000.0);
+        plot.from_zero = true;
+        plot.markers = vec![Marker {
+            name: "worse".to_owned(),
+            x: 30.0,
+        }];
+        let text = figure(&plot).into_string();
+        assert!(text.contains("22:15") && text.contains("22:20"), "{text}");
+        assert!(text.contains("worse (22:13:50)"), "{text}");
+        assert!(text.contains("#010100"), "{text}");
     }
 
     #[test]
@@ -353,6 +434,7 @@ mod tests {
             low,
             high,
             logarithmic: true,
+            time_zero: None,
         };
         let decades = axis(0.5, 2e4).key_points(plotters::coord::ranged1d::BoldPoints(7));
         assert_eq!(decades, [1.0, 10.0, 100.0, 1_000.0, 10_000.0]);

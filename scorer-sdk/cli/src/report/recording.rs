@@ -185,6 +185,8 @@ fn read_lines(recording: &Recording, left_out: usize) -> Markup {
                 }
             }
             @for file in &counted.files_without_exchanges { p { "No exchange in " (file) "." } }
+            @if let Some(warning) = counted.grpc_warning() { p { (warning) "." } }
+            @for limit in found.limits() { p { (limit) "." } }
             @if found.late > 0 {
                 p { (grouped(found.late)) " came more than a minute out of order and were counted late." }
             }

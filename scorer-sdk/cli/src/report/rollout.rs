@@ -5,13 +5,14 @@ use super::clock::{Clock, date};
 use super::odds::{self, Row};
 use super::timeline::Track;
 use super::{plot, tokens};
-use crate::document::{Level, Plot, Series};
+use crate::document::{Level, Marker, Plot, Series};
+use crate::found::When;
 use crate::number::{percent, seconds, short};
 use crate::output::grouped;
 use crate::replay::seconds_until_verdict;
 use maud::{Markup, html};
 use scorer_sdk::judge::inspect::{Inspected, InspectedRoute, InspectedSignal};
-use scorer_sdk::judge::verdict::PlaceboFinding;
+use scorer_sdk::judge::verdict::{PlaceboFinding, Reason};
 use scorer_sdk::{Decision, Verdict};
 
 /// Rows of the table of odds ratios.
@@ -55,8 +56,12 @@ pub fn section(rollout: &Rollout<'_>, id: &str) -> Markup {
                 @if versions { ": " (decision.baseline) " → " (decision.candidate) }
             }
             p { (verdict(decision.verdict)) }
+            @if let Some(when) = When::of_decision(decision) {
+                (headline(&when, &decision.candidate))
+            }
             p.sentence { (decision.explanation()) }
             @if versions {
+                (touched(decision))
                 (facts(decision))
                 (warnings(decision))
                 div.plots { @for shown in evidence(rollout) { (plot::figure(&shown)) } }
@@ -68,6 +73,77 @@ pub fn section(rollout: &Rollout<'_>, id: &str) -> Markup {
                 p.note { "All routes together. What moves both lines is usage or something that both share; what moves one is the version." }
                 div.plots { @for shown in drift(rollout) { (plot::figure(&shown)) } }
             }
+        }
+    }
+}
+
+/// What the owner has to know first: what to do, since when, and how certain it is.
+#[must_use]
+pub fn headline(when: &When, candidate: &str) -> Markup {
+    html! {
+        p.headline {
+            strong { "Roll back " (candidate) "." } " " (when.sentence(candidate))
+            @if let Some(rates) = when.rates(candidate) { " " (rates) }
+        }
+    }
+}
+
+/// The times to mark in plots over time.
+#[must_use]
+pub fn markers(when: Option<&When>, candidate: &str, clock: &Clock) -> Vec<Marker> {
+    let Some(when) = when else {
+        return Vec::new();
+    };
+    let marker = |name: String, at: f64| Marker {
+        name,
+        x: clock.position(at),
+    };
+    vec![
+        marker(format!("{candidate} is worse"), when.onset),
+        marker("verdict".to_owned(), when.verdict),
+    ]
+}
+
+/// The routes and categories in which the candidate is worse, those first that touch most requests.
+fn touched(decision: &Decision) -> Markup {
+    let mut reasons: Vec<&Reason> = decision
+        .reasons
+        .iter()
+        .filter(|reason| !reason.is_pooled())
+        .collect();
+    let more = |reason: &Reason| {
+        let expected = reason.baseline.percent() / 1e2 * reason.candidate.total as f64;
+        reason.candidate.inside as f64 - expected
+    };
+    reasons.sort_by(|one, other| more(other).total_cmp(&more(one)));
+    let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), percent);
+    html! {
+        @if !reasons.is_empty() && decision.verdict >= Verdict::Suspect {
+            h3 { "Whom it touches" }
+            div.scroll tabindex="0" role="region" aria-label="Whom it touches" {
+                table.touched {
+                    thead { tr {
+                        th scope="col" { "route and category" }
+                        th scope="col" class="number" { "requests of " (decision.candidate) }
+                        th scope="col" class="number" { "more than of " (decision.baseline) }
+                        th scope="col" class="number" { "now" }
+                    } }
+                    tbody {
+                        @for reason in reasons {
+                            tr {
+                                td { (reason.route.label()) " " span.category { (reason.category) } }
+                                td.number { (odds::rate(reason.candidate)) }
+                                td.number { (grouped(more(reason).max(0.0).round() as u64)) }
+                                td.number {
+                                    (share(reason.now.map(|now| now.candidate))) " against "
+                                    (share(reason.now.map(|now| now.baseline)))
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            p.note { "Requests since the difference began, of those that were looked at; the column “now” holds for the last half minute or so." }
         }
     }
 }
@@ -105,9 +181,15 @@ fn facts(decision: &Decision) -> Markup {
             date(decision.started_ms as f64 / 1e3),
         ),
     ];
+    if let Some(taken) = decision.seconds_from_onset() {
+        facts.push(("from worse to the verdict".to_owned(), seconds(taken)));
+    }
     if let Some(taken) = seconds_until_verdict(decision) {
         facts.push((
-            "until the verdict".to_owned(),
+            format!(
+                "from the first request of {} to the verdict",
+                decision.candidate
+            ),
             format!(
                 "{} requests, {}",
                 grouped(decision.exchanges_at_verdict),
@@ -145,25 +227,29 @@ fn evidence(rollout: &Rollout<'_>) -> Vec<Plot> {
     let Some(track) = rollout.track.filter(|track| !track.looks.is_empty()) else {
         return Vec::new();
     };
-    evidence_plots(track, &clock(rollout))
+    let clock = clock(rollout);
+    let when = When::of_decision(rollout.decision);
+    let markers = markers(when.as_ref(), &track.candidate, &clock);
+    evidence_plots(track, &clock, &markers)
 }
 
 /// Plots of a candidate's evidence over time.
 #[must_use]
-pub fn evidence_plots(track: &Track, clock: &Clock) -> Vec<Plot> {
+pub fn evidence_plots(track: &Track, clock: &Clock, markers: &[Marker]) -> Vec<Plot> {
     let threshold = track.looks.last().map_or(0.0, |look| look.threshold);
-    // What speaks for the candidate may go on for ever; a little of it says as much.
-    let lowest = -threshold / 2.0;
     let line = |name: String, points: &mut dyn Iterator<Item = [f64; 2]>| Series {
         name,
         points: points
-            .map(|[at, evidence]| [clock.position(at), evidence.max(lowest)])
+            .map(|[at, evidence]| [clock.position(at), evidence.max(0.0)])
             .collect(),
     };
     let all = Plot {
         title: format!("Evidence against {}", track.candidate),
         x_label: clock.label.clone(),
-        y_label: "nats; below zero it speaks for the candidate".to_owned(),
+        y_label: "nats; at zero nothing speaks against the candidate".to_owned(),
+        time_zero: Some(clock.zero()),
+        from_zero: true,
+        markers: markers.to_vec(),
         series: vec![line(
             "all routes and categories".to_owned(),
             &mut track.looks.iter().map(|look| [look.at, look.evidence]),
@@ -179,6 +265,9 @@ pub fn evidence_plots(track: &Track, clock: &Clock) -> Vec<Plot> {
         title: "Where it comes from".to_owned(),
         x_label: clock.label.clone(),
         y_label: "nats, of one route and category alone".to_owned(),
+        time_zero: Some(clock.zero()),
+        from_zero: true,
+        markers: markers.to_vec(),
         series: strongest
             .iter()
             .take(MAX_LINES)
@@ -197,10 +286,7 @@ pub fn evidence_plots(track: &Track, clock: &Clock) -> Vec<Plot> {
 }
 
 fn clock(rollout: &Rollout<'_>) -> Clock {
-    let (from, to) = span(rollout);
-    let started = rollout.decision.started_ms as f64 / 1e3;
-    let since = format!("{} came", rollout.decision.candidate);
-    Clock::new(started, to - from, &since)
+    Clock::new(span(rollout).0)
 }
 
 /// The time that is shown: the rollout, and as much before it.
@@ -217,12 +303,13 @@ fn drift(rollout: &Rollout<'_>) -> Vec<Plot> {
         (decision.baseline.as_str(), baseline.as_str()),
         (decision.candidate.as_str(), candidate.as_str()),
     ];
-    rollout.arms.plots(
-        &decision.destination,
-        &versions,
-        span(rollout),
-        &clock(rollout),
-    )
+    let clock = clock(rollout);
+    let when = When::of_decision(decision);
+    let markers = markers(when.as_ref(), &decision.candidate, &clock);
+    let span = span(rollout);
+    rollout
+        .arms
+        .plots(&decision.destination, &versions, span, &clock, &markers)
 }
 
 fn baseline_name(decision: &Decision) -> String {

@@ -4,7 +4,7 @@ use super::timeline::Timeline;
 use crate::fetch::{Fetcher, split};
 use crate::fleet_evidence;
 use crate::metrics_text::{self, Sample, admin_path};
-use crate::samples::{candidates, value, verdict};
+use crate::samples::{candidates, value, verdict_on};
 use anyhow::{Result, anyhow, bail};
 use scorer_sdk::telemetry::{self, Metric, label};
 use std::collections::BTreeMap;
@@ -41,13 +41,17 @@ pub struct Seen {
     pub span: (f64, f64),
 }
 
-/// Looks at a proxy for some time. `progress` hears how much of it has passed.
+/// Looks at a proxy, with `fetcher`, for some time. `progress` hears how much of it has passed.
 ///
 /// # Errors
 /// When the first look fails, or many in a row do, or there is no metric of Serin.
-pub fn watch(url: &str, time: Duration, progress: &mut dyn FnMut(Duration)) -> Result<Seen> {
+pub fn watch(
+    fetcher: &Fetcher,
+    url: &str,
+    time: Duration,
+    progress: &mut dyn FnMut(Duration),
+) -> Result<Seen> {
     let url = address(url)?;
-    let fetcher = Fetcher::new();
     let mut seen = Seen::default();
     let begun = Instant::now();
     // One reading of the wall clock: it may be set while the proxy is looked at.
@@ -58,7 +62,7 @@ pub fn watch(url: &str, time: Duration, progress: &mut dyn FnMut(Duration)) -> R
     loop {
         let elapsed = begun.elapsed();
         progress(elapsed.min(time));
-        match look(&fetcher, &url) {
+        match look(fetcher, &url) {
             Ok(samples) => {
                 in_a_row = 0;
                 seen.add(begun_at + begun.elapsed().as_secs_f64(), samples);
@@ -123,7 +127,7 @@ impl Seen {
                     candidate,
                     value(&telemetry::ROLLOUT_EVIDENCE) / 1e3,
                     value(&telemetry::ROLLOUT_THRESHOLD) / 1e3,
-                    verdict(value(&telemetry::VERDICT)),
+                    verdict_on(&samples, destination, candidate),
                 );
                 for ((route, category), evidence) in
                     fleet_evidence::of_pairs(&samples, destination, candidate)
@@ -252,6 +256,6 @@ mod tests {
         assert_eq!(address("http://127.0.0.1:9901/").unwrap(), asked);
         let own = "http://127.0.0.1:15090/stats/prometheus";
         assert_eq!(address(own).unwrap(), own);
-        assert!(address("https://127.0.0.1").is_err());
+        assert!(address("ftp://127.0.0.1").is_err());
     }
 }

@@ -1,28 +1,38 @@
 //! Documents as text: for a terminal and for Markdown.
 
 use crate::document::{Document, Table};
-use crate::output::{BOLD, DIM, plain, styled};
-use comfy_table::{CellAlignment, presets};
+use crate::output::{BOLD, DIM, plain, styled, width, wrapped};
+use comfy_table::{CellAlignment, ContentArrangement, presets};
 use std::fmt::Write as _;
 
-/// A document for a terminal. Plots are named only: a page shows them.
+/// A document for the terminal that is there, or for a file. Plots are named only: a page shows them.
 #[must_use]
 pub fn to_terminal(document: &Document) -> String {
+    within(document, width())
+}
+
+/// A document within lines of so many characters, where that is said.
+#[must_use]
+pub fn within(document: &Document, width: Option<usize>) -> String {
     let mut text = String::new();
+    let fitted = |text: &str| match width {
+        Some(width) => wrapped(text, width),
+        None => format!("{text}\n"),
+    };
     if !document.title.is_empty() {
         let _ = writeln!(text, "{}", styled(BOLD, &plain(&document.title)));
     }
     for paragraph in &document.paragraphs {
-        let _ = writeln!(text, "{}", plain(paragraph));
+        text.push_str(&fitted(&plain(paragraph)));
     }
     for table in &document.tables {
         text.push('\n');
         if !table.title.is_empty() {
             let _ = writeln!(text, "{}", styled(BOLD, &plain(&table.title)));
         }
-        let _ = writeln!(text, "{}", drawn(table));
+        let _ = writeln!(text, "{}", drawn(table, width));
         for note in &table.notes {
-            let _ = writeln!(text, "{}", styled(DIM, &plain(note)));
+            text.push_str(&styled(DIM, &fitted(&plain(note))));
         }
     }
     if !document.plots.is_empty() {
@@ -82,8 +92,9 @@ pub fn to_markdown(document: &Document) -> String {
     text
 }
 
-fn drawn(table: &Table) -> comfy_table::Table {
+fn drawn(table: &Table, width: Option<usize>) -> comfy_table::Table {
     let mut drawn = comfy_table::Table::new();
+    fit(&mut drawn, width);
     drawn
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_header(table.columns.iter().map(|name| plain(name).into_owned()));
@@ -98,6 +109,15 @@ fn drawn(table: &Table) -> comfy_table::Table {
         }
     }
     drawn
+}
+
+/// Breaks what is in a table's cells where it would be wider than the terminal.
+pub fn fit(table: &mut comfy_table::Table, width: Option<usize>) {
+    if let Some(width) = width {
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
 }
 
 /// Whether a column holds numbers, with units or not, and so stands to the right. One cell in four

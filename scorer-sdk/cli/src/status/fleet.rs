@@ -14,7 +14,7 @@ use super::rollout::rollout;
 use super::source::Proxy;
 use crate::fleet_evidence;
 use crate::metrics_text::Sample;
-use crate::samples::{candidates, exchanges, total, value};
+use crate::samples::{candidates, exchanges, is_sum, total, value};
 use scorer_sdk::Verdict;
 use scorer_sdk::telemetry;
 use std::collections::BTreeMap;
@@ -78,7 +78,7 @@ impl Fleet {
         let routes_now = fleet_evidence::routes(proxies.iter().flat_map(|proxy| &proxy.samples));
         let comparers: Vec<&[Sample]> = proxies
             .iter()
-            .filter(|proxy| !is_guard(proxy))
+            .filter(|proxy| !is_guard(proxy) && !is_sum(&proxy.samples))
             .map(|proxy| proxy.samples.as_slice())
             .collect();
         for ((destination, candidate), proxies) in found {
@@ -236,6 +236,38 @@ mod tests {
                 "b: shows no metric of Serin; serin doctor says why"
             ]
         );
+    }
+
+    #[test]
+    fn the_sum_of_two_processes_verdicts_is_no_verdict() {
+        // Two that are healthy read as one that is suspicious, and their heartbeats as a future.
+        let sum = "serin_processes{role=\"comparer\"} 2\n";
+        let page = page(1.0, 3).replace("} 999\n", "} 1998\n") + sum;
+        let fleet = Fleet::new(&[proxy("a", &page)], &BTreeMap::new(), STALE);
+        assert_eq!(fleet.rollouts[0].verdict(), Verdict::Learning);
+        let [problem] = &fleet.problems[..] else {
+            panic!("{:?}", fleet.problems);
+        };
+        assert!(problem.contains("the sums of two processes"), "{problem}");
+    }
+
+    #[test]
+    fn gauges_of_two_processes_are_no_evidence_alone_or_together_with_other_proxies() {
+        let sum = page(40.0, 6) + "serin_processes{role=\"comparer\"} 2\n";
+        let alone = Fleet::new(&[proxy("a", &sum)], &BTreeMap::new(), STALE);
+        let rollout = &alone.rollouts[0];
+        assert_eq!((rollout.evidence(), rollout.judged), (0.0, 0));
+        assert!(rollout.pairs.is_empty(), "{:?}", rollout.pairs);
+        // What Envoy counts is not added up.
+        assert_eq!(rollout.exchanges["v1"], 90);
+        let text = crate::status::show::text(&alone, &crate::status::show::Around::default());
+        assert!(!text.contains(" of 4.6"), "{text}");
+        let proxies = [proxy("a", &sum), proxy("b", &page(1.0, 1))];
+        let fleet = Fleet::new(&proxies, &BTreeMap::new(), STALE);
+        let rollout = &fleet.rollouts[0];
+        assert_eq!(rollout.together, None);
+        assert_eq!((rollout.pairs[0].evidence, rollout.judged), (1.0, 50));
+        assert_ne!(rollout.verdict(), Verdict::Anomalous);
     }
 
     #[test]

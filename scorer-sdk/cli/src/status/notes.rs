@@ -2,6 +2,7 @@
 
 use super::proxies::about;
 use super::source::Proxy;
+use crate::bodies::unseen;
 use crate::metrics_text::Sample;
 use crate::number::short;
 use crate::samples::{NOTES, of, value};
@@ -41,6 +42,9 @@ pub(super) fn notes(destination: &str, candidate: &str, proxies: &[&Proxy]) -> V
             .take(20)
             .map(|(text, size)| format!("{text} {}", short(size))),
     );
+    let samples: Vec<&Sample> = about(proxies, destination).collect();
+    let unseen = unseen(samples.iter().copied());
+    notes.extend(unseen.iter().take(5).map(|unseen| unseen.sentence() + "."));
     notes
 }
 

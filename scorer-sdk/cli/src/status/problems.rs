@@ -1,7 +1,7 @@
 //! What is wrong with a proxy, as far as its metrics tell.
 
 use super::source::Proxy;
-use crate::samples::{of, total};
+use crate::samples::{is_sum, of, total};
 use scorer_sdk::telemetry::{self, label};
 
 /// A proxy whose last merge is longer ago has stopped to judge, in seconds.
@@ -24,11 +24,22 @@ pub(super) fn problems(proxy: &Proxy, stale: f64) -> Vec<String> {
     }
     let beats = of(samples, &telemetry::HEARTBEAT).map(|sample| sample.value);
     match beats.reduce(f64::min) {
+        _ if is_sum(samples) => say(
+            "its gauges are the sums of two processes, as during a hot restart; its verdicts are \
+             not known until the old process is gone"
+                .to_owned(),
+        ),
         None => say("nobody judges yet, or labels are missing; serin doctor says which".to_owned()),
         Some(beat) if proxy.at - beat > stale => {
             say(format!("nobody has judged for {:.0} s", proxy.at - beat));
         }
         Some(_) => {}
+    }
+    let late = total(samples, &telemetry::UNMERGED_TICKS);
+    if late > 0 {
+        say(format!(
+            "workers have waited for {late} ticks to have their counts merged; serin doctor says what to do"
+        ));
     }
     let tables: Vec<&str> = of(samples, &telemetry::OVERFLOW)
         .filter(|sample| sample.value > 0.0)

@@ -4,7 +4,8 @@ use super::notes::notes;
 use super::pairs::{Pair, pairs};
 use super::proxies::{about, is_guard};
 use super::source::Proxy;
-use crate::samples::{of, saturating_sum, value, verdict};
+use crate::found::When;
+use crate::samples::{is_sum, of, saturating_sum, value, verdict_on};
 use scorer_sdk::Verdict;
 use scorer_sdk::telemetry::{self, Metric, label};
 use serde::{Serialize, Serializer};
@@ -22,7 +23,8 @@ pub struct Opinion {
     pub verdict: Verdict,
     /// Its evidence in nats; 0 when it speaks for the candidate.
     pub evidence: f64,
-    /// The evidence that is enough, in nats.
+    /// The evidence that is enough, in nats; 0, as the evidence is, where gauges are sums of two
+    /// processes.
     pub threshold: f64,
 }
 
@@ -43,6 +45,8 @@ pub struct Rollout {
     /// compare this candidate.
     #[serde(rename = "evidence_together")]
     pub together: Option<f64>,
+    /// When the first proxy's verdict fell and since when the candidate is worse; `None` without one.
+    pub when: Option<When>,
     /// Exchanges that ended, by version.
     pub exchanges: BTreeMap<String, u64>,
     /// The candidate's exchanges that were judged.
@@ -123,6 +127,19 @@ pub(super) fn rollout(
 ) -> Rollout {
     let gauge =
         |proxy: &Proxy, metric: &Metric| value(&proxy.samples, metric, destination, candidate);
+    // Gauges that are sums of two processes say nothing.
+    let known: Vec<&Proxy> = proxies
+        .iter()
+        .filter(|proxy| !is_sum(&proxy.samples))
+        .copied()
+        .collect();
+    let nats = |proxy: &Proxy, metric: &Metric| {
+        if is_sum(&proxy.samples) {
+            0.0
+        } else {
+            gauge(proxy, metric) / 1e3
+        }
+    };
     let mut opinions: Vec<Opinion> = proxies
         .iter()
         .map(|proxy| Opinion {
@@ -131,9 +148,9 @@ pub(super) fn rollout(
             } else {
                 proxy.name.clone()
             },
-            verdict: verdict(gauge(proxy, &telemetry::VERDICT)),
-            evidence: gauge(proxy, &telemetry::ROLLOUT_EVIDENCE) / 1e3,
-            threshold: gauge(proxy, &telemetry::ROLLOUT_THRESHOLD) / 1e3,
+            verdict: verdict_on(&proxy.samples, destination, candidate),
+            evidence: nats(proxy, &telemetry::ROLLOUT_EVIDENCE),
+            threshold: nats(proxy, &telemetry::ROLLOUT_THRESHOLD),
         })
         .collect();
     opinions.sort_by(|one, other| {
@@ -141,14 +158,14 @@ pub(super) fn rollout(
             .partial_cmp(&(one.verdict, one.evidence))
             .unwrap_or(std::cmp::Ordering::Equal)
     });
-    let mut counted: Vec<&Proxy> = proxies
+    let mut counted: Vec<&Proxy> = known
         .iter()
         .filter(|proxy| !is_guard(proxy))
         .copied()
         .collect();
     let together = (counted.len() > 1).then_some(together);
     if counted.is_empty() {
-        counted = proxies.to_vec();
+        counted.clone_from(&known);
     }
     let counted = counted.as_slice();
     let mut pairs = pairs(destination, candidate, counted);
@@ -166,12 +183,16 @@ pub(super) fn rollout(
         others,
         opinions,
         together,
+        when: proxies
+            .iter()
+            .filter_map(|proxy| When::of_samples(&proxy.samples, destination, candidate))
+            .min_by(|one, other| one.verdict.total_cmp(&other.verdict)),
         exchanges,
         judged,
-        needed: needed(destination, candidate, proxies),
+        needed: needed(destination, candidate, &known),
         pairs,
-        notes: notes(destination, candidate, proxies),
-        held: proxies
+        notes: notes(destination, candidate, &known),
+        held: known
             .iter()
             .any(|proxy| gauge(proxy, &telemetry::HELD_BY_PLACEBO) > 0.0),
     }

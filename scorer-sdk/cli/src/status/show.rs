@@ -2,7 +2,7 @@
 
 use super::fleet::{Fleet, Pair, Rollout};
 use crate::document::{Document, Table};
-use crate::number::percent;
+use crate::number::{nats, percent};
 use crate::output::{BAD, BOLD, DIM, UNSURE, grouped, plain, styled, verdict_style};
 use crate::report::clock::date;
 use crate::report::terminal::to_terminal;
@@ -65,6 +65,16 @@ fn verdict(rollout: &Rollout) -> String {
     }
 }
 
+/// The most evidence of one proxy, and how much is enough; a dash where no proxy's is known.
+fn evidence(rollout: &Rollout) -> String {
+    let enough = rollout.threshold();
+    if enough > 0.0 {
+        format!("{} of {enough:.1}", nats(rollout.evidence(), 1))
+    } else {
+        "–".to_owned()
+    }
+}
+
 /// Versions with the candidate last.
 fn versions(rollout: &Rollout) -> String {
     match rollout.others.as_slice() {
@@ -104,11 +114,11 @@ fn table(fleet: &Fleet, around: &Around) -> Table {
             rollout.destination.clone(),
             versions(rollout),
             verdict(rollout),
-            format!("{:.1} of {:.1}", rollout.evidence(), rollout.threshold()),
+            evidence(rollout),
         ];
         if together {
-            let nats = rollout.together.map(|nats| format!("{nats:.1}"));
-            cells.push(nats.unwrap_or_else(|| "–".to_owned()));
+            let together = rollout.together.map(|evidence| nats(evidence, 1));
+            cells.push(together.unwrap_or_else(|| "–".to_owned()));
         }
         cells.extend([
             requests(rollout),
@@ -178,6 +188,12 @@ fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>)
         plain(&rollout.candidate)
     );
     let _ = writeln!(text, "\n{}", styled(verdict_style(verdict), &headline));
+    if let Some(when) = &rollout.when {
+        let _ = writeln!(text, "  {}", plain(&when.sentence(&rollout.candidate)));
+        if let Some(rates) = when.rates(&rollout.candidate) {
+            let _ = writeln!(text, "  {}", plain(&rates));
+        }
+    }
     let strongest: Vec<&Pair> = rollout
         .pairs
         .iter()
@@ -201,13 +217,17 @@ fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>)
         );
     }
     if rollout.opinions.len() > 1 && verdict >= Verdict::Suspect {
-        for opinion in rollout.opinions.iter().take(ROUTES) {
+        let known = rollout
+            .opinions
+            .iter()
+            .filter(|opinion| opinion.threshold > 0.0);
+        for opinion in known.take(ROUTES) {
             let _ = writeln!(
                 text,
-                "  {}: {}, {:.1} of {:.1} nats",
+                "  {}: {}, {} of {:.1} nats",
                 plain(&opinion.proxy),
                 opinion.verdict,
-                opinion.evidence,
+                nats(opinion.evidence, 1),
                 opinion.threshold
             );
         }

@@ -59,7 +59,7 @@ impl Source {
     /// An address of unknown kind.
     ///
     /// # Errors
-    /// When it is no `http://` URL.
+    /// When it is no URL of HTTP.
     pub fn new(url: &str) -> Result<Self> {
         let (base, path) = split(url)?;
         let asked = match path {
@@ -81,7 +81,7 @@ impl Source {
     /// A Prometheus; its path may have a prefix.
     ///
     /// # Errors
-    /// When it is no `http://` URL.
+    /// When it is no URL of HTTP.
     pub fn prometheus(url: &str) -> Result<Self> {
         split(url)?;
         Ok(Self {

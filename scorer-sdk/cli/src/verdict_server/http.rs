@@ -6,6 +6,7 @@
 use super::Options;
 use super::answer::{Question, Reply, answer, question};
 use super::prometheus::Prometheus;
+use crate::output::json_text;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -150,7 +151,10 @@ async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
 }
 
 fn response(reply: Reply) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(format!("{}\n", reply.body))));
+    let mut response = Response::new(Full::new(Bytes::from(format!(
+        "{}\n",
+        json_text(&reply.body.to_string())
+    ))));
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response

@@ -90,6 +90,11 @@ pub struct Judgement {
     pub verdict: &'static str,
     /// Why, in one sentence.
     pub reason: String,
+    /// Since when the candidate is worse, as far as can be told, in seconds since the Unix epoch: the
+    /// earliest that a proxy says; none without a verdict `anomalous`.
+    pub onset_time: Option<f64>,
+    /// When the first proxy came to that verdict, in seconds since the Unix epoch.
+    pub verdict_time: Option<f64>,
     /// Where the candidate is worse, the strongest first.
     pub strongest: Vec<Strongest>,
     /// How sure it is.
@@ -113,7 +118,14 @@ pub fn question(destination: &str, window: Duration) -> String {
     let of = format!("destination={}", quoted(destination));
     let window = window.as_secs().max(1);
     let metric = |metric: &Metric| format!("{}{{{of}}}", metric.name);
-    let verdict = metric(&telemetry::VERDICT);
+    let (verdict, sums) = (metric(&telemetry::VERDICT), telemetry::PROCESSES.name);
+    // A gauge that is the sum of two processes' says nothing.
+    let first = |of: &Metric| {
+        let gauge = metric(of);
+        format!("min by (version) ({gauge} > 0 unless on (job, instance) {sums} > 1)")
+    };
+    // As the recording rule serin:verdict: such a verdict is none.
+    let verdict = format!("({verdict} unless on (job, instance) {sums} > 1 or 0 * {verdict})");
     let beat = telemetry::HEARTBEAT.name;
     let fresh = format!("on (job, instance) (time() - {beat} < {OLDEST_HEARTBEAT})");
     let pairs = fleet_evidence::pairs_query(&of);
@@ -122,6 +134,8 @@ pub fn question(destination: &str, window: Duration) -> String {
     [
         ("verdict", format!("max by (version) ({verdict})")),
         ("fresh", format!("max by (version) ({verdict} and {fresh})")),
+        ("onset", first(&telemetry::ONSET_TIME)),
+        ("found", first(&telemetry::VERDICT_TIME)),
         (
             "proxies",
             format!("count by (version) ({verdict} and {fresh})"),
@@ -157,7 +171,7 @@ pub fn question(destination: &str, window: Duration) -> String {
         ),
         (
             "limit",
-            format!("max by (version, __name__) ({{__name__=~\"{limits}\", {of}}}) == 1"),
+            format!("max by (version, __name__) ({{__name__=~\"{limits}\", {of}}}) > 0"),
         ),
         (
             "needed",
@@ -233,6 +247,8 @@ pub fn judge(
     };
     let mut judgement = undecided(destination, &candidate, String::new());
     judgement.verdict = verdict.name();
+    judgement.onset_time = known.value("onset");
+    judgement.verdict_time = known.value("found");
     judgement.evidence = Evidence {
         proxy: known.amount("proxy"),
         fleet: known.value("fleet").filter(|nats| nats.is_finite()),
@@ -387,6 +403,8 @@ fn undecided(destination: &str, candidate: &str, reason: String) -> Judgement {
         decision_number: Action::Wait.number(),
         verdict: "none",
         reason,
+        onset_time: None,
+        verdict_time: None,
         strongest: Vec::new(),
         evidence: Evidence::default(),
         judged_exchanges: 0.0,
@@ -469,6 +487,19 @@ mod tests {
             assert_eq!(action(&version("v2", verdict)), expected, "{verdict}");
         }
         assert_eq!(action(&[]), Action::Wait);
+    }
+
+    #[test]
+    fn a_verdict_says_since_when_and_when_it_fell() {
+        let mut samples = version("v2", 3.0);
+        let judgement = judge(&samples, "shop", Some("v2"), WINDOW);
+        assert_eq!((judgement.onset_time, judgement.verdict_time), (None, None));
+        for (part, time) in [("onset", 1_770_000_004.0), ("found", 1_770_000_008.0)] {
+            samples.push(sample(part, &[("version", "v2")], time));
+        }
+        let judgement = judge(&samples, "shop", Some("v2"), WINDOW);
+        assert_eq!(judgement.onset_time, Some(1_770_000_004.0));
+        assert_eq!(judgement.verdict_time, Some(1_770_000_008.0));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod http;
 pub mod judgement;
 pub mod prometheus;
 
+use crate::fetch::Access;
 use std::time::Duration;
 
 /// How verdicts are found.
@@ -17,8 +18,8 @@ use std::time::Duration;
 pub struct Options {
     /// Address of Prometheus' API, such as `http://prometheus:9090`.
     pub prometheus: String,
-    /// Sent with each question, as `(name, value)`: a tenant, say.
-    pub headers: Vec<(String, String)>,
+    /// How it is asked: a tenant's header, a token, a certificate to trust.
+    pub access: Access,
     /// Longest time for a question.
     pub timeout: Duration,
     /// Time in which a candidate must have had traffic to be promoted.

@@ -3,6 +3,7 @@
 //! The format is that of `POST /api/v1/query`, which Thanos, Mimir and VictoriaMetrics also answer.
 
 use super::Options;
+use crate::fetch::{Fetcher, split};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -15,9 +16,8 @@ const MAX_SAMPLES: usize = 20_000;
 /// A client of one Prometheus.
 #[derive(Debug, Clone)]
 pub struct Prometheus {
-    agent: ureq::Agent,
+    fetcher: Fetcher,
     url: String,
-    headers: Vec<(String, String)>,
 }
 
 /// A value with its labels.
@@ -63,25 +63,13 @@ impl Prometheus {
     /// A client.
     ///
     /// # Errors
-    /// When the address is not one of plain HTTP.
+    /// When the address is none, or the certificates cannot be used.
     pub fn new(options: &Options) -> Result<Self> {
         let address = options.prometheus.trim_end_matches('/');
-        if !address.starts_with("http://") || address.len() == "http://".len() {
-            bail!(
-                "{address:?} has to be an address such as http://prometheus:9090; for HTTPS put a proxy in front"
-            );
-        }
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(options.timeout))
-            .http_status_as_error(false)
-            .proxy(None)
-            .max_redirects(0)
-            .build()
-            .into();
+        split(&options.prometheus)?;
         Ok(Self {
-            agent,
+            fetcher: Fetcher::with_timeout(&options.access, options.timeout)?,
             url: format!("{address}/api/v1/query"),
-            headers: options.headers.clone(),
         })
     }
 
@@ -91,21 +79,10 @@ impl Prometheus {
     /// When Prometheus cannot be reached in time, refuses the question, or its answer is too long or
     /// no vector.
     pub fn query(&self, expression: &str) -> Result<Vec<Sample>> {
-        let mut request = self.agent.post(&self.url);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let mut response = request
-            .send_form([("query", expression)])
-            .with_context(|| format!("cannot ask {}", self.url))?;
-        let status = response.status();
-        let text = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_ANSWER)
-            .read_to_string()
-            .with_context(|| format!("cannot read the answer of {}", self.url))?;
-        read(&text).with_context(|| format!("{} answers with {status}", self.url))
+        let page = self
+            .fetcher
+            .post_form(&self.url, &[("query", expression)], MAX_ANSWER)?;
+        read(&page.body).with_context(|| format!("{} answers with {}", self.url, page.status))
     }
 }
 

@@ -144,7 +144,10 @@ fn what_is_no_recording_at_all_is_named_with_the_repair() {
     let folder = Folder::new();
     let line = line(1.77e9, 5.0);
     for (bytes, words) in [
-        (b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(), "gzip -dc"),
+        (
+            b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(),
+            "compressed with gzip, and damaged or cut off",
+        ),
         (b"\x28\xb5\x2f\xfd\x04".to_vec(), "zstd -dc"),
         (b"\xff\xfe{\0\"\0".to_vec(), "iconv -f UTF-16"),
         (format!("[{line},\n{line}]").into_bytes(), "jq -c '.[]'"),
@@ -582,7 +585,7 @@ fn a_config_or_snapshot_of_many_tiny_values_stays_bounded_in_memory() {
 fn what_is_no_text_is_no_config() {
     let folder = Folder::new();
     for (bytes, words) in [
-        (&b"\x1f\x8b\x08\0"[..], "gzip -dc"),
+        (&b"\x1f\x8b\x08\0"[..], "compressed with gzip"),
         (b"\xff\xfe{\0}\0", "iconv"),
         (
             b"{\n\"mode\": \"\xff\"}",

@@ -54,7 +54,7 @@ fn a_sound_installation_passes_every_check() {
 type Break = fn(&mut FakeEnvoy);
 
 /// What is done to a sound proxy, the check that notices, a part of what it says, and of the repair.
-const CASES: [(&str, Break, &str, &str, &str); 20] = [
+const CASES: [(&str, Break, &str, &str, &str); 22] = [
     (
         "tags are missing",
         |envoy| envoy.tags.clear(),
@@ -130,6 +130,30 @@ const CASES: [(&str, Break, &str, &str, &str); 20] = [
         "warn clock",
         "in the future",
         "NTP",
+    ),
+    (
+        "a hot restart adds two processes up",
+        |envoy| {
+            let role = [("role", "comparer")];
+            envoy.set(telemetry::PROCESSES.name, &role, 2);
+            envoy.set(telemetry::HEARTBEAT.name, &role, 2 * now());
+        },
+        "warn hot restart",
+        "the sums of two processes",
+        "--skip-hot-restart-parent-stats",
+    ),
+    (
+        "counts wait to be merged",
+        |envoy| {
+            envoy.set(
+                telemetry::UNMERGED_TICKS.name,
+                &[("role", "comparer")],
+                1_234,
+            )
+        },
+        "warn merging",
+        "1,234 ticks",
+        "runbook.md#serinnotmerging",
     ),
     (
         "no traffic",

@@ -213,8 +213,98 @@ fn envoys_log_without_clusters_in_the_config_says_what_to_do() {
         .assert()
         .code(1)
         .stdout("")
-        .stderr(contains("cluster `shop-v1` has no version"))
+        .stderr(contains("cluster `shop-v1` does not say its version"))
         .stderr(contains("versions.destinations"));
+}
+
+/// The same log with each line changed.
+fn changed(log: &str, change: impl Fn(&mut Value)) -> String {
+    let mut text = String::new();
+    for line in log.lines() {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        change(&mut line);
+        text.push_str(&format!("{line}\n"));
+    }
+    text
+}
+
+#[test]
+fn a_log_says_the_same_with_the_names_of_istios_statistics_and_with_a_clock_in_numbers() {
+    let folder = Folder::new();
+    let log = bad_canary().envoy_lines();
+    folder.write("plain.log", &log);
+    let numbers = |factor: f64| {
+        changed(&log, |line| {
+            let start: jiff::Timestamp = line["start_time"].as_str().unwrap().parse().unwrap();
+            line["start_time"] = (start.as_microsecond() as f64 / 1e6 * factor).into();
+        })
+    };
+    folder.write("seconds.log", numbers(1.0));
+    folder.write("milliseconds.log", numbers(1e3));
+    folder.write(
+        "istio.log",
+        changed(&log, |line| {
+            line["upstream_cluster"] =
+                format!("{};", line["upstream_cluster"].as_str().unwrap()).into();
+        }),
+    );
+    let found = |name: &str| json(&mut folder.replay(&["--json", name]), 10)["decisions"].clone();
+    let plain = found("plain.log");
+    for name in ["seconds.log", "milliseconds.log", "istio.log"] {
+        assert_eq!(found(name), plain, "{name}");
+    }
+}
+
+#[test]
+fn failures_of_grpc_are_seen_without_content_types_and_missed_aloud_without_statuses() {
+    let folder = Folder::new();
+    let log = changed(&bad_canary().envoy_lines(), |line| {
+        let failed = line["response_code"] != 200;
+        line["method"] = "POST".into();
+        line["path"] = "/shop.Cart/Add".into();
+        line["response_code"] = 200.into();
+        line["content_type"] = Value::Null;
+        line["grpc_status"] = if failed { "Unavailable" } else { "OK" }.into();
+    });
+    folder.write("grpc.log", &log);
+    folder
+        .replay(&["grpc.log"])
+        .assert()
+        .code(10)
+        .stdout(contains("(grpc 14)"))
+        .stdout(contains("have a grpc_status and no content_type"));
+    folder.write(
+        "blind.log",
+        changed(&log, |line| line["grpc_status"] = Value::Null),
+    );
+    folder
+        .replay(&["blind.log"])
+        .assert()
+        .code(0)
+        .stdout(contains("look like gRPC and have no grpc_status"));
+}
+
+#[test]
+fn what_a_replay_does_not_judge_it_says() {
+    let folder = Folder::new();
+    folder.write("bad.log", bad_canary().envoy_lines());
+    let found = json(&mut folder.replay(&["--json", "bad.log"]), 10);
+    assert_eq!(found["before_baseline"], 80);
+    let wants_more = r#"{"warm_up": "5s", "baseline": "v1", "candidate": "v2", "body": {},
+        "session": {"from": "connection"}, "signals": {"fan_out": true},
+        "versions": {"destinations": {"shop": {"v1": ["shop-v1"], "v2": ["shop-v2"]}}}}"#;
+    folder.write("serin.json", wants_more);
+    let found = json(&mut folder.replay(&["--json", "bad.log"]), 10);
+    assert_eq!(found["before_baseline"], 0);
+    let missing = found["not_recorded"].as_array().unwrap();
+    for signal in ["header_names", "body_shape", "fan_out", "next_call"] {
+        assert!(missing.contains(&signal.into()), "{signal}: {missing:?}");
+    }
+    assert!(!missing.contains(&"latency".into()));
+    folder
+        .replay(&["bad.log"])
+        .assert()
+        .stdout(contains("this recording has nothing of it: "));
 }
 
 #[test]
@@ -773,7 +863,7 @@ fn the_config_in_a_wasm_plugin_is_checked() {
         .write_stdin("kind: Service\n")
         .assert()
         .code(1)
-        .stderr(contains("without a WasmPlugin"));
+        .stderr(contains("nothing in it configures Serin"));
 }
 
 #[test]

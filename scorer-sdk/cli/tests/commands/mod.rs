@@ -1,10 +1,15 @@
 //! Arguments, files and proxies in; text, JSON and exit codes out.
 
 mod bad_input;
+mod compressed;
 mod doctor;
 mod examples;
 mod files;
+mod install;
+mod live_and_replay;
+mod odd_texts;
 mod report;
 mod serve_verdict;
 mod status;
 mod surprise;
+mod tls;

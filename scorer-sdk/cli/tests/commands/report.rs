@@ -457,7 +457,7 @@ fn a_proxy_that_cannot_help_is_told() {
         (none, "no metric of Serin"),
         (web, "is a web page"),
         (moved, "answers with 302"),
-        ("https://127.0.0.1".to_owned(), "has to begin with http://"),
+        ("ftp://127.0.0.1".to_owned(), "has to begin with http://"),
         ("127.0.0.1:9901".to_owned(), "has to begin with http://"),
     ] {
         folder

@@ -13,8 +13,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Answers each request with the same body, and keeps what it was asked.
-struct FakePrometheus {
-    address: SocketAddr,
+pub(super) struct FakePrometheus {
+    pub(super) address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -55,7 +55,7 @@ impl FakePrometheus {
     }
 
     /// With a candidate v2 of this verdict.
-    fn of_verdict(verdict: u8) -> Self {
+    pub(super) fn of_verdict(verdict: u8) -> Self {
         let parts = [
             ("verdict", verdict.into()),
             ("fresh", verdict.into()),
@@ -79,16 +79,20 @@ impl FakePrometheus {
 }
 
 /// The command, running; it is killed when dropped.
-struct Served {
+pub(super) struct Served {
     child: Child,
     address: SocketAddr,
 }
 
 impl Served {
     fn start(prometheus: SocketAddr, more: &[&str]) -> Self {
+        Self::asking(&format!("http://{prometheus}"), more)
+    }
+
+    pub(super) fn asking(prometheus: &str, more: &[&str]) -> Self {
         let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("serin"))
             .args(["serve-verdict", "--listen", "127.0.0.1:0", "--prometheus"])
-            .arg(format!("http://{prometheus}"))
+            .arg(prometheus)
             .args(more)
             .stderr(Stdio::piped())
             .spawn()
@@ -118,7 +122,7 @@ impl Served {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    fn get(&self, path: &str) -> (u16, Value) {
+    pub(super) fn get(&self, path: &str) -> (u16, Value) {
         parsed(&self.raw(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()))
     }
 
@@ -268,15 +272,11 @@ fn sigterm_ends_it_well() {
 #[test]
 fn an_address_that_cannot_be_used_is_said_at_once() {
     for (arguments, code, expected) in [
-        (
-            ["--prometheus", "https://prometheus"],
-            1,
-            "http://prometheus:9090",
-        ),
+        (["--prometheus", "https://"], 1, "names no host"),
         (
             ["--prometheus", "prometheus:9090"],
             1,
-            "http://prometheus:9090",
+            "has to begin with http://",
         ),
         (["--listen", "nowhere"], 2, "invalid"),
     ] {

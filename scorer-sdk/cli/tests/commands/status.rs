@@ -173,7 +173,7 @@ fn what_is_no_proxy_is_told() {
     for (url, words) in [
         (&*web, "is neither Envoy nor Prometheus"),
         ("127.0.0.1:9901", "has to begin with http://"),
-        ("https://prometheus.example", "port-forward"),
+        ("ftp://prometheus.example", "or https://"),
     ] {
         status(&[url])
             .assert()

@@ -7,6 +7,7 @@ pub mod correlated;
 pub mod false_alarms;
 pub mod looks;
 pub mod low_traffic;
+pub mod onset;
 pub mod past;
 pub mod power;
 pub mod real_traffic;

@@ -32,6 +32,8 @@ pub enum CodecError {
         /// The value that was found.
         value: u64,
     },
+    /// What was written under other settings, and must not be continued under these.
+    OtherSettings,
     /// Bytes are left over after the last value.
     TrailingBytes(usize),
 }
@@ -45,12 +47,48 @@ impl fmt::Display for CodecError {
             }
             Self::NotText => f.write_str("a text is not UTF-8"),
             Self::Unknown { what, value } => write!(f, "unknown {what} {value}"),
+            Self::OtherSettings => f.write_str(
+                "the config before had another rollout name, or other signals or tolerances",
+            ),
             Self::TrailingBytes(count) => write!(f, "{count} bytes are left over"),
         }
     }
 }
 
 impl core::error::Error for CodecError {}
+
+/// What could not be read of a value whose other parts could.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Parts that were left out.
+    pub parts: u64,
+    /// Why the first of them was.
+    pub first: Option<CodecError>,
+}
+
+impl Damage {
+    /// Notes a part that was left out.
+    pub fn note(&mut self, error: CodecError) {
+        self.add(Self {
+            parts: 1,
+            first: Some(error),
+        });
+    }
+
+    /// Adds what could not be read of another value.
+    pub fn add(&mut self, other: Self) {
+        self.parts = self.parts.saturating_add(other.parts);
+        self.first = self.first.or(other.first);
+    }
+
+    /// Refuses `value` unless all of it was read.
+    ///
+    /// # Errors
+    /// Why the first part was left out.
+    pub fn refuse<T>(self, value: T) -> Result<T, CodecError> {
+        self.first.map_or(Ok(value), Err)
+    }
+}
 
 /// Appends values to a byte vector.
 #[derive(Debug, Default)]
@@ -118,6 +156,30 @@ impl Writer {
         if let Some(value) = value {
             write(value, self);
         }
+    }
+
+    /// Appends what `write` does as a part of its own, with its length in bytes: a reader that does
+    /// not understand it can go on behind it. A part of more than `u32::MAX` bytes cannot be read.
+    pub fn part(&mut self, write: impl FnOnce(&mut Self)) {
+        let start = self.bytes.len();
+        self.length(0);
+        write(self);
+        let length = self.bytes.len().saturating_sub(start + size_of::<u32>());
+        let length = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+        if let Some((head, _)) = self
+            .bytes
+            .get_mut(start..)
+            .and_then(<[u8]>::split_first_chunk_mut)
+        {
+            *head = length;
+        }
+    }
+
+    /// Appends the number of items, then each item as a part.
+    pub fn parts<T>(&mut self, items: &[T], write: impl Fn(&T, &mut Self)) {
+        self.list(items, |item, writer| {
+            writer.part(|writer| write(item, writer));
+        });
     }
 
     /// Appends a text with its length.
@@ -260,6 +322,42 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Takes a part, for a reader of its own.
+    ///
+    /// # Errors
+    /// As [`Reader::u8`].
+    pub fn part(&mut self) -> Result<Self, CodecError> {
+        let length = self.length(usize::MAX)?;
+        let (head, rest) = self
+            .bytes
+            .split_at_checked(length)
+            .ok_or(CodecError::Truncated)?;
+        self.bytes = rest;
+        Ok(Self::new(head))
+    }
+
+    /// Takes at most `limit` parts, each as `read` does. A part that `read` refuses, or does not use
+    /// up, is left out and noted in `damage`.
+    ///
+    /// # Errors
+    /// As [`Reader::length`], when the parts themselves cannot be told apart.
+    pub fn parts<T>(
+        &mut self,
+        limit: usize,
+        damage: &mut Damage,
+        mut read: impl FnMut(&mut Self) -> Result<T, CodecError>,
+    ) -> Result<Vec<T>, CodecError> {
+        let mut items = Vec::new();
+        for _ in 0..self.length(limit)? {
+            let mut part = self.part()?;
+            match read(&mut part).and_then(|item| part.finish().map(|()| item)) {
+                Ok(item) => items.push(item),
+                Err(error) => damage.note(error),
+            }
+        }
+        Ok(items)
+    }
+
     /// Takes a text of at most `limit` bytes.
     ///
     /// # Errors
@@ -337,6 +435,35 @@ mod tests {
             Reader::new(&bytes[..7]).list(2, Reader::u16),
             Err(CodecError::Truncated)
         );
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_read_costs_itself_alone() {
+        let mut writer = Writer::new();
+        writer.parts(&["one", "too long", "two"], |text, writer| {
+            writer.text(text);
+        });
+        writer.u8(7);
+        let bytes = writer.into_bytes();
+        let mut damage = Damage::default();
+        let mut reader = Reader::new(&bytes);
+        let texts = reader.parts(3, &mut damage, |reader| reader.text(3));
+        assert_eq!(texts, Ok(vec!["one", "two"]));
+        let too_long = CodecError::TooLong {
+            length: 8,
+            limit: 3,
+        };
+        assert_eq!((damage.parts, damage.first), (1, Some(too_long)));
+        assert_eq!(damage.refuse(()), Err(too_long));
+        assert_eq!((reader.u8(), reader.finish()), (Ok(7), Ok(())));
+        // What is left over in a part is damage as well.
+        let mut damage = Damage::default();
+        let numbers = Reader::new(&bytes).parts(3, &mut damage, Reader::u32);
+        assert_eq!((numbers, damage.parts), (Ok(vec![]), 3));
+        for end in 0..bytes.len() - 1 {
+            let mut reader = Reader::new(&bytes[..end]);
+            assert!(reader.parts(3, &mut damage, |_| Ok(())).is_err());
+        }
     }
 
     #[test]

@@ -1,0 +1,39 @@
+//! What `make install` puts beside the command.
+
+use assert_cmd::Command;
+use clap::CommandFactory;
+use predicates::prelude::*;
+use tempfile::TempDir;
+
+fn serin(args: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("serin"));
+    command.args(args);
+    command
+}
+
+#[test]
+fn each_shell_gets_completions_that_know_the_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        serin(&["completions", shell])
+            .assert()
+            .success()
+            .stdout(predicate::str::contains("check-config"));
+    }
+    serin(&["completions", "cmd"]).assert().code(2);
+}
+
+#[test]
+fn each_command_gets_a_manual_page() {
+    let folder = TempDir::new().unwrap();
+    let pages = folder.path().join("man1");
+    serin(&["man", &pages.display().to_string()])
+        .assert()
+        .success();
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap();
+    assert!(page("serin.1").contains("serin\\-replay"));
+    for command in serin_cli::args::Cli::command().get_subcommands() {
+        let text = page(&format!("serin-{}.1", command.get_name()));
+        assert!(text.contains("Exit codes"), "{}", command.get_name());
+    }
+    serin(&["man", "/proc/none"]).assert().code(1);
+}
