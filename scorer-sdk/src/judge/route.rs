@@ -213,8 +213,8 @@ impl Route {
         self.idle_ticks = self.idle_ticks.saturating_add(1);
         self.halves.ticks = self.halves.ticks.saturating_add(1);
         self.sessions.decay(Units::keep_busy(plan));
-        self.count(plan);
-        if self.gathered.is_empty() {
+        self.recent.decay(plan);
+        if self.fresh.is_empty() && self.gathered.is_empty() {
             if moment.judgement == Judgement::Judge && self.rows.iter().any(Rows::has_cases) {
                 // Cases wait for the exchanges that they are compared with, and end no block.
                 let questions = block::questions(plan, &self.past, &self.expected);
@@ -229,6 +229,7 @@ impl Route {
         }
         self.trials.ticks = self.trials.ticks.saturating_add(1);
         let questions = block::questions(plan, &self.past, &self.expected);
+        self.count(&questions);
         self.ask(plan, moment, &questions, units, halves, judged);
         self.judge_halves(plan, judged);
         let guarded = plan.reject.reference.is_some();
@@ -258,13 +259,8 @@ impl Route {
 
     /// Counts what came in this tick in its categories, whatever becomes of the block, and adds it to
     /// the block.
-    fn count(&mut self, plan: &Plan) {
-        self.recent.decay(plan);
-        if self.fresh.is_empty() {
-            return;
-        }
-        let questions = block::questions(plan, &self.past, &self.expected);
-        block::count(&questions, &self.fresh, &mut self.counted, &mut self.recent);
+    fn count(&mut self, questions: &[Ready]) {
+        block::count(questions, &self.fresh, &mut self.counted, &mut self.recent);
         self.gathered.take(&mut self.fresh);
     }
 
