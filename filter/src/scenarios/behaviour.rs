@@ -17,15 +17,6 @@ fn proxy(extra: &str) -> Proxy {
 }
 
 /// One exchange whose answer has a JSON body.
-fn exchange_with_body(proxy: &mut Proxy, version: &'static str, body: &str) {
-    exchange_with(
-        proxy,
-        version,
-        "application/json; charset=utf-8",
-        body.as_bytes(),
-    );
-}
-
 /// One exchange whose answer has a body that comes in two chunks.
 fn exchange_with(proxy: &mut Proxy, version: &'static str, content_type: &str, body: &[u8]) {
     let mut stream = begin(proxy, version, content_type, "");
@@ -107,17 +98,28 @@ fn reasons(proxy: &Proxy, category: &str) -> u64 {
         .sum()
 }
 
-fn bodies(proxy: &mut Proxy, candidate: &str) {
+/// 60 ticks of 25 exchanges, a fifth of them the candidate's, with bodies of that content type.
+fn rollout(proxy: &mut Proxy, content_type: &str, candidate: &[u8], baseline: &[u8]) {
     for _ in 0..60 {
         for number in 0..25 {
             if number % 5 == 0 {
-                exchange_with_body(proxy, "v2", candidate);
+                exchange_with(proxy, "v2", content_type, candidate);
             } else {
-                exchange_with_body(proxy, "v1", r#"{"items":[{"id":1,"price":2}]}"#);
+                exchange_with(proxy, "v1", content_type, baseline);
             }
         }
         proxy.tick();
     }
+}
+
+fn bodies(proxy: &mut Proxy, candidate: &str) {
+    let baseline = br#"{"items":[{"id":1,"price":2}]}"#;
+    rollout(
+        proxy,
+        "application/json; charset=utf-8",
+        candidate.as_bytes(),
+        baseline,
+    );
 }
 
 #[test]
@@ -136,16 +138,12 @@ fn a_grpc_stream_with_fewer_messages_than_stables_carries_a_verdict() {
     const MESSAGE: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
     let judge = |candidate: &[u8]| {
         let mut proxy = proxy(r#""body": {}"#);
-        for number in 0..1_500 {
-            if number % 5 == 0 {
-                exchange_with(&mut proxy, "v2", "application/grpc", candidate);
-            } else {
-                exchange_with(&mut proxy, "v1", "application/grpc", &MESSAGE.repeat(4));
-            }
-            if number % 25 == 24 {
-                proxy.tick();
-            }
-        }
+        rollout(
+            &mut proxy,
+            "application/grpc",
+            candidate,
+            &MESSAGE.repeat(4),
+        );
         (proxy.verdict(), reasons(&proxy, "lost_path") > 0)
     };
     assert_eq!(judge(&MESSAGE.repeat(4)), (Some(1), false));
@@ -264,16 +262,12 @@ fn compressed_messages_of_grpc_are_counted_and_not_looked_into() {
     const MESSAGE: &[u8] = &[1, 0, 0, 0, 2, 0xff, 0xff];
     let judge = |candidate: &[u8]| {
         let mut proxy = proxy(r#""body": {}"#);
-        for number in 0..1_500 {
-            if number % 5 == 0 {
-                exchange_with(&mut proxy, "v2", "application/grpc", candidate);
-            } else {
-                exchange_with(&mut proxy, "v1", "application/grpc", &MESSAGE.repeat(4));
-            }
-            if number % 25 == 24 {
-                proxy.tick();
-            }
-        }
+        rollout(
+            &mut proxy,
+            "application/grpc",
+            candidate,
+            &MESSAGE.repeat(4),
+        );
         assert_eq!(counted(&proxy, "", "serin_bodies_total"), 1_500);
         reasons(&proxy, "lost_path") > 0
     };

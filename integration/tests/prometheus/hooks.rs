@@ -2,12 +2,11 @@
 
 use super::manifests::documents;
 use super::scene::Scene;
-use super::server::encoded;
 use super::tools::{Phase, argo_phase, filled, flagger_check, json_path};
 use anyhow::{Context as _, Result, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
-use serin_cli::fetch::Access;
+use serin_cli::fetch::{Access, encoded};
 use serin_cli::verdict_server::Options;
 use serin_cli::verdict_server::http::Server;
 use serin_integration::http;

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
+use serin_cli::fetch::encoded;
 use serin_integration::envoy::{Watcher, free_port, run_dir, workspace};
 use serin_integration::{http, wait_until};
 use std::collections::BTreeMap;
@@ -270,17 +271,4 @@ impl Drop for Prometheus {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Percent-encoded, for a form or a query.
-pub(crate) fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }

@@ -1,11 +1,11 @@
 //! What goes on after a verdict: counting and comparing, while the decision stands.
 
+use super::handed_over;
 use fastrand::Rng;
 use scorer_sdk::count::tally::Tally;
 use scorer_sdk::judge::Judge;
 use scorer_sdk::judge::verdict::{Decision, Verdict};
 use scorer_sdk::shape::{Shape, ShapeFacts};
-use scorer_sdk::wire::codec::{Reader, Writer};
 use scorer_sdk::{Exchange, Plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,12 +91,7 @@ impl Shop {
 
     /// Another worker goes on from the bytes of the state.
     fn hand_over(&mut self) {
-        let mut writer = Writer::new();
-        self.judge.encode(&mut writer);
-        let bytes = writer.into_bytes();
-        let mut reader = Reader::new(&bytes);
-        self.judge = Judge::decode(Arc::clone(&self.plan), &mut reader).unwrap();
-        reader.finish().unwrap();
+        self.judge = handed_over(&self.judge, &self.plan);
     }
 
     fn run(&mut self, ticks: usize) -> Decision {

@@ -1,11 +1,11 @@
 //! The shape of bodies, by the whole engine: lost paths, changed types, nulls and new paths. All
 //! answers are 200, of one size, in the same time.
 
+use super::handed_over;
 use fastrand::Rng;
 use scorer_sdk::count::tally::Tally;
 use scorer_sdk::judge::Judge;
 use scorer_sdk::shape::Shape;
-use scorer_sdk::wire::codec::{Reader, Writer};
 use scorer_sdk::{Decision, Exchange, Plan, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,12 +66,7 @@ impl<F: FnMut(&mut Rng, bool) -> String> World<F> {
 
     /// Another worker goes on from the bytes of the state.
     fn hand_over(&mut self) {
-        let mut writer = Writer::new();
-        self.judge.encode(&mut writer);
-        let bytes = writer.into_bytes();
-        let mut reader = Reader::new(&bytes);
-        self.judge = Judge::decode(Arc::clone(&self.plan), &mut reader).unwrap();
-        reader.finish().unwrap();
+        self.judge = handed_over(&self.judge, &self.plan);
     }
 
     fn rollout(&mut self) -> Decision {

@@ -1,5 +1,6 @@
 //! The engine as a whole on simulated traffic: healthy rollouts, regressions, restarts.
 
+use super::handed_over;
 use fastrand::Rng;
 use scorer_sdk::count::delta::Delta;
 use scorer_sdk::count::tally::Tally;
@@ -479,12 +480,7 @@ fn a_judge_continues_from_its_bytes_as_if_nothing_had_happened() {
     for _ in 0..30 {
         let (expected, found) = (one.tick(), other.tick());
         assert_eq!(expected, found);
-        let mut writer = Writer::new();
-        other.judge.encode(&mut writer);
-        let bytes = writer.into_bytes();
-        let mut reader = Reader::new(&bytes);
-        other.judge = Judge::decode(Arc::clone(&other.plan), &mut reader).unwrap();
-        reader.finish().unwrap();
+        other.judge = handed_over(&other.judge, &other.plan);
     }
     assert_eq!(one.judge.merged(), 6_000);
 }
