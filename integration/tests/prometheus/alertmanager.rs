@@ -1,15 +1,16 @@
 //! A real Alertmanager as a child process, with the config of the manifests, and who hears of it.
 
+use super::daemon::Daemon;
 use super::server::binary;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
-use serin_integration::envoy::{Watcher, free_port, run_dir, workspace};
-use serin_integration::{http, wait_until};
-use std::fs::{self, File};
+use serin_integration::envoy::{free_port, run_dir, workspace};
+use serin_integration::wait_until;
+use std::fs;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -21,12 +22,7 @@ const RECEIVERS: &str = "https://hooks.example.com/";
 const MAX_MESSAGE: usize = 1 << 20;
 
 /// A running Alertmanager; it is killed when dropped.
-pub(crate) struct Alertmanager {
-    child: Child,
-    address: SocketAddr,
-    log: PathBuf,
-    watcher: Option<Watcher>,
-}
+pub(crate) struct Alertmanager(Daemon);
 
 impl Alertmanager {
     /// Where it is, if it is to be had here.
@@ -45,54 +41,22 @@ impl Alertmanager {
         fs::write(&file, config)?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let log = dir.join("alertmanager.log");
-        let output = File::create(&log)?;
-        let child = Command::new(binary)
+        let mut command = Command::new(binary);
+        command
             // What Debian's has instead of templates of its own is beside it.
             .current_dir(binary.parent().context("a folder")?)
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.path={}", dir.join("data").display()))
             .arg(format!("--web.listen-address={address}"))
             // Alone: no other one is looked for.
-            .arg("--cluster.listen-address=")
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .with_context(|| binary.display().to_string())?;
-        let watcher = Some(Watcher::of(child.id())?);
-        let mut alertmanager = Self {
-            child,
-            address,
-            log,
-            watcher,
-        };
-        wait_until("ready Alertmanager", async || {
-            if let Some(status) = alertmanager.child.try_wait()? {
-                bail!("Alertmanager ended with {status}");
-            }
-            Ok(http::get(address, "/-/ready")
-                .await
-                .is_ok_and(|answer| answer.status().is_success()))
-        })
-        .await
-        .with_context(|| alertmanager.log())?;
-        Ok(alertmanager)
+            .arg("--cluster.listen-address=");
+        Daemon::start("Alertmanager", &mut command, address, log)
+            .await
+            .map(Self)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-}
-
-impl Drop for Alertmanager {
-    fn drop(&mut self) {
-        drop(self.watcher.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.address()
     }
 }
 

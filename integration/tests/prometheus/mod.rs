@@ -6,6 +6,7 @@
 
 mod alertmanager;
 mod capture;
+mod daemon;
 mod dashboards;
 mod fleet;
 mod hooks;

@@ -1,17 +1,18 @@
 //! A real Prometheus as a child process, and its API.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use super::daemon::Daemon;
+use anyhow::{Context as _, Result, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
 use serin_cli::fetch::encoded;
-use serin_integration::envoy::{Watcher, free_port, run_dir, workspace};
+use serin_integration::envoy::{free_port, run_dir, workspace};
 use serin_integration::{http, wait_until};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 /// Time between two scrapes and two evaluations in seconds. A page that took longer would be lost.
 pub(crate) const STEP: u64 = 2;
@@ -59,12 +60,7 @@ pub(crate) struct Settings<'a> {
 }
 
 /// A running Prometheus; it is killed when dropped.
-pub(crate) struct Prometheus {
-    child: Child,
-    address: SocketAddr,
-    log: PathBuf,
-    watcher: Option<Watcher>,
-}
+pub(crate) struct Prometheus(Daemon);
 
 impl Prometheus {
     /// Scrapes the Envoys' admin pages, and evaluates the rules as often.
@@ -127,8 +123,8 @@ impl Prometheus {
         fs::write(&file, serde_saphyr::to_string(&config)?)?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let log = dir.join("prometheus.log");
-        let output = File::create(&log)?;
-        let child = Command::new(binary)
+        let mut command = Command::new(binary);
+        command
             .current_dir(&dir)
             .arg(format!("--config.file={}", file.display()))
             .arg(format!(
@@ -136,49 +132,19 @@ impl Prometheus {
                 dir.join("data").display()
             ))
             .arg(format!("--web.listen-address={address}"))
-            .arg("--log.level=warn")
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .with_context(|| binary.display().to_string())?;
-        let watcher = Some(Watcher::of(child.id())?);
-        let mut prometheus = Self {
-            child,
-            address,
-            log,
-            watcher,
-        };
-        wait_until("ready Prometheus", async || {
-            if let Some(status) = prometheus.child.try_wait()? {
-                bail!("Prometheus ended with {status}");
-            }
-            Ok(prometheus.ready().await)
-        })
-        .await
-        .with_context(|| prometheus.log())?;
-        Ok(prometheus)
-    }
-
-    async fn ready(&self) -> bool {
-        http::get(self.address, "/-/ready")
+            .arg("--log.level=warn");
+        Daemon::start("Prometheus", &mut command, address, log)
             .await
-            .is_ok_and(|answer| answer.status().is_success())
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+            .map(Self)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 
     /// Ends it, as a crash would.
     pub(crate) fn stop(&mut self) {
-        drop(self.watcher.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.stop();
     }
 
     async fn api(&self, path: &str, form: &[(&str, &str)]) -> Result<Value> {
@@ -187,7 +153,7 @@ impl Prometheus {
             .map(|(name, value)| format!("{name}={}", encoded(value)))
             .collect();
         let answer = http::request(
-            self.address,
+            self.address(),
             Method::POST,
             path,
             &[("content-type", "application/x-www-form-urlencoded")],
@@ -240,7 +206,7 @@ impl Prometheus {
 
     /// Annotations of the first alert of this name.
     pub(crate) async fn annotations(&self, alert: &str) -> Result<Value> {
-        let answer = http::get(self.address, "/api/v1/alerts").await?;
+        let answer = http::get(self.address(), "/api/v1/alerts").await?;
         let value: Value = serde_json::from_slice(answer.body())?;
         let alerts = value["data"]["alerts"].as_array().context("alerts")?;
         let found = alerts
@@ -261,14 +227,8 @@ impl Prometheus {
             let verdicts = self
                 .query("{__name__=~\"serin_(verdict|rollout_evidence|judged_exchanges)\"}")
                 .await?;
-            return Err(error.context(format!("{verdicts:?}; {}", self.log())));
+            return Err(error.context(format!("{verdicts:?}; {}", self.0.log())));
         }
         Ok(found)
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
