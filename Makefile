@@ -131,7 +131,7 @@ known-story:
 
 # The tests in wasm come first: the last lines are those of the largest run.
 test: setup manifest-tools wasm noop-wasm own-signal-wasm vandal-wasm trapping-wasm test-wasm ## Run all tests, including those in a real Envoy and, where there is node, in V8
-	cargo test $(LOCKED) --workspace
+	@scripts/test.sh $(LOCKED)
 
 # Without node the script says what to install and ends with 3: left out, not failed, except in CI.
 test-wasm: require ## Run the engine's golden tests in V8 (needs node; builds a test runner once)

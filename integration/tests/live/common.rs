@@ -57,6 +57,14 @@ pub(crate) fn recording() -> (Value, AccessLog) {
     (with(config("observe"), json!({"record": true})), log)
 }
 
+/// How answers with 5xx are told. Two questions see them, and the one with the most evidence
+/// tells of them in its own words.
+pub(crate) const FAILURES: [&str; 2] = ["fail (", "are answered with 5"];
+
+pub(crate) fn tells_of_failures(said: &str) -> bool {
+    FAILURES.iter().any(|words| said.contains(words))
+}
+
 /// Stops the front, which makes Envoy write what it has, and reads the recording.
 pub(crate) async fn stop_and_read(topology: Topology) -> Result<Vec<Record>> {
     let log = topology.front.dir().join("exchanges.jsonl");

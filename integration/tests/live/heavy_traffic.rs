@@ -1,7 +1,9 @@
 //! Traffic beyond the budget: a part is looked at in full and the rest costs a glance, in a real
 //! Envoy.
 
-use super::common::{config, filter, wait_for_anomalous, wait_for_counted, why_anomalous, with};
+use super::common::{
+    config, filter, tells_of_failures, wait_for_anomalous, wait_for_counted, why_anomalous, with,
+};
 use anyhow::Result;
 use scorer_sdk::telemetry::{self, STEER_HEADER};
 use serde_json::json;
@@ -51,7 +53,7 @@ async fn failures_beyond_the_budget_condemn_a_version_and_every_exchange_is_in_t
     shops.v2.set_regression("errors".parse()?);
     wait_for_anomalous(&topology).await?;
     let why = why_anomalous(&topology.front).await?;
-    assert!(why.contains("fail"), "{why}");
+    assert!(tells_of_failures(&why), "{why}");
     load.wait_until_left_alone(&shops.v2).await?;
     let tally = load.stop().await;
     let metrics = topology

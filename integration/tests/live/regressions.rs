@@ -2,7 +2,7 @@
 //! reaches the canary.
 
 use super::common::{
-    ENOUGH, UNHURRIED, config, filter, wait_for_anomalous, wait_for_judged, why_anomalous,
+    ENOUGH, FAILURES, UNHURRIED, config, filter, wait_for_anomalous, wait_for_judged, why_anomalous,
 };
 use anyhow::Result;
 use serin_integration::load::{Load, LoadOptions};
@@ -62,7 +62,7 @@ async fn is_caught(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_are_caught_and_steered_away() -> Result<()> {
-    caught("errors", &[" fail "]).await
+    caught("errors", &FAILURES).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
