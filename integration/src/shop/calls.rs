@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::HeaderMap;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -15,8 +15,9 @@ use hyper_util::rt::TokioExecutor;
 use super::Regression;
 use super::regression::Regressions;
 
-/// The name that every proxy gives to a request, and that the shop hands on with its calls.
-const REQUEST_ID: &str = "x-request-id";
+/// The headers of a request that the shop hands on with its calls: the id that every proxy gives,
+/// and a trace, or a sampling decision in its place.
+const HANDED_ON: [&str; 2] = ["x-request-id", "b3"];
 
 /// One call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,22 +90,24 @@ impl Outbound {
     }
 
     /// Makes the calls one after the other, for a request with these headers.
-    pub(super) async fn make(&self, calls: &[Call], request: &HeaderMap) -> Result<()> {
+    pub(super) async fn make(&self, calls: &[Call], served: &HeaderMap) -> Result<()> {
         for call in calls {
-            self.call(*call, request.get(REQUEST_ID))
+            self.call(*call, served)
                 .await
                 .with_context(|| format!("call {}{}", call.service, call.path))?;
         }
         Ok(())
     }
 
-    async fn call(&self, call: Call, id: Option<&HeaderValue>) -> Result<()> {
+    async fn call(&self, call: Call, served: &HeaderMap) -> Result<()> {
         let mut request = Request::get(format!("http://{}{}", self.proxy, call.path))
             .header("host", call.service)
             .body(Empty::new())
             .context("build")?;
-        if let Some(id) = id {
-            request.headers_mut().insert(REQUEST_ID, id.clone());
+        for name in HANDED_ON {
+            if let Some(value) = served.get(name) {
+                request.headers_mut().insert(name, value.clone());
+            }
         }
         let response = self.client.request(request).await?;
         let status = response.status();

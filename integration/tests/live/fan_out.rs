@@ -16,6 +16,15 @@ const TRACKER: Call = Call {
 
 /// A mesh in which enough of both versions was judged, and the canary now makes these calls.
 async fn changed(name: &str, canary: &'static [Call]) -> Result<(Mesh, Load)> {
+    changed_under(name, canary, |options| options).await
+}
+
+/// [`changed`] under another load than the usual one.
+async fn changed_under(
+    name: &str,
+    canary: &'static [Call],
+    load: impl FnOnce(LoadOptions) -> LoadOptions,
+) -> Result<(Mesh, Load)> {
     let compare = with(config("observe"), json!({"signals": {"fan_out": true}}));
     let mesh = Mesh::builder(name, MODULE, &compare)
         .weights(70, 30)
@@ -28,7 +37,7 @@ async fn changed(name: &str, canary: &'static [Call]) -> Result<(Mesh, Load)> {
             .keys()
             .all(|name| !name.as_str().starts_with("x-serin"))
     );
-    let load = Load::start(LoadOptions::new(mesh.address(), 80.0).seed(3))?;
+    let load = Load::start(load(LoadOptions::new(mesh.address(), 80.0).seed(3)))?;
     // The sidecars report when both of their listeners know of each other, three ticks later; then
     // the calls of enough requests have to be learned.
     wait_for_judged(&mesh.gateway, 300.0).await?;
@@ -70,5 +79,20 @@ async fn the_same_calls_in_another_order_are_no_regression() -> Result<()> {
     let (mesh, load) = changed("fan-out-order", calls).await?;
     load.wait_for_answers(1_000).await?;
     assert_eq!(said_anomalous(&mesh.gateway), None);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sampling_decision_that_all_requests_share_does_not_mix_their_calls() -> Result<()> {
+    let _turn = turn::alone().await;
+    let not_sampled = |options: LoadOptions| options.header("b3", "0");
+    let calls = &[Call::STOCK, Call::AUTH];
+    let (mesh, load) = changed_under("fan-out-b3", calls, not_sampled).await?;
+    // Calls under one name would count for each other's requests.
+    load.wait_for_answers(1_000).await?;
+    assert_eq!(said_anomalous(&mesh.gateway), None);
+    mesh.v2.shop.set_calls(N_PLUS_ONE);
+    let why = why_anomalous(&mesh.gateway).await?;
+    assert!(why.contains("stock GET /items"), "{why}");
     Ok(())
 }
