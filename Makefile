@@ -110,7 +110,7 @@ push-image: ## Push that image and write its digest into the manifests: IMAGE=re
 reproducible: require ## Build the module twice in two folders and compare (several minutes)
 	@scripts/reproducible.sh
 
-compose: known-composed-story wasm ## Start docker-compose.yaml: Envoy, two versions, load, Prometheus, Grafana
+compose: known-composed-story ## Build and start docker-compose.yaml with Docker alone: Envoy, shop, load, Prometheus, Grafana
 	REGRESSION='$(REGRESSION)' docker compose up --build
 
 # The others want users who follow links, or sidecars.

@@ -143,7 +143,7 @@ fn files(folder: &str, endings: &[&str]) -> Result<Vec<PathBuf>> {
 fn readers() -> Result<Vec<PathBuf>> {
     let mut found = files("docs", &["md"])?;
     found.extend(files("envoyfilter-manifests", &["md", "yaml", "json"])?);
-    found.extend(files("compose", &["yaml"])?);
+    found.extend(files("integration/compose", &["yaml"])?);
     for name in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
         found.push(workspace().join(name));
     }

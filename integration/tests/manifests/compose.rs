@@ -26,10 +26,18 @@ const SERVICE: [&str; 12] = [
     "healthcheck",
     "profiles",
 ];
-const VOLUME: [&str; 5] = ["type", "source", "target", "read_only", "bind"];
+const VOLUME: [&str; 4] = ["type", "source", "target", "read_only"];
+const HEALTHCHECK: [&str; 5] = ["test", "interval", "timeout", "retries", "start_period"];
+/// What each image is known to have and a health check may use.
+const PROGRAMS: [(&str, &[&str]); 4] = [
+    ("serin-envoy", &["bash"]),
+    ("serin-shop", &["bash", "test"]),
+    ("docker.io/prom/prometheus", &["wget"]),
+    ("docker.io/grafana/grafana", &["wget"]),
+];
 
 /// The file with its anchors merged and its variables at their defaults.
-fn compose() -> Result<Value> {
+pub(crate) fn compose() -> Result<Value> {
     let text = fs::read_to_string(workspace().join("docker-compose.yaml"))?;
     let mut rest = text.as_str();
     let mut plain = String::new();
@@ -60,7 +68,7 @@ fn array<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
     value[field].as_array().into_iter().flatten()
 }
 
-fn services(compose: &Value) -> Result<&serde_json::Map<String, Value>> {
+pub(crate) fn services(compose: &Value) -> Result<&serde_json::Map<String, Value>> {
     compose["services"].as_object().context("services")
 }
 
@@ -69,7 +77,7 @@ fn every_service_has_an_image_or_a_build_and_only_known_elements() -> Result<()>
     let compose = compose()?;
     for field in compose.as_object().context("an object")?.keys() {
         ensure!(
-            ["name", "services", "x-shop"].contains(&field.as_str()),
+            ["name", "services"].contains(&field.as_str()) || field.starts_with("x-"),
             "{field}"
         );
     }
@@ -83,22 +91,95 @@ fn every_service_has_an_image_or_a_build_and_only_known_elements() -> Result<()>
         }
         let image = service["image"].as_str().context("an image")?;
         if service["build"].is_object() {
-            let file = service["build"]["dockerfile"]
-                .as_str()
-                .context("a dockerfile")?;
-            ensure!(service["build"]["context"] == ".");
-            ensure!(!instructions(file)?.is_empty(), "{file}");
+            is_a_stage(&service["build"]).with_context(|| name.clone())?;
         } else {
             // A tag that moves would be another thing tomorrow.
             let tag = image.rsplit_once(':').context("a tag")?.1;
-            ensure!(tag.contains('.'), "{name}: {image}");
-        }
-        for needed in array(service, "depends_on") {
             ensure!(
-                names.contains(needed.as_str().unwrap_or_default()),
-                "{name}: {needed}"
+                image.starts_with("docker.io/") && tag.contains('.'),
+                "{name}: {image}"
             );
         }
+    }
+    Ok(())
+}
+
+/// A stage of the Containerfile, whose arguments have the defaults that are given to them.
+fn is_a_stage(build: &Value) -> Result<()> {
+    let file = build["dockerfile"].as_str().context("a dockerfile")?;
+    ensure!(build["context"] == ".", "{build}");
+    let lines = instructions(file)?;
+    let stage = build["target"].as_str().context("a target")?;
+    let stage = format!(" AS {stage}");
+    ensure!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("FROM ") && line.ends_with(&stage)),
+        "no stage{stage}"
+    );
+    for (argument, value) in build["args"].as_object().into_iter().flatten() {
+        let value = value.as_str().context("a value")?;
+        let default = format!("ARG {argument}={value}");
+        ensure!(lines.contains(&default), "no {default}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_service_says_whether_it_is_healthy_with_what_its_image_has() -> Result<()> {
+    let compose = compose()?;
+    for (name, service) in services(&compose)? {
+        let check = service["healthcheck"].as_object();
+        let check = check.with_context(|| format!("{name}: no health check"))?;
+        let fields: Vec<&str> = check.keys().map(String::as_str).collect();
+        ensure!(
+            HEALTHCHECK.iter().all(|field| fields.contains(field)) && fields.len() == 5,
+            "{name}: {fields:?}"
+        );
+        let image = service["image"].as_str().context("an image")?;
+        let known = PROGRAMS
+            .iter()
+            .find(|(known, _)| image == *known || image.starts_with(&format!("{known}:")));
+        let (_, programs) = known.with_context(|| format!("{image}: what does it have?"))?;
+        let test = words(&check["test"]);
+        ensure!(
+            test.len() > 2 && test[0] == "CMD" && programs.contains(&test[1]),
+            "{name}: {test:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn every_service_waits_for_the_health_of_those_that_it_asks() -> Result<()> {
+    let compose = compose()?;
+    let services = services(&compose)?;
+    let mut started: BTreeSet<&str> = BTreeSet::new();
+    while started.len() < services.len() {
+        let before = started.len();
+        for (name, service) in services {
+            let needed = service["depends_on"].as_object().into_iter().flatten();
+            let mut ready = true;
+            for (needed, how) in needed {
+                ensure!(services.contains_key(needed), "{name}: {needed}");
+                let condition = serde_json::json!({"condition": "service_healthy"});
+                ensure!(*how == condition, "{name}: {needed}: {how}");
+                ready &= started.contains(needed.as_str());
+            }
+            if ready {
+                started.insert(name);
+            }
+        }
+        ensure!(started.len() > before, "they wait for each other");
+    }
+    for (name, asked) in [
+        ("envoy", "stable"),
+        ("envoy", "canary"),
+        ("load", "envoy"),
+        ("prometheus", "envoy"),
+        ("grafana", "prometheus"),
+    ] {
+        ensure!(services[name]["depends_on"][asked].is_object(), "{name}");
     }
     Ok(())
 }
@@ -118,12 +199,10 @@ fn every_mounted_file_is_there_and_mounted_once() -> Result<()> {
                 volume["type"] == "bind" && volume["read_only"] == true,
                 "{name}: {source}"
             );
-            let built = source == "./target/serin.wasm";
             ensure!(
-                built || workspace().join(source).exists(),
+                workspace().join(source).exists(),
                 "{name}: there is no {source}"
             );
-            ensure!(!built || volume["bind"]["create_host_path"] == false);
             let target = volume["target"].as_str().context("a target")?;
             ensure!(
                 target.starts_with('/') && targets.insert(target),
@@ -132,7 +211,7 @@ fn every_mounted_file_is_there_and_mounted_once() -> Result<()> {
             mounted += 1;
         }
     }
-    ensure!(mounted >= 7, "only {mounted} mounts");
+    ensure!(mounted >= 6, "only {mounted} mounts");
     Ok(())
 }
 
@@ -162,7 +241,7 @@ fn addresses(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-fn words(command: &Value) -> Vec<&str> {
+pub(crate) fn words(command: &Value) -> Vec<&str> {
     let items = command.as_array().into_iter().flatten();
     items.filter_map(Value::as_str).collect()
 }
@@ -177,7 +256,7 @@ fn option<'a>(command: &[&'a str], name: &str) -> Result<&'a str> {
 fn every_port_is_the_one_that_the_other_end_listens_on() -> Result<()> {
     let compose = compose()?;
     let services = services(&compose)?;
-    let envoy = yaml("compose/envoy.yaml")?;
+    let envoy = yaml("integration/compose/envoy.yaml")?;
     let mut listening = Vec::new();
     addresses(&envoy["admin"], &mut listening);
     addresses(&envoy["static_resources"]["listeners"], &mut listening);
@@ -196,10 +275,10 @@ fn every_port_is_the_one_that_the_other_end_listens_on() -> Result<()> {
     ensure!(upstreams == shops, "{upstreams:?} {shops:?}");
     let load = words(&services["load"]["command"]);
     ensure!(option(&load, "--target")? == "envoy:8080");
-    let prometheus = yaml("compose/prometheus.yaml")?;
+    let prometheus = yaml("integration/compose/prometheus.yaml")?;
     let job = &prometheus["scrape_configs"][0];
     ensure!(job["static_configs"][0]["targets"][0] == "envoy:9901");
-    let sources = yaml("compose/grafana/datasources/prometheus.yaml")?;
+    let sources = yaml("integration/compose/grafana/datasources/prometheus.yaml")?;
     ensure!(sources["datasources"][0]["url"] == "http://prometheus:9090");
     // What is published: on this machine only, each port once, the container's own.
     let mut published = BTreeSet::new();
@@ -231,10 +310,13 @@ fn every_port_is_the_one_that_the_other_end_listens_on() -> Result<()> {
 fn grafana_finds_its_source_and_its_dashboards() -> Result<()> {
     let compose = compose()?;
     let grafana = &services(&compose)?["grafana"];
-    ensure!(target(grafana, "./compose/grafana")? == "/etc/grafana/provisioning");
-    let provider = yaml("compose/grafana/dashboards/serin.yaml")?;
+    ensure!(target(grafana, "./integration/compose/grafana")? == "/etc/grafana/provisioning");
+    let provider = yaml("integration/compose/grafana/dashboards/serin.yaml")?;
     let path = &provider["providers"][0]["options"]["path"];
-    ensure!(*path == target(grafana, "./envoyfilter-manifests/dashboards")?);
+    let folder = target(grafana, "./envoyfilter-manifests/dashboards")?;
+    ensure!(*path == folder);
+    let home = &grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"];
+    ensure!(*home == format!("{folder}/serin.json"), "{home}");
     let mut dashboards = 0;
     for entry in fs::read_dir(workspace().join("envoyfilter-manifests/dashboards"))? {
         let path = entry?.path();
@@ -245,6 +327,11 @@ fn grafana_finds_its_source_and_its_dashboards() -> Result<()> {
         }
     }
     ensure!(dashboards > 0, "no dashboard");
+    ensure!(
+        workspace()
+            .join("envoyfilter-manifests/dashboards/serin.json")
+            .is_file()
+    );
     Ok(())
 }
 
@@ -253,7 +340,7 @@ fn prometheus_gets_plain_rule_files_out_of_the_rules_for_the_operator() -> Resul
     let compose = compose()?;
     let prometheus = &services(&compose)?["prometheus"];
     let script = words(&prometheus["entrypoint"])[2];
-    let config = yaml("compose/prometheus.yaml")?;
+    let config = yaml("integration/compose/prometheus.yaml")?;
     ensure!(script.contains("--config.file=/etc/prometheus/prometheus.yaml"));
     let mut rules = 0;
     for file in array(&config, "rule_files") {

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serin_integration::envoy::workspace;
 use serin_integration::turn;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
 use super::render::{manifests, object, render};
@@ -110,40 +110,93 @@ fn pushing_writes_the_digest_that_the_registry_gave_into_the_manifests() -> Resu
     Ok(())
 }
 
-/// What follows each `name` in the line that builds.
+/// What follows each `name` on the line that builds.
 fn built<'a>(lines: &'a [String], name: &str) -> Result<Vec<&'a str>> {
-    let build = lines
-        .iter()
-        .find(|line| line.starts_with("RUN cargo build --locked --release "));
-    let words: Vec<&str> = build.context("a build")?.split(' ').collect();
+    let line = lines.iter().find(|line| line.contains("cargo build "));
+    let (_, build) = line
+        .and_then(|line| line.split_once("cargo build "))
+        .context("a build")?;
+    let build = build.split(" && ").next().unwrap_or(build);
+    ensure!(build.starts_with("--locked "), "{build}");
+    let words: Vec<&str> = build.split(' ').collect();
     let pairs = words.windows(2).filter(|pair| pair[0] == name);
     Ok(pairs.map(|pair| pair[1]).collect())
 }
 
-/// The build gets all sources, and its toolchain is the pinned one.
-fn can_be_built(lines: &[String]) -> Result<()> {
-    ensure!(lines.iter().any(|line| line == "COPY . ."), "{lines:?}");
-    let kept = context()?;
-    let manifest = fs::read_to_string(workspace().join("Cargo.toml"))?;
-    let (_, members) = manifest.split_once("\nmembers = [").context("members")?;
-    let (members, _) = members.split_once(']').context("the end of the members")?;
-    for member in members.split(", ") {
-        let member = member.trim_matches('"');
-        let top = member.split('/').next().unwrap_or(member);
-        ensure!(
-            kept.iter().any(|name| name == top),
-            "{member} is left out of the build"
-        );
+/// What the stage that builds gets from the repository.
+fn sources(lines: &[String]) -> Vec<&str> {
+    let stage = lines.iter().take_while(|line| *line != "WORKDIR /serin");
+    let stage = lines.iter().skip(stage.count() + 1);
+    let copies = stage.map_while(|line| line.strip_prefix("COPY "));
+    copies
+        .flat_map(|copy| copy.split(' ').rev().skip(1))
+        .collect()
+}
+
+/// Whether cargo finds each member of the workspace, and each target's file, in a folder with these
+/// sources alone. What they depend on beside each other is not looked at.
+fn is_enough(sources: &[&str]) -> Result<bool> {
+    let folder = tempfile::tempdir()?;
+    for source in sources {
+        symlink(workspace().join(source), folder.path().join(source))?;
     }
-    for name in &kept {
-        let built = name == "target/serin.wasm";
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--offline", "--no-deps", "--format-version=1"])
+        .current_dir(folder.path())
+        .output()?;
+    Ok(metadata.status.success())
+}
+
+/// The build gets what it needs and no more, and its toolchain is the pinned one.
+fn can_be_built(lines: &[String]) -> Result<()> {
+    let sources = sources(lines);
+    let kept = context()?;
+    for source in &sources {
         ensure!(
-            built || workspace().join(name).exists(),
-            "there is no {name}"
+            kept.iter().any(|name| name == source),
+            "{source} is left out of the build"
         );
+        ensure!(workspace().join(source).exists(), "there is no {source}");
+    }
+    ensure!(is_enough(&sources)?, "{sources:?} do not build");
+    for folder in ["scorer-sdk", "filter", "integration", "Cargo.toml"] {
+        let others: Vec<&str> = sources
+            .iter()
+            .filter(|source| **source != folder)
+            .copied()
+            .collect();
+        ensure!(others.len() + 1 == sources.len(), "{folder}: {sources:?}");
+        ensure!(!is_enough(&others)?, "{folder} need not be copied");
+    }
+    ensure!(sources.contains(&"Cargo.lock"), "{sources:?}");
+    let build = lines.iter().find(|line| line.contains("cargo build "));
+    let build = build.context("a build")?;
+    for cached in ["/usr/local/cargo/registry", "/serin/target"] {
+        let mount = format!("--mount=type=cache,target={cached}");
+        ensure!(build.contains(&mount), "{build}");
+    }
+    // What lies in a cache is no part of an image: all that is taken later is put elsewhere first.
+    let (_, installed) = build
+        .split_once(" && install -D --target-directory=/built ")
+        .context("what is built is kept")?;
+    for line in lines {
+        let Some(copied) = line.strip_prefix("COPY --from=build ") else {
+            continue;
+        };
+        for file in copied.split(' ').rev().skip(1) {
+            let name = file.strip_prefix("/built/").context("from /built")?;
+            ensure!(
+                installed
+                    .split(' ')
+                    .any(|path| path.ends_with(&format!("/{name}"))),
+                "{name} is not in {installed}"
+            );
+        }
     }
     let toolchain = fs::read_to_string(workspace().join("rust-toolchain.toml"))?;
-    let pinned = lines[0].split_once("rust:").context("a rust image")?.1;
+    let image = lines.iter().find(|line| line.ends_with(" AS build"));
+    let pinned = image.and_then(|line| line.split_once("rust:"));
+    let pinned = pinned.context("a rust image")?.1;
     let pinned = pinned.split('-').next().context("a version")?;
     ensure!(
         toolchain.contains(&format!("channel = \"{pinned}\"")),
@@ -153,11 +206,68 @@ fn can_be_built(lines: &[String]) -> Result<()> {
 }
 
 #[test]
-fn the_shops_image_builds_programs_that_there_are_from_files_that_it_gets() -> Result<()> {
-    let lines = instructions("compose/Containerfile")?;
+fn every_image_is_named_by_a_full_version() -> Result<()> {
+    let mut images = 0;
+    for file in [
+        "integration/compose/Containerfile",
+        "envoyfilter-manifests/serve-verdict/Containerfile",
+    ] {
+        let lines = instructions(file)?;
+        for line in &lines {
+            let named = ["FROM ", "ARG ENVOY_IMAGE="];
+            let image = named.iter().find_map(|word| line.strip_prefix(word));
+            let Some(image) = image.filter(|image| !image.starts_with("${ENVOY_IMAGE}")) else {
+                continue;
+            };
+            let image = image.split(' ').next().unwrap_or(image);
+            let tag = image.rsplit_once(':').context("a tag")?.1;
+            ensure!(
+                image.starts_with("docker.io/") && tag.contains('.'),
+                "{image}"
+            );
+            images += 1;
+        }
+    }
+    ensure!(images == 5, "{images} images");
+    Ok(())
+}
+
+#[test]
+fn what_compose_builds_are_programs_that_there_are_and_the_module_that_ships() -> Result<()> {
+    let lines = instructions("integration/compose/Containerfile")?;
+    can_be_built(&lines)?;
     let programs = built(&lines, "--bin")?;
     ensure!(programs == ["serin-shop", "serin-load"], "{programs:?}");
-    can_be_built(&lines)
+    // The module is what `make wasm` builds, without the check for tools that the image lacks.
+    let build = lines.iter().find(|line| line.contains("cargo build "));
+    let build = build.context("a build")?;
+    ensure!(
+        build.contains(" CI=true make --old-file=require wasm && "),
+        "{build}"
+    );
+    ensure!(sources(&lines).contains(&"Makefile"));
+    let run = |arguments: &[&str]| -> Result<Vec<String>> {
+        let output = Command::new("make")
+            .args(["--dry-run", "--no-print-directory"])
+            .args(arguments)
+            .current_dir(workspace())
+            .env_remove("MAKEFLAGS")
+            .env("CI", "true")
+            .output()?;
+        ensure!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout)?;
+        Ok(text.lines().map(str::to_owned).collect())
+    };
+    let (here, there) = (run(&["wasm"])?, run(&["--old-file=require", "wasm"])?);
+    ensure!(here.first().is_some_and(|line| line.contains("require.sh")));
+    ensure!(here[1..] == there[..], "{here:?} {there:?}");
+    ensure!(there[0].starts_with("cargo rustc --locked "), "{there:?}");
+    // Envoy's image has it where the config looks for it: compose mounts none.
+    let target = "COPY --from=build /built/serin.wasm /etc/envoy/serin.wasm";
+    ensure!(lines.iter().any(|line| line == target), "{lines:?}");
+    let envoy = fs::read_to_string(workspace().join("integration/compose/envoy.yaml"))?;
+    ensure!(envoy.contains("filename: /etc/envoy/serin.wasm"));
+    Ok(())
 }
 
 #[test]
@@ -173,11 +283,8 @@ fn the_commands_image_is_what_serve_verdict_runs() -> Result<()> {
         ensure!(manifest.contains(&named), "no {named}");
     }
     let program = built(&lines, "--bin")?[0];
-    let copied = format!("COPY --from=build /serin/target/release/{program} /usr/local/bin/");
-    ensure!(
-        lines.iter().any(|line| line.starts_with(&copied)),
-        "{lines:?}"
-    );
+    let copied = format!("COPY --from=build /built/{program} /usr/local/bin/");
+    ensure!(lines.contains(&copied), "{lines:?}");
     ensure!(lines.last() == Some(&format!("ENTRYPOINT [\"{program}\"]")));
     // The pod asks for a user that is not root, by number: the image's own.
     let Some(objects) = render(&manifests().join("serve-verdict"))? else {

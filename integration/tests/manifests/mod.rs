@@ -4,7 +4,9 @@
 //! What needs a tool or a download that is not there says so and is left out: `make manifest-tools`
 //! fetches both.
 
-mod compose;
+pub(crate) mod compose;
+mod compose_run;
+pub(crate) mod health;
 mod image;
 mod overlays;
 mod plain_envoy;

@@ -1,6 +1,6 @@
 //! The bootstraps for an Envoy without Istio, in a real Envoy: as they are, but for the addresses.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use scorer_sdk::telemetry;
 use serin_integration::envoy::{Envoy, Launch, binary, free_port, run_dir, workspace};
 use serin_integration::load::{Load, LoadOptions};
@@ -8,13 +8,13 @@ use serin_integration::shop::{Regression, Shops};
 use serin_integration::turn;
 use std::fs;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 const PLAIN: &str = "envoyfilter-manifests/plain-envoy/envoy.yaml";
-const COMPOSE: &str = "compose/envoy.yaml";
+pub(super) const COMPOSE: &str = "integration/compose/envoy.yaml";
 
 /// A bootstrap with pieces replaced, each of which is in it once.
-fn bootstrap(path: &str, replaced: &[(&str, String)]) -> Result<String> {
+pub(super) fn bootstrap(path: &str, replaced: &[(&str, String)]) -> Result<String> {
     let mut text = fs::read_to_string(workspace().join(path))?;
     let module = workspace().join("target/serin.wasm");
     ensure!(module.is_file(), "no filter; run `make wasm`");
@@ -27,15 +27,15 @@ fn bootstrap(path: &str, replaced: &[(&str, String)]) -> Result<String> {
     Ok(text.replace("connect_timeout: 1s", "connect_timeout: 10s"))
 }
 
-fn address(host: &str, port: u16) -> String {
+pub(super) fn address(host: &str, port: u16) -> String {
     format!("address: {host}, port_value: {port}}}")
 }
 
-fn at(socket: SocketAddr) -> String {
+pub(super) fn at(socket: SocketAddr) -> String {
     address(&socket.ip().to_string(), socket.port())
 }
 
-fn local(port: u16) -> SocketAddr {
+pub(super) fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
@@ -125,66 +125,4 @@ async fn the_plain_bootstrap_steers_away_from_v2_once_a_verdict_stands() -> Resu
         })
         .await?;
     load.wait_until_left_alone(&shops.v2).await
-}
-
-/// A program that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) -> Result<Running> {
-    let child = Command::new(program)
-        .args(arguments)
-        .stdout(Stdio::null())
-        .spawn()
-        .with_context(|| program.to_owned())?;
-    Ok(Running(child))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_compose_starts_comes_to_a_verdict_when_it_runs_here() -> Result<()> {
-    let _turn = turn::beside_another().await;
-    let (stable, canary, front) = (free_port()?, free_port()?, free_port()?);
-    let shop = env!("CARGO_BIN_EXE_serin-shop");
-    let [stable_at, canary_at, front_at] =
-        [stable, canary, front].map(|port| local(port).to_string());
-    let _stable = run(shop, &["--name", "v1", "--listen", &stable_at])?;
-    let _canary = run(
-        shop,
-        &[
-            "--name",
-            "v2",
-            "--listen",
-            &canary_at,
-            "--regression",
-            "lost-field",
-            "--after",
-            "12s",
-        ],
-    )?;
-    let text = bootstrap(
-        COMPOSE,
-        &[
-            (&address("0.0.0.0", 8080), at(local(front))),
-            (&address("stable", 8000), at(local(stable))),
-            (&address("canary", 8000), at(local(canary))),
-        ],
-    )?;
-    let envoy = Launch::new("manifests-compose-run", text).start().await?;
-    let _load = run(
-        env!("CARGO_BIN_EXE_serin-load"),
-        &["--target", &front_at, "--rate", "200"],
-    )?;
-    envoy
-        .wait_for_metrics("verdict and its effect", |metrics| {
-            metrics.value(telemetry::VERDICT.name, &[("version", "v2")]) == Some(3.0)
-                && metrics.value(telemetry::STEERED.name, &[]) > Some(0.0)
-        })
-        .await?;
-    Ok(())
 }

@@ -13,7 +13,7 @@ const ANNOTATION: &str = "sidecar.istio.io/extraStatTags";
 const BUCKETS: &str = "sidecar.istio.io/statsHistogramBuckets";
 const BOOTSTRAPS: [&str; 2] = [
     "envoyfilter-manifests/plain-envoy/envoy.yaml",
-    "compose/envoy.yaml",
+    "integration/compose/envoy.yaml",
 ];
 
 /// The tags of a bootstrap, whose regexes have to be those of Istio.

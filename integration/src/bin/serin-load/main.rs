@@ -1,12 +1,17 @@
 //! The shop's users as a program of its own, for containers: see docker-compose.yaml.
 
+mod sign;
+
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use serin_integration::load::{Load, LoadOptions};
 use tokio::signal::unix::{SignalKind, signal};
+
+use sign::Sign;
 
 /// How long the target's name may be unknown: containers start in any order.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -28,6 +33,10 @@ struct Args {
     /// Seed of what they ask for
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+
+    /// A file that is there as long as answers come, for health checks; looked at every ten seconds
+    #[arg(long, value_name = "FILE")]
+    answered: Option<PathBuf>,
 }
 
 async fn resolve(target: &str) -> Result<SocketAddr> {
@@ -49,6 +58,7 @@ async fn resolve(target: &str) -> Result<SocketAddr> {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    let mut sign = args.answered.map(Sign::new);
     let target = resolve(&args.target).await?;
     println!("{} requests a second to {target}", args.rate);
     let load = Load::start(LoadOptions::new(target, f64::from(args.rate)).seed(args.seed))?;
@@ -60,6 +70,9 @@ async fn main() -> Result<()> {
             _ = reports.tick() => {
                 let tally = load.snapshot();
                 println!("{} sent, {} answered, {} lost", tally.sent, tally.answered, tally.lost());
+                if let Some(sign) = &mut sign {
+                    sign.show(tally.answered)?;
+                }
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
