@@ -202,6 +202,8 @@ metrics! {
         "evidence behind the verdict, in thousandths of a nat; 0 when it favours the candidate";
     ROLLOUT_THRESHOLD: Gauge "serin_rollout_threshold" [DESTINATION, VERSION] Always
         "evidence that is enough, in thousandths of a nat";
+    ROLLOUT_START_TIME: Gauge "serin_rollout_start_time_seconds" [DESTINATION, VERSION] Always
+        "Unix time since which this release of the candidate is judged, in seconds; 0 once another candidate has come";
     VERDICT_TIME: Gauge "serin_verdict_time_seconds" [DESTINATION, VERSION] Always
         "Unix time of the verdict `anomalous`, in seconds; 0 while there is none";
     ONSET_TIME: Gauge "serin_onset_time_seconds" [DESTINATION, VERSION] Always

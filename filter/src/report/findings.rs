@@ -267,6 +267,10 @@ impl Findings {
                 decision.judged_exchanges,
             ),
             (
+                Id::of(&telemetry::ROLLOUT_START_TIME),
+                decision.started_ms / 1_000,
+            ),
+            (
                 Id::of(&telemetry::VERDICT_TIME),
                 decision.verdict_ms / 1_000,
             ),

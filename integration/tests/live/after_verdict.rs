@@ -40,6 +40,7 @@ async fn both_versions_are_counted_and_the_time_of_the_verdict_stands() -> Resul
         .filter(filter(&config("observe")))
         .start()
         .await?;
+    let started = now()?;
     let _load = common::load(&topology, 300.0, 2)?;
     wait_for_judged(&topology.front, ENOUGH).await?;
     let before = now()?;
@@ -58,6 +59,11 @@ async fn both_versions_are_counted_and_the_time_of_the_verdict_stands() -> Resul
     assert!(
         onset_time <= verdict_time && onset_time > before - 60.0,
         "{before} {onset_time} {verdict_time}"
+    );
+    let start_time = gauge(&then, &telemetry::ROLLOUT_START_TIME).context("a start time")?;
+    assert!(
+        (started - 1.0..=before).contains(&start_time),
+        "{started} {start_time} {before}"
     );
     let why = why_anomalous(&topology.front).await?;
     assert!(why.contains("worse since "), "{why}");
@@ -79,6 +85,7 @@ async fn both_versions_are_counted_and_the_time_of_the_verdict_stands() -> Resul
         assert_eq!(verdict(&last), Some(common::ANOMALOUS));
     }
     for (metric, value) in [
+        (&telemetry::ROLLOUT_START_TIME, Some(start_time)),
         (&telemetry::VERDICT_TIME, Some(verdict_time)),
         (&telemetry::ONSET_TIME, Some(onset_time)),
         (&telemetry::JUDGED_EXCHANGES, judged),

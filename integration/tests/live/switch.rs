@@ -3,7 +3,7 @@
 use super::common::{
     ANOMALOUS, UNHURRIED, config, filter, tells_of_failures, verdict, wait_for_line, watch, with,
 };
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use scorer_sdk::telemetry;
 use serde_json::json;
 use serin_integration::load::{Load, LoadOptions, Mix};
@@ -24,6 +24,12 @@ const PAST: u64 = 3_000;
 fn says(metrics: &Metrics, name: &str, version: &str) -> bool {
     let labels = [("destination", "shop"), ("version", version)];
     metrics.value(name, &labels) == Some(1.0)
+}
+
+/// Since when a version is judged, in seconds since the Unix epoch.
+fn start(metrics: &Metrics, version: &str) -> Option<f64> {
+    let labels = [("destination", "shop"), ("version", version)];
+    metrics.value(telemetry::ROLLOUT_START_TIME.name, &labels)
 }
 
 fn is_against_past(metrics: &Metrics) -> bool {
@@ -119,7 +125,8 @@ async fn a_version_that_hangs_on_every_request_is_mute() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_version_that_gets_no_requests_any_more_is_idle() -> Result<()> {
+async fn a_version_that_gets_no_requests_any_more_is_idle_and_comes_back_as_another_release()
+-> Result<()> {
     let _turn = turn::beside_another().await;
     let shops = Shops::start(75).await?;
     let (mut topology, load) = before_the_switch("switch-idle", &shops, None).await?;
@@ -135,6 +142,15 @@ async fn a_version_that_gets_no_requests_any_more_is_idle() -> Result<()> {
     assert!(!says(&metrics, telemetry::IDLE.name, "v1"));
     let line = wait_for_line(&topology.front, "v2 has got no request for").await?;
     println!("{line}");
+    let began = start(&metrics, "v2").context("the start of a rollout")?;
+    // As a delivery tool does with the next release of the same name.
+    topology.set_weights(80, 20).await?;
+    topology
+        .front
+        .wait_for_metrics("another release", |metrics| {
+            start(metrics, "v2") > Some(began) && !says(metrics, telemetry::IDLE.name, "v2")
+        })
+        .await?;
     load.stop().await;
     Ok(())
 }

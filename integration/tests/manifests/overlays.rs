@@ -8,7 +8,7 @@ use serin_integration::turn;
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::render::{folders, manifests, object, render};
+use super::render::{documents, folders, manifests, object, render};
 
 /// The configs of the WasmPlugins in a rendering, compiled as `serin check-config` does it.
 fn compile(objects: &[Value]) -> Result<usize> {
@@ -225,6 +225,80 @@ fn routes_of_the_gateway_api_lead_to_the_clusters_that_the_plugin_lists() -> Res
     ensure!(*clusters("v1") == cluster(&steer["backendRefs"][0])?);
     ensure!(*clusters("v1") == cluster(&split["backendRefs"][0])?);
     ensure!(*clusters("v2") == cluster(&split["backendRefs"][1])?);
+    Ok(())
+}
+
+#[test]
+fn where_flagger_owns_the_split_it_is_delegated_behind_the_steered_requests() -> Result<()> {
+    let _turn = turn::busy();
+    let Some(objects) = render(&manifests().join("flagger-steer"))? else {
+        return Ok(());
+    };
+    let canary = object(&objects, "Canary", "shop")?;
+    let service = &canary["spec"]["service"];
+    // With either of them Flagger refuses to delegate.
+    ensure!(service["delegation"] == true, "{service}");
+    ensure!(
+        service["hosts"].is_null() && service["gateways"].is_null(),
+        "{service}"
+    );
+    // Flagger replaces the routes of the one that bears the Canary's name.
+    ensure!(object(&objects, "VirtualService", "shop").is_err());
+    let entry = &object(&objects, "VirtualService", "shop-entry")?["spec"];
+    let [steer, split] = entry["http"].as_array().context("routes")?.as_slice() else {
+        anyhow::bail!("other routes than two");
+    };
+    let config = &object(&objects, "WasmPlugin", "serin")?["spec"]["pluginConfig"];
+    let header = &steer["match"][0]["headers"][telemetry::STEER_HEADER.name]["exact"];
+    ensure!(*header == config["baseline"] && config["mode"] == "steer");
+    let metadata = &canary["metadata"];
+    ensure!(split["delegate"]["name"] == metadata["name"]);
+    ensure!(split["delegate"]["namespace"] == metadata["namespace"]);
+    ensure!(split["route"].is_null() && split["match"].is_null());
+    // What Flagger makes of the Canary's name: a Service for each version.
+    let host = |version: &str| {
+        let name = metadata["name"].as_str().unwrap_or_default();
+        let namespace = metadata["namespace"].as_str().unwrap_or_default();
+        format!("{name}-{version}.{namespace}.svc.cluster.local")
+    };
+    let port = &service["port"];
+    let destination = &steer["route"][0]["destination"];
+    ensure!(destination["host"] == host("primary") && destination["port"]["number"] == *port);
+    for version in ["primary", "canary"] {
+        let cluster = &config["versions"]["destinations"]["shop"][version][0];
+        ensure!(*cluster == format!("outbound|{port}||{}", host(version)));
+    }
+    object(&objects, "Gateway", "shop")?;
+    ensure!(entry["gateways"][0] == "shop/shop");
+    Ok(())
+}
+
+/// A Flagger with `-namespace` finds no template elsewhere, and each miss is a failed check.
+#[test]
+fn a_canary_finds_its_metric_templates_in_its_own_namespace() -> Result<()> {
+    let yaml = |path: &str| -> Result<Vec<Value>> {
+        let text = fs::read_to_string(manifests().join(path)).with_context(|| path.to_owned())?;
+        documents(&text)
+    };
+    let namespace = |folder: &str| -> Result<Value> {
+        let kustomization = yaml(&format!("{folder}/kustomization.yaml"))?.swap_remove(0);
+        Ok(kustomization["namespace"].clone())
+    };
+    ensure!(namespace("flagger")? == namespace("flagger-example")?);
+    let templates = yaml("flagger/metric-templates.yaml")?;
+    let canaries = yaml("flagger-example/canary.yaml")?;
+    let metrics = canaries[0]["spec"]["analysis"]["metrics"].as_array();
+    let mut found = 0;
+    for metric in metrics.context("metrics")? {
+        let reference = &metric["templateRef"];
+        // Without one, Flagger takes the Canary's.
+        ensure!(reference["namespace"].is_null(), "{reference}");
+        let named = |template: &&Value| template["metadata"]["name"] == reference["name"];
+        let template = templates.iter().find(named).context("no such template")?;
+        ensure!(template["metadata"]["namespace"].is_null(), "{template}");
+        found += 1;
+    }
+    ensure!(found > 0, "no metric");
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 use super::eventually;
 use super::hooks::Hooks;
 use super::manifests::{hurried_rule_groups, rules};
+use super::page::Page;
 use super::server::{self, Prometheus};
 use anyhow::{Context as _, Result, ensure};
 use scorer_sdk::telemetry::{
@@ -14,10 +15,9 @@ use serin_cli::fetch::{Access, Fetcher};
 use serin_cli::fleet_evidence::{fleet_query, pairs_query, route_query, routes_query};
 use serin_cli::status::fleet::{Fleet, STALE_IN_PROMETHEUS};
 use serin_cli::status::source::Source;
+use serin_cli::withdrawn::{asked_query, exchanges_query, withdrawn_query};
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex};
+use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[test]
@@ -39,6 +39,24 @@ fn the_recording_rules_are_the_formula() -> Result<()> {
             "serin:fleet_evidence:nats",
             fleet_query("serin:pair_evidence:nats", "serin:routes:count1d"),
         ),
+        ("serin:exchanges:increase1h", exchanges_query("", "1h")),
+        (
+            "serin:asked:increase1m",
+            asked_query(&exchanges_query("", "1m"), "", "1m"),
+        ),
+        (
+            "serin:asked:increase1h",
+            asked_query("serin:exchanges:increase1h", "", "1h"),
+        ),
+        (
+            "serin:withdrawn:expected1m",
+            withdrawn_query(
+                "serin:asked:increase1h",
+                "serin:exchanges:increase1h",
+                "",
+                "serin:asked:increase1m",
+            ),
+        ),
     ] {
         assert_eq!(written(record)?, dense(&formula), "{record}");
     }
@@ -48,34 +66,6 @@ fn the_recording_rules_are_the_formula() -> Result<()> {
 /// An expression without white space.
 fn dense(expression: &str) -> String {
     expression.split_whitespace().collect()
-}
-
-/// A proxy that is none: a page of metrics that a test can change.
-struct Page {
-    address: SocketAddr,
-    text: Arc<Mutex<String>>,
-}
-
-impl Page {
-    fn serve(text: String) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        let text = Arc::new(Mutex::new(text));
-        let shown = Arc::clone(&text);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { continue };
-                let mut request = [0; 4_096];
-                let _ = stream.read(&mut request);
-                let page = shown.lock().unwrap().clone();
-                let length = page.len();
-                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\
-                            content-type: text/plain; version=0.0.4\r\n";
-                let _ = write!(stream, "{head}content-length: {length}\r\n\r\n{page}");
-            }
-        });
-        Ok(Self { address, text })
-    }
 }
 
 /// What one proxy shows: its role, its routes, and its evidence in thousandths of a nat, by route
@@ -162,7 +152,7 @@ async fn the_rule_serve_verdict_and_status_come_to_the_same_evidence() -> Result
         .wait_for("serin:routes:count1d{destination=\"shop\"} == 5")
         .await?;
     // A route that nobody shows any more still shares the weights.
-    *first.text.lock().unwrap() = page("comparer", &["/a", "/b"], &evidence);
+    first.show(page("comparer", &["/a", "/b"], &evidence));
     let gone = format!("absent({}{{route=\"/gone\"}})", EXCHANGES.name);
     prometheus.wait_for(&gone).await?;
     let expected = ((5.5_f64.exp() + (-1.0_f64).exp()) / (32.0 * 5.0)).ln();

@@ -37,7 +37,7 @@ impl Hooks {
         Ok(Self { address })
     }
 
-    async fn get(&self, path: &str) -> Result<(u16, Value)> {
+    pub(crate) async fn get(&self, path: &str) -> Result<(u16, Value)> {
         let answer = http::get(self.address, path).await?;
         Ok((
             answer.status().as_u16(),
@@ -47,8 +47,18 @@ impl Hooks {
 
     /// Posts what Flagger would, with the metadata of a webhook.
     async fn post(&self, path: &str, metadata: &Value) -> Result<(u16, Value)> {
+        self.post_of("85d557f47b", path, metadata).await
+    }
+
+    /// The same, of the release with this checksum.
+    pub(crate) async fn post_of(
+        &self,
+        checksum: &str,
+        path: &str,
+        metadata: &Value,
+    ) -> Result<(u16, Value)> {
         let body = json!({
-            "name": "shop", "namespace": "shop", "phase": "Progressing", "checksum": "85d557f47b",
+            "name": "shop", "namespace": "shop", "phase": "Progressing", "checksum": checksum,
             "metadata": metadata,
         });
         let headers = [("content-type", "application/json")];
@@ -218,6 +228,7 @@ impl Hooks {
                 let values = [
                     ("destination", destination),
                     ("candidate", CANDIDATE),
+                    ("release", "6f8d9c5b7"),
                     ("prometheus", "http://prometheus"),
                     ("serve-verdict", "http://serve-verdict"),
                 ];

@@ -29,4 +29,5 @@ pub mod sniff;
 pub mod status;
 pub mod surprise;
 pub mod verdict_server;
+pub mod withdrawn;
 pub mod yaml;

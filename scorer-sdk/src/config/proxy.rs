@@ -22,6 +22,12 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Whether a verdict keeps requests from the candidate.
+    #[must_use]
+    pub fn acts(self) -> bool {
+        matches!(self, Self::Steer | Self::Reject)
+    }
+
     /// The name in config and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {

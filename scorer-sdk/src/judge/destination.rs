@@ -103,6 +103,12 @@ impl Destination {
     /// Says which version is the baseline and which the candidate: by the config, else the one with
     /// most traffic at first and the newest one since.
     fn choose_versions(&mut self, plan: &Plan, volumes: &Volumes, now_ms: u64) {
+        if self.another_release_begins(plan, volumes)
+            && let Some(over) = self.rollout.take()
+        {
+            self.versions.forget(&over.candidate);
+            self.silences.forget(&over.candidate);
+        }
         if self.versions.see(volumes, self.rollout.as_ref(), now_ms) {
             self.rollout = None;
         }
@@ -146,6 +152,21 @@ impl Destination {
         }
         self.versions
             .forget_condemned(candidate(self.rollout.as_ref()), now_ms);
+    }
+
+    /// Whether the candidate comes back after it was taken out of the traffic. Delivery tools do that
+    /// between two releases, whose versions may bear the same name. A condemned candidate that the
+    /// filter itself keeps from traffic was not taken away.
+    fn another_release_begins(&self, plan: &Plan, volumes: &Volumes) -> bool {
+        let Some(rollout) = &self.rollout else {
+            return false;
+        };
+        let kept_away = rollout.phase != Phase::Watching && plan.mode.acts();
+        let is_guard = plan.reject.reference.is_some();
+        !is_guard
+            && !kept_away
+            && volumes.of_version(&rollout.candidate) > 0
+            && self.silences.is_idle(&rollout.candidate)
     }
 
     /// Whether this tick's exchanges may be judged, and which of them.

@@ -216,6 +216,18 @@ impl Silences {
         });
     }
 
+    /// Whether a version was taken out of the traffic: others went on to get requests, and it did not.
+    pub(super) fn is_idle(&self, name: &str) -> bool {
+        let heard = self.heard.iter().find(|heard| heard.name == name);
+        heard.is_some_and(Heard::is_idle)
+    }
+
+    /// Forgets a version. What comes under its name from now on is another release, whose pauses are
+    /// not known yet.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.heard.retain(|heard| heard.name != name);
+    }
+
     /// The versions that are silent. `is_guard` tells that only one version's requests are seen;
     /// the `condemned` ones are kept from traffic, so that nobody misses them.
     pub(super) fn findings(&self, is_guard: bool, condemned: &[String]) -> Vec<Silence> {
@@ -327,6 +339,19 @@ mod tests {
         // A day later it is not missed any more.
         run(&mut silences, 300..1_200, gone);
         assert!(silences.findings(false, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_version_that_was_taken_away_is_idle_until_it_is_forgotten() {
+        let mut silences = Silences::default();
+        run(&mut silences, 0..120, |_| {
+            tick(&[("v1", 18, 0), ("v2", 2, 0)])
+        });
+        assert!(!silences.is_idle("v2"));
+        run(&mut silences, 120..200, |_| tick(&[("v1", 20, 0)]));
+        assert!(silences.is_idle("v2") && !silences.is_idle("v1") && !silences.is_idle("v3"));
+        silences.forget("v2");
+        assert!(!silences.is_idle("v2"));
     }
 
     #[test]

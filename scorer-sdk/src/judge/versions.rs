@@ -137,6 +137,12 @@ impl Versions {
         rollout.is_some() && returned.iter().any(|(name, _)| *name == candidate)
     }
 
+    /// Forgets a version: what comes under its name from now on is another release.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.known.retain(|version| version.name != name);
+        self.acquit(name);
+    }
+
     /// Makes room for another version.
     fn drop_oldest(&mut self, candidate: &str) {
         let oldest = self

@@ -391,6 +391,62 @@ fn a_version_that_comes_back_after_a_long_time_is_judged_anew() {
     );
 }
 
+/// Seconds in which v1 serves alone, or both serve and v2 answers with this status.
+fn release(simulation: &mut Simulation, ticks: usize, status: Option<u16>) -> Decision {
+    (0..ticks)
+        .map(|_| match status {
+            Some(status) => simulation.plain_tick(&[("v1", 200, 80), ("v2", status, 20)]),
+            None => simulation.plain_tick(&[("v1", 200, 100)]),
+        })
+        .last()
+        .unwrap()
+}
+
+#[test]
+fn the_next_release_under_the_same_name_is_judged_anew() {
+    let mut simulation = Simulation::new(r#"{"warm_up": "0s", "healthy_after": 200}"#, 19);
+    let first = release(&mut simulation, 60, Some(200));
+    assert_eq!(first.verdict, Verdict::Healthy);
+    // A pause is none: the same release goes on.
+    release(&mut simulation, 30, None);
+    let same = release(&mut simulation, 1, Some(200));
+    assert_eq!(
+        (same.started_ms, same.verdict),
+        (first.started_ms, Verdict::Healthy)
+    );
+    // Its weight was 0 for more than three times as long as the longest pause.
+    let over = release(&mut simulation, 100, None);
+    assert_eq!(over.started_ms, first.started_ms);
+    let next = release(&mut simulation, 1, Some(200));
+    assert!(next.started_ms > over.started_ms + 100_000, "{next:?}");
+    assert_eq!(
+        (next.candidate.as_str(), next.verdict),
+        ("v2", Verdict::Learning)
+    );
+    // The pauses of the last release say nothing about this one.
+    release(&mut simulation, 20, Some(200));
+    release(&mut simulation, 70, None);
+    let third = release(&mut simulation, 1, Some(200));
+    assert!(third.started_ms > next.started_ms, "{third:?}");
+    let bad = release(&mut simulation, 20, Some(500));
+    assert_eq!(bad.verdict, Verdict::Anomalous);
+}
+
+#[test]
+fn a_condemned_release_does_not_condemn_the_next_one_unless_the_filter_keeps_it_from_traffic() {
+    for (mode, expected) in [("observe", Verdict::Healthy), ("steer", Verdict::Anomalous)] {
+        let config = format!(
+            r#"{{"baseline": "v1", "warm_up": "0s", "healthy_after": 200, "mode": "{mode}"}}"#
+        );
+        let mut simulation = Simulation::new(&config, 19);
+        let bad = release(&mut simulation, 30, Some(500));
+        assert_eq!(bad.verdict, Verdict::Anomalous, "{mode}");
+        release(&mut simulation, 90, None);
+        let repaired = release(&mut simulation, 60, Some(200));
+        assert_eq!(repaired.verdict, expected, "{mode}: {repaired:?}");
+    }
+}
+
 #[test]
 fn a_share_that_drops_while_slow_requests_are_on_their_way_is_not_held_against_the_canary() {
     // Both versions time out after 15 s in one of a hundred; the canary is rolled back by hand.

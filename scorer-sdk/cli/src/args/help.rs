@@ -144,12 +144,12 @@ Examples:
   curl 'http://127.0.0.1:8095/verdict?destination=shop&candidate=v2'
 
 What can be asked; destination and candidate are the labels of serin_verdict:
-  GET  /verdict?destination=…[&candidate=…]   JSON: decision (promote, wait, abort), verdict, reason,
-                                              evidence, and more; for Argo Rollouts' web provider
-                                              with jsonPath {$.decision}
+  GET  /verdict?destination=…[&candidate=…][&release=…]
+                           JSON: decision (promote, wait, abort), verdict, reason, evidence, and
+                           more; for Argo Rollouts' web provider with jsonPath {$.decision}
   POST /flagger/rollback   200 if it is to be rolled back, 409 if not
   POST /flagger/gate       200 if it may go on or be promoted, 409 if that is not sure yet
-  POST /flagger/increase   as gate, and 200 while the candidate has had no traffic yet
+  POST /flagger/increase   as gate, and 200 while the candidate has no traffic
   POST /flagger/check      409 if there is evidence against it, 200 if not
                            each with Flagger's payload, its metadata: {destination, candidate}
   GET  /healthz            200 as long as it serves
@@ -160,7 +160,11 @@ traffic within --window. Wait: all else, so that no traffic is neither. Without 
 version that is being compared is meant, if it is one.
 
 400 is a question that cannot be understood, 502 a Prometheus that does not answer: no promotion and
-no rollback. Nothing is kept between two questions. Payloads: docs/delivery-tools.md.
+no rollback. Payloads: docs/delivery-tools.md.
+
+All that is kept between two questions is which release each asker rolls out (Flagger's checksum, or
+`release`), and when it was last asked about the one before. What proxies have judged since before
+then is about that one and counts for nothing. Run one server, so that it hears of each release.
 
 Exit codes:
   0   stopped by SIGTERM or SIGINT

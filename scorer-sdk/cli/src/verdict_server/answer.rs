@@ -3,9 +3,10 @@
 use super::flagger::{Hook, Payload, checked};
 use super::judgement::{self, Judgement};
 use super::prometheus::Prometheus;
+use super::release::{Asked, Release, Releases};
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// An answer: a status and a JSON body.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,17 +29,12 @@ impl Reply {
 }
 
 /// What a request asks for, told from its method, path and query.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Question {
     /// Is the server there? Prometheus is not asked.
     Health,
     /// `GET /verdict`
-    Verdict {
-        /// The service.
-        destination: String,
-        /// The version; the one that is being compared without it.
-        candidate: Option<String>,
-    },
+    Verdict(Asked),
     /// `POST /flagger/…`; the body says about what.
     Flagger(Hook),
 }
@@ -85,10 +81,16 @@ pub fn question(method: &str, target: &str) -> Result<Question, Reply> {
             "ask as /verdict?destination=…&candidate=…, with the labels of serin_verdict",
         )
     })?;
-    Ok(Question::Verdict {
+    let release = get("release").map_err(bad)?.map(|name| Release {
+        asker: destination.clone(),
+        name,
+    });
+    Ok(Question::Verdict(Asked {
         destination,
         candidate: get("candidate").map_err(bad)?,
-    })
+        release,
+        since: None,
+    }))
 }
 
 /// Answers a question; asks Prometheus, and so may take as long as its timeout.
@@ -98,30 +100,33 @@ pub fn answer(
     body: &[u8],
     prometheus: &Prometheus,
     window: Duration,
+    releases: &Releases,
 ) -> Reply {
-    let (asked, hook) = match question {
+    let (mut asked, hook) = match question {
         Question::Health => {
             return Reply {
                 status: 200,
                 body: json!({"status": "ok"}),
             };
         }
-        Question::Verdict {
-            destination,
-            candidate,
-        } => ((destination.clone(), candidate.clone()), None),
+        Question::Verdict(asked) => (asked.clone(), None),
         Question::Flagger(hook) => match Payload::read(body).and_then(|payload| payload.asked()) {
             Ok(asked) => (asked, Some(*hook)),
             Err(error) => return Reply::error(400, &format!("{error:#}")),
         },
     };
-    let (destination, candidate) = asked;
-    let expression = judgement::question(&destination, window);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    // Noted before Prometheus is asked: a release begins whether that answers or not.
+    asked.since = asked
+        .release
+        .as_ref()
+        .and_then(|release| releases.hear(release, now.unwrap_or_default().as_secs_f64()));
+    let expression = judgement::question(&asked, window);
     match prometheus.query(&expression) {
         // Neither yes nor no: Flagger does not roll back and does not go on, Argo counts an error.
         Err(error) => Reply::error(502, &format!("{error:#}")),
         Ok(samples) => {
-            let judgement = judgement::judge(&samples, &destination, candidate.as_deref(), window);
+            let judgement = judgement::judge(&samples, &asked, window);
             reply(&judgement, hook)
         }
     }
@@ -209,14 +214,23 @@ mod tests {
     fn names_in_a_query_are_decoded() {
         let asked = question(
             "GET",
-            "/verdict?candidate=v2%2B1&destination=shop%3A80+x&other=1",
+            "/verdict?candidate=v2%2B1&destination=shop%3A80+x&other=1&release=6f8d",
         );
-        assert_eq!(
-            asked,
-            Ok(Question::Verdict {
-                destination: "shop:80 x".to_owned(),
-                candidate: Some("v2+1".to_owned()),
-            })
+        let expected = Asked {
+            destination: "shop:80 x".to_owned(),
+            candidate: Some("v2+1".to_owned()),
+            release: Some(Release {
+                asker: "shop:80 x".to_owned(),
+                name: "6f8d".to_owned(),
+            }),
+            since: None,
+        };
+        assert_eq!(asked, Ok(Question::Verdict(expected)));
+        // As Argo Rollouts sends it where the argument was left empty.
+        let without = question("GET", "/verdict?destination=shop&release=");
+        assert!(
+            matches!(&without, Ok(Question::Verdict(asked)) if asked.release.is_none()),
+            "{without:?}"
         );
     }
 }

@@ -5,12 +5,16 @@
 //! hold the rollout until a yes; a `rollout` hook with a no is a failed check.
 
 use super::judgement::{Action, Judgement};
+use super::release::{Asked, Release};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// Longest name of a destination or version in bytes, as in the metrics.
 pub const MAX_NAME: usize = 128;
+
+/// Longest name of an object in Kubernetes, in bytes.
+const MAX_OBJECT_NAME: usize = 253;
 
 /// What a hook asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +50,10 @@ impl Hook {
             Self::Gate => judgement.decision == Action::Promote,
             Self::Increase => match judgement.decision {
                 Action::Promote => true,
-                // Flagger also asks before the first step, when nobody can have seen it yet.
-                Action::Wait => judgement.recent_exchanges <= 0.0,
+                // Flagger also asks before the first step, when nobody can have seen it yet. While
+                // the traffic of an earlier release under the same name fades, the step waits: once
+                // that is gone, the filter judges what comes next anew.
+                Action::Wait => judgement.recent_exchanges <= 0.0 || judgement.withdrawn,
                 Action::Abort => false,
             },
             Self::Check => judgement.decision != Action::Abort,
@@ -67,6 +73,10 @@ pub struct Payload {
     /// Its phase, such as `Progressing`.
     #[serde(default)]
     pub phase: String,
+    /// Of the pods that are rolled out, with the configs that they read: another one with each
+    /// release.
+    #[serde(default)]
+    pub checksum: String,
     /// What its author wrote under the webhook's `metadata`.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
@@ -81,23 +91,41 @@ impl Payload {
         serde_json::from_slice(body).context("the body is not what Flagger posts")
     }
 
-    /// Destination and candidate that the hook is about, from its metadata.
+    /// What the hook is about: destination and candidate from its metadata, the release from the
+    /// Canary and its checksum.
     ///
     /// # Errors
     /// When there is no destination, or a name is too long: with the repair.
-    pub fn asked(&self) -> Result<(String, Option<String>)> {
+    pub fn asked(&self) -> Result<Asked> {
         let get = |name: &str| self.metadata.get(name).filter(|value| !value.is_empty());
         let Some(destination) = get("destination") else {
             bail!(
                 "the webhook has no metadata.destination: set it to the label `destination` of serin_verdict"
             );
         };
-        Ok((
-            checked("metadata.destination", destination)?,
-            get("candidate")
+        Ok(Asked {
+            destination: checked("metadata.destination", destination)?,
+            candidate: get("candidate")
                 .map(|candidate| checked("metadata.candidate", candidate))
                 .transpose()?,
-        ))
+            release: self.release(destination)?,
+            since: None,
+        })
+    }
+
+    fn release(&self, destination: &str) -> Result<Option<Release>> {
+        if self.checksum.is_empty() || self.name.is_empty() {
+            return Ok(None);
+        }
+        for (what, text) in [("name", &self.name), ("namespace", &self.namespace)] {
+            if text.len() > MAX_OBJECT_NAME {
+                bail!("{what} has to have at most {MAX_OBJECT_NAME} bytes");
+            }
+        }
+        Ok(Some(Release {
+            asker: format!("{}/{} {destination}", self.namespace, self.name),
+            name: checked("checksum", &self.checksum)?,
+        }))
     }
 }
 
@@ -122,9 +150,20 @@ mod tests {
             "metadata": {"destination": "shop:8080", "candidate": "v2", "more": "x"}, "new": 1}"#;
         let payload = Payload::read(body).unwrap();
         let asked = payload.asked().unwrap();
-        assert_eq!(asked, ("shop:8080".to_owned(), Some("v2".to_owned())));
+        let release = Release {
+            asker: "test/shop shop:8080".to_owned(),
+            name: "85d557f47b".to_owned(),
+        };
+        let expected = Asked {
+            destination: "shop:8080".to_owned(),
+            candidate: Some("v2".to_owned()),
+            release: Some(release),
+            since: None,
+        };
+        assert_eq!(asked, expected);
         let without = Payload::read(br#"{"metadata": {"destination": "shop"}}"#).unwrap();
-        assert_eq!(without.asked().unwrap().1, None);
+        let asked = without.asked().unwrap();
+        assert_eq!((asked.candidate, asked.release), (None, None));
     }
 
     #[test]
@@ -142,6 +181,20 @@ mod tests {
                     "x".repeat(129)
                 ),
                 "1 to 128 bytes",
+            ),
+            (
+                format!(
+                    r#"{{"name": "shop", "checksum": "{}", "metadata": {{"destination": "shop"}}}}"#,
+                    "x".repeat(129)
+                ),
+                "checksum",
+            ),
+            (
+                format!(
+                    r#"{{"name": "{}", "checksum": "x", "metadata": {{"destination": "shop"}}}}"#,
+                    "x".repeat(254)
+                ),
+                "at most 253 bytes",
             ),
         ] {
             let payload = Payload::read(body.as_bytes()).unwrap();

@@ -6,6 +6,7 @@
 use super::Options;
 use super::answer::{Question, Reply, answer, question};
 use super::prometheus::Prometheus;
+use super::release::Releases;
 use crate::output::json_text;
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -43,6 +44,14 @@ struct Shared {
     prometheus: Prometheus,
     options: Options,
     questions: Semaphore,
+    releases: Releases,
+}
+
+impl Shared {
+    fn answer(&self, asked: &Question, body: &[u8]) -> Reply {
+        let window = self.options.window;
+        answer(asked, body, &self.prometheus, window, &self.releases)
+    }
 }
 
 /// A server that has its port.
@@ -65,6 +74,7 @@ impl Server {
             prometheus,
             options,
             questions: Semaphore::new(MAX_QUESTIONS),
+            releases: Releases::default(),
         });
         Ok(Self { listener, shared })
     }
@@ -137,14 +147,14 @@ async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
     };
     if asked == Question::Health {
         // Does not wait for its turn at Prometheus: a probe that does would end a healthy server.
-        return answer(&asked, &body, &shared.prometheus, shared.options.window);
+        return shared.answer(&asked, &body);
     }
     let turn = timeout(SLACK / 2, shared.questions.acquire());
     let Ok(Ok(turn)) = turn.await else {
         return Reply::error(503, "too many ask at the same time");
     };
     let within = Arc::clone(&shared);
-    let work = move || answer(&asked, &body, &within.prometheus, within.options.window);
+    let work = move || within.answer(&asked, &body);
     let reply = tokio::task::spawn_blocking(work).await;
     drop(turn);
     reply.unwrap_or_else(|error| Reply::error(500, &error.to_string()))

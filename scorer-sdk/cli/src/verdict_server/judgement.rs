@@ -4,10 +4,15 @@
 //! proxy is sure that the candidate is worse, or all of them together are and none holds its verdict
 //! back for the sake of the placebo; promote where the verdict is healthy, its proxy still judges,
 //! the baseline works and the candidate has traffic; wait for all else. [`fleet_evidence`] has the
-//! formula of the fleet's evidence.
+//! formula of the fleet's evidence, [`withdrawn`](crate::withdrawn) that of a candidate that was
+//! taken out of the traffic: a verdict on it is an old one.
+//!
+//! Of a release whose beginning is known, only rollouts count that began after it.
 
 use super::prometheus::{Sample, quoted};
+use super::release::Asked;
 use crate::fleet_evidence;
+use crate::withdrawn::withdrawn_of_counters_query;
 use scorer_sdk::Verdict;
 use scorer_sdk::telemetry::{self, METRIC_PREFIX, Metric, label};
 use serde::Serialize;
@@ -82,6 +87,11 @@ pub struct Judgement {
     pub destination: String,
     /// The version that is judged; empty where none can be told.
     pub candidate: String,
+    /// The release that it is about, as its asker names it; none where the question names none.
+    pub release: Option<String>,
+    /// What has been judged since before then is about an earlier release, in seconds since the Unix
+    /// epoch; none where no earlier one is known.
+    pub release_time: Option<f64>,
     /// What to do.
     pub decision: Action,
     /// The same as a number: -1, 0, 1.
@@ -90,6 +100,9 @@ pub struct Judgement {
     pub verdict: &'static str,
     /// Why, in one sentence.
     pub reason: String,
+    /// Since when the candidate is judged, in seconds since the Unix epoch: the earliest that a proxy
+    /// says.
+    pub rollout_start_time: Option<f64>,
     /// Since when the candidate is worse, as far as can be told, in seconds since the Unix epoch: the
     /// earliest that a proxy says; none without a verdict `anomalous`.
     pub onset_time: Option<f64>,
@@ -103,6 +116,8 @@ pub struct Judgement {
     pub judged_exchanges: f64,
     /// Candidate exchanges within the window.
     pub recent_exchanges: f64,
+    /// Whether it got nothing for a minute, though by its share it was to get requests.
+    pub withdrawn: bool,
     /// Proxies that judge this candidate.
     pub proxies: f64,
     /// What limits the comparison: names of gauges without `serin_`.
@@ -114,14 +129,23 @@ pub struct Judgement {
 
 /// The question to Prometheus: all parts in one, so that they are of one moment.
 #[must_use]
-pub fn question(destination: &str, window: Duration) -> String {
-    let of = format!("destination={}", quoted(destination));
+pub fn question(asked: &Asked, window: Duration) -> String {
+    let of = format!("destination={}", quoted(&asked.destination));
     let window = window.as_secs().max(1);
-    let metric = |metric: &Metric| format!("{}{{{of}}}", metric.name);
+    let start = format!("({}{{{of}}} > 0)", telemetry::ROLLOUT_START_TIME.name);
+    let earliest = asked.since;
+    // Gauges of rollouts that are about the release.
+    let of_release = earliest.map_or_else(String::new, |earliest| {
+        format!(" and on (job, instance, version) ({start} >= {earliest:.3})")
+    });
+    let metric = |metric: &Metric| format!("({}{{{of}}}{of_release})", metric.name);
+    // Evidence over all proxies is about the release where each of them is.
+    let unless_earlier = earliest.map_or_else(String::new, |earliest| {
+        format!(" unless on (version) ({start} < {earliest:.3})")
+    });
     let (verdict, sums) = (metric(&telemetry::VERDICT), telemetry::PROCESSES.name);
     // A gauge that is the sum of two processes' says nothing.
-    let first = |of: &Metric| {
-        let gauge = metric(of);
+    let first = |gauge: &str| {
         format!("min by (version) ({gauge} > 0 unless on (job, instance) {sums} > 1)")
     };
     // As the recording rule serin:verdict: such a verdict is none.
@@ -131,11 +155,14 @@ pub fn question(destination: &str, window: Duration) -> String {
     let pairs = fleet_evidence::pairs_query(&of);
     let routes = fleet_evidence::routes_of_counters_query(&of);
     let limits = LIMITS.map(|metric| metric.name).join("|");
+    let withdrawn = withdrawn_of_counters_query(&format!("{{{of}}}"));
     [
         ("verdict", format!("max by (version) ({verdict})")),
         ("fresh", format!("max by (version) ({verdict} and {fresh})")),
-        ("onset", first(&telemetry::ONSET_TIME)),
-        ("found", first(&telemetry::VERDICT_TIME)),
+        ("start", first(&start)),
+        ("started", first(&metric(&telemetry::ROLLOUT_START_TIME))),
+        ("onset", first(&metric(&telemetry::ONSET_TIME))),
+        ("found", first(&metric(&telemetry::VERDICT_TIME))),
         (
             "proxies",
             format!("count by (version) ({verdict} and {fresh})"),
@@ -154,7 +181,13 @@ pub fn question(destination: &str, window: Duration) -> String {
                 metric(&telemetry::ROLLOUT_EVIDENCE)
             ),
         ),
-        ("fleet", fleet_evidence::fleet_query(&pairs, &routes)),
+        (
+            "fleet",
+            format!(
+                "({}{unless_earlier})",
+                fleet_evidence::fleet_query(&pairs, &routes)
+            ),
+        ),
         (
             "judged",
             format!(
@@ -165,13 +198,21 @@ pub fn question(destination: &str, window: Duration) -> String {
         (
             "recent",
             format!(
-                "sum by (version) (increase({}[{window}s]))",
-                metric(&telemetry::EXCHANGES)
+                "sum by (version) (increase({}{{{of}}}[{window}s]))",
+                telemetry::EXCHANGES.name
             ),
+        ),
+        ("withdrawn", format!("max by (version) ({withdrawn})")),
+        // A proxy's gauges may be a scrape behind its counters when traffic comes back.
+        (
+            "withdrawn_lately",
+            format!("max by (version) (max_over_time(({withdrawn})[1m:15s]))"),
         ),
         (
             "limit",
-            format!("max by (version, __name__) ({{__name__=~\"{limits}\", {of}}}) > 0"),
+            format!(
+                "max by (version, __name__) ({{__name__=~\"{limits}\", {of}}}{of_release}) > 0"
+            ),
         ),
         (
             "needed",
@@ -182,7 +223,7 @@ pub fn question(destination: &str, window: Duration) -> String {
         ),
         (
             "pair",
-            format!("topk by (version) ({REASONS}, {pairs} > 0)"),
+            format!("topk by (version) ({REASONS}, ({pairs}{unless_earlier}) > 0)"),
         ),
     ]
     .map(|(part, expression)| {
@@ -222,31 +263,27 @@ impl Known<'_> {
     }
 }
 
-/// The decision from the samples that answer [`question`]. Without `candidate` it is on the one
-/// version that is being compared; more than one have to be told apart by who asks.
+/// The decision from the samples that answer [`question`]. Without a candidate in the question it is
+/// on the one version that is being compared; more than one have to be told apart by who asks.
 #[must_use]
-pub fn judge(
-    samples: &[Sample],
-    destination: &str,
-    candidate: Option<&str>,
-    window: Duration,
-) -> Judgement {
-    let candidate = match candidate {
-        Some(candidate) => candidate.to_owned(),
-        None => match current(samples) {
+pub fn judge(samples: &[Sample], asked: &Asked, window: Duration) -> Judgement {
+    let candidate = match &asked.candidate {
+        Some(candidate) => candidate.clone(),
+        None => match current(samples).or_else(|reason| earlier(samples).ok_or(reason)) {
             Ok(candidate) => candidate,
-            Err(reason) => return undecided(destination, "", reason),
+            Err(reason) => return undecided(asked, "", reason),
         },
     };
     let known = Known::of(samples, &candidate);
+    let mut judgement = undecided(asked, &candidate, String::new());
+    judgement.recent_exchanges = known.amount("recent").round();
+    judgement.withdrawn = known.value("withdrawn").is_some();
     let Some(verdict) = known.value("verdict").and_then(verdict_of) else {
-        let reason = format!(
-            "no proxy compares {candidate} of {destination}: it has had no traffic that Serin saw, or the names are others"
-        );
-        return undecided(destination, &candidate, reason);
+        judgement.reason = judgement.why_unknown(known.value("start"));
+        return judgement;
     };
-    let mut judgement = undecided(destination, &candidate, String::new());
     judgement.verdict = verdict.name();
+    judgement.rollout_start_time = known.value("started");
     judgement.onset_time = known.value("onset");
     judgement.verdict_time = known.value("found");
     judgement.evidence = Evidence {
@@ -255,7 +292,6 @@ pub fn judge(
         enough: known.amount("enough"),
     };
     judgement.judged_exchanges = known.amount("judged");
-    judgement.recent_exchanges = known.amount("recent").round();
     judgement.proxies = known.amount("proxies");
     judgement.limits = known
         .part("limit")
@@ -272,8 +308,15 @@ pub fn judge(
         .map(|sample| (sample.label(label::ODDS_RATIO).to_owned(), sample.value))
         .collect();
     judgement.strongest = strongest(&known);
-    let fresh = known.value("fresh").and_then(verdict_of);
-    let (action, reason) = judgement.decide(verdict, fresh, window);
+    let (action, reason) = if known.value("withdrawn_lately").is_some() && asked.since.is_none() {
+        let reason = format!(
+            "{candidate} was taken out of the traffic: what is known of it is about an earlier release"
+        );
+        (Action::Wait, reason)
+    } else {
+        let fresh = known.value("fresh").and_then(verdict_of);
+        judgement.decide(verdict, fresh, window)
+    };
     judgement.decision = action;
     judgement.decision_number = action.number();
     judgement.reason = reason;
@@ -281,6 +324,25 @@ pub fn judge(
 }
 
 impl Judgement {
+    /// Why there is no verdict. `start` is when a rollout of the candidate began, of whatever
+    /// release.
+    fn why_unknown(&self, start: Option<f64>) -> String {
+        let (name, destination) = (&self.candidate, &self.destination);
+        if start.is_none() || self.release_time.is_none() {
+            format!(
+                "no proxy compares {name} of {destination}: it has had no traffic that Serin saw, or the names are others"
+            )
+        } else if self.recent_exchanges < 1.0 || self.withdrawn {
+            format!(
+                "this release of {name} has had no traffic yet; what is known of {name} is about an earlier one"
+            )
+        } else {
+            format!(
+                "{name} has been judged since before this release: it is judged anew after a minute without traffic, or with another rollout in the plugin's config"
+            )
+        }
+    }
+
     fn decide(
         &self,
         verdict: Verdict,
@@ -329,6 +391,9 @@ impl Judgement {
             _ if limited("baseline_failing") => {
                 "the baseline fails most of its requests: there is nothing sound to compare with"
                     .to_owned()
+            }
+            _ if self.withdrawn => {
+                format!("{name} was taken out of the traffic: its verdict is an old one")
             }
             _ if self.recent_exchanges < 1.0 => {
                 format!("{name} has had no traffic for {window}: its verdict is an old one")
@@ -395,20 +460,42 @@ fn current(samples: &[Sample]) -> Result<String, String> {
     }
 }
 
-fn undecided(destination: &str, candidate: &str, reason: String) -> Judgement {
+/// Where none is of the release that is asked about: the version of an earlier one that has most
+/// traffic.
+fn earlier(samples: &[Sample]) -> Option<String> {
+    let compared = |sample: &&Sample| sample.label(ASKED) == "enough" && sample.value > 0.0;
+    if samples.iter().any(|sample| compared(&sample)) {
+        return None;
+    }
+    samples
+        .iter()
+        .filter(|sample| sample.label(ASKED) == "start")
+        .map(|sample| sample.label(label::VERSION))
+        .max_by(|one, other| {
+            let recent = |version| Known::of(samples, version).amount("recent");
+            recent(one).total_cmp(&recent(other))
+        })
+        .map(str::to_owned)
+}
+
+fn undecided(asked: &Asked, candidate: &str, reason: String) -> Judgement {
     Judgement {
-        destination: destination.to_owned(),
+        destination: asked.destination.clone(),
         candidate: candidate.to_owned(),
+        release: asked.release.as_ref().map(|release| release.name.clone()),
+        release_time: asked.since,
         decision: Action::Wait,
         decision_number: Action::Wait.number(),
         verdict: "none",
         reason,
+        rollout_start_time: None,
         onset_time: None,
         verdict_time: None,
         strongest: Vec::new(),
         evidence: Evidence::default(),
         judged_exchanges: 0.0,
         recent_exchanges: 0.0,
+        withdrawn: false,
         proxies: 0.0,
         limits: Vec::new(),
         requests_needed: BTreeMap::new(),
@@ -471,8 +558,16 @@ mod tests {
             .collect()
     }
 
+    fn about(candidate: Option<&str>) -> Asked {
+        Asked {
+            destination: "shop".to_owned(),
+            candidate: candidate.map(str::to_owned),
+            ..Asked::default()
+        }
+    }
+
     fn action(samples: &[Sample]) -> Action {
-        judge(samples, "shop", Some("v2"), WINDOW).decision
+        judge(samples, &about(Some("v2")), WINDOW).decision
     }
 
     #[test]
@@ -492,12 +587,12 @@ mod tests {
     #[test]
     fn a_verdict_says_since_when_and_when_it_fell() {
         let mut samples = version("v2", 3.0);
-        let judgement = judge(&samples, "shop", Some("v2"), WINDOW);
+        let judgement = judge(&samples, &about(Some("v2")), WINDOW);
         assert_eq!((judgement.onset_time, judgement.verdict_time), (None, None));
         for (part, time) in [("onset", 1_770_000_004.0), ("found", 1_770_000_008.0)] {
             samples.push(sample(part, &[("version", "v2")], time));
         }
-        let judgement = judge(&samples, "shop", Some("v2"), WINDOW);
+        let judgement = judge(&samples, &about(Some("v2")), WINDOW);
         assert_eq!(judgement.onset_time, Some(1_770_000_004.0));
         assert_eq!(judgement.verdict_time, Some(1_770_000_008.0));
     }
@@ -505,7 +600,7 @@ mod tests {
     #[test]
     fn an_old_verdict_a_dead_judge_and_a_failing_baseline_promote_nothing() {
         let quiet = without(version("v2", 1.0), "recent");
-        let judgement = judge(&quiet, "shop", Some("v2"), WINDOW);
+        let judgement = judge(&quiet, &about(Some("v2")), WINDOW);
         assert_eq!(judgement.decision, Action::Wait);
         assert!(
             judgement.reason.contains("no traffic for 5m"),
@@ -534,7 +629,7 @@ mod tests {
             let labels = [("version", "v2"), ("route", route), ("category", "error")];
             samples.push(sample("pair", &labels, nats));
         }
-        let judgement = judge(&samples, "shop", Some("v2"), WINDOW);
+        let judgement = judge(&samples, &about(Some("v2")), WINDOW);
         assert_eq!(judgement.decision_number, -1);
         assert!(
             judgement.reason.contains(": GET /b error (9.0 nats)"),
@@ -556,7 +651,7 @@ mod tests {
             ("__name__", telemetry::HELD_BY_PLACEBO.name),
         ];
         samples.push(sample("limit", &labels, 1.0));
-        let judgement = judge(&samples, "shop", Some("v2"), WINDOW);
+        let judgement = judge(&samples, &about(Some("v2")), WINDOW);
         assert_eq!(judgement.decision, Action::Wait);
         assert!(
             judgement.reason.contains("own hosts differ as much"),
@@ -577,14 +672,14 @@ mod tests {
             sample.value = 0.0;
             sample
         }));
-        let judgement = judge(&samples, "shop", None, WINDOW);
+        let judgement = judge(&samples, &about(None), WINDOW);
         assert_eq!(
             (judgement.candidate.as_str(), judgement.decision),
             ("v2", Action::Promote)
         );
 
         samples.extend(version("v3", 1.0));
-        let judgement = judge(&samples, "shop", None, WINDOW);
+        let judgement = judge(&samples, &about(None), WINDOW);
         assert_eq!(judgement.decision, Action::Wait);
         assert!(judgement.reason.contains("v2, v3"), "{}", judgement.reason);
 
@@ -595,7 +690,96 @@ mod tests {
                 sample.label(label::VERSION) != "v3" || sample.label(ASKED) != "recent"
             })
             .collect();
-        assert_eq!(judge(&samples, "shop", None, WINDOW).candidate, "v2");
-        assert_eq!(judge(&[], "shop", None, WINDOW).verdict, "none");
+        assert_eq!(judge(&samples, &about(None), WINDOW).candidate, "v2");
+        assert_eq!(judge(&[], &about(None), WINDOW).verdict, "none");
+    }
+
+    #[test]
+    fn a_verdict_on_a_version_that_was_taken_away_is_none() {
+        for verdict in [1.0, 3.0] {
+            let mut samples = version("v2", verdict);
+            samples.push(sample("withdrawn_lately", &[("version", "v2")], 40.0));
+            let judgement = judge(&samples, &about(Some("v2")), WINDOW);
+            assert_eq!(judgement.decision, Action::Wait);
+            assert!(
+                judgement.reason.contains("earlier release"),
+                "{}",
+                judgement.reason
+            );
+            assert!(!judgement.withdrawn);
+            samples.push(sample("withdrawn", &[("version", "v2")], 40.0));
+            assert!(judge(&samples, &about(Some("v2")), WINDOW).withdrawn);
+        }
+        // A release that is known to be the one is aborted though its traffic has ended.
+        let known = Asked {
+            since: Some(100.0),
+            ..about(Some("v2"))
+        };
+        let mut samples = version("v2", 3.0);
+        samples.push(sample("withdrawn", &[("version", "v2")], 40.0));
+        samples.push(sample("withdrawn_lately", &[("version", "v2")], 40.0));
+        assert_eq!(judge(&samples, &known, WINDOW).decision, Action::Abort);
+        let mut healthy = version("v2", 1.0);
+        healthy.push(sample("withdrawn", &[("version", "v2")], 40.0));
+        assert_eq!(judge(&healthy, &known, WINDOW).decision, Action::Wait);
+    }
+
+    #[test]
+    fn what_began_before_a_release_is_not_about_it() {
+        let asked = |candidate| Asked {
+            since: Some(1_000.0),
+            ..about(candidate)
+        };
+        // Only what is asked of every release comes back from Prometheus.
+        let mut samples = vec![
+            sample("start", &[("version", "canary")], 400.0),
+            sample("recent", &[("version", "canary")], 300.0),
+        ];
+        for candidate in [Some("canary"), None] {
+            let judgement = judge(&samples, &asked(candidate), WINDOW);
+            assert_eq!(
+                (judgement.decision, judgement.verdict),
+                (Action::Wait, "none")
+            );
+            assert_eq!(
+                (judgement.candidate.as_str(), judgement.recent_exchanges),
+                ("canary", 300.0)
+            );
+            assert!(
+                judgement.reason.contains("since before this release"),
+                "{}",
+                judgement.reason
+            );
+        }
+        samples.push(sample("withdrawn", &[("version", "canary")], 90.0));
+        let judgement = judge(&samples, &asked(None), WINDOW);
+        assert!(
+            judgement.reason.contains("has had no traffic yet"),
+            "{}",
+            judgement.reason
+        );
+        // Another version is of this release, and the only one that counts.
+        samples.extend(version("1.4.2", 1.0));
+        let judgement = judge(&samples, &asked(None), WINDOW);
+        assert_eq!(
+            (judgement.candidate.as_str(), judgement.decision),
+            ("1.4.2", Action::Promote)
+        );
+    }
+
+    #[test]
+    fn the_question_is_about_the_release() {
+        let any = question(&about(None), WINDOW);
+        assert!(!any.contains(" and on (job, instance, version)"), "{any}");
+        let asked = Asked {
+            since: Some(1_000.0),
+            ..about(None)
+        };
+        let of_release = question(&asked, WINDOW);
+        assert!(of_release.contains(">= 1000.000"), "{of_release}");
+        assert!(
+            of_release.contains("unless on (version) ((serin_rollout_start_time_seconds{destination=\"shop\"} > 0) < 1000.000)"),
+            "{of_release}"
+        );
     }
 }

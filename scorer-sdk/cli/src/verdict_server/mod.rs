@@ -2,13 +2,15 @@
 //!
 //! [`prometheus`] asks one question of its API, [`judgement`] makes one decision of the answer,
 //! [`flagger`] and [`answer`] say it in the words of those who ask, [`http`] serves it with bounds
-//! on everything that comes from outside. Nothing is kept between two requests.
+//! on everything that comes from outside. All that is kept between two requests is which release
+//! each asker rolls out, and when it was asked about ([`release`]).
 
 pub mod answer;
 pub mod flagger;
 pub mod http;
 pub mod judgement;
 pub mod prometheus;
+pub mod release;
 
 use crate::fetch::Access;
 use std::time::Duration;
