@@ -7,6 +7,7 @@ use crate::host::{Host, properties};
 use crate::report::access_log;
 use crate::report::counters::Counters;
 use crate::report::series;
+use crate::report::trace;
 use crate::stream::exchange::Phase;
 use crate::stream::glance;
 use crate::stream::life::Stream;
@@ -191,10 +192,16 @@ impl<H: Host> Worker<H> {
         }
         let may_refuse = self.is_guarding() && self.actions.is_armed();
         let is_scored = self.observer.scores_early(stream);
-        if (may_refuse || is_scored) && self.observer.is_proxys_own(&self.host, &response) {
-            // Nothing of the version's: there is nothing to score or to refuse.
+        let is_traced = self.plan.traces && stream.is_watched();
+        if (may_refuse || is_scored || is_traced)
+            && self.observer.is_proxys_own(&self.host, &response)
+        {
+            // Nothing of the version's: there is nothing to score, to refuse or to trace.
             stream.keep(response);
             return true;
+        }
+        if is_traced && let Some(served) = self.observer.served(&self.host) {
+            self.actions.trace(&self.host, &served);
         }
         if is_scored && self.is_too_strange(stream, &response) {
             return false;
@@ -217,13 +224,18 @@ impl<H: Host> Worker<H> {
         self.actions.annotate(&self.host, served);
     }
 
-    /// Scores the exchange at the response's headers, where this is asked for: for a header, or to
-    /// refuse an answer that is too strange. Whether it was refused.
+    /// Scores the exchange at the response's headers, where this is asked for: for a header or a
+    /// trace, or to refuse an answer that is too strange. Whether it was refused.
     fn is_too_strange(&mut self, stream: &mut Stream, response: &Response) -> bool {
         let early = self.observer.score_early(&self.host, stream, response);
         if self.actions.annotates() {
             let text = early.as_ref().map(|early| early.text.as_str());
             annotate::score(&self.host, text);
+        }
+        if self.plan.traces
+            && let Some(early) = early.as_ref().filter(|early| early.has_past)
+        {
+            trace::leave_surprise(&self.host, &early.text);
         }
         let Some((method, route)) = early.and_then(|early| early.too_strange) else {
             return false;

@@ -9,6 +9,7 @@
 //! | [`mesh`] | which ones put a sidecar beside each version, and services behind them? |
 //! | [`istio`] | what does a real control plane give to real Envoys? |
 //! | [`metrics`] | what does a Prometheus page say? |
+//! | [`spans`] | what does a proxy's tracer say of each request? |
 //! | [`process`] | how much memory does a process take? |
 //! | [`turn`] | which tests may run beside each other? |
 //!
@@ -48,6 +49,7 @@ pub mod mesh;
 pub mod metrics;
 pub mod process;
 pub mod shop;
+pub mod spans;
 pub mod topology;
 pub mod turn;
 

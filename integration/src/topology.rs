@@ -50,6 +50,7 @@ pub struct Builder {
     stable: Vec<SocketAddr>,
     canary: Vec<SocketAddr>,
     sidecar: Option<(SidecarProcess, Inbound)>,
+    tracer: Option<SocketAddr>,
     concurrency: u32,
     log_level: String,
     component_log_level: String,
@@ -84,6 +85,7 @@ impl Topology {
             stable: v1.to_vec(),
             canary: v2.to_vec(),
             sidecar: None,
+            tracer: None,
             concurrency: 2,
             log_level: "warning".to_owned(),
             component_log_level: "wasm:info".to_owned(),
@@ -258,6 +260,15 @@ impl Builder {
         self
     }
 
+    /// A span of each request to the front, with these tags as Envoy's own JSON, for a
+    /// [`Receiver`](crate::spans::Receiver) at this address.
+    #[must_use]
+    pub fn tracing(mut self, receiver: SocketAddr, tags: &Value) -> Self {
+        self.front.tracing = Some(config::tracing(tags));
+        self.tracer = Some(receiver);
+        self
+    }
+
     /// Workers of each Envoy.
     #[must_use]
     pub fn concurrency(mut self, workers: u32) -> Self {
@@ -315,6 +326,7 @@ impl Builder {
                 }
             }
         }
+        clusters.extend(self.tracer.map(Cluster::tracer));
         let bootstrap = config::bootstrap("front", "v1", &clusters);
         let mut launch = self.launch(&self.name, &bootstrap);
         if self.hot_restart {

@@ -6,6 +6,7 @@ use super::refuse::Refusals;
 use super::steer::Steering;
 use crate::host::{Host, properties};
 use crate::report::counters::Counters;
+use crate::report::trace;
 use crate::stream::request::Request;
 use crate::stream::served::Served;
 use crate::stream::upstream::Upstream;
@@ -85,6 +86,15 @@ impl Actions {
     /// Tells the client what is thought of the version that answered.
     pub fn annotate(&self, host: &impl Host, served: Option<(&str, &str)>) {
         annotate::verdict(host, &self.directives, served);
+    }
+
+    /// Leaves to the trace which version answered, and what is thought of the rollout.
+    pub fn trace(&self, host: &impl Host, served: &Served) {
+        let directive = self
+            .directives
+            .iter()
+            .find(|directive| directive.destination == *served.destination);
+        trace::leave_verdict(host, directive, &served.version);
     }
 
     /// A request has come to the guard: the share that may be refused grows.

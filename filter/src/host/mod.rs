@@ -62,7 +62,7 @@ pub trait Host {
     fn number(&self, path: Path) -> Option<u64> {
         self.property(path)?.try_into().ok().map(u64::from_le_bytes)
     }
-    /// Leaves a value in the stream's filter state, where access logs find it.
+    /// Leaves a value in the stream's filter state, where access logs and traces find it.
     fn set_property(&self, path: Path, value: &[u8]);
     /// Makes further calls concern another stream of this worker; whether it exists.
     fn enter(&self, context_id: u32) -> bool;

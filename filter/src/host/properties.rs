@@ -33,7 +33,14 @@ pub const CODE_DETAILS: Path = "response\0code_details";
 /// The gRPC status from the trailers.
 pub const GRPC_STATUS: Path = "response\0grpc_status";
 
-/// Where the access log finds how strange an exchange is: `%FILTER_STATE(wasm.serin.surprise:PLAIN)%`.
+/// Where a trace finds the version that answered: `%FILTER_STATE(wasm.serin.version:PLAIN)%`.
+pub const VERSION: Path = "serin.version";
+/// Where a trace finds the version that the verdict is about: `%FILTER_STATE(wasm.serin.candidate:PLAIN)%`.
+pub const CANDIDATE: Path = "serin.candidate";
+/// Where a trace finds the verdict: `%FILTER_STATE(wasm.serin.verdict:PLAIN)%`.
+pub const VERDICT: Path = "serin.verdict";
+/// Where a trace and the access log find how strange an exchange is:
+/// `%FILTER_STATE(wasm.serin.surprise:PLAIN)%`.
 pub const SURPRISE: Path = "serin.surprise";
 /// Where the access log finds a recorded exchange: `%FILTER_STATE(wasm.serin.exchange:PLAIN)%`.
 pub const EXCHANGE: Path = "serin.exchange";

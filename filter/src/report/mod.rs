@@ -1,8 +1,8 @@
-//! What operators are told: in metrics, in the proxy's log, and in access logs.
+//! What operators are told: in metrics, in the proxy's log, in access logs and in traces.
 //!
 //! Each worker counts for itself ([`counters`]) and leaves its findings to access logs
-//! ([`access_log`]). The leader publishes verdicts as gauges ([`findings`]) and as log lines
-//! ([`sentences`]). Names of metrics and labels are in [`scorer_sdk::telemetry`].
+//! ([`access_log`]) and to traces ([`trace`]). The leader publishes verdicts as gauges ([`findings`])
+//! and as log lines ([`sentences`]). Names of metrics and labels are in [`scorer_sdk::telemetry`].
 
 pub mod access_log;
 pub mod counters;
@@ -10,4 +10,5 @@ pub mod findings;
 pub mod metrics;
 pub mod sentences;
 pub mod series;
+pub mod trace;
 pub mod troubles;

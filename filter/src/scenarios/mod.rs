@@ -7,6 +7,7 @@ mod glances;
 mod limits;
 mod reloads;
 mod surprise;
+mod traces;
 
 use crate::report::series;
 use crate::stream::life::Stream;

@@ -196,3 +196,17 @@ fn a_guard_refuses_what_is_too_strange_of_safe_methods_only_and_within_its_share
     );
     assert_eq!(guard.host.metric_sum("serin_exchanges_total") - counted, 43);
 }
+
+#[test]
+fn a_guard_in_another_mode_scores_what_is_strange_and_refuses_nothing() {
+    for mode in ["observe", "annotate"] {
+        let fields = format!(r#""mode": "{mode}", "role": "guard", "traces": true"#);
+        let mut guard = proxy(&GUARD.replace(r#""mode": "reject""#, &fields));
+        epochs(&mut guard, 8, |_| {});
+        for _ in 0..40 {
+            let came = strange(&mut guard, 3);
+            assert_eq!(came.refused, None, "{mode}");
+            assert!(came.percentile() > 99.0, "{mode}: {came:?}");
+        }
+    }
+}

@@ -89,8 +89,10 @@ pub struct Surprising {
 
 /// How strange an exchange is at the response's headers.
 pub struct Early {
-    /// For the response's header.
+    /// For the response's header and the trace.
     pub text: String,
+    /// Whether there was a past to be strange beside; not in the first epochs.
+    pub has_past: bool,
     /// Its method and route, when it is so strange that a guard may refuse it.
     pub too_strange: Option<(String, RouteKey)>,
 }
@@ -402,7 +404,7 @@ impl Observer {
         decide(&route, &facts.exchange())
     }
 
-    /// Whether a score is wanted at the response's headers, for a header or for a guard.
+    /// Whether a score is wanted at the response's headers, for a header, a trace or a guard.
     #[must_use]
     pub fn scores_early(&self, stream: &Stream) -> bool {
         let surprise = self.surprise.as_ref();
@@ -434,6 +436,7 @@ impl Observer {
         let refused = self.guarding && surprise.is_refused(&score);
         let early = Early {
             text: surprise::text(&score),
+            has_past: surprise.has_past(&served.destination),
             too_strange: refused.then(|| (flight.method.to_string(), route.clone())),
         };
         stream.early = Some(score);

@@ -73,19 +73,22 @@ impl Surprise {
     /// Whether a score is wanted when the response's headers have come.
     #[must_use]
     pub fn is_wanted_early(&self, guarding: bool) -> bool {
-        match self.plan.mode {
+        let by_mode = match self.plan.mode {
             Mode::Annotate => true,
             Mode::Reject => guarding && self.settings.refuse_above.is_some(),
             Mode::Observe | Mode::Steer => false,
-        }
+        };
+        by_mode || self.plan.traces
     }
 
-    /// Whether a guard refuses what is this strange.
+    /// Whether a guard refuses what is this strange; in mode `reject` alone.
     #[must_use]
     pub fn is_refused(&self, score: &Score) -> bool {
-        self.settings
-            .refuse_above
-            .is_some_and(|share| score.percentile > share)
+        self.plan.mode == Mode::Reject
+            && self
+                .settings
+                .refuse_above
+                .is_some_and(|share| score.percentile > share)
     }
 
     /// How strange an exchange is by what is known at the response's headers. `route` is the route's

@@ -14,11 +14,14 @@ use super::AccessLog;
 use crate::envoy::{Launch, run_dir};
 use crate::load::BETA_HEADER;
 use crate::shop::EVENTS_PATH;
+use crate::spans;
 
 /// Prefix of the counters of the front's route subscription.
 pub(super) const ROUTES_STAT: &str = "http.front.rds.shop";
 /// What the cookie of a client contains whom session affinity keeps on v2.
 pub const AFFINE_TO_V2: &str = "affinity=v2";
+/// Name of the cluster that spans go to.
+const TRACER: &str = "tracer";
 /// Longer than a busy machine stands still.
 const CONNECT_TIMEOUT: &str = "10s";
 
@@ -30,6 +33,7 @@ pub(super) struct Front {
     pub(super) weights: (u32, u32),
     pub(super) filters: Vec<Value>,
     pub(super) access_logs: Vec<Value>,
+    pub(super) tracing: Option<Value>,
     pub(super) rescue: bool,
     /// Requests with `x-beta: yes` go to v2 and all others to v1, whatever the weights are.
     pub(super) beta_rule: bool,
@@ -82,6 +86,11 @@ impl Cluster {
         }
     }
 
+    /// What receives the spans of [`tracing`].
+    pub(super) fn tracer(host: SocketAddr) -> Self {
+        Self::service(TRACER, host)
+    }
+
     fn to_json(&self) -> Value {
         let endpoint = |host: &SocketAddr| {
             let address = address(&host.ip().to_string(), host.port());
@@ -120,6 +129,7 @@ impl Front {
             weights: (100, 0),
             filters: Vec::new(),
             access_logs: Vec::new(),
+            tracing: None,
             rescue: false,
             beta_rule: false,
             affinity: false,
@@ -188,6 +198,9 @@ impl Front {
         let mut manager = connection_manager("front", &self.filters);
         manager["rds"] = rds;
         manager["access_log"] = json!(self.access_logs);
+        if let Some(tracing) = &self.tracing {
+            manager["tracing"] = tracing.clone();
+        }
         listener("front", "OUTBOUND", self.port, &manager)
     }
 }
@@ -287,6 +300,26 @@ pub(super) fn access_log(name: &str, log: &AccessLog) -> Value {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "path": run_dir(name).join(&log.path).to_string_lossy(),
             "log_format": format
+        }
+    })
+}
+
+/// Tracing of each request by OpenTelemetry, with these tags.
+pub(super) fn tracing(tags: &Value) -> Value {
+    json!({
+        "random_sampling": {"value": 100},
+        "custom_tags": tags,
+        "provider": {
+            "name": "envoy.tracers.opentelemetry",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+                "service_name": "front",
+                "http_service": {"http_uri": {
+                    "uri": format!("http://{TRACER}{}", spans::PATH),
+                    "cluster": TRACER,
+                    "timeout": "10s"
+                }}
+            }
         }
     })
 }

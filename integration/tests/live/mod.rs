@@ -32,5 +32,6 @@ mod shared_data;
 mod streams;
 mod surprise;
 mod switch;
+mod traces;
 mod traps;
 mod versions_time;

@@ -15,3 +15,4 @@ mod schema;
 mod schemas;
 mod settings;
 mod stats;
+mod traces;

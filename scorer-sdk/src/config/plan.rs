@@ -86,6 +86,8 @@ pub struct Plan {
     pub max_series: usize,
     /// Whether exchanges are left for the access log.
     pub record: bool,
+    /// Whether version, verdict and surprise are left for the proxy's traces.
+    pub traces: bool,
     /// Whether rescued requests are counted.
     pub count_rescued: bool,
 }
@@ -208,6 +210,7 @@ impl Plan {
             reject,
             max_series: whole("max_series", raw.max_series, 4_000, 50..=100_000)? as usize,
             record: raw.record,
+            traces: raw.traces,
             count_rescued: raw.count_rescued,
         })
     }
