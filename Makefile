@@ -29,7 +29,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose
+.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose release release-dry-run helm lint-workflows
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -106,6 +106,27 @@ image: wasm ## Build an image of the module with podman or docker: IMAGE=registr
 
 push-image: ## Push that image and write its digest into the manifests: IMAGE=registry/serin:tag
 	@scripts/image.sh push '$(IMAGE)'
+
+helm: ## Make sure that there is Helm for the tests of the chart (needs go; builds it once)
+	@scripts/get-helm.sh; case $$? in 0) ;; 3) echo 'helm: left out' ;; *) exit 1 ;; esac
+
+# Without go the linter cannot be built: left out, not failed.
+lint-workflows: ## Lint the workflows of GitHub (needs go)
+	@command -v go >/dev/null || { echo 'lint-workflows: left out, go is missing: https://go.dev/dl/'; exit 0; }; \
+		go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+release: ## Write VERSION=X.Y.Z everywhere, and date the changelog's section
+	@scripts/release-version.py set '$(VERSION)'
+
+RELEASE_ARTIFACTS := target/release-artifacts
+
+release-dry-run: wasm helm ## Make what a release has, as far as this machine can, and read it back
+	cargo build $(LOCKED) --release -p serin-cli --bin serin
+	@rm -rf $(RELEASE_ARTIFACTS)
+	@for what in module command checksums check; do \
+		scripts/release-artifacts.sh $$what $(RELEASE_ARTIFACTS) || exit 1; \
+	done
+	@cat $(RELEASE_ARTIFACTS)/SHA256SUMS
 
 reproducible: require ## Build the module twice in two folders and compare (several minutes)
 	@scripts/reproducible.sh

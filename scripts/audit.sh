@@ -9,17 +9,13 @@ tools=$PWD/.cache/tools
 
 export PATH="$tools/bin:$PATH"
 if [ "$(cargo-deny --version 2>/dev/null)" != "cargo-deny $version" ]; then
-    echo "building cargo-deny $version into .cache/tools (once, a minute or two)"
-    # Unoptimised: it runs for seconds. A target folder of its own keeps its build out of ours.
-    if ! CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$tools/target" \
-        cargo install --quiet --locked --debug --root "$tools" "cargo-deny@$version"; then
+    if ! scripts/cargo-tool.sh cargo-deny "$version"; then
         echo "to have it elsewhere: cargo install --locked cargo-deny@$version"
         echo "not audited: licences, bans, sources, advisories (no cargo-deny $version)"
         # Crates.io has it, and CI needs crates.io anyway.
         [ -z "${CI:-}" ]
         exit
     fi
-    rm -rf "$tools/target"
 fi
 
 cargo deny check --hide-inclusion-graph licenses bans sources || exit 1

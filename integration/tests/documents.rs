@@ -126,8 +126,8 @@ fn readme() -> Result<Document> {
     Document::read(workspace().join("README.md"))
 }
 
-/// All files of the repository that are not built, relative to its root.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+/// All files and folders of the repository that are not built, relative to its root.
+pub(crate) fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
@@ -247,14 +247,15 @@ fn make_targets_in_the_documents_exist() -> Result<()> {
     fail_on(wrong)
 }
 
-/// The commands `serin …` in a line of shell, without comments, pipes and redirections.
+/// The commands `serin …` and `kubectl serin …` in a line of shell, without comments, pipes and
+/// redirections.
 fn serin_commands(line: &str) -> Vec<Vec<&str>> {
     let line = line.trim_start().trim_start_matches("$ ");
     let line = line.split(" #").next().unwrap_or_default();
     line.split(['|', ';', '&'])
         .map(|part| part.split(['>', '<']).next().unwrap_or_default())
         .map(|part| part.split_whitespace().collect::<Vec<_>>())
-        .filter(|words| words.first() == Some(&"serin"))
+        .filter(|words| matches!(words[..], ["serin", ..] | ["kubectl", "serin", ..]))
         .collect()
 }
 
@@ -278,7 +279,12 @@ fn commands_in_the_documents_can_be_typed() -> Result<()> {
                     continue;
                 }
                 seen += 1;
-                let Err(error) = serin_cli::args::Cli::try_parse_from(&words) else {
+                let parsed = if words[0] == "serin" {
+                    serin_cli::args::Cli::try_parse_from(&words).map(|_| ())
+                } else {
+                    serin_cli::kubectl::args::Cli::try_parse_from(&words[1..]).map(|_| ())
+                };
+                let Err(error) = parsed else {
                     continue;
                 };
                 let named = matches!(

@@ -11,6 +11,7 @@ mod live;
 mod manifests;
 mod module_bench;
 mod prometheus;
+mod release;
 mod size;
 mod suites;
 mod telemetry;

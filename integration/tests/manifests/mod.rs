@@ -4,6 +4,7 @@
 //! What needs a tool or a download that is not there says so and is left out: `make manifest-tools`
 //! fetches both.
 
+mod chart;
 pub(crate) mod compose;
 mod compose_run;
 pub(crate) mod health;

@@ -174,7 +174,7 @@ pub struct Report {
 }
 
 /// Reads a time such as `30s`, of at least a second and at most a day.
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text)
         .map_err(|error| format!("{error}: write it as 30s or 5m"))?;
     match time.as_secs() {
@@ -252,6 +252,14 @@ pub struct Status {
     /// How the servers are asked.
     #[command(flatten)]
     pub access: Access,
+    /// How often and in which form.
+    #[command(flatten)]
+    pub view: StatusView,
+}
+
+/// How often `serin status` shows what it sees, and in which form.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct StatusView {
     /// Show it once and end
     #[arg(long)]
     pub once: bool,
@@ -275,6 +283,14 @@ pub struct Doctor {
     /// How the server is asked.
     #[command(flatten)]
     pub access: Access,
+    /// What counts as a failure, and in which form it is printed.
+    #[command(flatten)]
+    pub view: DoctorView,
+}
+
+/// What `serin doctor` counts as a failure, and in which form it prints.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DoctorView {
     /// Count warnings as failures
     #[arg(long)]
     pub strict: bool,

@@ -15,6 +15,7 @@ pub mod fetch;
 pub mod fleet_evidence;
 pub mod found;
 pub mod input;
+pub mod kubectl;
 pub mod lines;
 pub mod metrics_text;
 pub mod number;

@@ -189,6 +189,6 @@ Examples:
 `make install` does it.
 
 Exit codes:
-  0   the pages are written: serin.1, serin-replay.1 and so on
+  0   the pages are written: serin.1, serin-replay.1, kubectl-serin.1 and so on
   1   one cannot be written
   2   wrong use of the command line";

@@ -2,6 +2,7 @@
 
 use super::Exit;
 use crate::args::{self, Cli};
+use crate::kubectl;
 use anyhow::{Context, Result};
 use std::fs;
 
@@ -15,5 +16,7 @@ pub fn run(args: &args::Man) -> Result<Exit> {
     fs::create_dir_all(folder).with_context(cannot)?;
     let whole = Cli::whole().disable_help_subcommand(true);
     clap_mangen::generate_to(whole, folder).with_context(cannot)?;
+    let plugin = kubectl::args::Cli::whole().disable_help_subcommand(true);
+    clap_mangen::generate_to(plugin, folder).with_context(cannot)?;
     Ok(Exit::Good)
 }

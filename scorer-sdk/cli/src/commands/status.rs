@@ -37,9 +37,9 @@ pub fn run(args: &args::Status) -> Result<Exit> {
         sources.push(Source::prometheus(url)?);
     }
     let fetcher = Fetcher::new(&args.access)?;
-    let terminal = stdout().is_terminal() && !args.json;
-    let again = !args.once && (args.watch.is_some() || terminal);
-    let every = args.watch.unwrap_or(EVERY);
+    let terminal = stdout().is_terminal() && !args.view.json;
+    let again = !args.view.once && (args.view.watch.is_some() || terminal);
+    let every = args.view.watch.unwrap_or(EVERY);
     let mut past: VecDeque<(Instant, Exchanges)> = VecDeque::new();
     for look in 0_u64.. {
         let begun = Instant::now();
@@ -68,7 +68,7 @@ pub fn run(args: &args::Status) -> Result<Exit> {
             recent: recent(&mut past, &fleet),
             unreachable,
         };
-        match (args.json, again && terminal) {
+        match (args.view.json, again && terminal) {
             // One line a look, so that a program can read them as they come.
             (true, _) if again => output::print_json_line(&Report::new(&fleet, &around))?,
             (true, _) => output::print_json(&Report::new(&fleet, &around))?,

@@ -35,5 +35,35 @@ fn each_command_gets_a_manual_page() {
         let text = page(&format!("serin-{}.1", command.get_name()));
         assert!(text.contains("Exit codes"), "{}", command.get_name());
     }
+    for name in ["", "-status", "-doctor", "-report"] {
+        let text = page(&format!("kubectl-serin{name}.1"));
+        assert!(text.contains("Exit codes"), "{name}");
+    }
     serin(&["man", "/proc/none"]).assert().code(1);
+}
+
+#[test]
+fn the_script_installs_the_command_and_the_plugin_of_kubectl() {
+    let folder = TempDir::new().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/install.sh");
+    Command::new(script)
+        .arg(assert_cmd::cargo::cargo_bin!("serin"))
+        .arg("/usr")
+        .env("DESTDIR", folder.path())
+        .assert()
+        .success();
+    let program = |name: &str| Command::new(folder.path().join("usr/bin").join(name));
+    let version = env!("CARGO_PKG_VERSION");
+    program("serin")
+        .arg("--version")
+        .assert()
+        .stdout(format!("serin {version}\n"));
+    program("kubectl-serin")
+        .arg("--version")
+        .assert()
+        .stdout(format!("kubectl-serin {version}\n"));
+    for file in ["kubectl-serin.1", "serin-status.1"] {
+        let page = folder.path().join("usr/share/man/man1").join(file);
+        assert!(page.is_file(), "{file}");
+    }
 }

@@ -6,6 +6,7 @@ mod doctor;
 mod examples;
 mod files;
 mod install;
+mod kubectl;
 mod live_and_replay;
 mod odd_texts;
 mod report;
