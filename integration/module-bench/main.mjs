@@ -3,7 +3,8 @@
 import { readLoad, Source } from "./load.mjs";
 import { measure, WARM_UP } from "./measure.mjs";
 import { HELP, read, Usage } from "./options.mjs";
-import { profile, text, varietyText } from "./report.mjs";
+import { profile, routesText, text, varietyText } from "./report.mjs";
+import { routes } from "./routes.mjs";
 import { Subject } from "./subject.mjs";
 import { LOADS, ratios } from "./variety.mjs";
 
@@ -13,6 +14,9 @@ const SAMPLED = 100_000;
 const SAMPLED_VARIETY = 32_000;
 /** Budgets of the table of loads: all exchanges are looked at, or as many a second as by default. */
 const BUDGETS = [0, 1_000];
+
+/** Room for routes that no path of the load has. */
+const OTHER_ROUTES = 10;
 
 const progress = (line) => process.stderr.write(`${line}\n`);
 
@@ -60,15 +64,40 @@ async function variety(options, load) {
   return { modules: ratios(await reports(rows, options, sampled)) };
 }
 
+/** Each number of routes, each module that counts, every exchange looked at. */
+async function byRoutes(options, load) {
+  const rows = options.modules
+    .filter(({ counts }) => counts)
+    .flatMap((module) =>
+      options.routes.map((count) => ({
+        about: { routes: count },
+        subject: new Subject(module, load, new Source(load, routes(count)), {
+          looks_per_second: options.looks,
+          routes: { max: Math.max(...options.routes) + OTHER_ROUTES },
+        }),
+      })),
+    );
+  return { modules: await reports(rows, options, options.requests) };
+}
+
+/** What is measured, and how it is printed. */
+function table(options) {
+  if (options.variety) {
+    return [variety, varietyText];
+  }
+  return options.routes.length > 0 ? [byRoutes, routesText] : [modules, text];
+}
+
 async function run(options) {
-  const found = await (options.variety ? variety : modules)(options, readLoad());
+  const [measured, written] = table(options);
+  const found = await measured(options, readLoad());
   const { rounds, requests } = options;
   const report = { node: process.version, rounds, requests, warm_up: WARM_UP, ...found };
   if (options.json) {
     console.log(JSON.stringify(report, null, 2));
     return;
   }
-  console.log(options.variety ? varietyText(report) : text(report));
+  console.log(written(report));
   if (options.profile) {
     console.log(`\n${profile(report)}`);
   }

@@ -1,6 +1,7 @@
 // The command line.
 
 import { parseArgs } from "node:util";
+import { MOST_ROUTES } from "./routes.mjs";
 import { FRIENDLY, LOADS } from "./variety.mjs";
 
 const list = Object.entries(LOADS)
@@ -21,6 +22,10 @@ Envoy (serin-bench): what a call costs on the proxy's side is not in these numbe
   --looks N           exchanges a second that Serin looks at in full (0, all)
   --variety           loads that are not friendly, in place of other modules: each with all exchanges
                       looked at and with the default budget, and its ratio to the friendly load
+  --routes N          the friendly load on so many routes, in place of other modules: what a tick takes and
+                      how large the state, what workers read and what one hands over are. May be given
+                      several times: --routes 10 --routes 100 --routes 1000. With the default 8000
+                      exchanges a round, a route of 1000 has eight of them in a tick
   --load NAME         with --variety: the friendly load and this one; may be given several times
   --only              only those; not target/serin.wasm and target/noop.wasm
   --rounds N          rounds (40); in each, every module gets the same exchanges and one tick
@@ -47,6 +52,7 @@ const OPTIONS = {
   looks: { type: "string", default: "0" },
   variety: { type: "boolean", default: false },
   load: { type: "string", multiple: true, default: [] },
+  routes: { type: "string", multiple: true, default: [] },
   only: { type: "boolean", default: false },
   rounds: { type: "string", default: "40" },
   requests: { type: "string", default: "8000" },
@@ -71,8 +77,11 @@ export function read(args) {
   if (modules.length === 0) {
     throw new Usage("--only without --module or --plain leaves nothing to measure");
   }
-  if (values.variety && !modules.some(({ counts }) => counts)) {
-    throw new Usage("--variety needs a filter with Serin's config: --module NAME=PATH");
+  if (values.variety && values.routes.length > 0) {
+    throw new Usage("--variety and --routes are two tables: take one of them");
+  }
+  if ((values.variety || values.routes.length > 0) && !modules.some(({ counts }) => counts)) {
+    throw new Usage("--variety and --routes need a filter with Serin's config: --module NAME=PATH");
   }
   if (values.load.length > 0 && !values.variety) {
     throw new Usage("--load chooses among the loads of --variety");
@@ -81,6 +90,7 @@ export function read(args) {
     ...values,
     modules,
     loads: loads(values.load),
+    routes: values.routes.map(routeCount),
     looks: values.looks === "0" ? 0 : whole("looks", values.looks),
     rounds: values.quick ? 3 : whole("rounds", values.rounds),
     requests: values.quick ? 2_000 : whole("requests", values.requests),
@@ -109,6 +119,14 @@ function loads(wanted) {
     throw new Usage(`--load ${unknown}: there are ${Object.keys(LOADS).join(", ")}`);
   }
   return wanted.length === 0 ? Object.keys(LOADS) : [...new Set([FRIENDLY, ...wanted])];
+}
+
+function routeCount(text) {
+  const count = whole("routes", text);
+  if (count > MOST_ROUTES) {
+    throw new Usage(`--routes ${text}: at most ${MOST_ROUTES}`);
+  }
+  return count;
 }
 
 function whole(option, text) {

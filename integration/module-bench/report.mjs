@@ -52,6 +52,26 @@ export function varietyText({ modules }) {
   return table([...head, "a tick, us", "to friendly"], rows);
 }
 
+/** The table of numbers of routes, as Markdown. */
+export function routesText({ modules }) {
+  const rows = modules.map((module) => {
+    const { state, publication, handed_over: handedOver } = module.shared_bytes;
+    return [
+      module.routes,
+      module.name,
+      range(module.module_ns),
+      range(module.tick_us),
+      ((module.tick_us.median * 100) / module.routes).toFixed(0),
+      state,
+      publication,
+      handedOver,
+    ];
+  });
+  const times = ["module alone, ns", "a tick, us", "per 100 routes"];
+  const bytes = ["state, bytes", "publication, bytes", "handed over, bytes"];
+  return table(["routes", "module", ...times, ...bytes], rows);
+}
+
 /** The functions in which the module's time goes, as Markdown. */
 export function profile({ modules }) {
   return modules

@@ -12,6 +12,12 @@ export class SharedData {
     return this.#values.get(key);
   }
 
+  /** Bytes of the values whose keys end so. */
+  bytesOf(end) {
+    const found = [...this.#values].filter(([key]) => key.endsWith(end));
+    return found.reduce((sum, [, { bytes }]) => sum + bytes.length, 0);
+  }
+
   /** Writes `bytes`, which it keeps, if the value still has the `number`; a status. */
   set(key, bytes, number) {
     const known = this.#values.get(key);

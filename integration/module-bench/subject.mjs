@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Filter } from "./filter.mjs";
 import { quartiles, sample } from "./measure.mjs";
+import { sharedBytes } from "./routes.mjs";
 
 /** Ticks after the last exchange: one hands over what was counted, one merges it. */
 const LAST_TICKS = 3;
@@ -78,6 +79,7 @@ export class Subject {
       tick_us_by_round: reading.tickUs,
       samples: profile.samples,
       functions: profile.functions,
+      shared_bytes: sharedBytes(filter.host.shared),
       counted: module.counts ? this.counted() : undefined,
       exchanges: filter.ended,
     };

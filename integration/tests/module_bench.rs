@@ -61,3 +61,23 @@ fn a_module_that_counts_nothing_is_not_measured_as_if_it_did() {
 
     assert!(problem.contains("serin_exchanges_total"), "{problem}");
 }
+
+#[test]
+fn more_routes_are_a_larger_state() {
+    let routes = ["--routes", "10", "--routes", "100"];
+    let module = ["--only", "--module", "serin=target/serin.wasm"];
+    let arguments = [&["--quick", "--json"], &module[..], &routes[..]].concat();
+    let Some(report) = run(&arguments) else {
+        return;
+    };
+    let report = report.unwrap();
+    let rows = report["modules"].as_array().unwrap();
+    let bytes = |row: &Value| row["shared_bytes"]["state"].as_u64().unwrap();
+
+    assert_eq!(rows.len(), 2);
+    // Each route has a part of its own, beside what all share.
+    assert!(bytes(&rows[1]) > 4 * bytes(&rows[0]), "{report}");
+    for row in rows {
+        assert_eq!(row["counted"], row["exchanges"], "{report}");
+    }
+}

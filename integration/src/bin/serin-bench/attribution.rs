@@ -87,6 +87,7 @@ pub(crate) fn variants() -> Result<Vec<Variant>> {
             name: name.to_owned(),
             about: format!("{asks:?}"),
             filters: vec![WasmFilter::new(&path, &json!({})).to_json()],
+            server: None,
         })
     };
     filters().into_iter().map(write).collect()

@@ -73,14 +73,29 @@ impl Usage {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 text => text.with_context(|| path.display().to_string())?,
             };
-            let mut numbers = text.split_whitespace().map(str::parse::<u64>);
-            let (Some(Ok(ran)), Some(Ok(waited))) = (numbers.next(), numbers.next()) else {
-                bail!("{}: {text:?}", path.display());
-            };
-            sum.ran += ran;
-            sum.waited += waited;
+            let thread = Self::parse(&text).with_context(|| path.display().to_string())?;
+            sum.ran += thread.ran;
+            sum.waited += thread.waited;
         }
         Ok(sum)
+    }
+
+    /// Of one thread, from its folder in `/proc`.
+    ///
+    /// # Errors
+    /// As [`Usage::of`].
+    pub(crate) fn of_thread(folder: &str) -> Result<Self> {
+        let path = format!("{folder}/schedstat");
+        let text = fs::read_to_string(&path).with_context(|| path.clone())?;
+        Self::parse(&text).context(path)
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let mut numbers = text.split_whitespace().map(str::parse::<u64>);
+        let (Some(Ok(ran)), Some(Ok(waited))) = (numbers.next(), numbers.next()) else {
+            bail!("no times in {text:?}");
+        };
+        Ok(Self { ran, waited })
     }
 
     /// What came on top since `earlier`.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::load::Load;
+use crate::traffic::Traffic;
 
 /// Longest wait for one answer: a machine that is busy otherwise may be slow, and says so in the
 /// scatter of the numbers.
@@ -25,9 +26,12 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Open connections to one proxy.
 #[derive(Debug)]
 pub(crate) struct Generator {
+    address: SocketAddr,
+    traffic: Traffic,
     connections: Vec<TcpStream>,
     requests: Vec<String>,
     next: usize,
+    answered: u64,
     buffer: Vec<u8>,
 }
 
@@ -37,25 +41,14 @@ impl Generator {
     /// # Errors
     /// When nobody listens.
     pub(crate) fn connect(address: SocketAddr, load: &Load) -> Result<Self> {
-        let connect = |_| -> Result<TcpStream> {
-            let stream = TcpStream::connect(address).context("connect")?;
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(TIMEOUT))?;
-            Ok(stream)
-        };
-        let headers: String = load
-            .request_headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
-        let requests = load
-            .paths()
-            .map(|path| format!("GET {path} HTTP/1.1\r\n{headers}\r\n"))
-            .collect();
+        let connections = (0..load.connections).map(|_| connect(address));
         Ok(Self {
-            connections: (0..load.connections).map(connect).collect::<Result<_>>()?,
-            requests,
+            address,
+            traffic: load.traffic,
+            connections: connections.collect::<Result<_>>()?,
+            requests: load.traffic.requests(load),
             next: 0,
+            answered: 0,
             buffer: vec![0; MAX_ANSWER_BYTES],
         })
     }
@@ -64,7 +57,7 @@ impl Generator {
     /// turn, and reads their answers; gives how many that were.
     ///
     /// # Errors
-    /// When an answer is not a whole 200.
+    /// When an answer is not whole, or has a status that was not asked for.
     pub(crate) fn run(&mut self, count: usize) -> Result<usize> {
         let connections = self.connections.len();
         let turns = (count / connections).max(1);
@@ -72,7 +65,10 @@ impl Generator {
             for connection in &mut self.connections {
                 // The first turn has nothing to read yet, the last one nothing to send.
                 if turn > 0 {
-                    read_answer(connection, &mut self.buffer)?;
+                    read_answer(connection, &mut self.buffer, self.traffic)?;
+                    if self.traffic.closes() {
+                        *connection = connect(self.address)?;
+                    }
                 }
                 if turn < turns {
                     let request = self.requests.get(self.next).context("no requests")?;
@@ -81,11 +77,24 @@ impl Generator {
                 }
             }
         }
+        self.answered += (turns * connections) as u64;
         Ok(turns * connections)
+    }
+
+    /// Answers since it was connected.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered
     }
 }
 
-fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
+fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(address).context("connect")?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
+fn read_answer(connection: &mut TcpStream, buffer: &mut [u8], traffic: Traffic) -> Result<()> {
     let mut filled = 0;
     let mut needed = None;
     while needed.is_none_or(|needed| filled < needed) {
@@ -95,7 +104,7 @@ fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
         ensure!(read > 0, "the proxy closed a connection");
         filled += read;
         if needed.is_none() {
-            needed = answer_length(buffer.get(..filled).unwrap_or_default())?;
+            needed = answer_length(buffer.get(..filled).unwrap_or_default(), traffic)?;
         }
     }
     ensure!(needed == Some(filled), "bytes after the end of an answer");
@@ -103,14 +112,14 @@ fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
 }
 
 /// Bytes of the answer, head and body; `None` while its head is not complete.
-fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
+fn answer_length(bytes: &[u8], traffic: Traffic) -> Result<Option<usize>> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(head) = response.parse(bytes).context("parse an answer")? else {
         return Ok(None);
     };
     ensure!(
-        response.code == Some(200),
+        response.code.is_some_and(|status| traffic.accepts(status)),
         "answered with {:?}",
         response.code
     );
@@ -135,9 +144,20 @@ mod tests {
     #[test]
     fn an_answer_ends_where_its_length_says() {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
-        assert_eq!(answer_length(answer).unwrap(), Some(answer.len()));
-        assert_eq!(answer_length(&answer[..20]).unwrap(), None);
-        assert!(answer_length(b"HTTP/1.1 503 no\r\ncontent-length: 0\r\n\r\n").is_err());
-        assert!(answer_length(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        assert_eq!(
+            answer_length(answer, Traffic::Friendly).unwrap(),
+            Some(answer.len())
+        );
+        assert_eq!(
+            answer_length(&answer[..20], Traffic::Friendly).unwrap(),
+            None
+        );
+        let failed = b"HTTP/1.1 503 no\r\ncontent-length: 0\r\n\r\n";
+        assert!(answer_length(failed, Traffic::Friendly).is_err());
+        assert_eq!(
+            answer_length(failed, Traffic::Errors).unwrap(),
+            Some(failed.len())
+        );
+        assert!(answer_length(b"HTTP/1.1 200 OK\r\n\r\n", Traffic::Friendly).is_err());
     }
 }

@@ -5,6 +5,8 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::traffic::Traffic;
+
 /// A name and a value.
 pub(crate) type Header = (String, String);
 
@@ -27,6 +29,9 @@ pub(crate) struct Load {
     pub(crate) clusters: Vec<Cluster>,
     /// Serin's config without `tick`: observe, two versions, all signals that are on by default.
     serin_config: serde_json::Map<String, Value>,
+    /// Which requests are sent: `--load`.
+    #[serde(skip)]
+    pub(crate) traffic: Traffic,
 }
 
 /// One of the clusters.

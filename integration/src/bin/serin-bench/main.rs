@@ -8,6 +8,7 @@
 
 mod attribution;
 mod cpu;
+mod ext_proc;
 mod generator;
 mod instructions;
 mod load;
@@ -16,7 +17,9 @@ mod report;
 mod signals;
 mod start;
 mod statistics;
+mod traffic;
 mod variants;
+mod workers;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -34,7 +37,9 @@ use generator::Generator;
 use instructions::Count;
 use load::Load;
 use report::{Outcome, Run};
+use traffic::Traffic;
 use variants::Variant;
+use workers::Amount;
 
 /// Requests to each proxy before anything is measured: V8 compiles in earnest after some thousands.
 const WARM_UP: usize = 16_000;
@@ -47,7 +52,7 @@ const IDLE: Duration = Duration::from_secs(5);
 #[derive(Debug, Parser)]
 #[command(name = "serin-bench")]
 struct Options {
-    /// Rounds; in each, every variant is measured once. 40, and 9 with --start.
+    /// Rounds; in each, every variant is measured once. 40, and 9 with --start or --workers.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
     /// Requests per variant and round.
@@ -66,9 +71,16 @@ struct Options {
     /// Count what each host call costs, from filters that make that call and no other.
     #[arg(long, requires = "instructions")]
     attribution: bool,
-    /// Requests to each proxy before its instructions are counted.
-    #[arg(long, default_value_t = WARM_UP, requires = "instructions")]
+    /// Requests to each proxy before anything is measured.
+    #[arg(long, default_value_t = WARM_UP)]
     warm_up: usize,
+    /// What is sent; ratios are to the other variants under the same load.
+    #[arg(long, value_enum, default_value_t)]
+    load: Traffic,
+    /// Measure requests a second with 1, 2 and 8 workers, and what workers lose to each other: none,
+    /// noop, serin and serin-all, or those of --only. 9 rounds.
+    #[arg(long, conflicts_with_all = ["signals", "quick", "instructions", "start"])]
+    workers: bool,
     /// Measure this variant, and no other that is not named so; may be given several times.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -84,13 +96,14 @@ struct Options {
     #[arg(long = "module", value_name = "NAME=PATH", value_parser = module)]
     modules: Vec<(String, PathBuf)>,
     /// Leave out this variant; may be given several times.
-    #[arg(long = "without", value_name = "NAME", value_parser = ["noop-again", "noop-packed", "lua-five", "lua-all"])]
+    #[arg(long = "without", value_name = "NAME", value_parser = ["noop-again", "noop-packed", "lua-five", "lua-all", "lua-count", ext_proc::NAME])]
     without: Vec<String>,
     /// What the engine's benchmark left, to go into the same report.
     #[arg(long, default_value = "target/engine.json")]
     engine: PathBuf,
     /// Where the report goes: target/bench.json; target/bench-signals.json with --signals;
-    /// target/bench-instructions.json with --instructions; target/bench-start.json with --start.
+    /// target/bench-instructions.json with --instructions; target/bench-start.json with --start;
+    /// target/bench-workers.json with --workers.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Seed of the order of variants.
@@ -121,7 +134,9 @@ async fn main() -> Result<()> {
     if options.quick {
         (rounds, options.requests) = (8, 3_000);
     }
-    let sent = Load::read()?;
+    let mut sent = Load::read()?;
+    sent.traffic = options.load;
+    let server = ext_proc::Server::start()?;
     let (all, body, out) = if options.signals {
         let body = signals::body();
         (signals::variants(&sent), body, "target/bench-signals.json")
@@ -134,7 +149,7 @@ async fn main() -> Result<()> {
         let all = if options.attribution {
             attribution::variants()?
         } else {
-            variants::variants(&sent, &options.modules, tick)?
+            variants::variants(&sent, &options.modules, tick, server.address)?
         };
         (all, variants::body(&sent), "target/bench.json")
     };
@@ -162,6 +177,22 @@ async fn main() -> Result<()> {
         let out = options.out.as_deref();
         let drawn = (rounds, options.seed);
         return start::run(&sent, &compared, address, drawn, options.json, out).await;
+    }
+    if options.workers {
+        let measured: Vec<Variant> = variants
+            .into_iter()
+            .filter(|variant| {
+                !options.only.is_empty() || workers::MEASURED.contains(&variant.name.as_str())
+            })
+            .collect();
+        let amount = Amount {
+            rounds: options.rounds.map_or(workers::ROUNDS, usize::from),
+            requests: options.requests,
+            warm_up: options.warm_up,
+            seed: options.seed,
+        };
+        let out = options.out.as_deref();
+        return workers::run(&sent, &measured, address, amount, out).await;
     }
     let mut subjects = Vec::new();
     for variant in variants {
@@ -208,6 +239,9 @@ async fn main() -> Result<()> {
         report::table(&json)
     };
     println!("{table}");
+    if let Some(line) = ext_proc_line(&server, &subjects)? {
+        println!("{line}");
+    }
     if let Some(warning) = report::warning(&run) {
         eprintln!("{warning}");
     }
@@ -244,7 +278,7 @@ fn measure(options: &Options, rounds: usize, subjects: &mut [Subject]) -> Result
     for subject in subjects.iter_mut() {
         subject
             .load
-            .run(WARM_UP)
+            .run(options.warm_up)
             .with_context(|| subject.outcome.name.clone())?;
     }
     for round in 1..=rounds {
@@ -278,6 +312,29 @@ fn measure_once(subject: &mut Subject, requests: usize) -> Result<()> {
         .waited_per_ran
         .push(usage.waited as f64 / usage.ran.max(1) as f64);
     Ok(())
+}
+
+/// What the server of ext_proc spent by itself; `None` where it was not measured.
+///
+/// # Errors
+/// When it has not counted every answer: a proxy that did not ask it was cheap for that reason.
+fn ext_proc_line(server: &ext_proc::Server, subjects: &[Subject]) -> Result<Option<String>> {
+    let Some(subject) = subjects
+        .iter()
+        .find(|subject| subject.outcome.name == ext_proc::NAME)
+    else {
+        return Ok(None);
+    };
+    let (counted, answered) = (server.counted(), subject.load.answered());
+    ensure!(
+        counted == answered,
+        "the server of ext_proc counted {counted} answers of {answered}"
+    );
+    let us = server.usage()?.ran as f64 / 1e3 / answered.max(1) as f64;
+    Ok(Some(format!(
+        "{}: its server took {us:.1} us a request, on top of the proxy's",
+        ext_proc::NAME
+    )))
 }
 
 /// Nanoseconds that each proxy spends while nobody asks anything.

@@ -70,6 +70,7 @@ pub(crate) fn variants(load: &Load) -> Vec<Variant> {
         name: name.to_owned(),
         about: String::new(),
         filters,
+        server: None,
     };
     let noop = || vec![WasmFilter::new("target/noop.wasm", &json!({})).to_json()];
     let mut all = vec![

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use serin_integration::envoy::workspace;
 use serin_integration::process::{Memory, memory_mib};
 
+use crate::ext_proc;
 use crate::load::Load;
 use crate::statistics::Spread;
 use crate::variants::Variant;
@@ -26,13 +27,15 @@ const WORKERS: [u32; 3] = [1, 2, 8];
 /// Rounds, if not told otherwise: a start scatters much, and 9 make quartiles.
 pub(crate) const ROUNDS: usize = 9;
 /// Variants that say nothing about a start of a wasm module.
-pub(crate) const LEFT_OUT: [&str; 6] = [
+pub(crate) const LEFT_OUT: [&str; 8] = [
     "noop-packed",
     "noop-again",
     "serin-all",
     "serin-glance",
     "lua-five",
     "lua-all",
+    "lua-count",
+    ext_proc::NAME,
 ];
 /// Where the report goes, if not told otherwise.
 const OUT: &str = "target/bench-start.json";

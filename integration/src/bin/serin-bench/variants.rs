@@ -9,7 +9,9 @@ use serin_integration::envoy::{Envoy, Launch, free_port, workspace};
 use serin_integration::topology::WasmFilter;
 use serin_pack::{KEEP, Names, pack};
 
+use crate::ext_proc;
 use crate::load::Load;
+use crate::traffic::failures;
 
 /// Reads five request and five response headers by name, the route's name and its metadata.
 const LUA_FIVE: &str = r#"
@@ -53,6 +55,36 @@ function envoy_on_response(handle)
 end
 "#;
 
+/// As [`LUA_ALL`], and counts by version and status what a comparison would need.
+const LUA_COUNT: &str = r#"
+local counts = {}
+
+function envoy_on_request(handle)
+  local bytes = 0
+  for name, value in pairs(handle:headers()) do
+    bytes = bytes + #name + #value
+  end
+end
+
+function envoy_on_response(handle)
+  local version = "none"
+  local status = "none"
+  for name, value in pairs(handle:headers()) do
+    if name == "x-shop-version" then
+      version = value
+    elseif name == ":status" then
+      status = value
+    end
+  end
+  local of_version = counts[version] or {}
+  of_version[status] = (of_version[status] or 0) + 1
+  counts[version] = of_version
+end
+"#;
+
+/// Longest body of a request.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
 /// The upstream's body.
 pub(crate) fn body(load: &Load) -> String {
     let filling = load.body_bytes.saturating_sub(r#"{"filling":""}"#.len());
@@ -67,10 +99,12 @@ pub(crate) struct Variant {
     /// What it is, for readers.
     pub(crate) about: String,
     pub(crate) filters: Vec<Value>,
+    /// Where its filter asks a server beside the proxy: that server.
+    pub(crate) server: Option<SocketAddr>,
 }
 
 /// The variants in the order of the table; `extra` are further modules under Serin's config, in
-/// which a tick takes `tick`.
+/// which a tick takes `tick`; the server of ext_proc is at `ext_proc`.
 ///
 /// # Errors
 /// When the no-op filter cannot be packed.
@@ -78,11 +112,13 @@ pub(crate) fn variants(
     load: &Load,
     extra: &[(String, PathBuf)],
     tick: &str,
+    ext_proc: SocketAddr,
 ) -> Result<Vec<Variant>> {
     let variant = |name: &str, about: &str, filters: Vec<Value>| Variant {
         name: name.to_owned(),
         about: about.to_owned(),
         filters,
+        server: None,
     };
     let noop = || vec![WasmFilter::new("target/noop.wasm", &json!({})).to_json()];
     let with_looks = |module: &Path, looks: Option<u64>| {
@@ -129,6 +165,19 @@ pub(crate) fn variants(
             "Lua: all headers each way, as Serin",
             vec![lua(LUA_ALL)],
         ),
+        variant(
+            "lua-count",
+            "Lua: all headers each way, and counts by version and status",
+            vec![lua(LUA_COUNT)],
+        ),
+        Variant {
+            server: Some(ext_proc),
+            ..variant(
+                ext_proc::NAME,
+                "ext_proc: all headers each way go to a server, which counts by version and status",
+                vec![ext_proc::filter()],
+            )
+        },
     ];
     all.extend(extra.iter().map(|(name, path)| {
         let about = format!("{} under Serin's config", path.display());
@@ -210,10 +259,10 @@ impl Variant {
             .iter()
             .map(|one| json!({"name": one.name, "weight": one.weight}))
             .collect();
-        let clusters = load
-            .clusters
-            .iter()
+        let versions = load.clusters.iter();
+        let clusters = versions
             .map(|one| cluster(&one.name, upstream))
+            .chain(self.server.map(ext_proc_cluster))
             .collect();
         let split = json!({
             "name": "shop",
@@ -222,7 +271,12 @@ impl Variant {
             "route": {"weighted_clusters": {"clusters": weights}}
         });
         let filters = self.filters.clone();
-        start(program, workers, &self.name, clusters, filters, &split).await
+        // Those with other numbers of workers may run at the same time.
+        let name = match workers {
+            1 => self.name.clone(),
+            _ => format!("{}-{workers}-workers", self.name),
+        };
+        start(program, workers, &name, clusters, filters, &[split]).await
     }
 }
 
@@ -242,12 +296,24 @@ pub(crate) async fn start_upstream(load: &Load, body: &str) -> Result<(Envoy, So
             })
         })
         .collect();
-    let answer = json!({
-        "match": {"prefix": "/"},
-        "direct_response": {"status": 200, "body": {"inline_string": body}},
-        "response_headers_to_add": headers
-    });
-    start(&[], 1, "upstream", Vec::new(), Vec::new(), &answer).await
+    let answer = |(status, asked): (u16, Value)| {
+        json!({
+            "match": asked,
+            "direct_response": {"status": status, "body": {"inline_string": body}},
+            "response_headers_to_add": headers
+        })
+    };
+    let answers: Vec<Value> = failures()
+        .chain([(200, json!({"prefix": "/"}))])
+        .map(answer)
+        .collect();
+    // An Envoy that answers before it has the whole body closes the connection.
+    let filters = if load.traffic.has_body() {
+        vec![whole_body()]
+    } else {
+        Vec::new()
+    };
+    start(&[], 1, "upstream", Vec::new(), filters, &answers).await
 }
 
 async fn start(
@@ -256,7 +322,7 @@ async fn start(
     name: &str,
     clusters: Vec<Value>,
     mut filters: Vec<Value>,
-    route: &Value,
+    routes: &[Value],
 ) -> Result<(Envoy, SocketAddr)> {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     filters.push(json!({
@@ -272,7 +338,7 @@ async fn start(
         "http_filters": filters,
         "route_config": {
             "name": "bench",
-            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]
         }
     });
     let listener = json!({
@@ -305,6 +371,32 @@ fn cluster(name: &str, upstream: SocketAddr) -> Value {
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket(upstream)}}]}]
+        }
+    })
+}
+
+fn ext_proc_cluster(server: SocketAddr) -> Value {
+    let mut cluster = cluster(ext_proc::NAME, server);
+    if let Some(fields) = cluster.as_object_mut() {
+        fields.insert(
+            "typed_extension_protocol_options".to_owned(),
+            json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/\
+                    envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}}
+            }}),
+        );
+    }
+    cluster
+}
+
+/// Waits for the whole body of a request.
+fn whole_body() -> Value {
+    json!({
+        "name": "envoy.filters.http.buffer",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
+            "max_request_bytes": MAX_BODY_BYTES
         }
     })
 }
