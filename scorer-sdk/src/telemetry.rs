@@ -199,7 +199,7 @@ metrics! {
     VERDICT: Gauge "serin_verdict" [DESTINATION, VERSION] Always
         "0 learning, 1 healthy, 2 suspect, 3 anomalous";
     ROLLOUT_EVIDENCE: Gauge "serin_rollout_evidence" [DESTINATION, VERSION] Always
-        "evidence behind the verdict, in thousandths of a nat; 0 when it favours the candidate";
+        "evidence behind the verdict, in thousandths of a nat; 0 when it favours the candidate; it rests while a verdict stands";
     ROLLOUT_THRESHOLD: Gauge "serin_rollout_threshold" [DESTINATION, VERSION] Always
         "evidence that is enough, in thousandths of a nat";
     ROLLOUT_START_TIME: Gauge "serin_rollout_start_time_seconds" [DESTINATION, VERSION] Always
@@ -213,7 +213,7 @@ metrics! {
     VERDICT_RATE: Gauge "serin_verdict_rate" [DESTINATION, ROUTE, VERSION, CATEGORY, ARM] Capped
         "share of an arm's exchanges (`baseline`, `candidate`) in the category that carried the verdict, at the time of the verdict, in thousandths of a per cent, where enough is known to say it; on one route, or on all routes together";
     DIFFERS: Gauge "serin_differs" [DESTINATION, VERSION] Always
-        "1 when the versions behave differently, for better or worse";
+        "1 when the versions behave differently, for better or worse; it rests while a verdict stands";
     JUDGED_EXCHANGES: Gauge "serin_judged_exchanges" [DESTINATION, VERSION] Always
         "candidate exchanges that were compared with the baseline's; it rests while a verdict stands";
     BASELINE_FAILING: Gauge "serin_baseline_failing" [DESTINATION, VERSION] Always
@@ -247,7 +247,7 @@ metrics! {
     CAUSE: Gauge "serin_cause" [DESTINATION, CAUSE] Always
         "1 for the cause that holds: `nothing`, `shared`, `version`, `version_and_shared`, `baseline_alone`, `candidate_alone`, `baseline_moved`";
     EVIDENCE_FOR: Gauge "serin_evidence_for" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
-        "evidence that the candidate is worse, on single routes, in thousandths of a nat, where positive";
+        "evidence that the candidate is worse, on single routes, in thousandths of a nat, where positive; it rests while a verdict stands, and `serin_category_total` goes on";
     EVIDENCE_AGAINST: Gauge "serin_evidence_against" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
         "the same with the sign reversed, where negative";
     EXCHANGES: Counter "serin_exchanges_total" [DESTINATION, ROUTE, VERSION] Capped

@@ -171,9 +171,9 @@ fn sentence(decision: &Decision) -> String {
         Some(difference) => format!("; behaves differently: {difference}"),
         None => String::new(),
     };
-    let timing = match decision.timing().as_str() {
-        "" => String::new(),
-        timing => format!("; {timing}"),
+    let timing = match decision.timing() {
+        Some(timing) => format!("; {}", timing.sentence(&decision.candidate)),
+        None => String::new(),
     };
     format!(
         "serin: {} {} is {}: {}{timing}{held}{differs}{failing}",

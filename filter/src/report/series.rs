@@ -7,7 +7,7 @@
 use super::metrics::Id;
 use crate::host::Host;
 use core::cell::RefCell;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use scorer_sdk::count::identity::identity;
 use scorer_sdk::telemetry;
 use std::rc::Rc;
@@ -30,8 +30,8 @@ pub struct Series {
     /// The proxy's numbers of the series that were made here. They outlive configs, as the machine
     /// does.
     ids: HashMap<String, u32>,
-    /// Hashes of the names that the process has, as far as they were read, in ascending order.
-    names: Vec<u64>,
+    /// Hashes of the names that the process has, as far as they were read.
+    names: HashSet<u64>,
     /// How many the process has, when it was last asked.
     count: usize,
     /// Whether all names were read when the process had as many as the cap. Others are refused
@@ -62,7 +62,7 @@ impl Series {
             true => limit,
             false => limit.saturating_add(MOST_BEYOND),
         };
-        if self.knows(name) {
+        if self.names.contains(&name) {
             return true;
         }
         if is_capped && self.is_complete && self.count >= most {
@@ -72,7 +72,7 @@ impl Series {
             let key = bucket(name);
             let shared = host.shared(&key);
             self.read(&shared.bytes);
-            if self.knows(name) {
+            if self.names.contains(&name) {
                 return true;
             }
             if self.has_full(host, most) {
@@ -82,7 +82,7 @@ impl Series {
             bytes.truncate(bytes.len() / 8 * 8);
             bytes.extend_from_slice(&name.to_le_bytes());
             if bytes.len() <= 8 * MAX_IN_BUCKET && host.swap_shared(&key, &bytes, shared.swap) {
-                self.learn(name);
+                self.names.insert(name);
                 count_one(host);
                 return true;
             }
@@ -111,19 +111,9 @@ impl Series {
     }
 
     fn read(&mut self, bytes: &[u8]) {
-        for name in bytes.as_chunks::<8>().0.iter().take(MAX_IN_BUCKET) {
-            self.learn(u64::from_le_bytes(*name));
-        }
-    }
-
-    fn knows(&self, name: u64) -> bool {
-        self.names.binary_search(&name).is_ok()
-    }
-
-    fn learn(&mut self, name: u64) {
-        if let Err(place) = self.names.binary_search(&name) {
-            self.names.insert(place, name);
-        }
+        let names = bytes.as_chunks::<8>().0.iter().take(MAX_IN_BUCKET);
+        self.names
+            .extend(names.map(|name| u64::from_le_bytes(*name)));
     }
 }
 

@@ -1,11 +1,10 @@
 //! When a candidate turned bad and when that was found: out of a decision, or of a proxy's gauges.
 
 use crate::metrics_text::Sample;
-use crate::number::{percent, seconds};
-use crate::output::grouped;
-use crate::report::clock::date;
+use crate::number::percent;
 use crate::samples::{is_sum, of, value};
 use scorer_sdk::Decision;
+use scorer_sdk::judge::timing::Timing;
 use scorer_sdk::telemetry::{self, Metric, label};
 use serde::Serialize;
 
@@ -97,16 +96,17 @@ impl When {
     /// Since when, how soon found, and how certain: one sentence with its end.
     #[must_use]
     pub fn sentence(&self, candidate: &str) -> String {
-        let found = seconds((self.verdict - self.onset).max(0.0).round());
-        let mut text = format!("Worse since {}, found {found} later", date(self.onset));
-        match self.nats {
-            Some(nats) => text.push_str(&format!(
-                "; if {candidate} were healthy, a false alarm this strong comes at most once in {} rollouts.",
-                grouped(libm::exp(nats).min(1e9) as u64)
-            )),
-            None => text.push_str("; only the past speaks, and not a comparison side by side."),
+        let ms = |at: f64| (at * 1e3).round() as u64;
+        let timing = Timing {
+            onset_ms: ms(self.onset),
+            verdict_ms: ms(self.verdict),
+            evidence: self.nats,
+        };
+        let mut sentence = timing.sentence(candidate) + ".";
+        if let Some(first) = sentence.get_mut(..1) {
+            first.make_ascii_uppercase();
         }
-        text
+        sentence
     }
 
     /// How often it was so at the verdict: one sentence with its end, where that is known.

@@ -1,5 +1,7 @@
 //! Output: colours only where a terminal shows them, no control characters from the data.
 
+pub use scorer_sdk::judge::timing::grouped;
+
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 use scorer_sdk::Verdict;
@@ -232,29 +234,9 @@ pub fn exit_code(ended: Result<u8>) -> ExitCode {
     }
 }
 
-/// A whole number with its digits in groups of three.
-#[must_use]
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn digits_come_in_groups_of_three() {
-        let texts = [0, 999, 1_000, 1_234_567].map(grouped);
-        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
-    }
 
     #[test]
     fn a_sentence_is_wrapped_below_its_beginning_and_colours_take_no_room() {

@@ -149,8 +149,7 @@ impl Onset {
 /// `simulation/study/onset.rs` measures how far it is off. Of 40 rollouts each at 200 requests a second
 /// and a share of 10 %, in ticks of a second, late less true onset, median and quartiles: errors of
 /// odds 5: 2 (0 to 4); of odds 25: 0 (−1 to 0); all requests 2 times as slow: 0 (−1 to 0); 1.5 times:
-/// 0 (0 to 1); 1.3 times, which takes 145 ticks to find: 16 (2 to 40). The CUSUM at 3 times the
-/// tolerance alone was off by 85 (42 to 145) there.
+/// 0 (0 to 1); 1.3 times, which takes 145 ticks to find: 16 (2 to 40).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Starts<const N: usize> {
     /// Sum of the gains since the start, in nats, and the start: 0 until it is known.

@@ -5,13 +5,15 @@
 
 use super::Judge;
 use super::arm::Arm;
+use super::comparison::Comparison;
 use super::destination::Destination;
 use super::explain::{explained, token_name};
 use super::pair::Pair;
+use super::reasons::now;
 use super::route::Route;
 use crate::config::Plan;
 use crate::evidence::Interval;
-use crate::judge::verdict::Rate;
+use crate::judge::verdict::{Now, Rate};
 use crate::route::RouteKey;
 use crate::signal::{Side, Signal};
 use crate::sketch::{NameTable, buckets};
@@ -54,7 +56,8 @@ pub struct InspectedPair {
     pub meaning: &'static str,
     /// Further words, such as the cut or the names of lost headers; empty for the pair over all.
     pub detail: String,
-    /// Log e-value that the candidate is worse than tolerated, in nats.
+    /// Log e-value that the candidate is worse than tolerated, in nats. This, the rates and the odds
+    /// ratio rest while a verdict stands.
     pub evidence: f64,
     /// Odds ratio up to which a difference is tolerated.
     pub tolerance: f64,
@@ -66,6 +69,9 @@ pub struct InspectedPair {
     pub odds_ratio: Option<f64>,
     /// Odds ratios that are not ruled out, at confidence one minus the configured false alarm.
     pub interval: Interval,
+    /// How often it is so in the last half minute or so, whatever was decided; none while too little is
+    /// known.
+    pub now: Option<Now>,
 }
 
 /// One signal of a route.
@@ -135,16 +141,22 @@ fn inspect(destination: &Destination, plan: &Plan) -> Inspected {
         destination: destination.name.clone(),
         baseline: destination.versions.baseline().to_owned(),
         candidate: destination.candidate().to_owned(),
-        pooled: pairs(plan, &comparison.pooled, &[]),
+        pooled: pairs(plan, comparison, None, &comparison.pooled, &[]),
         routes: comparison
             .routes
             .iter()
-            .map(|route| inspect_route(route, plan))
+            .enumerate()
+            .map(|(number, route)| inspect_route(comparison, number, route, plan))
             .collect(),
     }
 }
 
-fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
+fn inspect_route(
+    comparison: &Comparison,
+    number: usize,
+    route: &Route,
+    plan: &Plan,
+) -> InspectedRoute {
     let past = &route.past;
     let arms = past.arm(Arm::Baseline).iter().zip(past.arm(Arm::Candidate));
     let signals = plan
@@ -155,7 +167,7 @@ fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
         .zip(arms);
     InspectedRoute {
         key: route.key.clone(),
-        pairs: pairs(plan, &route.pairs, past.names()),
+        pairs: pairs(plan, comparison, Some(number), &route.pairs, past.names()),
         signals: signals
             .enumerate()
             .map(
@@ -183,7 +195,13 @@ fn inspect_route(route: &Route, plan: &Plan) -> InspectedRoute {
     }
 }
 
-fn pairs(plan: &Plan, pairs: &[Pair], names: &[NameTable]) -> Vec<InspectedPair> {
+fn pairs(
+    plan: &Plan,
+    comparison: &Comparison,
+    route: Option<usize>,
+    pairs: &[Pair],
+    names: &[NameTable],
+) -> Vec<InspectedPair> {
     plan.questions
         .iter()
         .zip(pairs)
@@ -198,6 +216,7 @@ fn pairs(plan: &Plan, pairs: &[Pair], names: &[NameTable]) -> Vec<InspectedPair>
             baseline: pair.baseline,
             odds_ratio: pair.interval.estimate(),
             interval: pair.interval.interval(plan.false_alarm),
+            now: now(comparison, route, index),
         })
         .collect()
 }
@@ -291,6 +310,34 @@ mod tests {
         assert!(holds(slow, 9_000) && slow.candidate > 0.0 && slow.baseline == 0.0);
         assert!(latency.distance > 0.99);
         assert_eq!(signal("content_type").tokens[0].label, "application/json");
+    }
+
+    #[test]
+    fn what_was_found_rests_while_a_verdict_stands_and_what_happens_now_is_told() {
+        let mut engine = judged();
+        let error = |engine: &Engine| {
+            let mut inspected = engine.judge().inspect();
+            let pairs = inspected.remove(0).routes.remove(0).pairs;
+            let mut errors = pairs.into_iter().filter(|pair| pair.category == "error");
+            errors.next().unwrap()
+        };
+        let before = error(&engine);
+        let now = before.now.unwrap();
+        assert!((0.15..0.25).contains(&now.candidate), "{now:?}");
+        assert_eq!(now.baseline, 0.0);
+        for tick in 60..360 {
+            for version in ["v1", "v2"] {
+                engine.observe(&Exchange {
+                    version,
+                    ..exchange()
+                });
+            }
+            engine.advance(Duration::from_secs(1_000 + tick));
+        }
+        let healed = error(&engine);
+        assert!(healed.now.unwrap().candidate < 0.02, "{healed:?}");
+        let found = |pair: &InspectedPair| (pair.evidence, pair.candidate, pair.odds_ratio);
+        assert_eq!(found(&healed), found(&before));
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! | `silence.rs` | does a version answer nothing, or get nothing? |
 //! | `found.rs` | what was known when the verdict fell? |
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
-//! | `decision.rs`, `verdict.rs`, `inspect.rs` | what is told? |
+//! | `decision.rs`, `verdict.rs`, `timing.rs`, `inspect.rs` | what is told? |
 
 mod arm;
 mod baseline_health;
@@ -52,6 +52,7 @@ mod route;
 mod seen;
 mod shares;
 mod silence;
+pub mod timing;
 mod trial;
 mod units;
 pub mod verdict;

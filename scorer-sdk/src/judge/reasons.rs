@@ -172,19 +172,20 @@ fn reason(
         odds_ratio: pair.interval.estimate(),
         interval: pair.interval.interval(plan.false_alarm),
         shift: shift(plan, comparison, index.question, pair),
-        now: now(comparison, index),
+        now: match index.path {
+            Some(_) => None,
+            None => now(comparison, index.route, index.question),
+        },
     })
 }
 
-/// How often exchanges are in the category just now, whatever was decided.
-fn now(comparison: &Comparison, index: PairIndex) -> Option<Now> {
-    if index.path.is_some() {
-        return None;
-    }
+/// How often exchanges of the `wanted` route, or of all routes, are in the category just now,
+/// whatever was decided.
+pub(super) fn now(comparison: &Comparison, wanted: Option<usize>, question: usize) -> Option<Now> {
     let mut sums = [RecentRate::default(); 2];
     for (number, route) in comparison.routes.iter().enumerate() {
-        if index.route.is_none_or(|wanted| wanted == number)
-            && let Some(rates) = route.recent.rates(index.question)
+        if wanted.is_none_or(|wanted| wanted == number)
+            && let Some(rates) = route.recent.rates(question)
         {
             for (sum, rate) in sums.iter_mut().zip(rates) {
                 sum.inside += rate.inside;

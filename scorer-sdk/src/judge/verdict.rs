@@ -5,6 +5,7 @@
 
 use crate::drift::SharedChange;
 use crate::evidence::{Factor, Interval};
+use crate::judge::timing::Timing;
 use crate::route::RouteKey;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::fmt;
@@ -612,15 +613,6 @@ pub struct Found {
     pub against_past: bool,
 }
 
-impl Found {
-    /// In at most one of how many rollouts a healthy candidate shows as much: `exp(evidence)`, by
-    /// Ville's inequality. `None` where only the past speaks: weather has no such law.
-    #[must_use]
-    pub fn rollouts(&self) -> Option<u64> {
-        (!self.against_past).then(|| self.evidence.exp().min(1e9) as u64)
-    }
-}
-
 /// How often exchanges were in a category over about the last half minute, whatever was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -822,55 +814,22 @@ impl Decision {
         }
     }
 
-    /// Since when the candidate is worse, how soon that was found and how certain it is, in one
-    /// sentence; empty without a verdict.
+    /// Since when the candidate is worse, how soon that was found and how certain it is; none without
+    /// a verdict.
     #[must_use]
-    pub fn timing(&self) -> String {
-        let Some(found) = &self.found else {
-            return String::new();
-        };
-        let mut text = format!(
-            "worse since {}, found {} later",
-            time_of_day(found.onset_ms),
-            span(self.seconds_from_onset().unwrap_or_default())
-        );
-        match found.rollouts() {
-            Some(rollouts) => text.push_str(&format!(
-                "; if {} were healthy, a false alarm this strong comes at most once in {rollouts} rollouts",
-                self.candidate
-            )),
-            None => text.push_str("; only the past speaks, and not a comparison side by side"),
-        }
-        text
-    }
-
-    /// Seconds from the onset to the verdict; none without a verdict.
-    #[must_use]
-    pub fn seconds_from_onset(&self) -> Option<f64> {
+    pub fn timing(&self) -> Option<Timing> {
         let found = self.found.as_ref()?;
-        Some(self.verdict_ms.saturating_sub(found.onset_ms) as f64 / 1e3)
+        Some(Timing {
+            onset_ms: found.onset_ms,
+            verdict_ms: self.verdict_ms,
+            evidence: (!found.against_past).then_some(found.evidence),
+        })
     }
 
     /// Whether the versions behave differently, for better or worse.
     #[must_use]
     pub fn differs(&self) -> bool {
         !self.differences.is_empty()
-    }
-}
-
-/// The time of day of a time in milliseconds since the epoch: `02:59:33 UTC`.
-fn time_of_day(at_ms: u64) -> String {
-    let seconds = at_ms / 1_000 % 86_400;
-    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-    format!("{hours:02}:{minutes:02}:{:02} UTC", seconds % 60)
-}
-
-/// A span of time for people: `27 s`, `4.2 min`, `3.5 h`.
-fn span(seconds: f64) -> String {
-    match seconds {
-        ..119.5 => format!("{seconds:.0} s"),
-        ..7_200.0 => format!("{:.1} min", seconds / 60.0),
-        _ => format!("{:.1} h", seconds / 3_600.0),
     }
 }
 
@@ -948,17 +907,16 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_tells_its_time_in_a_sentence() {
+    fn a_verdict_has_its_times_and_its_evidence_where_versions_were_compared() {
         let mut decision = Decision {
-            candidate: "v2".to_owned(),
             verdict_ms: 1_700_000_027_400,
             ..Decision::default()
         };
-        assert_eq!(decision.timing(), "");
+        assert_eq!(decision.timing(), None);
         let rate = Rate::new(1, 2);
         let found = Found {
             onset_ms: 1_700_000_000_400,
-            evidence: 280.0_f64.ln() + 1e-9,
+            evidence: 5.5,
             route: RouteKey::all("shop"),
             category: "error",
             meaning: "fail",
@@ -967,22 +925,13 @@ mod tests {
             against_past: false,
         };
         decision.found = Some(found.clone());
-        assert_eq!(
-            decision.timing(),
-            "worse since 22:13:20 UTC, found 27 s later; if v2 were healthy, a false alarm this strong \
-             comes at most once in 280 rollouts"
-        );
+        let timing = decision.timing().unwrap();
+        assert_eq!((timing.seconds(), timing.evidence), (27.0, Some(5.5)));
         decision.found = Some(Found {
             against_past: true,
             ..found
         });
-        decision.verdict_ms += 600_000;
-        let expected = "worse since 22:13:20 UTC, found 10.4 min later; only the past speaks";
-        assert!(decision.timing().starts_with(expected));
-        assert_eq!(
-            (span(10_000.0), span(86_400.0)),
-            ("2.8 h".into(), "24.0 h".into())
-        );
+        assert_eq!(decision.timing().unwrap().evidence, None);
     }
 
     #[test]

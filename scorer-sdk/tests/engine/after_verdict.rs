@@ -202,7 +202,10 @@ fn a_verdict_says_since_when_how_often_and_how_certain() {
     assert!(found.onset_ms < verdict.verdict_ms);
     assert_eq!(found.evidence, verdict.evidence);
     assert!(found.evidence >= verdict.threshold);
-    assert!(found.rollouts() >= Some(100), "{found:?}");
+    assert!(
+        verdict.timing().unwrap().rollouts() >= Some(100),
+        "{found:?}"
+    );
     assert!(
         (5.0..40.0).contains(&found.candidate.percent()),
         "{found:?}"

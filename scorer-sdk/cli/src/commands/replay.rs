@@ -200,7 +200,7 @@ impl<'a> ShownDecision<'a> {
             seconds: seconds_until_verdict(decision),
             verdict_time: (decision.verdict_ms > 0).then_some(decision.verdict_ms as f64 / 1e3),
             onset_time: found.map(|found| found.onset_ms as f64 / 1e3),
-            seconds_from_onset: decision.seconds_from_onset(),
+            seconds_from_onset: decision.timing().map(|timing| timing.seconds()),
             found,
             explanation: decision.explanation(),
             cause: decision.shared_change.cause,

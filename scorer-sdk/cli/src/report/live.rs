@@ -7,10 +7,11 @@ use super::{plot, rollout};
 use crate::document::{Marker, Plot, Series};
 use crate::found::When;
 use crate::metrics_text::Sample;
-use crate::number::{seconds, short};
+use crate::number::{percent, seconds, short};
 use crate::output::grouped;
 use crate::samples::{NOTES, candidates, value, verdict_on};
 use maud::{Markup, html};
+use scorer_sdk::Verdict;
 use scorer_sdk::telemetry::{self, Metric, label};
 
 /// Destinations that get a section.
@@ -70,7 +71,7 @@ fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup 
         section id=(id) {
             h2 { (destination) ": " (candidate) }
             p { (rollout::verdict(thought)) }
-            @if let Some(when) = &when { (rollout::headline(when, candidate)) }
+            @if let Some(when) = &when { (rollout::headline(when, candidate, when.rates(candidate).as_deref())) }
             dl.facts {
                 @for (name, value) in &facts { div { dt { (name) } dd { (value) } } }
             }
@@ -84,7 +85,7 @@ fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup 
                 (plot::figure(&rates(seen, destination, &versions, (&clock, &markers))))
             }
             (categories(seen, destination, &versions))
-            (findings(&seen.last, destination))
+            (findings(&seen.last, destination, thought))
         }
     }
 }
@@ -174,17 +175,34 @@ fn categories(seen: &Seen, destination: &str, versions: &[&str]) -> Markup {
         .collect();
     names.sort_unstable();
     names.dedup();
-    let cell = |version: &str, category: &str| {
-        let count = growth(points(seen, destination, version, category));
-        html! { td.number { (grouped(count as u64)) } }
+    let count =
+        |version: &str, category: &str| growth(points(seen, destination, version, category));
+    let share = |version: &str, category: &str| {
+        let all = count(version, "");
+        (all > 0.0).then(|| count(version, category) / all)
     };
+    // The candidate is the last version.
+    let of_candidate = |name: &str| versions.last().and_then(|version| share(version, name));
+    names.sort_by(|one, other| {
+        let [one, other] = [*one, *other].map(|name| of_candidate(name).unwrap_or_default());
+        other.total_cmp(&one)
+    });
+    let cell = |version: &str, category: &str| {
+        html! {
+            td.number data-name=(version) {
+                @if let Some(share) = share(version, category) { (percent(share)) br; }
+                small { (grouped(count(version, category) as u64)) }
+            }
+        }
+    };
+    let all = |version: &str| html! { td.number data-name=(version) { (grouped(count(version, "") as u64)) } };
     html! {
         h3 { "Categories" }
         @if names.is_empty() {
             p { "No request was in any category." }
         } @else {
             div.scroll tabindex="0" role="region" aria-label="Categories" {
-                table {
+                table.cards {
                     thead { tr {
                         th scope="col" { "category" }
                         @for version in versions { th scope="col" class="number" { (version) } }
@@ -192,7 +210,7 @@ fn categories(seen: &Seen, destination: &str, versions: &[&str]) -> Markup {
                     tbody {
                         tr {
                             th scope="row" { "all requests" }
-                            @for version in versions { (cell(version, "")) }
+                            @for version in versions { (all(version)) }
                         }
                         @for name in names {
                             tr {
@@ -203,13 +221,13 @@ fn categories(seen: &Seen, destination: &str, versions: &[&str]) -> Markup {
                     }
                 }
             }
-            p.note { "Since the first look, of the requests that were looked at. Counting goes on while a verdict stands." }
+            p.note { "Since the first look, of the requests that were looked at; evidence rests while a verdict stands, and this does not." }
         }
     }
 }
 
 /// What limits the comparison.
-fn findings(samples: &[Sample], destination: &str) -> Markup {
+fn findings(samples: &[Sample], destination: &str, thought: Verdict) -> Markup {
     let of = |metric: &'static Metric| {
         samples.iter().filter(move |sample| {
             sample.metric == metric.name
@@ -231,7 +249,9 @@ fn findings(samples: &[Sample], destination: &str) -> Markup {
             )
         }))
         .collect();
-    let mut needed: Vec<&Sample> = of(&telemetry::REQUESTS_NEEDED).collect();
+    // Nothing more is needed to condemn what is condemned.
+    let wanted = |_: &&Sample| thought < Verdict::Anomalous;
+    let mut needed: Vec<&Sample> = of(&telemetry::REQUESTS_NEEDED).filter(wanted).collect();
     let size = |sample: &Sample| sample.label(label::ODDS_RATIO).parse().unwrap_or(f64::MAX);
     needed.sort_by(|one, other| size(one).total_cmp(&size(other)));
     html! {

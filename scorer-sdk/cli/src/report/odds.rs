@@ -1,6 +1,7 @@
 //! How much worse: rates, odds ratio and interval of each route and category, as dots and whiskers
 //! on one logarithmic axis.
 
+use super::clock::date;
 use crate::number::{nats, percent, short};
 use crate::output::grouped;
 use maud::{Markup, html};
@@ -20,12 +21,13 @@ pub struct Row<'a> {
     pub pair: &'a InspectedPair,
 }
 
-/// The table. `baseline` and `candidate` are the names of the versions.
+/// The table. `baseline` and `candidate` are the names of the versions; `verdict` is when the verdict
+/// fell that stands, in seconds since the Unix epoch.
 #[must_use]
-pub fn table(rows: &[Row<'_>], baseline: &str, candidate: &str) -> Markup {
+pub fn table(rows: &[Row<'_>], baseline: &str, candidate: &str, verdict: Option<f64>) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Odds ratios" {
-            table.odds {
+            table.cards.odds {
                 thead { tr {
                     th scope="col" { "route and category" }
                     th scope="col" { (candidate) }
@@ -34,19 +36,24 @@ pub fn table(rows: &[Row<'_>], baseline: &str, candidate: &str) -> Markup {
                     th scope="col" class="number" { "evidence" }
                 } }
                 tbody {
-                    @for row in rows { (line(row, baseline, candidate)) }
+                    @for row in rows { (line(row, baseline, candidate, verdict.is_some())) }
                 }
             }
         }
         p.note {
             "Odds ratio 1: alike. The thick tick is what is tolerated; the line holds what is not ruled \
              out, the dot is most likely. Rates are since the difference began. Evidence is in nats."
+            @if let Some(at) = verdict {
+                " All of it is as it was at the verdict, " (date(at)) ", and rests while the verdict \
+                 stands; “now” is counted on, over about the last half minute."
+            }
         }
     }
 }
 
-fn line(row: &Row<'_>, baseline: &str, candidate: &str) -> Markup {
+fn line(row: &Row<'_>, baseline: &str, candidate: &str, stands: bool) -> Markup {
     let pair = row.pair;
+    let now = pair.now.filter(|_| stands);
     html! {
         tr {
             th scope="row" {
@@ -54,8 +61,8 @@ fn line(row: &Row<'_>, baseline: &str, candidate: &str) -> Markup {
                 span.category title=(format!("requests that {}", pair.meaning)) { (pair.category) }
                 @if !pair.detail.is_empty() { " " span.detail { (pair.detail) } }
             }
-            td data-name=(candidate) { (rate(pair.candidate)) }
-            td data-name=(baseline) { (rate(pair.baseline)) }
+            td data-name=(candidate) { (rate(pair.candidate)) (share_now(now.map(|now| now.candidate))) }
+            td data-name=(baseline) { (rate(pair.baseline)) (share_now(now.map(|now| now.baseline))) }
             td data-name="odds ratio" { (words(pair)) (whisker(pair)) (ticks("whisker ticks of-row")) }
             td.number data-name="evidence" { (nats(pair.evidence, 1)) }
         }
@@ -78,6 +85,12 @@ pub(super) fn rate(rate: Rate) -> Markup {
             (Some(share), Some(_)) => { "about " (percent(share)) }
             (None, _) => (grouped(rate.inside)),
         }
+    }
+}
+
+fn share_now(share: Option<f64>) -> Markup {
+    html! {
+        @if let Some(share) = share { br; small { "now " (percent(share)) } }
     }
 }
 

@@ -57,7 +57,7 @@ pub fn section(rollout: &Rollout<'_>, id: &str) -> Markup {
             }
             p { (verdict(decision.verdict)) }
             @if let Some(when) = When::of_decision(decision) {
-                (headline(&when, &decision.candidate))
+                (headline(&when, &decision.candidate, None))
             }
             p.sentence { (decision.explanation()) }
             @if versions {
@@ -77,13 +77,13 @@ pub fn section(rollout: &Rollout<'_>, id: &str) -> Markup {
     }
 }
 
-/// What the owner has to know first: what to do, since when, and how certain it is.
+/// What the owner has to know first: what to do, since when, and how certain it is; then `more`.
 #[must_use]
-pub fn headline(when: &When, candidate: &str) -> Markup {
+pub fn headline(when: &When, candidate: &str, more: Option<&str>) -> Markup {
     html! {
         p.headline {
             strong { "Roll back " (candidate) "." } " " (when.sentence(candidate))
-            @if let Some(rates) = when.rates(candidate) { " " (rates) }
+            @if let Some(more) = more { " " (more) }
         }
     }
 }
@@ -117,24 +117,30 @@ fn touched(decision: &Decision) -> Markup {
     };
     reasons.sort_by(|one, other| more(other).total_cmp(&more(one)));
     let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), percent);
+    let requests = format!("requests of {}", decision.candidate);
+    let more_than = format!("more than of {}", decision.baseline);
+    let until = match decision.verdict {
+        Verdict::Anomalous => ", up to the verdict",
+        _ => "",
+    };
     html! {
         @if !reasons.is_empty() && decision.verdict >= Verdict::Suspect {
             h3 { "Whom it touches" }
             div.scroll tabindex="0" role="region" aria-label="Whom it touches" {
-                table.touched {
+                table.cards.touched {
                     thead { tr {
                         th scope="col" { "route and category" }
-                        th scope="col" class="number" { "requests of " (decision.candidate) }
-                        th scope="col" class="number" { "more than of " (decision.baseline) }
+                        th scope="col" class="number" { (requests) }
+                        th scope="col" class="number" { (more_than) }
                         th scope="col" class="number" { "now" }
                     } }
                     tbody {
                         @for reason in reasons {
                             tr {
-                                td { (reason.route.label()) " " span.category { (reason.category) } }
-                                td.number { (odds::rate(reason.candidate)) }
-                                td.number { (grouped(more(reason).max(0.0).round() as u64)) }
-                                td.number {
+                                th scope="row" { (reason.route.label()) " " span.category { (reason.category) } }
+                                td.number data-name=(requests) { (odds::rate(reason.candidate)) }
+                                td.number data-name=(more_than) { (grouped(more(reason).max(0.0).round() as u64)) }
+                                td.number data-name="now" {
                                     (share(reason.now.map(|now| now.candidate))) " against "
                                     (share(reason.now.map(|now| now.baseline)))
                                 }
@@ -143,7 +149,7 @@ fn touched(decision: &Decision) -> Markup {
                     }
                 }
             }
-            p.note { "Requests since the difference began, of those that were looked at; the column “now” holds for the last half minute or so." }
+            p.note { "Requests since the difference began" (until) ", of those that were looked at; “now” holds for about the last half minute." }
         }
     }
 }
@@ -181,7 +187,7 @@ fn facts(decision: &Decision) -> Markup {
             date(decision.started_ms as f64 / 1e3),
         ),
     ];
-    if let Some(taken) = decision.seconds_from_onset() {
+    if let Some(taken) = decision.timing().map(|timing| timing.seconds()) {
         facts.push(("from worse to the verdict".to_owned(), seconds(taken)));
     }
     if let Some(taken) = seconds_until_verdict(decision) {
@@ -322,7 +328,8 @@ fn candidate_name(decision: &Decision) -> String {
 
 fn reasons(decision: &Decision) -> Markup {
     html! {
-        @if !decision.reasons.is_empty() {
+        // A single one is the page's first sentence already.
+        @if decision.reasons.len() > 1 {
             h3 { "Why" }
             ul {
                 @for reason in &decision.reasons {
@@ -398,6 +405,7 @@ fn differences(rollout: &Rollout<'_>, inspected: &Inspected) -> Markup {
         .filter(|row| row.pair.interval.lower.is_some() || row.pair.interval.upper.is_some())
         .collect();
     rows.sort_by(|one, other| other.pair.evidence.total_cmp(&one.pair.evidence));
+    let verdict_at = When::of_decision(decision).map(|when| when.verdict);
     let all = rows.len();
     let telling = rows
         .iter()
@@ -411,7 +419,7 @@ fn differences(rollout: &Rollout<'_>, inspected: &Inspected) -> Markup {
         @if rows.is_empty() {
             p { "Nothing rules any odds ratio out: no difference has begun on any route, or nothing was judged yet." }
         } @else {
-            (odds::table(&rows, &baseline, &candidate))
+            (odds::table(&rows, &baseline, &candidate, verdict_at))
             @if all > rows.len() {
                 p.note { "The strongest " (rows.len()) " of " (all) " routes and categories of which something is known." }
             }

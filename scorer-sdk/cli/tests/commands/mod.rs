@@ -9,6 +9,7 @@ mod install;
 mod kubectl;
 mod live_and_replay;
 mod odd_texts;
+mod phone;
 mod report;
 mod serve_verdict;
 mod status;

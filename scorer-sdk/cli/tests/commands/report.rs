@@ -17,14 +17,18 @@ const RATES: &str = r#"{"alpha": 0.01, "document": {
         "series": [{"name": "Serin", "points": [[2, 4000], [5, 200], [25, 37]]}],
         "levels": [{"name": "limit", "y": 101}]}]}}"#;
 
-struct Folder(TempDir);
+pub(super) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(super) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
@@ -41,7 +45,7 @@ impl Folder {
     }
 
     /// Makes a page and reads it.
-    fn page(&self, arguments: &[&str]) -> String {
+    pub(super) fn page(&self, arguments: &[&str]) -> String {
         let path: &Path = &self.0.path().join("page.html");
         self.report(arguments)
             .args(["-o", "page.html"])
@@ -55,7 +59,7 @@ impl Folder {
     }
 }
 
-fn bad_canary() -> Rollout {
+pub(super) fn bad_canary() -> Rollout {
     Rollout {
         error_rate: 0.15,
         ..Rollout::default()
@@ -136,6 +140,8 @@ fn a_recording_becomes_a_page_with_verdict_evidence_and_both_versions() {
         "Where it comes from",
         "How much worse",
         "class=\"interval\"",
+        "rests while the verdict stands",
+        "<small>now ",
         "What each version answers",
         "Outcome",
         "Latency",
@@ -358,7 +364,7 @@ fn wrong_use_exits_with_2() {
 }
 
 /// Envoy's page after `looks` looks at a canary that turns bad.
-fn stats(looks: u32) -> String {
+pub(super) fn stats(looks: u32) -> String {
     let shop = "wasmcustom.destination=.=shop;.;";
     let v2 = format!("{shop}version=.=v2;.;");
     let error = format!("{shop}route=.=GET /<i>;.;version=.=v2;.;category=.=error;.;");
@@ -382,6 +388,7 @@ fn stats(looks: u32) -> String {
             900 + 450 * looks,
         ),
         (format!("{shop}category=.=slow_p99;.;serin_placebo"), 7_000),
+        (format!("{v2}odds_ratio=.=5;.;serin_requests_needed"), 2_660),
     ];
     let stats: Vec<_> = stats
         .iter()
@@ -409,8 +416,14 @@ fn a_live_proxy_is_looked_at_each_second() {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("held back"));
+    // The candidate is condemned: no more is needed.
+    assert!(!page.contains("How much more is needed"));
     // Each look adds 15 requests of v2 to the category.
-    let cell = |count: u32| page.contains(&format!("<td class=\"number\">{count}</td>"));
+    let cell = |count: u32| {
+        page.contains(&format!(
+            "data-name=\"v2\">30%<br><small>{count}</small></td>"
+        ))
+    };
     assert!([15, 30, 45, 60].into_iter().any(cell), "{page}");
     let looks = values(&page, " points=\"").map(|line| line.split_whitespace().count());
     assert!(looks.max().unwrap() >= 2);
