@@ -29,7 +29,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose release release-dry-run helm lint-workflows
+.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio test-kubernetes check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose release release-dry-run helm lint-workflows
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -169,6 +169,14 @@ test-istio: setup manifest-tools wasm ## Run the tests under Istio's control pla
 	@scripts/get-istiod.sh; case $$? in \
 		0) cargo test $(LOCKED) -p serin-integration --test main istio:: -- --ignored ;; \
 		3) echo 'test-istio: left out' ;; \
+		*) exit 1 ;; \
+	esac
+
+# Where it cannot be built the script says what to install and ends with 3: left out, not failed.
+test-kubernetes: setup manifest-tools wasm ## Run rollouts on a real Kubernetes API with Flagger and Argo Rollouts (needs go; builds them once, 47 minutes)
+	@scripts/get-kubernetes.sh; case $$? in \
+		0) cargo test $(LOCKED) -p serin-integration --test main kubernetes:: -- --ignored ;; \
+		3) echo 'test-kubernetes: left out' ;; \
 		*) exit 1 ;; \
 	esac
 

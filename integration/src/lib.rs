@@ -8,6 +8,7 @@
 //! | [`topology`] | which Envoy config puts the filter between clients and two versions? |
 //! | [`mesh`] | which ones put a sidecar beside each version, and services behind them? |
 //! | [`istio`] | what does a real control plane give to real Envoys? |
+//! | [`kubernetes`] | what do real controllers of rollouts do with a real API server? |
 //! | [`metrics`] | what does a Prometheus page say? |
 //! | [`spans`] | what does a proxy's tracer say of each request? |
 //! | [`process`] | how much memory does a process take? |
@@ -44,6 +45,7 @@
 pub mod envoy;
 pub mod http;
 pub mod istio;
+pub mod kubernetes;
 pub mod load;
 pub mod mesh;
 pub mod metrics;
@@ -53,6 +55,7 @@ pub mod spans;
 pub mod topology;
 pub mod turn;
 
+mod child;
 mod wait;
 
 pub use wait::{LONGEST, wait_until};

@@ -7,6 +7,7 @@
 
 mod documents;
 mod istio;
+mod kubernetes;
 mod live;
 mod manifests;
 mod module_bench;

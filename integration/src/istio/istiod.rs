@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 
-use super::process::Process;
-use super::{Kubernetes, local};
+use super::{Kubernetes, binary, local};
+use crate::child::Process;
 use crate::envoy::free_port;
 use crate::http;
 use crate::wait::wait_until;
@@ -60,7 +60,7 @@ impl Istiod {
         let monitoring = local(free_port()?);
         let process = Process::start(
             name,
-            "pilot-discovery",
+            &binary("pilot-discovery")?,
             |dir| {
                 fs::write(dir.join("kubeconfig"), kubernetes.kubeconfig()).context("kubeconfig")?;
                 fs::write(dir.join("mesh.yaml"), MESH_CONFIG).context("mesh config")

@@ -21,7 +21,6 @@ mod kubernetes;
 pub mod manifests;
 pub mod mesh;
 mod modules;
-mod process;
 mod proxy;
 mod store;
 
@@ -32,6 +31,11 @@ pub use modules::Modules;
 pub use proxy::{Proxy, Workload};
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use crate::envoy::workspace;
 
 /// The version that is tested unless `ISTIO` says otherwise.
 const VERSION: &str = "1.31";
@@ -44,4 +48,18 @@ pub fn version() -> String {
 
 fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// A file of the Istio that is tested.
+fn binary(program: &str) -> Result<PathBuf> {
+    let path = workspace()
+        .join(".cache/istio")
+        .join(version())
+        .join(program);
+    ensure!(
+        path.is_file(),
+        "no {}; run `make test-istio`, or scripts/get-istiod.sh and set ISTIO to one of its versions",
+        path.display()
+    );
+    Ok(path)
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::process::{self, Process};
-use super::{Istiod, local};
+use super::{Istiod, binary, local};
+use crate::child::Process;
 use crate::envoy::{self, free_port};
 use crate::http;
 use crate::metrics::Metrics;
@@ -50,7 +50,7 @@ impl Proxy {
         let (status, prometheus, agent) = (free_port()?, free_port()?, free_port()?);
         let config = json!({
             "binaryPath": envoy::binary()?.to_string_lossy(),
-            "proxyBootstrapTemplatePath": process::binary("envoy_bootstrap.json")?.to_string_lossy(),
+            "proxyBootstrapTemplatePath": binary("envoy_bootstrap.json")?.to_string_lossy(),
             "discoveryAddress": istiod.xds_address().to_string(),
             "controlPlaneAuthPolicy": "NONE",
             "proxyAdminPort": admin.port(),
@@ -61,7 +61,7 @@ impl Proxy {
         });
         let process = Process::start(
             name,
-            "pilot-agent",
+            &binary("pilot-agent")?,
             |dir| pod_info(dir, workload),
             |command| {
                 command

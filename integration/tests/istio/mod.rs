@@ -3,6 +3,6 @@
 //! Ignored unless asked for, because Istio has to be built first: `make test-istio` does both.
 
 mod bad_input;
-mod common;
+pub(crate) mod common;
 mod mesh;
 mod rescue;

@@ -11,7 +11,7 @@ pub(crate) mod health;
 mod image;
 mod overlays;
 mod plain_envoy;
-mod render;
+pub(crate) mod render;
 mod schema;
 mod schemas;
 mod settings;

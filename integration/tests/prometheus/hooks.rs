@@ -37,6 +37,10 @@ impl Hooks {
         Ok(Self { address })
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Result<(u16, Value)> {
         let answer = http::get(self.address, path).await?;
         Ok((

@@ -10,15 +10,15 @@ mod daemon;
 mod dashboards;
 mod fleet;
 mod health;
-mod hooks;
-mod manifests;
+pub(crate) mod hooks;
+pub(crate) mod manifests;
 mod page;
 mod paging;
 mod panels;
 mod releases;
 mod rules;
 mod scene;
-mod server;
+pub(crate) mod server;
 mod tools;
 
 use anyhow::{Context as _, Result, bail, ensure};

@@ -1,4 +1,4 @@
-//! Child processes of the mesh: folder, log, a gentle end.
+//! Child processes that run for as long as a test needs them: folder, log, a gentle end.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::version;
-use crate::envoy::{Watcher, run_dir, workspace};
+use crate::envoy::{Watcher, run_dir};
 
 /// Lines of a log that go into error messages.
 const TAIL: usize = 40;
@@ -17,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// A process with a folder of its own, in which it runs; it ends when dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     name: String,
     dir: PathBuf,
     child: Child,
@@ -25,15 +24,14 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts a program of the Istio that is tested, in an emptied folder that `prepare` fills.
+    /// Starts a program in an emptied folder under `target/integration/`, which `prepare` fills.
     /// Nothing of this process's environment goes along but what Go needs.
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &str,
-        program: &str,
+        program: &Path,
         prepare: impl FnOnce(&Path) -> Result<()>,
         set_up: impl FnOnce(&mut Command),
     ) -> Result<Self> {
-        let binary = binary(program)?;
         let dir = run_dir(name);
         if dir.exists() {
             fs::remove_dir_all(&dir).with_context(|| format!("empty {}", dir.display()))?;
@@ -41,7 +39,7 @@ impl Process {
         fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         prepare(&dir)?;
         let log = File::create(dir.join("log")).context("create the log")?;
-        let mut command = Command::new(&binary);
+        let mut command = Command::new(program);
         command
             .current_dir(&dir)
             .env_clear()
@@ -52,7 +50,7 @@ impl Process {
         set_up(&mut command);
         let child = command
             .spawn()
-            .with_context(|| format!("start {}", binary.display()))?;
+            .with_context(|| format!("start {}", program.display()))?;
         let mut process = Self {
             name: name.to_owned(),
             dir,
@@ -64,18 +62,18 @@ impl Process {
     }
 
     /// Its folder.
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Everything it has said.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let bytes = fs::read(self.dir.join("log")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The end of its log, for messages.
-    pub(super) fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let end = lines.get(lines.len().saturating_sub(TAIL)..);
@@ -87,7 +85,7 @@ impl Process {
     }
 
     /// An error with the end of the log when it has ended.
-    pub(super) fn check(&mut self) -> Result<()> {
+    pub(crate) fn check(&mut self) -> Result<()> {
         let ended = self.child.try_wait().context("look at a process")?;
         ensure!(
             ended.is_none(),
@@ -116,18 +114,4 @@ impl Drop for Process {
             eprintln!("{}: {}", self.name, self.tail());
         }
     }
-}
-
-/// A file of the Istio that is tested.
-pub(super) fn binary(program: &str) -> Result<PathBuf> {
-    let path = workspace()
-        .join(".cache/istio")
-        .join(version())
-        .join(program);
-    ensure!(
-        path.is_file(),
-        "no {}; run `make test-istio`, or scripts/get-istiod.sh and set ISTIO to one of its versions",
-        path.display()
-    );
-    Ok(path)
 }
