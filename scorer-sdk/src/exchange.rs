@@ -141,6 +141,12 @@ pub struct Exchange<'a> {
     pub path: &'a str,
     /// The version that answered.
     pub version: &'a str,
+    /// When the request came, in milliseconds since the Unix epoch; 0 where it is not known, and the
+    /// exchange is then no example.
+    pub started_ms: u64,
+    /// Under which its log line or trace is found: its `x-request-id`, else the id of its trace; empty
+    /// where neither is known.
+    pub id: &'a str,
     /// Response status; `None` when no response came.
     pub status: Option<u16>,
     /// gRPC status, only where the content type is gRPC.

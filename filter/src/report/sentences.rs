@@ -2,7 +2,7 @@
 
 use log::Level;
 use scorer_sdk::drift::Cause;
-use scorer_sdk::judge::verdict::{Decision, Silent, Verdict};
+use scorer_sdk::judge::verdict::{Decision, Reason, Silent, Verdict};
 
 /// What the log has been told of a candidate.
 #[derive(Debug, PartialEq, Eq)]
@@ -175,8 +175,12 @@ fn sentence(decision: &Decision) -> String {
         Some(timing) => format!("; {}", timing.sentence(&decision.candidate)),
         None => String::new(),
     };
+    let examples = match decision.reasons.first().map(Reason::for_example) {
+        Some(examples) if !examples.is_empty() => format!("; {examples}"),
+        _ => String::new(),
+    };
     format!(
-        "serin: {} {} is {}: {}{timing}{held}{differs}{failing}",
+        "serin: {} {} is {}: {}{timing}{examples}{held}{differs}{failing}",
         decision.destination,
         decision.candidate,
         decision.verdict,

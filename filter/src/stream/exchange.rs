@@ -147,6 +147,8 @@ impl<'a> Facts<'a> {
             method: &self.flight.method,
             path: &self.flight.path,
             version: &self.served.version,
+            started_ms: millis(self.flight.timing.started),
+            id: self.flight.id.as_str(),
             status: match self.response {
                 Some(response) => response.status,
                 None => self.flight.status,
@@ -172,6 +174,11 @@ impl<'a> Facts<'a> {
             ..Exchange::default()
         }
     }
+}
+
+/// Whole milliseconds.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How the current stream ended.

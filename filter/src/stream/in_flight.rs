@@ -2,6 +2,7 @@
 
 use super::timing::Timing;
 use scorer_sdk::Sampling;
+use scorer_sdk::count::examples::Id;
 use std::borrow::Cow;
 
 /// Most exchanges in flight that one worker watches; the rest are counted when they end.
@@ -28,6 +29,8 @@ pub struct InFlight {
     pub session: Option<u64>,
     /// Stands for the request that several attempts have in common.
     pub request: Option<u64>,
+    /// Under which its log line or trace is found.
+    pub id: Id,
     /// How exchanges were sampled when it came.
     pub sampling: Sampling,
 }
@@ -99,6 +102,7 @@ mod tests {
             path: String::new(),
             session: None,
             request: None,
+            id: Id::default(),
             sampling: Sampling::ALL,
         };
         let mut table = Table::default();

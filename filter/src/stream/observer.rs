@@ -676,6 +676,7 @@ fn flight(
         path: core::mem::take(&mut request.path),
         session: request.session,
         request: request.id,
+        id: request.found_by,
         sampling,
     };
     stream.request = request;

@@ -9,6 +9,7 @@ use crate::stream::origin::session;
 use crate::stream::response::number;
 use crate::stream::surprise;
 use scorer_sdk::config::{Plan, SessionSource};
+use scorer_sdk::count::examples::Id;
 use scorer_sdk::signal::request::tells_of_the_client;
 use scorer_sdk::signal::{NameHasher, Side};
 use scorer_sdk::surprise::Value;
@@ -43,6 +44,9 @@ pub struct Request {
     /// Stands for the request that several attempts have in common, where the caller's proxy counts
     /// attempts.
     pub id: Option<u64>,
+    /// Under which its log line or trace is found, where examples are wanted: `x-request-id`, else the
+    /// trace of `traceparent`.
+    pub found_by: Id,
     /// Names of the headers that tell of the client, where a signal looks at the request.
     pub names: Option<Rc<NameSet>>,
     /// Names under which the calls that are made for it can be found, where fan-out is looked at.
@@ -104,7 +108,7 @@ impl Reader {
         }
         let mut clients = Clients::default();
         let by_client = plan.session == SessionSource::Client;
-        let mut id: &[u8] = &[];
+        let (mut id, mut trace): (&[u8], &[u8]) = (&[], &[]);
         for header in headers {
             if self.fans_out
                 && request.traced_as.len() < fan_out::MAX_NAMES
@@ -123,6 +127,9 @@ impl Reader {
             if header.0 == b"x-request-id" {
                 id = header.1;
             } else {
+                if header.0 == b"traceparent" {
+                    trace = header.1;
+                }
                 request.add(header);
             }
         }
@@ -131,6 +138,12 @@ impl Reader {
         }
         if request.attempt.is_some() && ids::is_request_id(id) {
             request.id = Some(self.sessions.hash_bytes(id));
+        }
+        if plan.examples {
+            request.found_by = Id::clean(id);
+            if !ids::is_request_id(request.found_by.as_str().as_bytes()) {
+                request.found_by = trace_of(trace);
+            }
         }
         request.left_alone =
             envoy::is_left_alone(request.method.as_bytes(), request.left_alone, None);
@@ -154,6 +167,14 @@ impl Request {
             _ => {}
         }
     }
+}
+
+/// The id of the trace in the value of `traceparent`, as W3C's Trace Context writes it:
+/// `version-trace-parent-flags`. Empty where it has none.
+fn trace_of(parent: &[u8]) -> Id {
+    let mut parts = parent.split(|byte| *byte == b'-');
+    let trace = parts.nth(1).filter(|trace| ids::is_trace(trace));
+    Id::clean(trace.unwrap_or_default())
 }
 
 /// A method; the usual ones without an allocation.
@@ -229,6 +250,33 @@ mod tests {
         // Nobody counts attempts.
         assert_eq!(id(None, uuid), None);
         assert_eq!(id(Some("2"), "00000000-0000-0000-0000-000000000000"), None);
+    }
+
+    #[test]
+    fn a_request_is_found_by_its_id_else_by_its_trace() {
+        let found_by = |headers: &[(&str, &str)]| read(headers).found_by.to_string();
+        let uuid = "9c1b0f6e-5a7d-4e0b-8f4e-2f6f0d8d2a11";
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+        let with = |id: &str| found_by(&[("x-request-id", id), ("traceparent", &parent)]);
+        assert_eq!(with(uuid), uuid);
+        for placeholder in ["", "null", "0", "\u{1b}[2J9c1b0f6e"] {
+            assert_eq!(with(placeholder), trace);
+        }
+        assert_eq!(with("9c1b0f6e-5a7d\u{202e}"), "9c1b0f6e-5a7d");
+        assert_eq!(with(&"x1".repeat(5_000)), "x1".repeat(32));
+        for parent in [
+            "",
+            "00",
+            "00-xyz-1-01",
+            "00-00000000000000000000000000000000-1-01",
+        ] {
+            assert_eq!(found_by(&[("traceparent", parent)]), "");
+        }
+        let plan = Plan::from_json(r#"{"examples": false}"#).unwrap();
+        let headers = Headers::of([(&b"x-request-id"[..], uuid.as_bytes())]);
+        let request = Reader::new(&plan, NameHasher::new(1), 1).read(&plan, &headers);
+        assert!(request.found_by.is_empty());
     }
 
     #[test]

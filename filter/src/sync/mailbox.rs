@@ -21,7 +21,7 @@ use scorer_sdk::wire::codec::{CodecError, Damage, Reader, Writer};
 use std::collections::VecDeque;
 
 /// Version of all layouts here; part of every key.
-const VERSION: u16 = 5;
+const VERSION: u16 = 6;
 /// Most workers; Envoy starts one per hardware thread.
 const MAX_WORKERS: usize = 256;
 /// Deltas that may wait for an acknowledgement; then the tally keeps counting by itself.

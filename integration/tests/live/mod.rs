@@ -9,6 +9,7 @@ mod compressed;
 mod configuration;
 mod drift;
 mod exactly_once;
+mod examples;
 mod fan_out;
 mod harness;
 mod headers;

@@ -86,6 +86,8 @@ pub struct Plan {
     pub max_series: usize,
     /// Whether exchanges are left for the access log.
     pub record: bool,
+    /// Whether reasons come with examples: exchanges with their ids.
+    pub examples: bool,
     /// Whether version, verdict and surprise are left for the proxy's traces.
     pub traces: bool,
     /// Whether rescued requests are counted.
@@ -210,6 +212,7 @@ impl Plan {
             reject,
             max_series: whole("max_series", raw.max_series, 4_000, 50..=100_000)? as usize,
             record: raw.record,
+            examples: raw.examples.unwrap_or(true),
             traces: raw.traces,
             count_rescued: raw.count_rescued,
         })

@@ -77,6 +77,8 @@ pub struct Config {
     pub max_series: Option<u64>,
     /// Whether each exchange is left in the filter state `serin.exchange` for the access log.
     pub record: bool,
+    /// Whether reasons come with the ids of a few requests; on by default.
+    pub examples: Option<bool>,
     /// Whether version, verdict and surprise are left in the filter state for the proxy's traces.
     pub traces: bool,
     /// Whether requests that were retried and then answered by the baseline are counted.

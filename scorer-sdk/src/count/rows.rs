@@ -5,7 +5,8 @@
 //! exchanges of a tick one by one, as few numbers as it can judge them by. A row that waits for its
 //! other arm is kept by the judge, within limits of its own.
 
-use crate::exchange::NO_ODDS;
+use super::examples::{Examples, OfRow};
+use crate::exchange::{Exchange, NO_ODDS};
 use crate::limits::MAX_ROWS;
 use crate::wire::codec::{CodecError, Reader, Writer};
 
@@ -63,6 +64,7 @@ pub struct Rows {
     width: usize,
     facts: Vec<RowFacts>,
     tokens: Vec<u16>,
+    examples: Examples,
 }
 
 impl Rows {
@@ -73,6 +75,7 @@ impl Rows {
             width,
             facts: Vec::new(),
             tokens: Vec::new(),
+            examples: Examples::default(),
         }
     }
 
@@ -91,6 +94,24 @@ impl Rows {
         self.tokens.push(token);
     }
 
+    /// Offers the exchange of the row that was begun last as an example. Whether one more is kept than
+    /// before; never where there is no room for one.
+    pub(super) fn offer(
+        &mut self,
+        exchange: &Exchange<'_>,
+        has_body: bool,
+        has_room: bool,
+    ) -> bool {
+        let row = self.facts.len().checked_sub(1);
+        row.is_some_and(|row| self.examples.offer(row, exchange, has_body, has_room))
+    }
+
+    /// The examples among the rows.
+    #[must_use]
+    pub fn examples(&self) -> &[OfRow] {
+        self.examples.as_slice()
+    }
+
     /// Tokens in a row.
     #[must_use]
     pub fn width(&self) -> usize {
@@ -101,6 +122,7 @@ impl Rows {
     pub fn clear(&mut self) {
         self.facts.clear();
         self.tokens.clear();
+        self.examples.clear();
     }
 
     /// Number of rows.
@@ -147,6 +169,7 @@ impl Rows {
             }
             tokens.iter().for_each(|token| writer.u16(*token));
         }
+        self.examples.encode(writer);
     }
 
     /// Reads rows.
@@ -175,6 +198,7 @@ impl Rows {
                 rows.tokens.push(reader.u16()?);
             }
         }
+        rows.examples = Examples::decode(reader)?;
         Ok(rows)
     }
 }

@@ -6,6 +6,7 @@
 use crate::config::Plan;
 use crate::count::attempts::Attempts;
 use crate::count::delta::{Delta, MAX_EXCHANGES, Overflow, RouteDelta, VersionDelta};
+use crate::count::examples::MAX_EXAMPLES;
 use crate::count::identity::{identity, short};
 use crate::count::interner::Interner;
 use crate::count::known_names::KnownNames;
@@ -118,6 +119,8 @@ pub struct Tally {
     rows: usize,
     /// Those of them that are cases.
     cases: usize,
+    /// Examples since the last tick.
+    examples: usize,
     /// The tokens of the case that is being added.
     case_tokens: Vec<u16>,
     attempts: Attempts,
@@ -157,6 +160,7 @@ impl Tally {
                 .collect(),
             rows: 0,
             cases: 0,
+            examples: 0,
             case_tokens: Vec::new(),
             attempts: Attempts::new(seed),
             looks_at_bodies: plan.paths_of_bodies().is_some(),
@@ -381,6 +385,10 @@ impl Tally {
         for token in &self.case_tokens {
             tally.rows.token(*token);
         }
+        if self.plan.examples && exchange.started_ms > 0 {
+            let has_room = self.examples < MAX_EXAMPLES;
+            self.examples += usize::from(tally.rows.offer(exchange, false, has_room));
+        }
     }
 
     /// Charges a call, or the end of the session, to whatever served the one before.
@@ -439,11 +447,15 @@ impl Tally {
             (Some(_), None) => tally.answered += 1,
             (None, None) => tally.unanswered += 1,
         }
+        let mut has_body = false;
         if self.looks_at_bodies && !exchange.is_error() && exchange.may_have_content() {
             let left_out = exchange.body.and_then(ShapeFacts::left_out);
             match (exchange.body_left_out.or(left_out), exchange.body) {
                 (Some(reason), _) => tally.bodies_left_out.count(reason),
-                (None, Some(facts)) => tally.bodies.record(facts),
+                (None, Some(facts)) => {
+                    tally.bodies.record(facts);
+                    has_body = true;
+                }
                 (None, None) => {}
             }
         }
@@ -455,6 +467,10 @@ impl Tally {
         } else {
             self.rows += 1;
             tally.rows.begin(row_facts(exchange, answered.host));
+            if self.plan.examples && exchange.started_ms > 0 {
+                let has_room = self.examples < MAX_EXAMPLES;
+                self.examples += usize::from(tally.rows.offer(exchange, has_body, has_room));
+            }
             Some(&mut tally.rows)
         };
         let mut row = row;
@@ -529,7 +545,7 @@ impl Tally {
         delta.overflow.paths = overflowed - self.paths_overflowed;
         self.paths_overflowed = overflowed;
         self.overflow = Overflow::default();
-        (self.rows, self.cases) = (0, 0);
+        (self.rows, self.cases, self.examples) = (0, 0, 0);
         self.attempts.tick();
         self.let_go();
         for route in &mut self.routes {

@@ -5,6 +5,7 @@
 //! its requirement first fails. Weights by the order of appearance sum to at most 1.
 
 use super::pair::{JudgedBlock, Pair};
+use super::trial::bit;
 use crate::config::Plan;
 use crate::exchange::NO_ODDS;
 use crate::judge::verdict::Rate;
@@ -112,6 +113,18 @@ impl Bodies {
             }
         }
         add_all(counted, &failed);
+    }
+
+    /// The questions, as bits, to which each answer of a block says yes whose body was looked at: then
+    /// it is known of each of them. Where only a part of them does, it is known of none.
+    pub(super) fn all_in(&self, block: &Presence) -> u64 {
+        let [known, _] = &self.past;
+        let in_all = |found: &&PathPair| {
+            let held = block.count_as_known_to(known, found.path, found.requirement);
+            held.failed() >= 0.5 && held.failed() >= block.answers()
+        };
+        let pairs = self.pairs.iter().filter(in_all);
+        pairs.fold(0, |bits, found| bits | bit(found.question))
     }
 
     /// Counts what was gathered and is not judged, while a verdict stands: per question, the answers of

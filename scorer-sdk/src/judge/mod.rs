@@ -14,6 +14,7 @@
 //! | `placebo.rs`, `halves.rs` | do the baseline's own halves differ? |
 //! | `watch.rs` | how does drift learn of a tick? |
 //! | `recent.rs` | how often is each category true just now? |
+//! | `examples.rs` | which exchanges of the candidate are in a category? |
 //! | `change.rs` | do the versions differ on a signal, and by how much? |
 //! | `past_alarm.rs` | is a version that is alone worse than the past of the one before? |
 //! | `silence.rs` | does a version answer nothing, or get nothing? |
@@ -30,6 +31,7 @@ mod comparison;
 mod decision;
 mod destination;
 mod differences;
+mod examples;
 mod explain;
 mod fingerprint;
 mod found;
@@ -74,7 +76,7 @@ use fingerprint::fingerprint;
 use std::sync::Arc;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 7;
+pub const STATE_VERSION: u16 = 8;
 /// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 

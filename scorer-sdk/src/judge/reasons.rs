@@ -2,11 +2,14 @@
 
 use super::body::PathPair;
 use super::comparison::Comparison;
+use super::examples::MAX_TOLD;
 use super::explain::{Explained, explained};
 use super::pair::Pair;
 use super::recent::RecentRate;
+use super::route::Route;
 use super::shares::{PairIndex, Shares};
 use crate::config::Plan;
+use crate::count::examples::Example;
 use crate::evidence::{WeightedEvidence, e_bh};
 use crate::judge::verdict::{Now, Rate, Reason, Shift};
 use crate::route::RouteKey;
@@ -176,7 +179,24 @@ fn reason(
             Some(_) => None,
             None => now(comparison, index.route, index.question),
         },
+        examples: examples(comparison, index),
     })
+}
+
+/// The newest exchanges of the candidate that are in the category, as far as they are known.
+fn examples(comparison: &Comparison, index: PairIndex) -> Vec<Example> {
+    let of_route = |(number, _): &(usize, &Route)| index.route.is_none_or(|it| it == *number);
+    let mut found: Vec<&Example> = comparison
+        .routes
+        .iter()
+        .enumerate()
+        .filter(of_route)
+        .flat_map(|(_, route)| route.examples.of(index.question).take(MAX_TOLD))
+        .collect();
+    crate::order::sort_by(&mut found, |one, other| {
+        other.started_ms.cmp(&one.started_ms)
+    });
+    found.into_iter().take(MAX_TOLD).copied().collect()
 }
 
 /// How often exchanges of the `wanted` route, or of all routes, are in the category just now,

@@ -8,6 +8,7 @@ use super::block;
 use super::block::Ready;
 use super::body::Bodies;
 use super::change::Change;
+use super::examples::Examples;
 use super::gathered::{Gathered, Trials};
 use super::halves::Halves;
 use super::judged::Judged;
@@ -20,6 +21,7 @@ use super::trial::{self, Trial, bit, counts_cases};
 use super::units::{Imbalance, Units};
 use crate::config::Plan;
 use crate::count::delta::VersionDelta;
+use crate::count::examples::Example;
 use crate::count::rows::{NO_TOKEN, RowFacts, Rows};
 use crate::evidence::Spread;
 use crate::exchange::NO_ODDS;
@@ -40,6 +42,11 @@ pub(super) struct Route {
     pub(super) past: Past,
     /// Rows of this tick, per arm, with the route's own codes; not part of the state.
     rows: [Rows; 2],
+    /// Examples of this tick among the candidate's rows: the row, the categories that its body is in,
+    /// and the exchange; not part of the state.
+    offered: Vec<(usize, u64, Example)>,
+    /// Those of the candidate that are in a category.
+    pub(super) examples: Examples,
     /// What came in this tick; not part of the state.
     fresh: Gathered,
     /// What the past will learn when the block ends.
@@ -75,6 +82,8 @@ impl Route {
             idle_ticks: 0,
             past: Past::new(signals),
             rows: no_rows(plan),
+            offered: Vec::new(),
+            examples: Examples::default(),
             fresh: Gathered::new(signals),
             gathered: Gathered::new(signals),
             sessions: Imbalance::default(),
@@ -99,6 +108,8 @@ impl Route {
     pub(super) fn restart(&mut self, plan: &Plan) {
         self.past.forget_candidate();
         self.recent.forget_candidate();
+        self.examples.clear();
+        self.offered.clear();
         self.expected = (0..plan.questions.len())
             .map(|question| plan.is_expected(&self.key, question))
             .collect();
@@ -124,6 +135,8 @@ impl Route {
     pub(super) fn promote(&mut self, plan: &Plan) {
         self.past.promote();
         self.recent.promote();
+        self.examples.clear();
+        self.offered.clear();
         self.sessions.swap();
         self.bodies.promote();
         self.gathered.promote();
@@ -157,6 +170,15 @@ impl Route {
             .get_mut(arm as usize)
             .filter(|rows| rows.width() == version.rows.width())
         {
+            if arm == Arm::Candidate {
+                let body = self.bodies.all_in(&version.bodies);
+                let first = rows.len();
+                let examples = version.rows.examples().iter();
+                self.offered.extend(examples.map(|it| {
+                    let of_body = if it.has_body { body } else { 0 };
+                    (first.saturating_add(it.row), of_body, it.example)
+                }));
+            }
             for (facts, tokens) in version.rows.iter() {
                 rows.begin(facts);
                 for (signal, token) in signals.iter().zip(tokens) {
@@ -224,6 +246,7 @@ impl Route {
             }
             // Rows without a token would be seen again in the next tick.
             self.rows.iter_mut().for_each(Rows::clear);
+            self.offered.clear();
             self.judge_halves(plan, judged);
             return;
         }
@@ -276,6 +299,8 @@ impl Route {
     ) {
         let [baseline, candidate] = core::mem::replace(&mut self.rows, no_rows(plan));
         let (columns, row_signals) = (columns(plan), plan.row_signals());
+        let mut offered = core::mem::take(&mut self.offered);
+        crate::order::sort_by(&mut offered, |one, other| one.0.cmp(&other.0));
         let duration = plan.duration();
         let of_duration = questions
             .iter()
@@ -284,7 +309,9 @@ impl Route {
         for (arm, rows) in [(Arm::Baseline, baseline), (Arm::Candidate, candidate)] {
             let mut warm: Vec<(u32, bool)> = Vec::new();
             let mut trials = Vec::with_capacity(rows.len());
-            for (facts, tokens) in rows.iter() {
+            // Those of the candidate alone were offered.
+            let mut examples = offered.iter().filter(|_| arm == Arm::Candidate).peekable();
+            for (row, (facts, tokens)) in rows.iter().enumerate() {
                 let mut trial = Trial::of(plan, facts, tokens, &columns, questions);
                 if trial.is_case && trial.asked == 0 {
                     continue;
@@ -301,6 +328,12 @@ impl Route {
                 if !is_warm {
                     trial.asked &= !of_duration;
                     trial.inside &= !of_duration;
+                }
+                while let Some((of_row, of_body, example)) = examples.next_if(|it| it.0 <= row) {
+                    // The row before may have been one that nothing is asked of.
+                    if *of_row == row {
+                        self.examples.add(trial.inside | of_body, example);
+                    }
                 }
                 trials.push(trial);
                 if !trial.is_case {
@@ -447,6 +480,16 @@ impl Route {
         self.trials = Trials::default();
     }
 
+    /// The questions, as bits, in which something speaks against the candidate.
+    fn with_evidence(&self) -> u64 {
+        let pairs = self.pairs.iter().enumerate();
+        let of_bodies = self.bodies.pairs.iter();
+        pairs
+            .chain(of_bodies.map(|found| (found.question, &found.pair)))
+            .filter(|(_, pair)| pair.harm.log_evidence() > 0.0)
+            .fold(0, |bits, (question, _)| bits | bit(question))
+    }
+
     pub(super) fn encode(&self, writer: &mut Writer) {
         self.key.encode(writer);
         writer.f64(self.part);
@@ -461,6 +504,7 @@ impl Route {
         self.changes.iter().for_each(|change| change.encode(writer));
         self.bodies.encode(writer);
         self.recent.encode(writer);
+        self.examples.encode(writer, self.with_evidence());
     }
 
     pub(super) fn decode(plan: &Plan, reader: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -485,6 +529,7 @@ impl Route {
         }
         route.bodies = Bodies::decode(plan, reader)?;
         route.recent = Recent::decode(reader)?;
+        route.examples = Examples::decode(plan, reader)?;
         Ok(route)
     }
 }

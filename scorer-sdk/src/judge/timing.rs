@@ -64,9 +64,14 @@ fn date(at_ms: u64) -> String {
         _ => (since_march - 9, 1),
     };
     let year = era * 400 + year_of_era + years;
-    let of_day = seconds % 86_400;
-    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+    format!("{year}-{month:02}-{day:02} {}", time_of_day(at_ms))
+}
+
+/// A time in milliseconds since the epoch as time of day: `22:13:20 UTC`.
+pub(super) fn time_of_day(at_ms: u64) -> String {
+    let seconds = at_ms / 1_000 % 86_400;
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{hour:02}:{minute:02}:{second:02} UTC")
 }
 
 /// A span of time for people: `27 s`, `4.2 min`, `3.5 h`.

@@ -3,9 +3,10 @@
 //! All of it serialises, for programs: enumerations as their names, routes as their label
 //! ([`RouteKey::label`]), evidence in nats. What is unknown is `null`, never absent.
 
+pub use crate::count::examples::Example;
 use crate::drift::SharedChange;
 use crate::evidence::{Factor, Interval};
-use crate::judge::timing::Timing;
+use crate::judge::timing::{Timing, time_of_day};
 use crate::route::RouteKey;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::fmt;
@@ -212,6 +213,9 @@ pub struct Reason {
     pub shift: Option<Shift>,
     /// How often it is so now; none where that is not known, as for a path of bodies.
     pub now: Option<Now>,
+    /// The newest exchanges of the candidate in the category that are known one by one, three at most;
+    /// none without `examples` in the config.
+    pub examples: Vec<Example>,
 }
 
 impl Reason {
@@ -250,10 +254,34 @@ impl Reason {
         }
     }
 
+    /// Exchanges to look up, in words; empty where none is known.
+    #[must_use]
+    pub fn for_example(&self) -> String {
+        if self.examples.is_empty() {
+            return String::new();
+        }
+        let told: Vec<String> = self.examples.iter().map(Example::to_string).collect();
+        format!("for example {}", told.join(", "))
+    }
+
     /// Whether it speaks of all routes together.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.route == RouteKey::all(&self.route.destination)
+    }
+}
+
+impl fmt::Display for Example {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.id.is_empty() {
+            write!(f, "{} ", self.id)?;
+        }
+        write!(f, "({}, ", time_of_day(self.started_ms))?;
+        match self.status {
+            Some(status) => write!(f, "{status}, ")?,
+            None => f.write_str("no answer, ")?,
+        }
+        write!(f, "{:.1} ms)", self.duration_us as f64 / 1e3)
     }
 }
 
@@ -885,6 +913,7 @@ mod tests {
             },
             shift: None,
             now: None,
+            examples: Vec::new(),
         };
         let expected = json!({
             "route": "all routes",
@@ -902,6 +931,7 @@ mod tests {
             "odds_ratio_upper": null,
             "shift": null,
             "now": null,
+            "examples": [],
         });
         assert_eq!(to_value(&reason).unwrap(), expected);
     }

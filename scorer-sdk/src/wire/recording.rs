@@ -4,6 +4,7 @@
 //! access log writes it; `serin replay` and `serin snapshot` read it. A line holds facts and no
 //! values: names of headers, no contents, and of a session only a hash.
 
+use crate::count::examples::Id;
 use crate::count::identity::identity;
 use crate::exchange::{Ending, Exchange, HeaderNames};
 use crate::wire::envoy::STATUSES;
@@ -38,6 +39,10 @@ pub struct Record {
     pub path: String,
     /// The version that answered.
     pub version: String,
+    /// Under which its log line or trace is found, as [`Exchange::id`] has it; empty where that is not
+    /// known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
     /// Response status; missing when there was no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -133,6 +138,7 @@ impl Record {
             method: exchange.method.to_owned(),
             path: path.to_owned(),
             version: exchange.version.to_owned(),
+            id: Id::clean(exchange.id.as_bytes()).to_string(),
             status: exchange.status,
             grpc_status: exchange.grpc_status,
             ending: RecordEnding::of(exchange.ending),
@@ -257,6 +263,8 @@ impl Record {
             method: &self.method,
             path: &self.path,
             version: &self.version,
+            started_ms: (self.start * 1e3) as u64,
+            id: &self.id,
             status: self.status,
             grpc_status: self.grpc_status,
             ending: match self.ending {
@@ -415,6 +423,7 @@ mod tests {
         let names = vec!["accept", ":path", "user-agent"];
         let exchange = Exchange {
             upstream_host: "10.1.2.3:8080",
+            id: "9c1b0f6e",
             session: Some(u64::MAX - 1),
             request: Some(3),
             is_surplus: true,
@@ -429,6 +438,7 @@ mod tests {
         let read = Record::parse(&line).unwrap();
         assert_eq!(read, record);
         let facts = read.exchange();
+        assert_eq!((facts.started_ms, facts.id), (1_000, "9c1b0f6e"));
         assert_eq!(facts.upstream_host, "10.1.2.3:8080");
         assert_eq!(facts.session, Some(u64::MAX - 1));
         assert_eq!((facts.request, facts.is_surplus), (Some(3), true));

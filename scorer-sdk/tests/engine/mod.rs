@@ -4,6 +4,7 @@ mod after_verdict;
 mod behaviour;
 mod body_shape;
 mod differs;
+mod examples;
 mod ids_in_paths;
 mod placebo;
 mod practical_size;

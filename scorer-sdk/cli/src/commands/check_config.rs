@@ -312,7 +312,13 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
     } else {
         "does not count requests that were retried and answered by the baseline"
     };
+    let examples = if plan.examples {
+        "names requests of the candidate with their ids beside each reason"
+    } else {
+        "reads no ids of requests"
+    };
     meaning.push(("record", record.to_owned()));
+    meaning.push(("examples", examples.to_owned()));
     meaning.push(("rescued", rescued.to_owned()));
     meaning
 }

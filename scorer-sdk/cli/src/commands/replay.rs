@@ -318,6 +318,10 @@ fn decision_text(text: &mut String, decision: &Decision, plan: &Plan) {
         let category = styled(BOLD, reason.category);
         let evidence = styled(DIM, &format!("[evidence {:.1}]", reason.evidence));
         let _ = writeln!(text, "    {category}: {} {evidence}", plain(&sentence));
+        let examples = reason.for_example();
+        if !examples.is_empty() {
+            let _ = writeln!(text, "      {}", plain(&examples));
+        }
     }
     if !decision.differences.is_empty() {
         let _ = writeln!(text, "  differences, for better or worse");

@@ -336,6 +336,7 @@ fn reasons(decision: &Decision) -> Markup {
                     li {
                         span.category { (reason.category) } " "
                         (reason.sentence(&decision.candidate, &decision.baseline))
+                        @if !reason.examples.is_empty() { "; " span.detail { (reason.for_example()) } }
                     }
                 }
             }
