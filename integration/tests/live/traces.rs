@@ -25,8 +25,8 @@ const VERSION: &str = "serin.version";
 const CANDIDATE: &str = "serin.candidate";
 const VERDICT: &str = "serin.verdict";
 const SURPRISE: &str = "serin.surprise";
-/// Envoy's tag with the id of the request.
-const REQUEST_ID: &str = "guid:x-request-id";
+/// Envoy's tag with host and path of the request; Envoy gives each request an id of its own.
+const URL: &str = "http.url";
 
 /// The tags of the manifest, as Envoy's own config has them.
 fn tags() -> Result<Value> {
@@ -80,9 +80,13 @@ fn has_verdict(spans: &[Span], version: &str, verdict: &str) -> bool {
         .any(|span| span.tag(VERSION) == Some(version) && span.tag(VERDICT) == Some(verdict))
 }
 
-/// The span of a request.
-fn of_request<'a>(spans: &'a [Span], id: &str) -> Option<&'a Span> {
-    spans.iter().find(|span| span.tag(REQUEST_ID) == Some(id))
+/// Whether this is the span of a request to a path.
+fn is_of(span: &Span, path: &str) -> bool {
+    span.tag(URL).is_some_and(|url| url.ends_with(path))
+}
+
+fn of_request<'a>(spans: &'a [Span], path: &str) -> Option<&'a Span> {
+    spans.iter().find(|span| is_of(span, path))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,19 +126,25 @@ async fn spans_name_the_version_and_after_the_verdict_the_verdict() -> Result<()
         .await?;
     load.stop().await;
 
-    let id = "11111111-2222-4333-8444-555555555555";
-    let headers = [("x-request-id", id), ("x-envoy-fault-abort-request", "418")];
-    let aborted = http::request(topology.address(), Method::GET, "/", &headers, Bytes::new());
+    let path = "/?aborted";
+    let headers = [("x-envoy-fault-abort-request", "418")];
+    let aborted = http::request(
+        topology.address(),
+        Method::GET,
+        path,
+        &headers,
+        Bytes::new(),
+    );
     assert_eq!(aborted.await?.status(), StatusCode::IM_A_TEAPOT);
     let spans = receiver
         .wait_for("span of the aborted request", |spans| {
-            of_request(spans, id).is_some()
+            of_request(spans, path).is_some()
         })
         .await?;
     for span in &spans {
         assert_true(span);
         assert_eq!(span.tag(SURPRISE), None, "{span:?}");
-        if span.tag(REQUEST_ID) == Some(id) {
+        if is_of(span, path) {
             assert!(!says_anything(span), "{span:?}");
         } else if is_answered(span) {
             assert!(span.tag(VERSION).is_some(), "{span:?}");
@@ -191,10 +201,9 @@ async fn without_traces_in_the_config_spans_say_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Asks with an id, and gives the score in the answer's header.
-async fn score(address: SocketAddr, id: &str) -> Result<Option<String>> {
-    let headers = [("x-request-id", id)];
-    let answer = http::request(address, Method::GET, "/", &headers, Bytes::new()).await?;
+/// Asks for a path, and gives the score in the answer's header.
+async fn score(address: SocketAddr, path: &str) -> Result<Option<String>> {
+    let answer = http::get(address, path).await?;
     let score = answer.headers().get(telemetry::SCORE_HEADER.name);
     let score = score.map(|score| score.to_str().map(str::to_owned));
     Ok(score.transpose()?)
@@ -223,15 +232,15 @@ async fn a_span_has_the_score_of_the_header_and_the_access_log_that_of_the_whole
             spans.iter().any(|span| span.tag(SURPRISE).is_some())
         })
         .await?;
-    let id = "66666666-7777-4888-9999-aaaaaaaaaaaa";
-    let said = score(topology.address(), id).await?.context("no score")?;
+    let path = "/?scored";
+    let said = score(topology.address(), path).await?.context("no score")?;
     let spans = receiver
         .wait_for("span of the request", |spans| {
-            of_request(spans, id).is_some()
+            of_request(spans, path).is_some()
         })
         .await?;
     load.stop().await;
-    let span = of_request(&spans, id).context("no span")?;
+    let span = of_request(&spans, path).context("no span")?;
     assert_eq!(span.tag(SURPRISE), Some(said.as_str()), "{span:?}");
 
     let log = topology.front.dir().join("surprise.log");

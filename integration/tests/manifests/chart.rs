@@ -25,7 +25,7 @@ const ROUTING: [&str; 7] = [
     "VirtualService",
 ];
 /// Overlays that the chart cannot make: examples to copy from, and the base.
-const NOT_OFFERED: [&str; 2] = ["base", "flagger-example"];
+const NOT_OFFERED: [&str; 3] = ["base", "flagger-example", "flagger-steer"];
 
 type Objects = BTreeMap<(String, String, String), Value>;
 
