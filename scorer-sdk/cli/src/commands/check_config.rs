@@ -317,8 +317,14 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
     } else {
         "reads no ids of requests"
     };
+    let traces = if plan.traces {
+        "leaves version, verdict and surprise for the proxy's traces"
+    } else {
+        "leaves nothing for the proxy's traces"
+    };
     meaning.push(("record", record.to_owned()));
     meaning.push(("examples", examples.to_owned()));
+    meaning.push(("traces", traces.to_owned()));
     meaning.push(("rescued", rescued.to_owned()));
     meaning
 }

@@ -726,7 +726,7 @@ fn every_field_of_a_config_is_said_by_check_config() {
         "surprise": {"epoch": "29s", "max_values": 4321, "refuse_above": 0.991},
         "routes": {"templates": ["/a/{id}"], "max": 77, "by_name": true},
         "steer": {"probation": {"after": "5m", "share": 0.03}},
-        "reject": {"share": 0.4}, "max_series": 1234, "record": true, "examples": false, "looks_per_second": 654,
+        "reject": {"share": 0.4}, "max_series": 1234, "record": true, "examples": false, "traces": true, "looks_per_second": 654,
         "count_rescued": true
     });
     let check = |config: &Value| {
@@ -770,6 +770,7 @@ fn every_field_of_a_config_is_said_by_check_config() {
         "1234",
         "leaves each exchange",
         "reads no ids of requests",
+        "leaves version, verdict and surprise",
         "counts requests that were retried",
         "because something that is on needs each of them",
     ] {

@@ -209,7 +209,7 @@ fn a_pod_that_is_not_reached_leaves_the_others_to_be_asked() {
             .assert()
             .code(1)
             .stdout(
-                contains("fail")
+                contains("fail ")
                     .not()
                     .and(contains("v2").or(contains("ok"))),
             )
