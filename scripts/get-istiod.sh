@@ -10,6 +10,7 @@
 # Exit 3: Go is missing or too old, with the repair; nothing was done.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/go-module.sh
 cache=$PWD/.cache/istio
 module=istio.io/istio
 
@@ -38,35 +39,16 @@ for version; do
 done
 [ -n "$missing" ] || exit 0
 
-repair='install Go 1.26 or later: https://go.dev/dl/, or sudo apt-get install golang-go where that is new enough'
-if ! command -v go >/dev/null; then
-    echo "Istio's control plane cannot be built: go is missing; $repair" >&2
-    exit 3
-fi
-# An older Go fetches a newer toolchain by itself unless it was told not to.
-release=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
-if [ "${release:-0}" -lt 21 ] || { [ "${release:-0}" -lt 26 ] && [ "$(go env GOTOOLCHAIN)" = local ]; }; then
-    echo "Istio's control plane cannot be built with $(go env GOVERSION); $repair" >&2
-    exit 3
-fi
+require_go "Istio's control plane"
 
 # Everything stays below the cache, and what only the build needs goes when it is done.
-export GOPATH="$cache/go" GOCACHE="$cache/go/build-cache" GOFLAGS='-modcacherw -p=2 -buildvcs=false'
-mkdir -p "$cache/go"
+keep_go_below "$cache"
 for version in $missing; do
     pin "$version"
     echo "building Istio $version ($commit) into .cache/istio/$version (once, about ten minutes)"
     started=$(date +%s)
-    # In an empty folder: a go.mod further up would change what is built.
     work=$(mktemp -d "$cache/go/work.XXXXXX")
-    description=$(cd "$work" && go mod download -json "$module@$commit")
-    case $description in
-    *"\"Sum\": \"$sum\""*) ;;
-    *)
-        printf '%s\n%s: not the sum that is pinned here (%s)\n' "$description" "$module@$commit" "$sum" >&2
-        exit 1
-        ;;
-    esac
+    download_module "$module@$commit" "$sum"
     # A copy, for one constant: the agent keeps modules below its own folder instead of in
     # /var/lib/istio/data, which only root may write.
     cp -r "$GOPATH/pkg/mod/$module@$commit" "$work/source"

@@ -10,6 +10,7 @@
 # Exit 3: Go is missing or too old, or the disk too full, with the repair; nothing was done.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/go-module.sh
 mkdir -p .cache/kubernetes
 cache=$(cd .cache/kubernetes && pwd -P)
 
@@ -63,17 +64,7 @@ for name; do
 done
 [ -n "$missing" ] || exit 0
 
-repair='install Go 1.26 or later: https://go.dev/dl/, or sudo apt-get install golang-go where that is new enough'
-if ! command -v go >/dev/null; then
-    echo "Kubernetes cannot be built: go is missing; $repair" >&2
-    exit 3
-fi
-# An older Go fetches a newer toolchain by itself unless it was told not to.
-release=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
-if [ "${release:-0}" -lt 21 ] || { [ "${release:-0}" -lt 26 ] && [ "$(go env GOTOOLCHAIN)" = local ]; }; then
-    echo "Kubernetes cannot be built with $(go env GOVERSION); $repair" >&2
-    exit 3
-fi
+require_go Kubernetes
 needed_kib=$((10 << 20))
 free_kib=$(df -Pk "$cache" | awk 'NR == 2 { print $4 }')
 if [ "$free_kib" -lt "$needed_kib" ]; then
@@ -82,22 +73,14 @@ if [ "$free_kib" -lt "$needed_kib" ]; then
 fi
 
 # Everything stays below the cache, and what only the build needs goes when all is done.
-export GOPATH="$cache/go" GOCACHE="$cache/go/build-cache" GOFLAGS='-modcacherw -p=2 -buildvcs=false' GOWORK=off
-mkdir -p "$cache/go"
+keep_go_below "$cache"
+export GOWORK=off
 for name in $missing; do
     pin "$name"
     echo "building $name $version into .cache/kubernetes/$name (once)"
     started=$(date +%s)
     work=$(mktemp -d "$cache/go/work.XXXXXX")
-    # In an empty folder: a go.mod further up would change what is built.
-    description=$(cd "$work" && go mod download -json "$module@$version")
-    case $description in
-    *"\"Sum\": \"$sum\""*) ;;
-    *)
-        printf '%s\n%s: not the sum that is pinned here (%s)\n' "$description" "$module@$version" "$sum" >&2
-        exit 1
-        ;;
-    esac
+    download_module "$module@$version" "$sum"
     # A copy in which the modules of the same repository, which are folders there, are those that
     # were published with it. Kubernetes publishes its own as v0.
     cp -r "$GOPATH/pkg/mod/$module@$version" "$work/source"
