@@ -7,7 +7,6 @@ use crate::host::{Host, properties};
 use crate::report::access_log;
 use crate::report::counters::Counters;
 use crate::report::series;
-use crate::report::trace;
 use crate::stream::exchange::Phase;
 use crate::stream::glance;
 use crate::stream::life::Stream;
@@ -235,7 +234,7 @@ impl<H: Host> Worker<H> {
         if self.plan.traces
             && let Some(early) = early.as_ref().filter(|early| early.has_past)
         {
-            trace::leave_surprise(&self.host, &early.text);
+            access_log::leave_surprise(&self.host, &early.text);
         }
         let Some((method, route)) = early.and_then(|early| early.too_strange) else {
             return false;

@@ -2,7 +2,8 @@
 
 use crate::host::{Host, properties};
 
-/// Leaves how strange the current exchange was: `<bits>;percentile=…;terms=…`.
+/// Leaves how strange the current exchange was: `<bits>;percentile=…;terms=…`. A trace finds what was
+/// left at the response's headers, and the access log what is left last.
 pub fn leave_surprise(host: &impl Host, text: &str) {
     host.set_property(properties::SURPRISE, text.as_bytes());
 }

@@ -1,7 +1,8 @@
 //! What a trace finds of an exchange, in the filter state of its stream.
 //!
 //! The proxy ends a span before its log phase. So all of this is left when the response's headers
-//! have come.
+//! have come, and so is the surprise, which access logs find in the same place
+//! ([`super::access_log`]).
 
 use crate::host::{Host, properties};
 use crate::sync::publication::Directive;
@@ -16,10 +17,4 @@ pub fn leave_verdict(host: &impl Host, directive: Option<&Directive>, version: &
         host.set_property(properties::CANDIDATE, directive.candidate.as_bytes());
         host.set_property(properties::VERDICT, verdict.name().as_bytes());
     }
-}
-
-/// Leaves how strange the current exchange is by what is known so far: `<bits>;percentile=…`. The
-/// log phase replaces it.
-pub fn leave_surprise(host: &impl Host, text: &str) {
-    host.set_property(properties::SURPRISE, text.as_bytes());
 }

@@ -56,8 +56,8 @@ pub fn name((header, value): Header<'_>) -> Option<u64> {
     match header {
         b"x-request-id" => ids::is_request_id(value).then(|| identity(value)),
         b"x-b3-traceid" => trace(value),
-        // version-trace-parent-flags: the trace alone stays the same.
-        b"traceparent" => trace(value.split(|byte| *byte == b'-').nth(1)?),
+        // The trace alone stays the same.
+        b"traceparent" => ids::trace_in_parent(value).map(identity),
         // Where it is but a sampling decision, it has no trace.
         b"b3" => trace(value.split(|byte| *byte == b'-').next()?),
         _ => None,

@@ -35,6 +35,14 @@ pub(super) fn is_trace(id: &[u8]) -> bool {
     TRACE_DIGITS.contains(&id.len()) && id.iter().all(u8::is_ascii_hexdigit) && !is_placeholder(id)
 }
 
+/// The id of the trace in the value of `traceparent`, as W3C's Trace Context writes it:
+/// `version-trace-parent-flags`.
+#[must_use]
+pub(super) fn trace_in_parent(value: &[u8]) -> Option<&[u8]> {
+    let trace = value.split(|byte| *byte == b'-').nth(1)?;
+    is_trace(trace).then_some(trace)
+}
+
 /// Whether a value is one that all share who have none: one sign again and again, with or without
 /// hyphens, or a word for nothing.
 fn is_placeholder(value: &[u8]) -> bool {

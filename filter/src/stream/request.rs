@@ -142,7 +142,7 @@ impl Reader {
         if plan.examples {
             request.found_by = Id::clean(id);
             if !ids::is_request_id(request.found_by.as_str().as_bytes()) {
-                request.found_by = trace_of(trace);
+                request.found_by = Id::clean(ids::trace_in_parent(trace).unwrap_or_default());
             }
         }
         request.left_alone =
@@ -167,14 +167,6 @@ impl Request {
             _ => {}
         }
     }
-}
-
-/// The id of the trace in the value of `traceparent`, as W3C's Trace Context writes it:
-/// `version-trace-parent-flags`. Empty where it has none.
-fn trace_of(parent: &[u8]) -> Id {
-    let mut parts = parent.split(|byte| *byte == b'-');
-    let trace = parts.nth(1).filter(|trace| ids::is_trace(trace));
-    Id::clean(trace.unwrap_or_default())
 }
 
 /// A method; the usual ones without an allocation.

@@ -5,7 +5,7 @@
 //! exchanges of a tick one by one, as few numbers as it can judge them by. A row that waits for its
 //! other arm is kept by the judge, within limits of its own.
 
-use super::examples::{Examples, OfRow};
+use super::examples::{Examples, MAX_EXAMPLES, OfRow};
 use crate::exchange::{Exchange, NO_ODDS};
 use crate::limits::MAX_ROWS;
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -94,16 +94,17 @@ impl Rows {
         self.tokens.push(token);
     }
 
-    /// Offers the exchange of the row that was begun last as an example. Whether one more is kept than
-    /// before; never where there is no room for one.
-    pub(super) fn offer(
-        &mut self,
-        exchange: &Exchange<'_>,
-        has_body: bool,
-        has_room: bool,
-    ) -> bool {
-        let row = self.facts.len().checked_sub(1);
-        row.is_some_and(|row| self.examples.offer(row, exchange, has_body, has_room))
+    /// Offers the exchange of the row that was begun last as an example, if its time is known. `kept`
+    /// is how many the worker has kept in this tick; where they are enough, it may only take the place
+    /// of another.
+    pub(super) fn offer(&mut self, exchange: &Exchange<'_>, has_body: bool, kept: &mut usize) {
+        if let Some(row) = self.facts.len().checked_sub(1)
+            && exchange.started_ms > 0
+        {
+            let has_room = *kept < MAX_EXAMPLES;
+            let is_added = self.examples.offer(row, exchange, has_body, has_room);
+            *kept += usize::from(is_added);
+        }
     }
 
     /// The examples among the rows.

@@ -6,7 +6,6 @@
 use crate::config::Plan;
 use crate::count::attempts::Attempts;
 use crate::count::delta::{Delta, MAX_EXCHANGES, Overflow, RouteDelta, VersionDelta};
-use crate::count::examples::MAX_EXAMPLES;
 use crate::count::identity::{identity, short};
 use crate::count::interner::Interner;
 use crate::count::known_names::KnownNames;
@@ -385,9 +384,8 @@ impl Tally {
         for token in &self.case_tokens {
             tally.rows.token(*token);
         }
-        if self.plan.examples && exchange.started_ms > 0 {
-            let has_room = self.examples < MAX_EXAMPLES;
-            self.examples += usize::from(tally.rows.offer(exchange, false, has_room));
+        if self.plan.examples {
+            tally.rows.offer(exchange, false, &mut self.examples);
         }
     }
 
@@ -467,9 +465,8 @@ impl Tally {
         } else {
             self.rows += 1;
             tally.rows.begin(row_facts(exchange, answered.host));
-            if self.plan.examples && exchange.started_ms > 0 {
-                let has_room = self.examples < MAX_EXAMPLES;
-                self.examples += usize::from(tally.rows.offer(exchange, has_body, has_room));
+            if self.plan.examples {
+                tally.rows.offer(exchange, has_body, &mut self.examples);
             }
             Some(&mut tally.rows)
         };

@@ -171,10 +171,14 @@ impl Route {
             .filter(|rows| rows.width() == version.rows.width())
         {
             if arm == Arm::Candidate {
-                let body = self.bodies.all_in(&version.bodies);
+                let examples = version.rows.examples();
+                let body = if examples.iter().any(|it| it.has_body) {
+                    self.bodies.all_in(&version.bodies)
+                } else {
+                    0
+                };
                 let first = rows.len();
-                let examples = version.rows.examples().iter();
-                self.offered.extend(examples.map(|it| {
+                self.offered.extend(examples.iter().map(|it| {
                     let of_body = if it.has_body { body } else { 0 };
                     (first.saturating_add(it.row), of_body, it.example)
                 }));
