@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::cpu::Usage;
-use message::{Asked, Headers};
+use message::Asked;
 
 /// Name of the variant, of its cluster and of the server's thread.
 pub(crate) const NAME: &str = "ext-proc";
@@ -160,7 +160,7 @@ async fn exchange(
         body.flow_control().release_capacity(part.len())?;
         waiting.extend_from_slice(&part);
         while let Some(message) = next_message(&mut waiting)? {
-            answer(&message, &mut answers, counts)?;
+            answer(message, &mut answers, counts)?;
         }
     }
     let mut trailers = HeaderMap::new();
@@ -185,20 +185,21 @@ fn next_message(waiting: &mut BytesMut) -> Result<Option<Bytes>> {
     Ok(Some(waiting.split_to(length).freeze()))
 }
 
-fn answer(message: &[u8], answers: &mut SendStream<Bytes>, counts: &Counts) -> Result<()> {
+fn answer(message: Bytes, answers: &mut SendStream<Bytes>, counts: &Counts) -> Result<()> {
     let asked = message::read(message).context("a message that is no headers")?;
     let reply = match asked {
         Asked::Request(headers) => {
             // As the others, it reads every header of the request.
             std::hint::black_box(
                 headers
+                    .pairs()
                     .map(|(name, value)| name.len() + value.len())
                     .sum::<usize>(),
             );
             message::REQUEST_PASSES
         }
         Asked::Response(headers) => {
-            count(headers, counts);
+            count(&headers, counts);
             message::RESPONSE_PASSES
         }
     };
@@ -206,9 +207,9 @@ fn answer(message: &[u8], answers: &mut SendStream<Bytes>, counts: &Counts) -> R
     Ok(())
 }
 
-fn count(headers: Headers<'_>, counts: &Counts) {
+fn count(headers: &message::HeaderMap, counts: &Counts) {
     let (mut version, mut status) = (String::new(), String::new());
-    for (name, value) in headers {
+    for (name, value) in headers.pairs() {
         let text = || String::from_utf8_lossy(value).into_owned();
         match name {
             b"x-shop-version" => version = text(),
