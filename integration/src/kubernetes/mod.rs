@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`ControlPlane`] | etcd, kube-apiserver and kubectl, as they ship |
 //! | [`Api`] | reads and changes objects |
-//! | [`Flagger`], [`ArgoRollouts`] | the controllers, as they ship |
+//! | [`Controller`] | Flagger and Argo Rollouts, as they ship |
 //! | [`Pods`] | a stand-in for kubelets: says of every Deployment and ReplicaSet that its pods are ready |
 //! | [`Names`] | a stand-in for the cluster's DNS: leads names of services to ports of this machine |
 //! | [`Rollout`] | a stand-in for the mesh: moves Envoy's weights to those of a VirtualService, and gives the shop the behaviour of the images that are rolled out |
@@ -13,17 +13,15 @@
 //! nothing collects objects whose owner has gone. `scripts/get-kubernetes.sh` builds the programs.
 
 mod api;
-mod argo_rollouts;
 mod control_plane;
-mod flagger;
+mod controller;
 mod names;
 mod pods;
 mod rollout;
 
 pub use api::Api;
-pub use argo_rollouts::ArgoRollouts;
 pub use control_plane::ControlPlane;
-pub use flagger::Flagger;
+pub use controller::Controller;
 pub use names::Names;
 pub use pods::Pods;
 pub use rollout::{Progress, Rollout, Services};

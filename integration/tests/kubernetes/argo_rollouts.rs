@@ -5,7 +5,7 @@ use crate::istio::common::assert_undisturbed;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use serin_integration::istio::manifests::{of_kind, rendered};
-use serin_integration::kubernetes::{ArgoRollouts, Services};
+use serin_integration::kubernetes::{Controller, Services};
 use serin_integration::{turn, wait_until};
 
 const SERVICES: Services = Services {
@@ -84,10 +84,11 @@ fn shop() -> Vec<Value> {
 }
 
 /// Starts everything with the first release and waits until it is there.
-async fn begin(name: &str, seed: u64) -> Result<(Scene, ArgoRollouts)> {
+async fn begin(name: &str, seed: u64) -> Result<(Scene, Controller)> {
     let scene = Scene::start(name, SERVICES, seed).await?;
     scene.plane.apply(&templates()?).await?;
-    let argo = ArgoRollouts::start(&format!("{name}/argo"), &scene.plane, &scene.names).await?;
+    let argo =
+        Controller::argo_rollouts(&format!("{name}/argo"), &scene.plane, &scene.names).await?;
     scene.plane.apply(&shop()).await?;
     scene
         .wait_for("first release", ROLLOUT, |rollout| {

@@ -5,7 +5,7 @@ use crate::istio::common::assert_undisturbed;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use serin_integration::istio::manifests::{of_kind, rendered};
-use serin_integration::kubernetes::{Flagger, Services};
+use serin_integration::kubernetes::{Controller, Services};
 use serin_integration::{turn, wait_until};
 
 /// What Flagger makes of Deployment and Canary `shop`.
@@ -30,7 +30,7 @@ fn canary() -> Result<Vec<Value>> {
 }
 
 /// Starts everything with the first release and waits until Flagger has taken it over.
-async fn begin(name: &str, seed: u64) -> Result<(Scene, Flagger)> {
+async fn begin(name: &str, seed: u64) -> Result<(Scene, Controller)> {
     let scene = Scene::start(name, SERVICES, seed).await?;
     scene.plane.apply(&rendered("flagger")?).await?;
     let deployment = json!({
@@ -40,7 +40,8 @@ async fn begin(name: &str, seed: u64) -> Result<(Scene, Flagger)> {
         "spec": {"selector": {"matchLabels": {"app": "shop"}}, "template": template(FIRST)},
     });
     scene.plane.apply(&[deployment]).await?;
-    let flagger = Flagger::start(&format!("{name}/flagger"), &scene.plane, &scene.names).await?;
+    let flagger =
+        Controller::flagger(&format!("{name}/flagger"), &scene.plane, &scene.names).await?;
     scene.plane.apply(&canary()?).await?;
     reach(&scene, "Initialized", "Failed").await?;
     Ok((scene, flagger))
