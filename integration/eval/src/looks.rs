@@ -105,6 +105,7 @@ fn sums(rows: &[(String, Vec<Alarms>)], ways: &[Looks]) -> Vec<Alarms> {
             Alarms {
                 alarms: of_way().map(|came_of| came_of.alarms).sum(),
                 suspects: of_way().map(|came_of| came_of.suspects).sum(),
+                healthy: of_way().map(|came_of| came_of.healthy).sum(),
                 runs,
                 bound: scorer_sdk::simulation::law::binomial_bound(runs, ALPHA),
                 categories: BTreeMap::new(),

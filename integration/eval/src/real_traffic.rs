@@ -140,6 +140,7 @@ fn healthy_table(rows: &[(String, Alarms)]) -> Table {
             came_of.alarms.to_string(),
             came_of.bound.to_string(),
             came_of.suspects.to_string(),
+            came_of.healthy.to_string(),
             categories.join(", "),
         ]
     };
@@ -151,6 +152,7 @@ fn healthy_table(rows: &[(String, Alarms)]) -> Table {
             "called anomalous",
             "allowed by chance",
             "ever suspect",
+            "healthy at the end",
             "first reasons",
         ]),
         rows: rows.iter().map(cells).collect(),
@@ -233,6 +235,7 @@ fn alarms_json((name, came_of): &(String, Alarms)) -> Value {
         "anomalous": came_of.alarms,
         "allowed": came_of.bound,
         "suspect": came_of.suspects,
+        "healthy": came_of.healthy,
         "reasons": came_of.categories,
     })
 }

@@ -4,7 +4,7 @@ use super::destination::Destination;
 use super::differences::{balance, differences};
 use super::needed::needed;
 use super::phase::Phase;
-use super::reasons::{condemned, reasons};
+use super::reasons::{condemned, reason, reasons};
 use super::rollout::{Rollout, threshold};
 use super::shares::Shares;
 use crate::config::Plan;
@@ -40,7 +40,8 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         .iter()
         .any(|silence| silence.kind == Silent::Mute && silence.version == rollout.candidate);
     let warned = is_mute || destination.past_alarm.stands();
-    let verdict = verdict(plan, rollout, all_evidence, warned);
+    let leaning = shares.leaning(threshold);
+    let verdict = verdict(plan, rollout, all_evidence, warned, leaning.is_some());
     let [seen, candidate_exchanges] = rollout.exchanges;
     let reference = plan.reject.reference.as_ref();
     let (change_evidence, differences) = differences(plan, comparison, name);
@@ -68,6 +69,9 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
             reasons.retain(|reason| !warned || reason.evidence > 0.0);
             reasons
         },
+        leaning: leaning
+            .filter(|_| verdict == Verdict::Learning)
+            .and_then(|index| reason(plan, name, comparison, index)),
         differences,
         condemned: condemned(plan, name, comparison, &shares, threshold),
         condemned_versions: versions.condemned().to_vec(),
@@ -101,12 +105,14 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
 
 /// What is to be thought of the candidate. `evidence` is that of all pairs, those that the placebo
 /// holds back among them: they are suspect still. `warned` tells that the candidate is worse than
-/// the past or answers nothing.
-fn verdict(plan: &Plan, rollout: &Rollout, evidence: f64, warned: bool) -> Verdict {
+/// the past or answers nothing, `leaning` that a single pair speaks against it by itself.
+fn verdict(plan: &Plan, rollout: &Rollout, evidence: f64, warned: bool, leaning: bool) -> Verdict {
     match rollout.phase {
         Phase::Condemned | Phase::Probation => Verdict::Anomalous,
         Phase::Watching if evidence >= threshold(plan, Some(rollout)) / 2.0 => Verdict::Suspect,
         Phase::Watching if warned => Verdict::Suspect,
+        // What is worse on one route of many takes longest to find: it is not called healthy meanwhile.
+        Phase::Watching if leaning => Verdict::Learning,
         // Errors are judged from the first request on; without a look at latency nobody is healthy.
         Phase::Watching if rollout.latency_is_judged() && rollout.judged >= plan.healthy_after => {
             Verdict::Healthy

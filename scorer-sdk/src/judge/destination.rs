@@ -213,7 +213,8 @@ impl Destination {
             .log_evidence(plan)
             .filter(|_| plan.past_acts);
         let evidence = evidence.max(against_past.unwrap_or(f64::NEG_INFINITY));
-        match rollout.decide(plan, evidence, now_ms) {
+        let leaning = shares.leaning(threshold(plan, Some(rollout))).is_some();
+        match rollout.decide(plan, evidence, leaning, now_ms) {
             Step::None => {}
             Step::Condemned => {
                 self.versions.condemn(&rollout.candidate);

@@ -63,6 +63,8 @@ mod volumes;
 mod watch;
 mod weights;
 
+pub use shares::LEANING;
+
 use crate::config::Plan;
 use crate::count::delta::{Delta, Overflow, RouteDelta};
 use crate::judge::verdict::Decision;

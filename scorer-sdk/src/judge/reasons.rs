@@ -144,7 +144,8 @@ fn strongest(plan: &Plan, shares: &Shares) -> Vec<PairIndex> {
         .collect()
 }
 
-fn reason(
+/// What a pair has to say.
+pub(super) fn reason(
     plan: &Plan,
     destination: &str,
     comparison: &Comparison,

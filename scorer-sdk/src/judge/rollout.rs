@@ -172,8 +172,15 @@ impl Rollout {
         }
     }
 
-    /// Acts on the evidence in nats.
-    pub(super) fn decide(&mut self, plan: &Plan, evidence: f64, now_ms: u64) -> Step {
+    /// Acts on the evidence in nats. `leaning` tells that a single pair speaks against the candidate by
+    /// itself: it is not acquitted then.
+    pub(super) fn decide(
+        &mut self,
+        plan: &Plan,
+        evidence: f64,
+        leaning: bool,
+        now_ms: u64,
+    ) -> Step {
         let threshold = threshold(plan, Some(self));
         match self.phase {
             Phase::Watching | Phase::Probation if evidence >= threshold => {
@@ -194,7 +201,9 @@ impl Rollout {
                 self.jump_ms = now_ms;
                 Step::Probation
             }
-            Phase::Probation if self.judged >= plan.healthy_after && evidence < threshold / 2.0 => {
+            Phase::Probation
+                if self.judged >= plan.healthy_after && evidence < threshold / 2.0 && !leaning =>
+            {
                 self.enter(Phase::Watching, now_ms);
                 self.verdict_ms = 0;
                 self.found = None;

@@ -9,6 +9,10 @@ use crate::config::Plan;
 use crate::evidence::{WeightedEvidence, log_weighted_mean};
 use crate::route::RouteKey;
 
+/// Share of a verdict's evidence, in logs, from which on a single pair keeps a candidate from being
+/// called healthy. Tests `engine::promotion` count what that costs healthy candidates.
+pub const LEANING: f64 = 0.25;
+
 /// Which pair of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PairIndex {
@@ -149,6 +153,16 @@ impl Shares {
             log_evidence: f64::NEG_INFINITY,
         };
         log_weighted_mean(self.pairs.iter().map(|share| share.1).chain([gone]))
+    }
+
+    /// The pair that speaks loudest against the candidate by itself, where it has [`LEANING`] of the
+    /// evidence that a verdict takes. The mean over all pairs may have far less: the others dilute it.
+    pub(super) fn leaning(&self, threshold: f64) -> Option<PairIndex> {
+        self.pairs
+            .iter()
+            .filter(|(_, share)| share.log_evidence >= LEANING * threshold)
+            .max_by(|(_, one), (_, other)| one.log_evidence.total_cmp(&other.log_evidence))
+            .map(|(index, _)| *index)
     }
 
     pub(super) fn as_slice(&self) -> &[(PairIndex, WeightedEvidence)] {

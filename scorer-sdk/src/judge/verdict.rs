@@ -16,7 +16,8 @@ use serde::{Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Too little was judged to say anything.
+    /// Too little was judged to say anything, or something speaks against it that is no verdict yet:
+    /// [`Decision::leaning`].
     #[default]
     Learning,
     /// Enough was judged, and nothing speaks against it.
@@ -686,6 +687,9 @@ pub struct Decision {
     pub steer_share: f64,
     /// What carries the verdict, the strongest first.
     pub reasons: Vec<Reason>,
+    /// While the verdict is `learning`: what has a quarter of the evidence by itself, before all
+    /// other comparisons are averaged with it. No candidate is called healthy meanwhile.
+    pub leaning: Option<Reason>,
     /// Where the versions behave differently.
     pub differences: Vec<Difference>,
     /// For a guard: the routes and categories that may be refused.
@@ -786,10 +790,13 @@ impl Decision {
                 }
             ),
             (Verdict::Learning, _) => {
-                let why = if self.warming_up {
-                    "its latency is not judged yet"
-                } else {
-                    "too few for a verdict"
+                let why = match &self.leaning {
+                    Some(reason) => format!(
+                        "not healthy, and not enough for a verdict: {}",
+                        reason.sentence(&self.candidate, &self.baseline)
+                    ),
+                    None if self.warming_up => "its latency is not judged yet".to_owned(),
+                    None => "too few for a verdict".to_owned(),
                 };
                 let mut text = format!(
                     "{} candidate exchanges judged so far: {why}",

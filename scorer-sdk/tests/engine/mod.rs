@@ -8,6 +8,7 @@ mod examples;
 mod ids_in_paths;
 mod placebo;
 mod practical_size;
+mod promotion;
 mod reasons;
 mod rollout;
 mod shared_data;

@@ -3,6 +3,7 @@
 use super::Row;
 use crate::config::Plan;
 use crate::exchange::Sampling;
+use crate::judge::verdict::Verdict;
 use crate::simulation::Rollout;
 use crate::simulation::law::binomial_bound;
 use crate::simulation::study::Runs;
@@ -16,6 +17,8 @@ pub struct Alarms {
     pub alarms: u64,
     /// Rollouts that were suspect at least once.
     pub suspects: u64,
+    /// Rollouts that were called healthy at the end: a delivery tool would have promoted them.
+    pub healthy: u64,
     /// All rollouts.
     pub runs: u64,
     /// The most alarms that a judge which keeps its promise has, but for one case in a thousand.
@@ -49,11 +52,13 @@ pub fn sampled_alarms(plan: &Arc<Plan>, row: &Row, workers: &[Sampling], runs: R
     let mut sum = Alarms {
         alarms: 0,
         suspects: 0,
+        healthy: 0,
         runs: runs.runs,
         bound: binomial_bound(runs.runs, plan.false_alarm),
         categories: BTreeMap::new(),
     };
     for end in &ends {
+        sum.healthy += u64::from(end.decision.verdict == Verdict::Healthy);
         sum.suspects += u64::from(end.was_suspect);
         if end.is_anomalous() {
             sum.alarms += 1;
