@@ -110,13 +110,19 @@ impl Found {
                 grouped(self.before_baseline)
             ));
         }
-        if !self.not_recorded.is_empty() {
-            limits.push(format!(
+        limits.extend(self.not_judged());
+        limits
+    }
+
+    /// Which signals were not judged because the recording has nothing of them, in a sentence.
+    #[must_use]
+    pub fn not_judged(&self) -> Option<String> {
+        (!self.not_recorded.is_empty()).then(|| {
+            format!(
                 "not judged, because this recording has nothing of it: {}",
                 self.not_recorded.join(", ")
-            ));
-        }
-        limits
+            )
+        })
     }
 
     /// Whether any candidate was found anomalous and not cleared since.

@@ -99,6 +99,7 @@ pub fn sections(recording: &Recording) -> Vec<Section> {
     });
     let left_out = decisions.len().saturating_sub(MAX_SECTIONS);
     decisions.truncate(MAX_SECTIONS);
+    let not_judged = recording.found.not_judged();
     let mut sections: Vec<Section> = decisions
         .iter()
         .enumerate()
@@ -117,6 +118,7 @@ pub fn sections(recording: &Recording) -> Vec<Section> {
                     .filter(|track| track.candidate == decision.candidate),
                 arms: &recording.arms,
                 end: recording.end,
+                not_judged: not_judged.as_deref(),
             };
             Section {
                 body: rollout::section(&rollout, &id),

@@ -42,6 +42,8 @@ pub struct Rollout<'a> {
     pub arms: &'a Arms,
     /// The last exchange's end, in seconds since the Unix epoch.
     pub end: f64,
+    /// Which signals were not judged, in a sentence without its full stop.
+    pub not_judged: Option<&'a str>,
 }
 
 /// The section. `id` is where links point to.
@@ -60,6 +62,7 @@ pub fn section(rollout: &Rollout<'_>, id: &str) -> Markup {
                 (headline(&when, &decision.candidate, None))
             }
             p.sentence { (decision.explanation()) }
+            @if let Some(limit) = rollout.not_judged { p.warning { (limit) "." } }
             @if versions {
                 (touched(decision))
                 (facts(decision))
@@ -328,8 +331,8 @@ fn candidate_name(decision: &Decision) -> String {
 
 fn reasons(decision: &Decision) -> Markup {
     html! {
-        // A single one is the page's first sentence already.
-        @if decision.reasons.len() > 1 {
+        // A single one is the page's first sentence already, but for its examples.
+        @if decision.reasons.len() > 1 || decision.reasons.iter().any(|it| !it.examples.is_empty()) {
             h3 { "Why" }
             ul {
                 @for reason in &decision.reasons {

@@ -158,6 +158,17 @@ fn a_recording_becomes_a_page_with_verdict_evidence_and_both_versions() {
 }
 
 #[test]
+fn a_page_says_beside_the_verdict_what_its_recording_has_nothing_of() {
+    let folder = Folder::new();
+    folder.write("good.jsonl", Rollout::default().lines());
+    folder.write("serin.json", r#"{"body": {}}"#);
+    let page = folder.page(&["--config", "serin.json", "good.jsonl"]);
+    let warning =
+        "<p class=\"warning\">not judged, because this recording has nothing of it: body_shape";
+    assert!(page.contains(warning));
+}
+
+#[test]
 fn a_good_canary_is_called_healthy_and_its_page_exits_with_0() {
     let folder = Folder::new();
     folder.write("good.jsonl", Rollout::default().lines());
