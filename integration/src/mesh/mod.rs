@@ -21,8 +21,10 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::envoy::{Envoy, Launch, free_port};
-use crate::topology::config::{Cluster, bootstrap, static_listener, steered_route, weighted_route};
-use crate::topology::{WasmFilter, local};
+use crate::topology::config::{
+    Cluster, access_log, bootstrap, logged, static_listener, steered_route, weighted_route,
+};
+use crate::topology::{AccessLog, WasmFilter, local};
 use service::Service;
 
 /// The services behind the shop. It has no reason to call the last.
@@ -36,6 +38,7 @@ pub struct Builder {
     config: Value,
     weights: (u32, u32),
     seed: u64,
+    access_log: Option<AccessLog>,
 }
 
 /// A running mesh.
@@ -61,6 +64,7 @@ impl Mesh {
             config: config.clone(),
             weights: (100, 0),
             seed: 1,
+            access_log: None,
         }
     }
 
@@ -83,6 +87,13 @@ impl Builder {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// An access log of the gateway.
+    #[must_use]
+    pub fn access_log(mut self, log: AccessLog) -> Self {
+        self.access_log = Some(log);
         self
     }
 
@@ -110,14 +121,12 @@ impl Builder {
         }]);
         let filter = WasmFilter::new(&self.module, &self.config).to_json();
         let bootstrap = bootstrap("gateway", "v1", &clusters).to_string();
+        let mut listener = static_listener("front", "OUTBOUND", port, &[filter], &hosts);
+        if let Some(log) = &self.access_log {
+            listener = logged(listener, &access_log(&self.name, log));
+        }
         let gateway = Launch::new(&self.name, bootstrap)
-            .listeners(vec![static_listener(
-                "front",
-                "OUTBOUND",
-                port,
-                &[filter],
-                &hosts,
-            )])
+            .listeners(vec![listener])
             .start()
             .await?;
         Ok(Mesh {

@@ -212,12 +212,12 @@ impl Inbound {
     }
 }
 
-/// The route of what the filter steers.
+/// The route of what the filter steers, whichever name the baseline has.
 pub(crate) fn steered_route() -> Value {
     json!({
         "match": {
             "prefix": "/",
-            "headers": [{"name": telemetry::STEER_HEADER.name, "string_match": {"exact": "v1"}}]
+            "headers": [{"name": telemetry::STEER_HEADER.name, "string_match": {"safe_regex": {"regex": "v1|primary"}}}]
         },
         "route": {"cluster": "shop-v1"}
     })
@@ -264,6 +264,13 @@ pub(crate) fn static_listener(
     listener(name, direction, port, &manager)
 }
 
+/// A listener with an access log.
+pub(crate) fn logged(mut listener: Value, log: &Value) -> Value {
+    let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+    manager["access_log"] = json!([log]);
+    listener
+}
+
 /// A virtual host that sends everything for a domain one way.
 pub(crate) fn host(domain: &str, route: &Value) -> Value {
     let routes = json!([{"match": {"prefix": "/"}, "route": route}]);
@@ -289,7 +296,7 @@ pub(crate) fn bootstrap(id: &str, version: &str, clusters: &[Cluster]) -> Value 
 }
 
 /// An access log entry; the format is a string (text) or an object (JSON).
-pub(super) fn access_log(name: &str, log: &AccessLog) -> Value {
+pub(crate) fn access_log(name: &str, log: &AccessLog) -> Value {
     let format = match log.format.as_str() {
         Some(text) => json!({"text_format_source": {"inline_string": text}}),
         None => json!({"json_format": log.format}),

@@ -1,6 +1,7 @@
 //! What the demo is told on the command line.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -55,6 +56,10 @@ pub(crate) struct Args {
     /// look on (default: 30)
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(3..=600))]
     pub(crate) seconds: Option<u64>,
+
+    /// Keep each exchange in this file, for `serin report` and `serin replay`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 impl Args {

@@ -1,13 +1,15 @@
 //! What the story is played on: two versions behind one Envoy, with or without sidecars.
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::path::{Path, absolute};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use serin_integration::envoy::{Envoy, RunName};
 use serin_integration::mesh::Mesh;
 use serin_integration::shop::{Shop, Shops};
-use serin_integration::topology::{Topology, WasmFilter};
+use serin_integration::topology::{AccessLog, Topology, WasmFilter};
 
 use crate::args::{Args, Story};
 use crate::filter::Opinion;
@@ -49,24 +51,29 @@ impl Scene {
         // Another demo may run beside this one.
         let name = RunName::take(&format!("demo-{}", args.story))?;
         let config = config(args);
+        let recording = args.record.as_deref().map(recording).transpose()?;
         let (stable, canary) = (100 - args.share, args.share);
         if args.story.has_sidecars() {
-            let mesh = Mesh::builder(name.as_str(), MODULE, &config)
+            let mut mesh = Mesh::builder(name.as_str(), MODULE, &config)
                 .weights(stable, canary)
-                .seed(args.seed)
-                .start()
-                .await?;
+                .seed(args.seed);
+            if let Some(log) = recording {
+                mesh = mesh.access_log(log);
+            }
+            let mesh = mesh.start().await?;
             return Ok(Self::Mesh {
                 mesh: Box::new(mesh),
                 _name: name,
             });
         }
         let shops = Shops::start(args.seed).await?;
-        let topology = Topology::builder(name.as_str(), &shops)
+        let mut topology = Topology::builder(name.as_str(), &shops)
             .weights(stable, canary)
-            .filter(WasmFilter::new(MODULE, &config))
-            .start()
-            .await?;
+            .filter(WasmFilter::new(MODULE, &config));
+        if let Some(log) = recording {
+            topology = topology.access_log(log);
+        }
+        let topology = topology.start().await?;
         Ok(Self::Plain {
             shops,
             topology: Box::new(topology),
@@ -145,6 +152,20 @@ fn config(args: &Args) -> Value {
     };
     if let (Value::Object(config), Value::Object(more)) = (&mut config, more) {
         config.extend(more);
+        if args.record.is_some() {
+            config.insert("record".to_owned(), json!(true));
+        }
     }
     config
+}
+
+/// A log of each exchange, in an emptied file.
+fn recording(file: &Path) -> Result<AccessLog> {
+    // Envoy appends.
+    File::create(file).with_context(|| format!("--record {}", file.display()))?;
+    let path = absolute(file).with_context(|| format!("--record {}", file.display()))?;
+    Ok(AccessLog {
+        path: path.to_string_lossy().into_owned(),
+        format: json!("%FILTER_STATE(wasm.serin.exchange:PLAIN)%\n"),
+    })
 }
