@@ -84,6 +84,19 @@ impl Process {
         )
     }
 
+    /// Sends it a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.child.id().to_string();
+        let signal = format!("-{name}");
+        let sent = Command::new("kill").args([&signal, &pid]).status();
+        ensure!(
+            sent.context("kill")?.success(),
+            "no {name} to {}",
+            self.name
+        );
+        Ok(())
+    }
+
     /// An error with the end of the log when it has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         let ended = self.child.try_wait().context("look at a process")?;

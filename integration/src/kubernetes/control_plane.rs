@@ -80,6 +80,22 @@ impl ControlPlane {
         self.api_server.dir().join("kubeconfig")
     }
 
+    /// Stops the API server where it stands: who asks it gets no answer.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pause(&self) -> Result<()> {
+        self.api_server.signal("STOP")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resume(&self) -> Result<()> {
+        self.api_server.signal("CONT")
+    }
+
     /// Runs kubectl with these arguments and gives its output, without the warnings.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Argo Rollouts promotes and aborts on Serin's word.
 
-use super::scene::{BAD, FIRST, GOOD, NAMESPACE, Scene, template, text};
+use super::scene::{FIRST, GOOD, NAMESPACE, Scene, bad, template, text};
 use crate::istio::common::assert_undisturbed;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -137,13 +137,11 @@ async fn a_good_release_is_promoted() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs Kubernetes: make test-kubernetes"]
-async fn a_release_with_errors_is_aborted() -> Result<()> {
+async fn is_aborted(regression: &str, seed: u64) -> Result<()> {
     let _turn = turn::alone().await;
-    let (scene, argo) = begin("kubernetes-argo-bad", 93).await?;
-    let load = scene.load(94).await?;
-    release(&scene, BAD).await?;
+    let (scene, argo) = begin(&format!("kubernetes-argo-{regression}"), seed).await?;
+    let load = scene.load(seed + 1).await?;
+    release(&scene, &bad(regression)).await?;
     scene
         .wait_for("abort", ROLLOUT, |rollout| {
             ensure!(
@@ -154,9 +152,28 @@ async fn a_release_with_errors_is_aborted() -> Result<()> {
         })
         .await
         .with_context(|| argo.log())?;
-    let tally = scene.end(load, "aborted by Argo Rollouts").await?;
+    let what = format!("{regression}, aborted by Argo Rollouts");
+    let tally = scene.end(load, &what).await?;
     assert_undisturbed(&tally);
     scene.assert_stable_is(FIRST)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_with_errors_is_aborted() -> Result<()> {
+    is_aborted("errors", 93).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_slow_release_is_aborted() -> Result<()> {
+    is_aborted("latency", 97).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_that_loses_a_field_is_aborted() -> Result<()> {
+    is_aborted("lost-field", 99).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! Flagger promotes and rolls back on Serin's word.
 
-use super::scene::{BAD, FIRST, GOOD, NAMESPACE, Scene, template, text};
+use super::scene::{FIRST, GOOD, NAMESPACE, RATE, Scene, bad, template, text};
 use crate::istio::common::assert_undisturbed;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -29,9 +29,36 @@ fn canary() -> Result<Vec<Value>> {
     Ok(manifests)
 }
 
+/// The same Canary without Serin: with the metrics and ranges of Flagger's own documentation.
+fn canary_without_serin() -> Result<Vec<Value>> {
+    let mut manifests = canary()?;
+    for canary in of_kind(&mut manifests, "Canary") {
+        let analysis = canary.pointer_mut("/spec/analysis");
+        let analysis = analysis.and_then(Value::as_object_mut);
+        let analysis = analysis.context("an analysis")?;
+        analysis.remove("webhooks");
+        let metrics = json!([
+            {"name": "request-success-rate", "interval": "1m", "thresholdRange": {"min": 99}},
+            {"name": "request-duration", "interval": "1m", "thresholdRange": {"max": 500}},
+        ]);
+        analysis.insert("metrics".to_owned(), metrics);
+    }
+    Ok(manifests)
+}
+
 /// Starts everything with the first release and waits until Flagger has taken it over.
 async fn begin(name: &str, seed: u64) -> Result<(Scene, Controller)> {
-    let scene = Scene::start(name, SERVICES, seed).await?;
+    begin_with("observe", &canary()?, name, seed).await
+}
+
+/// The same with a mode of the filter, and with another Canary.
+async fn begin_with(
+    mode: &str,
+    canary: &[Value],
+    name: &str,
+    seed: u64,
+) -> Result<(Scene, Controller)> {
+    let scene = Scene::start_in(mode, name, SERVICES, seed).await?;
     scene.plane.apply(&rendered("flagger")?).await?;
     let deployment = json!({
         "apiVersion": "apps/v1",
@@ -42,7 +69,7 @@ async fn begin(name: &str, seed: u64) -> Result<(Scene, Controller)> {
     scene.plane.apply(&[deployment]).await?;
     let flagger =
         Controller::flagger(&format!("{name}/flagger"), &scene.plane, &scene.names).await?;
-    scene.plane.apply(&canary()?).await?;
+    scene.plane.apply(canary).await?;
     reach(&scene, "Initialized", "Failed").await?;
     Ok((scene, flagger))
 }
@@ -82,21 +109,149 @@ async fn a_good_release_is_promoted() -> Result<()> {
     scene.assert_stable_is(GOOD)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs Kubernetes: make test-kubernetes"]
-async fn a_release_with_errors_is_rolled_back() -> Result<()> {
+async fn is_rolled_back(regression: &str, mode: &str, seed: u64) -> Result<()> {
     let _turn = turn::alone().await;
-    let (scene, flagger) = begin("kubernetes-flagger-bad", 83).await?;
-    let load = scene.load(84).await?;
-    release(&scene, BAD).await?;
+    let name = format!("kubernetes-flagger-{regression}-{mode}");
+    let (scene, flagger) = begin_with(mode, &canary()?, &name, seed).await?;
+    let load = scene.load(seed + 1).await?;
+    release(&scene, &bad(regression)).await?;
     reach(&scene, "Failed", "Succeeded").await?;
-    let tally = scene.end(load, "rolled back by Flagger").await?;
+    let what = format!("{regression}, mode {mode}, rolled back by Flagger");
+    let tally = scene.end(load, &what).await?;
     assert_undisturbed(&tally);
     ensure!(
         scene.names.answered("/flagger/rollback", 200) > 0,
         "it was not Serin's word: {}",
         flagger.log()
     );
+    scene.assert_stable_is(FIRST)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_with_errors_is_rolled_back() -> Result<()> {
+    is_rolled_back("errors", "observe", 83).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_with_errors_is_rolled_back_after_its_requests_were_steered() -> Result<()> {
+    is_rolled_back("errors", "steer", 87).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_slow_release_is_rolled_back() -> Result<()> {
+    is_rolled_back("latency", "observe", 101).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_that_loses_a_field_is_rolled_back() -> Result<()> {
+    is_rolled_back("lost-field", "observe", 103).await
+}
+
+/// What Flagger does with its own metrics, to hold Serin's figures against: printed, not required.
+async fn without_serin(regression: &str, seed: u64) -> Result<()> {
+    let _turn = turn::alone().await;
+    let name = format!("kubernetes-flagger-{regression}-alone");
+    let (scene, _flagger) = begin_with("observe", &canary_without_serin()?, &name, seed).await?;
+    let load = scene.load(seed + 1).await?;
+    release(&scene, &bad(regression)).await?;
+    scene
+        .wait_for("end of the rollout", CANARY, |canary| {
+            Ok(["Succeeded", "Failed"].contains(&text(canary, "/status/phase")))
+        })
+        .await?;
+    let canary = scene.plane.api().get(CANARY).await?.context("a Canary")?;
+    let what = format!(
+        "{regression}, Flagger with its own metrics: {}",
+        text(&canary, "/status/phase")
+    );
+    assert_undisturbed(&scene.end(load, &what).await?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_with_errors_ends_without_serin() -> Result<()> {
+    without_serin("errors", 105).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_that_loses_a_field_ends_without_serin() -> Result<()> {
+    without_serin("lost-field", 107).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_good_release_after_a_bad_one_is_promoted() -> Result<()> {
+    let _turn = turn::alone().await;
+    let (scene, _flagger) = begin("kubernetes-flagger-two", 109).await?;
+    let load = scene.load(110).await?;
+    release(&scene, &bad("errors")).await?;
+    reach(&scene, "Failed", "Succeeded").await?;
+    wait_until("a minute without traffic on the canary", async || {
+        Ok(scene.verdict().await?["withdrawn"] == true)
+    })
+    .await?;
+    release(&scene, GOOD).await?;
+    scene
+        .wait_for("the next analysis", CANARY, |canary| {
+            Ok(text(canary, "/status/phase") == "Progressing")
+        })
+        .await?;
+    reach(&scene, "Succeeded", "Failed").await?;
+    let tally = scene.end(load, "errors, then a good release").await?;
+    assert_undisturbed(&tally);
+    scene.assert_stable_is(GOOD)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_flagger_that_is_started_anew_goes_on_with_the_rollout() -> Result<()> {
+    let _turn = turn::alone().await;
+    let name = "kubernetes-flagger-restart";
+    let (scene, flagger) = begin(name, 111).await?;
+    let load = scene.load(112).await?;
+    release(&scene, GOOD).await?;
+    wait_until("the first step", async || {
+        Ok(scene.progress().steps().count() > 0)
+    })
+    .await?;
+    drop(flagger);
+    let _flagger =
+        Controller::flagger(&format!("{name}/flagger"), &scene.plane, &scene.names).await?;
+    reach(&scene, "Succeeded", "Failed").await?;
+    let tally = scene.end(load, "promoted by a restarted Flagger").await?;
+    assert_undisturbed(&tally);
+    scene.assert_stable_is(GOOD)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn an_api_server_that_hangs_for_half_a_minute_stops_neither_traffic_nor_verdict() -> Result<()>
+{
+    let _turn = turn::alone().await;
+    let (scene, _flagger) = begin("kubernetes-flagger-outage", 113).await?;
+    let load = scene.load(114).await?;
+    release(&scene, &bad("errors")).await?;
+    wait_until("the first step", async || {
+        Ok(scene.progress().steps().count() > 0)
+    })
+    .await?;
+    scene.plane.pause()?;
+    // Half a minute of traffic.
+    load.wait_for_answers(30 * RATE as u64).await?;
+    wait_until("verdict while nobody answers the controller", async || {
+        Ok(scene.verdict().await?["decision"] == "abort")
+    })
+    .await?;
+    scene.plane.resume()?;
+    reach(&scene, "Failed", "Succeeded").await?;
+    let tally = scene.end(load, "rolled back after an outage").await?;
+    assert_undisturbed(&tally);
     scene.assert_stable_is(FIRST)
 }
 

@@ -7,19 +7,40 @@ use serin_integration::turn;
 use std::fs;
 use std::path::Path;
 
+/// Runs `kubectl` with a folder: `-k FOLDER` behind these arguments.
+async fn with_folder(plane: &ControlPlane, arguments: &[&str], folder: &Path) -> Result<String> {
+    let folder = folder.to_str().context("a folder's name")?;
+    plane.kubectl(&[arguments, &["-k", folder]].concat()).await
+}
+
 /// What `kubectl apply` would do with a folder, without doing it.
 async fn dry_run(plane: &ControlPlane, folder: &Path) -> Result<String> {
-    let folder = folder.to_str().context("a folder's name")?;
-    plane
-        .kubectl(&[
-            "apply",
-            "--server-side",
-            "--dry-run=server",
-            "--validate=strict",
-            "-k",
-            folder,
-        ])
-        .await
+    let apply = [
+        "apply",
+        "--server-side",
+        "--dry-run=server",
+        "--validate=strict",
+    ];
+    with_folder(plane, &apply, folder).await
+}
+
+/// The names of all objects, but for what the server itself records.
+async fn objects(plane: &ControlPlane) -> Result<String> {
+    let list = ["api-resources", "--verbs=list", "--output=name"];
+    let kinds = plane.kubectl(&list).await?;
+    let kinds: Vec<&str> = kinds
+        .lines()
+        .filter(|kind| {
+            ![
+                "events",
+                "events.events.k8s.io",
+                "leases.coordination.k8s.io",
+            ]
+            .contains(kind)
+        })
+        .collect();
+    let get = ["get", &kinds.join(","), "--all-namespaces", "--output=name"];
+    plane.kubectl(&get).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,5 +66,24 @@ async fn each_overlay_is_accepted_by_a_real_api_server() -> Result<()> {
     let refusal = dry_run(&plane, &broken.path().join("flagger-example")).await;
     let refusal = format!("{:#}", refusal.err().context("it was accepted")?);
     ensure!(refusal.contains("stepWeights"), "{refusal}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn each_overlay_leaves_nothing_behind_when_it_is_deleted() -> Result<()> {
+    let _turn = turn::beside_another().await;
+    let plane = ControlPlane::start("kubernetes-deleted").await?;
+    plane.add_definitions().await?;
+    plane.add_namespaces(&["istio-system", "shop"]).await?;
+    let before = objects(&plane).await?;
+    for folder in folders(&manifests())? {
+        let applied = with_folder(&plane, &["apply", "--server-side"], &folder).await?;
+        ensure!(applied.contains("serverside-applied"), "{applied}");
+        // Nobody here ends what has dependents: no controller runs.
+        with_folder(&plane, &["delete", "--cascade=orphan"], &folder).await?;
+    }
+    let after = objects(&plane).await?;
+    ensure!(after == before, "{after}");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What every rollout needs: an API server, the shop behind an Envoy with Serin, a Prometheus, and
 //! `serin serve-verdict`.
 
-use crate::live::common::{filter, with};
+use crate::live::common::{config, filter, with};
 use crate::prometheus::hooks::Hooks;
 use crate::prometheus::manifests::hurried_rule_groups;
 use crate::prometheus::server::{Prometheus, STEP, Settings, prometheus_binary};
@@ -20,10 +20,8 @@ pub(crate) const NAMESPACE: &str = "shop";
 pub(crate) const FIRST: &str = "registry.example.com/shop:1.0";
 /// One that is like it.
 pub(crate) const GOOD: &str = "registry.example.com/shop:1.1";
-/// One with [`serin_integration::shop::Regression::Errors`].
-pub(crate) const BAD: &str = "registry.example.com/shop:1.2-errors";
 /// Requests a second.
-const RATE: f64 = 200.0;
+pub(crate) const RATE: f64 = 200.0;
 /// Answers after which enough is known of the stable version.
 const KNOWN: u64 = 600;
 
@@ -34,22 +32,36 @@ pub(crate) struct Scene {
     _pods: Pods,
     pub(crate) plane: ControlPlane,
     pub(crate) names: Names,
+    hooks: Hooks,
     address: SocketAddr,
     _prometheus: Prometheus,
 }
 
 impl Scene {
-    /// Starts it. The versions are called `primary` and `canary`, the destination `shop`.
+    /// Starts it with a filter that observes. The versions are called `primary` and `canary`, the
+    /// destination `shop`.
     pub(crate) async fn start(name: &str, services: Services, seed: u64) -> Result<Self> {
+        Self::start_in("observe", name, services, seed).await
+    }
+
+    /// The same with a filter in another mode.
+    pub(crate) async fn start_in(
+        mode: &str,
+        name: &str,
+        services: Services,
+        seed: u64,
+    ) -> Result<Self> {
         let binary = prometheus_binary().context("no Prometheus")?;
         let plane = ControlPlane::start(name).await?;
         plane.add_definitions().await?;
         plane.add_namespaces(&["istio-system", NAMESPACE]).await?;
         let shops = Shops::start(seed).await?;
         let config = with(
-            json!({"mode": "observe", "baseline": "primary", "candidate": "canary"}),
+            config(mode),
             json!({
-                "warm_up": "3s",
+                "baseline": "primary",
+                "candidate": "canary",
+                "body": {},
                 "versions": {
                     "from": "clusters",
                     "destinations": {"shop": {"primary": ["shop-v1"], "canary": ["shop-v2"]}},
@@ -66,8 +78,10 @@ impl Scene {
             folder: &format!("{name}/prometheus"),
             step: STEP,
             alertmanager: None,
+            cluster: Some("shop-v2"),
         };
-        let groups = hurried_rule_groups()?;
+        let mut groups = hurried_rule_groups()?;
+        groups.push(istio_metrics());
         let prometheus =
             Prometheus::start_with(&binary, &[("gateway", admin)], &groups, &settings).await?;
         let hooks = Hooks::start(prometheus.address()).await?;
@@ -80,6 +94,7 @@ impl Scene {
         Ok(Self {
             plane,
             names,
+            hooks,
             rollout: Rollout::start(api, services, topology, shops)?,
             address,
             _pods: Pods::start(api),
@@ -92,6 +107,16 @@ impl Scene {
         let load = Load::start(LoadOptions::new(self.address, RATE).seed(seed))?;
         load.wait_for_answers(KNOWN).await?;
         Ok(load)
+    }
+
+    /// What serve-verdict says of the canary.
+    pub(crate) async fn verdict(&self) -> Result<Value> {
+        let (status, verdict) = self
+            .hooks
+            .get("/verdict?destination=shop&candidate=canary")
+            .await?;
+        ensure!(status == 200, "{status} {verdict}");
+        Ok(verdict)
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -160,6 +185,30 @@ impl Scene {
         );
         Ok(())
     }
+}
+
+/// An image with a [`serin_integration::shop::Regression`].
+pub(crate) fn bad(regression: &str) -> String {
+    format!("registry.example.com/shop:1.2-{regression}")
+}
+
+/// What Istio's sidecar would say of the canary's pods, from what Envoy says of their cluster: the
+/// metrics that Flagger asks for by default. Durations are in milliseconds.
+fn istio_metrics() -> Value {
+    let labels = json!({
+        "reporter": "destination",
+        "destination_workload_namespace": NAMESPACE,
+        "destination_workload": "shop",
+    });
+    let of_canary = "{envoy_cluster_name=\"shop-v2\"}";
+    let requests = format!(
+        "label_replace(sum by (envoy_response_code) (envoy_cluster_upstream_rq{of_canary}), \"response_code\", \"$1\", \"envoy_response_code\", \"(.*)\")"
+    );
+    let durations = format!("sum by (le) (envoy_cluster_upstream_rq_time_bucket{of_canary})");
+    json!({"name": "istio", "interval": format!("{STEP}s"), "rules": [
+        {"record": "istio_requests_total", "expr": requests, "labels": labels},
+        {"record": "istio_request_duration_milliseconds_bucket", "expr": durations, "labels": labels},
+    ]})
 }
 
 /// The pods' template of an image.

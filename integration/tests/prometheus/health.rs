@@ -16,6 +16,7 @@ async fn prometheus_is_healthy_for_compose_while_it_runs() -> Result<()> {
         folder: "prometheus-health",
         step: STEP,
         alertmanager: None,
+        cluster: None,
     };
     let mut prometheus = Prometheus::start_with(&binary, &[], &[], &settings).await?;
     let compose = compose()?;

@@ -57,6 +57,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) step: u64,
     /// Who is told of alerts.
     pub(crate) alertmanager: Option<SocketAddr>,
+    /// A cluster of which Envoy's own statistics are taken, what was answered and how fast.
+    pub(crate) cluster: Option<&'a str>,
 }
 
 /// A running Prometheus; it is killed when dropped.
@@ -73,6 +75,7 @@ impl Prometheus {
             folder: "prometheus",
             step: STEP,
             alertmanager: None,
+            cluster: None,
         };
         Self::start_with(binary, targets, groups, &settings).await
     }
@@ -97,6 +100,10 @@ impl Prometheus {
             .map(|(name, address)| json!({"targets": [address.to_string()], "labels": {"proxy": name}}))
             .collect();
         let step = format!("{}s", settings.step);
+        let of_cluster = settings
+            .cluster
+            .map(|name| format!("|^cluster.{name}.upstream_rq"));
+        let filter = format!("serin_|server.memory{}", of_cluster.unwrap_or_default());
         let alertmanagers: Vec<_> = settings
             .alertmanager
             .iter()
@@ -110,11 +117,11 @@ impl Prometheus {
                 "job_name": "envoy",
                 "metrics_path": "/stats/prometheus",
                 // Envoy's own hundreds of series take time that a busy machine may not have.
-                "params": {"filter": ["serin_|server.memory"]},
+                "params": {"filter": [filter]},
                 "static_configs": targets,
                 "metric_relabel_configs": [{
                     "source_labels": ["__name__"],
-                    "regex": "serin_.*|envoy_server_.*|envoy_wasm_.*",
+                    "regex": "serin_.*|envoy_server_.*|envoy_wasm_.*|envoy_cluster_upstream_rq.*",
                     "action": "keep",
                 }],
             }],
