@@ -437,7 +437,9 @@ fn configs_in_the_documents_compile() -> Result<()> {
 #[test]
 fn the_readme_stays_short() -> Result<()> {
     const MOST_LINES: usize = 150;
-    let lines = fs::read_to_string(workspace().join("README.md"))?.lines().count();
+    let lines = fs::read_to_string(workspace().join("README.md"))?
+        .lines()
+        .count();
     ensure!(
         lines <= MOST_LINES,
         "{lines} lines, and {MOST_LINES} are the most: move the rest into docs"
