@@ -95,12 +95,12 @@ Examples:
 
 A URL is Envoy's admin address, a page in Prometheus' format (in Istio ports 15020 and 15090 have
 /stats/prometheus), or a Prometheus; the command detects which. On a terminal, the table refreshes
-until Ctrl-C; elsewhere, and with --once or --json, it appears once, unless --watch sets an interval.
-Evidence is in nats: the largest of any proxy, and how much a verdict needs. For several proxies, the
-column `together` has their combined evidence: the evidence of each pair of route and category summed
-over proxies, then the mean over pairs, as in the recording rules. The mean counts the routes of the
-last day if a Prometheus remembers them, else those that the proxies show. share is the candidate's
-share of the requests; while the table refreshes, of the last 30 s.
+until Ctrl-C; elsewhere, and with --once or --json, it appears once, unless --watch sets an
+interval. Evidence is in nats: the largest of any proxy, and how much a verdict needs. For several
+proxies, the column `together` has their combined evidence: the evidence of each pair of route and
+category summed over proxies, then the mean over pairs, as in the recording rules. The mean counts
+the routes of the last day if a Prometheus remembers them, else those that the proxies show. share
+is the candidate's share of the requests; while the table refreshes, of the last 30 s.
 
 Exit codes:
   0   no candidate is anomalous
