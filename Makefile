@@ -1,6 +1,6 @@
 # Serin's workshop. `make help` is its map; `make demo` and `make test` do all the set-up.
 
-# Which misbehaviour the demo's canary has: see the README.
+# Which misbehaviour the demo's canary has: see docs/demo.md.
 REGRESSION ?= lost-field
 STORIES := errors latency hang size headers content-type lost-field type-change redirect-loop \
 	n-plus-one skipped-auth shared-change none
@@ -29,7 +29,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: install known-story known-composed-story alert-series reference help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio test-kubernetes check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose release release-dry-run helm lint-workflows
+.PHONY: install known-story known-composed-story alert-series reference docs help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio test-kubernetes check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose release release-dry-run helm lint-workflows
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -91,8 +91,11 @@ manifest-tools: require ## Fetch what the tests of the manifests need: resource 
 manifest-image: ## Say in the manifests where the module is: IMAGE=registry/serin@sha256:…, or a URL with SHA256=…
 	@scripts/manifest-settings.py image '$(IMAGE)' $(SHA256)
 
-reference: ## Write docs/reference-metrics.md from the table in scorer-sdk/src/telemetry.rs
+reference: ## Write the pages of the reference that are made from the code: metrics, headers, command line
 	SERIN_WRITE_REFERENCE=1 cargo test $(LOCKED) -p serin-integration the_reference_page
+
+docs: ## Build the documents as a site: target/docs/index.html (builds mdBook once)
+	@scripts/docs.py "$$(scripts/get-mdbook.sh)"
 
 manifest-reference: ## Put a snapshot of stable into the guard's manifests: REFERENCE=v1.json
 	@scripts/manifest-settings.py reference '$(REFERENCE)'

@@ -31,6 +31,7 @@ PLACES = {
     "envoyfilter-manifests/README.md": [IMAGE],
     "README.md": [IMAGE],
     "docs/install.md": [IMAGE],
+    "docs/reference-config.md": [IMAGE],
     "docs/delivery-tools.md": [IMAGE],
     "scripts/image.sh": [IMAGE],
 }

@@ -5,6 +5,8 @@
 // All of this is test code, helpers included: clippy.toml lets it panic.
 #![cfg(test)]
 
+mod book;
+mod command_line;
 mod documents;
 mod istio;
 mod kubernetes;
@@ -12,6 +14,7 @@ mod live;
 mod manifests;
 mod module_bench;
 mod prometheus;
+mod reference;
 mod release;
 mod size;
 mod suites;

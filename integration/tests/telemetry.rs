@@ -1,4 +1,4 @@
-//! The telemetry contract holds everywhere: the reference page is made from the table, and
+//! The telemetry contract holds everywhere: the reference pages are made from the table, and
 //! documents, manifests and sources name only metrics and headers that there are.
 
 #![allow(
@@ -7,10 +7,11 @@
     reason = "in a test, this is how it fails"
 )]
 
+use crate::reference::hold;
 use anyhow::{Context as _, Result, ensure};
 use scorer_sdk::telemetry::{
-    HEADER_PREFIX, HEADERS, LABELS, METRIC_PREFIX, METRICS, Metric, STAT_PREFIX, STEER_HEADER,
-    Series,
+    HEADER_PREFIX, HEADERS, LABELS, METRIC_PREFIX, METRICS, Metric, REJECT_HEADER, STAT_PREFIX,
+    STEER_HEADER, Series,
 };
 use serin_integration::envoy::workspace;
 use std::collections::BTreeSet;
@@ -18,10 +19,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the reference page stands.
-const PAGE: &str = "docs/reference-metrics.md";
-/// Set to write the page in place of comparing it.
-const WRITE: &str = "SERIN_WRITE_REFERENCE";
+/// Where the reference pages stand.
+const METRICS_PAGE: &str = "docs/reference-metrics.md";
+const HEADERS_PAGE: &str = "docs/reference-headers.md";
 /// Words with the prefix that name no metric: a field of snapshots, and crates.
 const OTHERS: [&str; 7] = [
     "serin_snapshot",
@@ -33,19 +33,18 @@ const OTHERS: [&str; 7] = [
     "serin_pack",
 ];
 
-/// The reference page, made from the table.
-fn page() -> Result<String> {
+/// The reference of the metrics, made from the table.
+fn metrics_page() -> Result<String> {
     let mut page = String::from(
-        "# Metrics and headers\n\n\
+        "# Metrics\n\n\
          <!-- Made from scorer-sdk/src/telemetry.rs by `make reference`: change it there. -->\n\n\
-         ## Metrics\n\n\
-         Envoy shows them on `/stats/prometheus`. Envoy's metrics are whole numbers that are not \
-         negative. So evidence is in thousandths of a nat, and evidence on single routes is a pair \
-         of gauges, for and against. A series appears with its first value: where there is none, \
-         read 0.\n\n\
-         The last column says whether a series counts toward `max_series`. The others are made in \
-         any case. Gauges of destination and version, and the evidence, go to 0 when another \
-         candidate takes over under the same config.\n\n\
+         Envoy exposes these metrics on `/stats/prometheus`. Envoy's metrics are whole numbers and \
+         never negative, so evidence is in thousandths of a nat, and evidence on single routes is a \
+         pair of gauges, for and against. A series appears with its first value: read a missing one \
+         as 0.\n\n\
+         The last column says whether a series counts toward `max_series`; Serin always creates the \
+         others. Gauges of destination and version, and the evidence, go to 0 when another candidate \
+         takes over under the same config.\n\n\
          | metric | type | labels | meaning | capped |\n\
          | --- | --- | --- | --- | --- |\n",
     );
@@ -66,16 +65,25 @@ fn page() -> Result<String> {
     write!(
         page,
         "\n`role` is `comparer` or `guard`: both may run in one proxy.\n\n\
-         In Istio the labels need `extraStatTags: [{}]`, in `meshConfig.defaultConfig` or in the pod \
+         In Istio, the labels need `extraStatTags: [{}]`, in `meshConfig.defaultConfig` or in the pod \
          annotation `sidecar.istio.io/extraStatTags`. A plain Envoy needs a regex for each in \
-         `stats_config.stats_tags`. Envoy reads either at its start only. Before that, the labels \
-         are part of Envoy's name of the metric, such as \
-         `{STAT_PREFIX}.destination=.=shop;.;version=.=v2;.;serin_verdict`.\n\n\
-         ## Headers\n\n\
-         | header | on | set by | value | removed by |\n\
-         | --- | --- | --- | --- | --- |\n",
+         `stats_config.stats_tags`. Envoy reads both only at its start. Until then, the labels are \
+         part of Envoy's name of the metric, such as \
+         `{STAT_PREFIX}.destination=.=shop;.;version=.=v2;.;serin_verdict`.\n",
         LABELS.join(", "),
     )?;
+    Ok(page)
+}
+
+/// The reference of the headers, made from the table.
+fn headers_page() -> Result<String> {
+    let mut page = format!(
+        "# Headers\n\n\
+         <!-- Made from scorer-sdk/src/telemetry.rs by `make reference`: change it there. -->\n\n\
+         Serin's headers begin with `{HEADER_PREFIX}`.\n\n\
+         | header | on | set by | value | removed by |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
     for header in HEADERS {
         writeln!(
             page,
@@ -89,32 +97,25 @@ fn page() -> Result<String> {
     }
     write!(
         page,
-        "\n`{}` is removed from requests that come from outside, before Envoy chooses the route. Other \
-         request headers that begin with `{HEADER_PREFIX}` do nothing, and are removed where an \
-         exchange is looked at in full.\n",
-        STEER_HEADER.name
+        "\nSerin removes `{}` from outside requests before Envoy chooses the route. Other request \
+         headers that begin with `{HEADER_PREFIX}` do nothing; Serin removes them when it looks at an \
+         exchange in full.\n\n\
+         Without a guard in front of it, an application that sets `{}` itself has its responses \
+         retried: the caller's router decides on the retry before any filter sees the response.\n",
+        STEER_HEADER.name, REJECT_HEADER.name,
     )?;
     Ok(page)
 }
 
 #[test]
-fn the_reference_page_is_made_from_the_table() -> Result<()> {
-    let path = workspace().join(PAGE);
-    let expected = page()?;
-    if std::env::var_os(WRITE).is_some() {
-        fs::write(&path, &expected)?;
-    }
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    ensure!(
-        found == expected,
-        "{PAGE} is not what the table says; `make reference` writes it anew"
-    );
-    Ok(())
+fn the_reference_pages_of_metrics_and_headers_are_made_from_the_table() -> Result<()> {
+    hold(METRICS_PAGE, &metrics_page()?)?;
+    hold(HEADERS_PAGE, &headers_page()?)
 }
 
 #[test]
-fn the_readme_lists_the_labels_as_the_table_does() -> Result<()> {
-    let text = fs::read_to_string(workspace().join("README.md"))?;
+fn the_page_on_monitoring_lists_the_labels_as_the_table_does() -> Result<()> {
+    let text = fs::read_to_string(workspace().join("docs/monitoring.md"))?;
     let (_, list) = text.split_once("`extraStatTags: [").context("a list")?;
     let (list, _) = list.split_once("]`").context("the list's end")?;
     assert_eq!(list.split(", ").collect::<Vec<_>>(), LABELS);

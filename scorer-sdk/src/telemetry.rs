@@ -199,47 +199,47 @@ metrics! {
     VERDICT: Gauge "serin_verdict" [DESTINATION, VERSION] Always
         "0 learning, 1 healthy, 2 suspect, 3 anomalous";
     ROLLOUT_EVIDENCE: Gauge "serin_rollout_evidence" [DESTINATION, VERSION] Always
-        "evidence behind the verdict, in thousandths of a nat; 0 when it favours the candidate; it rests while a verdict stands";
+        "evidence behind the verdict, in thousandths of a nat; 0 if it favours the candidate; unchanged while a verdict stands";
     ROLLOUT_THRESHOLD: Gauge "serin_rollout_threshold" [DESTINATION, VERSION] Always
-        "evidence that is enough, in thousandths of a nat";
+        "evidence that a verdict needs, in thousandths of a nat";
     ROLLOUT_START_TIME: Gauge "serin_rollout_start_time_seconds" [DESTINATION, VERSION] Always
-        "Unix time since which this release of the candidate is judged, in seconds; 0 once another candidate has come";
+        "Unix time since when Serin judges this release of the candidate, in seconds; 0 once another candidate has replaced it";
     VERDICT_TIME: Gauge "serin_verdict_time_seconds" [DESTINATION, VERSION] Always
         "Unix time of the verdict `anomalous`, in seconds; 0 while there is none";
     ONSET_TIME: Gauge "serin_onset_time_seconds" [DESTINATION, VERSION] Always
-        "Unix time since which the candidate is worse, as far as can be told, in seconds; 0 without such a verdict";
+        "estimated Unix time since when the candidate is worse, in seconds; 0 without such a verdict";
     VERDICT_EVIDENCE: Gauge "serin_verdict_evidence" [DESTINATION, VERSION] Always
-        "evidence at the time of the verdict, in thousandths of a nat: a healthy candidate shows as much in at most one of `exp(nats)` rollouts; 0 without a verdict, and where only the past speaks";
+        "evidence at the time of the verdict, in thousandths of a nat: a healthy candidate shows as much in at most one of `exp(nats)` rollouts; 0 without a verdict, and if only a comparison with the past led to it";
     VERDICT_RATE: Gauge "serin_verdict_rate" [DESTINATION, ROUTE, VERSION, CATEGORY, ARM] Capped
-        "share of an arm's exchanges (`baseline`, `candidate`) in the category that carried the verdict, at the time of the verdict, in thousandths of a per cent, where enough is known to say it; on one route, or on all routes together";
+        "share of an arm's exchanges (`baseline`, `candidate`) in the category that carried the verdict, at the time of the verdict, in thousandths of a per cent, if enough is known; on one route, or on all routes together";
     DIFFERS: Gauge "serin_differs" [DESTINATION, VERSION] Always
-        "1 when the versions behave differently, for better or worse; it rests while a verdict stands";
+        "1 if the versions behave differently, for better or worse; unchanged while a verdict stands";
     JUDGED_EXCHANGES: Gauge "serin_judged_exchanges" [DESTINATION, VERSION] Always
-        "candidate exchanges that were compared with the baseline's; it rests while a verdict stands";
+        "candidate exchanges that were compared with the baseline's; unchanged while a verdict stands";
     BASELINE_FAILING: Gauge "serin_baseline_failing" [DESTINATION, VERSION] Always
-        "1 while most of the baseline's recent requests fail, on most of its routes, so that nothing is steered to it; the version is the candidate";
+        "1 while most of the baseline's recent requests fail, on most of its routes, so that Serin steers nothing to it; the version is the candidate";
     HELD_BY_PLACEBO: Gauge "serin_held_by_placebo" [DESTINATION, VERSION] Always
-        "1 while the evidence would be enough, but stable's own hosts or sessions differ as much";
+        "1 while there is enough evidence, but stable's own hosts or sessions differ as much";
     UNBALANCED: Gauge "serin_unbalanced" [DESTINATION, VERSION] Always
-        "1 while the two versions do not get the same kind of requests";
+        "1 while the two versions receive different kinds of requests";
     WARMING_UP: Gauge "serin_warming_up" [DESTINATION, VERSION] Always
-        "1 while the candidate's latency is not judged yet: it is younger than `warm_up.min`, or its hosts still warm up";
+        "1 while Serin does not judge the candidate's latency yet: it is younger than `warm_up.min`, or its hosts are still warming up";
     AGAINST_PAST: Gauge "serin_against_past" [DESTINATION, VERSION] Always
-        "1 while the candidate has taken over the traffic and is worse than the baseline's past by more than weather explains; not side by side";
+        "1 while the candidate has taken over the traffic and is worse than the baseline's past by more than that past varied; not a side-by-side comparison";
     PAST_EVIDENCE: Gauge "serin_past_evidence" [DESTINATION, VERSION, CATEGORY] Capped
         "evidence for that in a category, in thousandths of a nat, while it holds";
     MUTE: Gauge "serin_mute" [DESTINATION, VERSION] Always
-        "1 while a version gets requests and answers none";
+        "1 while a version receives requests and answers none";
     IDLE: Gauge "serin_idle" [DESTINATION, VERSION] Always
-        "1 while a version gets no requests although it had a share of them and others get theirs; never of a guard, nor of a condemned version";
+        "1 while a version receives no requests although it had a share of them and others receive theirs; never for a guard or a condemned version";
     REQUESTS_NEEDED: Gauge "serin_requests_needed" [DESTINATION, VERSION, ODDS_RATIO] Always
-        "candidate requests that Serin still needs on average to find a rise of the odds of failure by the factor in `odds_ratio`";
+        "candidate requests that Serin still needs, on average, to find failures whose odds rose by the factor in `odds_ratio`";
     PLACEBO: Gauge "serin_placebo" [DESTINATION, CATEGORY] Capped
-        "evidence that stable's two halves differ, in thousandths of a nat, where positive";
+        "evidence that stable's two halves differ, in thousandths of a nat, if positive";
     PLACEBO_ODDS_RATIO: Gauge "serin_placebo_odds_ratio" [DESTINATION, CATEGORY] Capped
-        "odds ratio between stable's two halves, in thousandths, where they certainly differ";
+        "odds ratio between stable's two halves, in thousandths, if they certainly differ";
     BALANCE: Gauge "serin_balance" [DESTINATION, SIGNAL] Capped
-        "evidence that the versions' requests differ, in thousandths of a nat, where it is enough; the signal is `request_size`, `request_headers`, or `routes` for the mix of routes";
+        "evidence that the versions' requests differ, in thousandths of a nat, if there is enough; the signal is `request_size`, `request_headers`, or `routes` for the mix of routes";
     DRIFT: Gauge "serin_drift" [DESTINATION, ARM, MEASURE] Capped
         "1 while an arm (`baseline`, `candidate`, or `both` for the requests to them) has left its own past in `traffic`, `mix`, `errors` or `latency`";
     DRIFT_EVIDENCE: Gauge "serin_drift_evidence" [DESTINATION, ARM, MEASURE] Capped
@@ -247,21 +247,21 @@ metrics! {
     CAUSE: Gauge "serin_cause" [DESTINATION, CAUSE] Always
         "1 for the cause that holds: `nothing`, `shared`, `version`, `version_and_shared`, `baseline_alone`, `candidate_alone`, `baseline_moved`";
     EVIDENCE_FOR: Gauge "serin_evidence_for" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
-        "evidence that the candidate is worse, on single routes, in thousandths of a nat, where positive; it rests while a verdict stands, and `serin_category_total` goes on";
+        "evidence that the candidate is worse, on single routes, in thousandths of a nat, if positive; unchanged while a verdict stands, unlike `serin_category_total`";
     EVIDENCE_AGAINST: Gauge "serin_evidence_against" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
         "the same with the sign reversed, where negative";
     EXCHANGES: Counter "serin_exchanges_total" [DESTINATION, ROUTE, VERSION] Capped
         "exchanges that were looked at and ended";
     BODIES: Counter "serin_bodies_total" [DESTINATION, ROUTE, VERSION] Capped
-        "with `body`: response bodies whose shape was looked at";
+        "with `body`: response bodies whose shape Serin read";
     BODIES_LEFT_OUT: Counter "serin_bodies_left_out_total" [DESTINATION, ROUTE, VERSION, REASON] Capped
-        "with `body`: response bodies that were to be looked at and whose shape is unknown; the reason is the `content-encoding` where it is not undone (`br`, `zstd`, `other_encoding`), `busy` where too many were being decompressed, `damaged` or `malformed` where the body cannot be read, `too_large` where it exceeds `body.max_bytes` or another limit";
+        "with `body`: response bodies whose shape Serin could not read; the reason is a `content-encoding` that it does not decompress (`br`, `zstd`, `other_encoding`), `busy` if it was already decompressing too many, `damaged` or `malformed` if the body is broken, `too_large` if it exceeds `body.max_bytes` or another limit";
     CATEGORY: Counter "serin_category_total" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
-        "exchanges in the category, of those that were looked at and ended; a body that has lost several paths counts once; it goes on while a verdict stands";
+        "exchanges in the category, among those that were looked at and ended; a body that lacks several paths counts once; continues while a verdict stands";
     SURPRISE: Histogram "serin_surprise" [DESTINATION, VERSION] Capped
         "with `surprise`: surprise of each exchange that was compared with a past, in tenths of a bit";
     STEERED: Counter "serin_steered_total" [DESTINATION] Capped
-        "requests that got the steer header; where the cluster does not tell the version, this includes those that the weights would have sent to the baseline anyway";
+        "requests that got the steer header; if the cluster does not reveal the version, this includes those that the weights would have sent to the baseline anyway";
     REJECTED: Counter "serin_rejected_total" [ROUTE, REASON] Capped
         "requests that a guard refused; the reason is the category, or `surprise`";
     RESCUED: Counter "serin_rescued_total" [DESTINATION] Capped
@@ -269,13 +269,13 @@ metrics! {
     UNATTRIBUTED: Counter "serin_unattributed_total" [] Capped
         "requests of no known version: answered by the proxy, or by an upstream that is not listed";
     NOT_LOOKED_AT: Counter "serin_not_looked_at_total" [] Capped
-        "exchanges beyond `looks_per_second` that were only glanced at and ended well, or that failed and were left out by chance";
+        "exchanges beyond `looks_per_second` that a worker only glanced at and that succeeded, or that failed and were left out by chance";
     CASES: Counter "serin_cases_total" [] Capped
-        "exchanges beyond `looks_per_second` that failed and were looked at when they were over: they count as evidence, and not in `serin_exchanges_total`";
+        "exchanges beyond `looks_per_second` that failed and that a worker looked at after they ended: they count as evidence, and not in `serin_exchanges_total`";
     OVERFLOW: Counter "serin_overflow_total" [TABLE] Capped
-        "entries that did not fit a bounded table: `destinations`, `routes`, `versions`, `names`, `paths`, `in_flight`, `sessions`, `fan_outs`, `rows`, `surprise`, `series`, `mailbox` (exchanges on their way to the judge); `damaged` counts unreadable parts of shared data. The series of `series` is made whatever the cap says";
+        "entries that did not fit a bounded table: `destinations`, `routes`, `versions`, `names`, `paths`, `in_flight`, `sessions`, `fan_outs`, `rows`, `surprise`, `series`, `mailbox` (exchanges on their way to the judge); `damaged` counts unreadable parts of shared data. The series for `series` ignores the cap";
     PROCESSES: Gauge "serin_processes" [ROLE] Always
-        "1; 2 while Envoy adds up the gauges of two processes, as it does during a hot restart: then a gauge here is a sum and says nothing by itself";
+        "1; 2 during a hot restart, while Envoy adds up the gauges of two processes: gauges are then sums and mean nothing by themselves";
     HEARTBEAT: Gauge "serin_heartbeat_seconds" [ROLE] Always
         "Unix time of the last merge, in seconds";
     MERGED_EXCHANGES: Gauge "serin_merged_exchanges" [ROLE] Always
@@ -315,19 +315,19 @@ headers! {
         value "the baseline's name";
     VERDICT_HEADER: Response "x-serin-verdict"
         set by "mode `annotate`"
-        removed by "a guard, from its application's answers"
+        removed by "a guard, from its application's responses"
         value "`healthy;candidate=v2;version=v1`";
     SCORE_HEADER: Response "x-serin-score"
         set by "mode `annotate` with `surprise`"
-        removed by "a guard, from its application's answers"
+        removed by "a guard, from its application's responses"
         value "`43.2;percentile=99.931`";
     REJECT_HEADER: Response "x-serin-reject"
         set by "guard in mode `reject`, with 503 or gRPC UNAVAILABLE"
-        removed by "a guard, from its application's answers"
+        removed by "a guard, from its application's responses"
         value "`GET /api/items/{int};error`";
     REPORT_HEADER: Response "x-serin-report"
         set by "sidecar of a service with `fan_out`"
-        removed by "the caller's Serin; a guard, from its application's answers"
+        removed by "the caller's Serin; a guard, from its application's responses"
         value "the calls that the service made for the request";
 }
 

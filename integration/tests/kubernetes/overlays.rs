@@ -80,8 +80,7 @@ async fn each_overlay_leaves_nothing_behind_when_it_is_deleted() -> Result<()> {
     for folder in folders(&manifests())? {
         let applied = with_folder(&plane, &["apply", "--server-side"], &folder).await?;
         ensure!(applied.contains("serverside-applied"), "{applied}");
-        // Nobody here ends what has dependents: no controller runs.
-        with_folder(&plane, &["delete", "--cascade=orphan"], &folder).await?;
+        with_folder(&plane, &["delete"], &folder).await?;
     }
     let after = objects(&plane).await?;
     ensure!(after == before, "{after}");

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Judge canaries from recordings, and make and check what the filter runs on.
+/// Judge canaries from recordings, watch live rollouts, and check the filter's configs.
 #[derive(Debug, Parser)]
 #[command(name = "serin", version, after_help = AFTER_HELP)]
 #[command(arg_required_else_help = true)]
@@ -51,28 +51,28 @@ pub enum Command {
     /// Judge recorded exchanges as the filter would have
     #[command(after_help = REPLAY_HELP)]
     Replay(Replay),
-    /// Freeze what one version does into a reference for guards
+    /// Make a guard's reference from a recording of one version
     #[command(after_help = SNAPSHOT_HELP)]
     Snapshot(Snapshot),
-    /// Make one page for a browser, from recordings, evaluations or a live proxy
+    /// Make an HTML page from recordings, evaluations or a live proxy
     #[command(after_help = REPORT_HELP)]
     Report(Report),
-    /// Say what is in a snapshot
+    /// Explain what a snapshot contains
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Explain),
-    /// Check a config, or those in a manifest or in Envoy's own config
+    /// Check a config, or the configs in a manifest or in Envoy's own config
     #[command(after_help = CHECK_CONFIG_HELP)]
     CheckConfig(CheckConfig),
-    /// Show what live proxies think of their rollouts, again and again
+    /// Watch rollouts on live proxies
     #[command(after_help = STATUS_HELP)]
     Status(Status),
-    /// Check an installation, and say the repair for what is wrong
+    /// Check an installation, and name the fix for each problem
     #[command(after_help = DOCTOR_HELP)]
     Doctor(Doctor),
-    /// Tell Flagger and Argo Rollouts the verdict, over HTTP, from what Prometheus knows
+    /// Serve verdicts from a Prometheus to Flagger and Argo Rollouts, over HTTP
     #[command(after_help = SERVE_VERDICT_HELP)]
     ServeVerdict(ServeVerdict),
-    /// Print what a shell needs to complete this command's words
+    /// Print the completion script for a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions(Completions),
     /// Write a manual page for each command into a folder
@@ -86,13 +86,13 @@ pub struct Recordings {
     /// Recordings; `-` is the standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<String>,
-    /// The filter's config, JSON or YAML; the defaults without it
+    /// The filter's config, JSON or YAML [default: the filter's defaults]
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
-    /// How the lines are written; each line's own is found without it
+    /// Format of the lines [default: detect it for each line]
     #[arg(long)]
     pub format: Option<Format>,
-    /// Fail at the first bad line; without it, bad lines are counted
+    /// Fail at the first bad line instead of counting bad lines
     #[arg(long)]
     pub strict: bool,
 }
@@ -106,10 +106,10 @@ pub struct Replay {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Print the evidence at each tick as JSON lines; the last line is what --json prints
+    /// Print the evidence at each tick as JSON lines; the last line is the output of --json
     #[arg(long)]
     pub every: bool,
-    /// Rank the strangest exchanges and say why, instead of judging versions
+    /// Rank the most unusual exchanges and say why, instead of judging versions
     #[arg(long, conflicts_with = "every")]
     pub surprise: bool,
     /// How many exchanges --surprise shows, at most 1000
@@ -123,13 +123,13 @@ pub struct Snapshot {
     /// Where exchanges come from.
     #[command(flatten)]
     pub recordings: Recordings,
-    /// The service; needed when there are several
+    /// The service; required if there are several
     #[arg(long, value_name = "NAME")]
     pub destination: Option<String>,
-    /// The version; the config's baseline or the only one without it
+    /// The version [default: the config's baseline, or the only version]
     #[arg(long, value_name = "NAME")]
     pub version: Option<String>,
-    /// Where to write; the standard output without it
+    /// File to write [default: the standard output]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<String>,
 }
@@ -137,26 +137,26 @@ pub struct Snapshot {
 /// `serin report`
 #[derive(Debug, Args)]
 pub struct Report {
-    /// Recordings, or what serin-eval --json wrote; `-` is the standard input
+    /// Recordings, or output of serin-eval --json; `-` is the standard input
     #[arg(
         required_unless_present = "scrape",
         conflicts_with = "scrape",
         value_name = "FILE"
     )]
     pub files: Vec<String>,
-    /// The filter's config, JSON or YAML; the defaults without it
+    /// The filter's config, JSON or YAML [default: the filter's defaults]
     #[arg(long, value_name = "FILE", conflicts_with = "scrape")]
     pub config: Option<String>,
-    /// How the lines are written; each line's own is found without it
+    /// Format of the lines [default: detect it for each line]
     #[arg(long, conflicts_with = "scrape")]
     pub format: Option<Format>,
-    /// Fail at the first bad line; without it, bad lines are counted
+    /// Fail at the first bad line instead of counting bad lines
     #[arg(long, conflicts_with = "scrape")]
     pub strict: bool,
     /// The admin address of a live Envoy, or the URL of a page in Prometheus' format
     #[arg(long, value_name = "URL")]
     pub scrape: Option<String>,
-    /// How long to look at the proxy, such as 30s or 5m
+    /// How long to watch the proxy, such as 30s or 5m
     #[arg(
         long = "for",
         value_name = "TIME",
@@ -168,7 +168,7 @@ pub struct Report {
     /// How the proxy is asked.
     #[command(flatten)]
     pub access: Access,
-    /// Where to write; the standard output without it, unless that is a terminal
+    /// File to write [default: the standard output, unless it is a terminal]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<String>,
 }
@@ -213,7 +213,7 @@ pub struct Completions {
 /// `serin man`
 #[derive(Debug, Args)]
 pub struct Man {
-    /// The folder; it is made where there is none
+    /// The folder; it is created if it does not exist
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
 }
@@ -232,7 +232,7 @@ pub struct Explain {
 /// `serin check-config`
 #[derive(Debug, Args)]
 pub struct CheckConfig {
-    /// The config, or a manifest or Envoy config that it is in, JSON or YAML; `-` is the standard input
+    /// The config, or a manifest or Envoy config that contains it, JSON or YAML; `-` is the standard input
     #[arg(value_name = "FILE")]
     pub file: String,
     /// Print one JSON object
@@ -246,7 +246,7 @@ pub struct Status {
     /// Addresses of proxies or of a Prometheus
     #[arg(required_unless_present = "prometheus", value_name = "URL")]
     pub urls: Vec<String>,
-    /// The address of a Prometheus, where it cannot be found out; its path may have a prefix
+    /// Address of a Prometheus that the command does not recognise as one; its path may have a prefix
     #[arg(long, value_name = "URL")]
     pub prometheus: Vec<String>,
     /// How the servers are asked.
@@ -260,13 +260,13 @@ pub struct Status {
 /// How often `serin status` shows what it sees, and in which form.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct StatusView {
-    /// Show it once and end
+    /// Show the table once and exit
     #[arg(long)]
     pub once: bool,
-    /// Show it again after this time, such as 5 or 5s; 2s on a terminal
+    /// Time between two refreshes, such as 5 or 5s [default: 2s on a terminal]
     #[arg(long, value_name = "SECONDS", conflicts_with = "once", value_parser = period)]
     pub watch: Option<Duration>,
-    /// Print JSON: one object, or with --watch one a line
+    /// Print JSON: one object, or with --watch one object per line
     #[arg(long)]
     pub json: bool,
 }
@@ -277,7 +277,7 @@ pub struct Doctor {
     /// Address of a proxy or of a Prometheus
     #[arg(value_name = "URL")]
     pub url: String,
-    /// It is a Prometheus; its path may have a prefix
+    /// Treat the address as a Prometheus; its path may have a prefix
     #[arg(long)]
     pub prometheus: bool,
     /// How the server is asked.

@@ -203,8 +203,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readme_and_makefile_name_every_story() {
-        for file in ["README.md", "Makefile"] {
+    fn the_page_of_the_demo_and_the_makefile_name_every_story() {
+        for file in ["docs/demo.md", "Makefile"] {
             let text = std::fs::read_to_string(workspace().join(file)).unwrap();
             let words: Vec<&str> = text
                 .split(|c: char| !c.is_ascii_lowercase() && c != '-')

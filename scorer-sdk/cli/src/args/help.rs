@@ -3,21 +3,21 @@
 pub(super) const AFTER_HELP: &str = "\
 Examples:
   serin replay shop.jsonl                      judge a recorded rollout
-  serin snapshot stable.jsonl -o stable.json   freeze what stable does, for a guard
+  serin snapshot stable.jsonl -o stable.json   make a reference of stable, for a guard
   serin report shop.jsonl -o report.html       see the rollout in a browser
-  serin explain stable.json                    see what is in it
+  serin explain stable.json                    see what it contains
   serin check-config plugin.yaml               check a config before it is applied
   serin status http://127.0.0.1:9901           watch a live proxy's rollouts
   serin doctor http://127.0.0.1:9901           check an installation
 
 Exit codes:
   0   done; of replay and status: no candidate was found anomalous
-  1   an input or a config cannot be used, a file cannot be read or written, or a proxy not be
+  1   an input or a config cannot be used, a file cannot be read or written, or a proxy cannot be
       reached; of doctor: a check failed
   2   wrong use of the command line
   10  replay, status: a candidate was found anomalous
 
-What a recording is and how Envoy writes one: docs/recording.md.";
+Recordings, and how Envoy writes them: docs/recording.md.";
 
 pub(super) const REPLAY_HELP: &str = "\
 Examples:
@@ -28,9 +28,9 @@ Examples:
   serin replay --every shop.jsonl | jq -c 'select(.evidence > 2)'
   serin replay --surprise shop.jsonl
 
-Each file should be in the order in which its exchanges ended, as access logs are. Files of
-several proxies are merged. The baseline is the first version seen and the candidate the newest
-one, unless the config names them.
+Keep each file in the order in which its exchanges ended, as access logs are. Files of several
+proxies are merged. Unless the config names them, the baseline is the version with the most traffic
+after 100 exchanges, and the candidate the newest version.
 
 Exit codes:
   0   no candidate was found anomalous (learning, healthy or suspect)
@@ -68,15 +68,14 @@ Examples:
   serin-eval rates --json > rates.json && serin report rates.json -o report.html
   serin report --scrape http://127.0.0.1:9901 --for 5m -o report.html
 
-One self-contained HTML file: it holds no script and fetches nothing, so it can be opened, sent and
-kept. Files are recordings, or what serin-eval --json wrote; both kinds may go into one page. Of a
-recording the page shows, per destination, the verdict and its reasons, the evidence over time, what
-differs, and how both versions went.
+The page is one self-contained HTML file without scripts, which fetches nothing. Files are
+recordings, or output of serin-eval --json; one page may show both kinds. For a recording, the page
+shows for each destination the verdict and its reasons, the evidence over time, what differs, and
+how both versions behaved.
 
---scrape looks at the metrics of a live proxy each second: at Envoy's admin address, such as
-http://127.0.0.1:9901 or, for a sidecar, http://127.0.0.1:15000 behind kubectl port-forward; or at a
-page in Prometheus' format, by its whole URL. What the proxy saw before is in its counters, not in
-the page.
+--scrape reads the metrics of a live proxy each second, from Envoy's admin address, such as
+http://127.0.0.1:9901 or, for a sidecar, http://127.0.0.1:15000 behind kubectl port-forward; or from
+a page in Prometheus' format, by its full URL. The page does not show what the proxy saw earlier.
 
 Exit codes:
   0   the page is made, whatever the verdict
@@ -95,17 +94,17 @@ Examples:
   serin status --json http://127.0.0.1:9901 | jq '.rollouts[] | {candidate, verdict, pairs}'
 
 A URL is Envoy's admin address, a page in Prometheus' format (in Istio ports 15020 and 15090 have
-/stats/prometheus), or a Prometheus; which of them is found out. On a terminal the table is shown
-again and again until Ctrl-C; elsewhere, and with --once or --json, it is shown once, unless --watch
-says how often. Evidence is in nats, as `most of one proxy, of what is enough`. Of several proxies
-the column `together` has what they say as one: the evidence of each pair of route and category
-summed over proxies, then the mean over pairs, as the recording rules have it. The mean counts the
-routes that were seen within a day where a Prometheus remembers them, else those that the proxies
-show. share is the candidate's share of the requests, of the last 30 s while it is watched.
+/stats/prometheus), or a Prometheus; the command detects which. On a terminal, the table refreshes
+until Ctrl-C; elsewhere, and with --once or --json, it appears once, unless --watch sets an
+interval. Evidence is in nats: the largest of any proxy, and how much a verdict needs. For several
+proxies, the column `together` has their combined evidence: the evidence of each pair of route and
+category summed over proxies, then the mean over pairs, as in the recording rules. The mean counts
+the routes of the last day if a Prometheus remembers them, else those that the proxies show. share
+is the candidate's share of the requests; while the table refreshes, of the last 30 s.
 
 Exit codes:
   0   no candidate is anomalous
-  1   a proxy cannot be reached, or a URL is of no known kind
+  1   a proxy cannot be reached, or a URL is of an unknown kind
   2   wrong use of the command line
   10  a candidate is anomalous, at one proxy or by all of them together";
 
@@ -116,13 +115,13 @@ Examples:
   serin doctor --prometheus http://127.0.0.1:9090
   serin doctor --json http://127.0.0.1:15000 | jq '.checks[] | select(.state != \"ok\")'
 
-Says of each check whether it is well, and the repair where it is not. Envoy's admin address knows
-most: for a sidecar or gateway, kubectl port-forward POD 15000. A page of metrics or a Prometheus is
-checked as far as it goes.
+Prints each check with its result, and the fix if it is not ok. Envoy's admin address allows the
+most checks: for a sidecar or gateway, kubectl port-forward POD 15000. A page of metrics or a
+Prometheus allows fewer.
 
 Exit codes:
   0   no check failed; some may warn
-  1   a check failed, or with --strict warns; or nothing that is known answers at the URL
+  1   a check failed, or with --strict warns; or nothing known answers at the URL
   2   wrong use of the command line";
 
 pub(super) const CHECK_CONFIG_HELP: &str = "\
@@ -134,7 +133,7 @@ Examples:
 
 Exit codes:
   0   the config can be used
-  1   it cannot: the path in the config and the repair are said; or the file cannot be read
+  1   it cannot; the output names the path in the config and the repair. Or the file cannot be read
   2   wrong use of the command line";
 
 pub(super) const SERVE_VERDICT_HELP: &str = "\
@@ -176,7 +175,7 @@ Examples:
   serin completions bash > ~/.local/share/bash-completion/completions/serin
   serin completions zsh > ~/.zfunc/_serin
 
-`make install` does it.
+`make install` does this.
 
 Exit codes:
   0   printed
@@ -186,7 +185,7 @@ pub(super) const MAN_HELP: &str = "\
 Examples:
   serin man ~/.local/share/man/man1
 
-`make install` does it.
+`make install` does this.
 
 Exit codes:
   0   the pages are written: serin.1, serin-replay.1, kubectl-serin.1 and so on

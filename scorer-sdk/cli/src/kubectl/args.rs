@@ -41,7 +41,7 @@ pub enum Command {
     /// Check each proxy, as `serin doctor` does
     #[command(after_help = DOCTOR_HELP)]
     Doctor(DoctorView),
-    /// Watch one proxy and make a page for a browser, as `serin report --scrape` does
+    /// Watch one proxy and make an HTML page, as `serin report --scrape` does
     #[command(after_help = REPORT_HELP)]
     Report(Report),
 }
@@ -52,7 +52,7 @@ pub struct Report {
     /// How long to watch the proxy, such as 30s or 5m
     #[arg(long = "for", value_name = "TIME", default_value = "30s", value_parser = time)]
     pub look: Duration,
-    /// Where to write; the standard output without it, unless that is a terminal
+    /// File to write [default: the standard output, unless it is a terminal]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<String>,
 }
@@ -72,14 +72,14 @@ pub struct Proxies {
         default_value = "istio=ingressgateway"
     )]
     pub selector: String,
-    /// One pod by its name, instead of the selector
+    /// Name of one pod, instead of the selector
     #[arg(long, global = true, value_name = "NAME")]
     pub pod: Option<String>,
     /// Port of Envoy's admin interface in the pod
     #[arg(long, global = true, value_name = "PORT", default_value_t = 15_000)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub admin_port: u16,
-    /// Most pods to connect to at once, at most 32
+    /// Number of pods to connect to at once, at most 32
     #[arg(long, global = true, value_name = "NUMBER", default_value_t = 8)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=32))]
     pub most: u8,
