@@ -65,6 +65,8 @@ impl Sums {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RouteSums {
     pub(super) key: RouteKey,
+    /// That of the key, which is compared first; not part of the state.
+    number: u64,
     pub(super) past: Sums,
     recent: Sums,
     pub(super) window: Sums,
@@ -77,7 +79,9 @@ pub(super) struct Routes(Vec<RouteSums>);
 impl Routes {
     /// The route of this key, a new one if there is room.
     pub(super) fn find(&mut self, key: &RouteKey) -> Option<&mut RouteSums> {
-        let index = match self.0.iter().position(|route| route.key == *key) {
+        let number = key.number();
+        let is_it = |route: &RouteSums| route.number == number && route.key == *key;
+        let index = match self.0.iter().position(is_it) {
             Some(index) => index,
             None => self.add(key)?,
         };
@@ -101,6 +105,7 @@ impl Routes {
         }
         self.0.push(RouteSums {
             key: key.clone(),
+            number: key.number(),
             past: Sums::default(),
             recent: Sums::default(),
             window: Sums::default(),
@@ -190,6 +195,7 @@ impl Routes {
             }
             let [past, recent, window] = sums;
             routes.push(RouteSums {
+                number: key.number(),
                 key,
                 past,
                 recent,

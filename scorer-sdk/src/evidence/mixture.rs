@@ -10,18 +10,26 @@ use crate::wire::codec::{CodecError, Reader, Writer};
 pub(super) struct Mixture<const N: usize> {
     schedule: Schedule,
     onsets: [Onset; N],
+    /// What the onsets come to. It is asked for several times a tick, of all pairs, and changes with
+    /// blocks only; not part of the state.
+    log_evidence: f64,
 }
 
 impl<const N: usize> Default for Mixture<N> {
     fn default() -> Self {
-        Self {
-            schedule: Schedule::default(),
-            onsets: [Onset::default(); N],
-        }
+        Self::of(Schedule::default(), [Onset::default(); N])
     }
 }
 
 impl<const N: usize> Mixture<N> {
+    fn of(schedule: Schedule, onsets: [Onset; N]) -> Self {
+        Self {
+            log_evidence: log_mean(&schedule, &onsets),
+            schedule,
+            onsets,
+        }
+    }
+
     /// Judges a block with `candidate_exchanges` exchanges of the candidate. `gains` are the log
     /// factors of the alternatives in nats; one that is above `limit` counts as `limit`, and one
     /// that is not a number is left out.
@@ -34,17 +42,12 @@ impl<const N: usize> Mixture<N> {
                 onset.start(log_weight);
             }
         }
+        self.log_evidence = log_mean(&self.schedule, &self.onsets);
     }
 
     /// The log e-value in nats; 0 before the first block.
     pub(super) fn log_evidence(&self) -> f64 {
-        let mut log_sum = f64::NEG_INFINITY;
-        let mut count = 0.0;
-        for onset in &self.onsets {
-            log_sum = log_add_exp(log_sum, onset.log_evidence(&self.schedule));
-            count += 1.0;
-        }
-        log_sum - f64::ln(count)
+        self.log_evidence
     }
 
     /// Candidate exchanges that have been judged.
@@ -62,13 +65,23 @@ impl<const N: usize> Mixture<N> {
 
     /// Reads what [`Mixture::encode`] wrote.
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut mixture = Self {
-            schedule: Schedule::decode(reader)?,
-            ..Self::default()
-        };
-        for onset in &mut mixture.onsets {
+        let schedule = Schedule::decode(reader)?;
+        let mut onsets = [Onset::default(); N];
+        for onset in &mut onsets {
             *onset = Onset::decode(reader)?;
         }
-        Ok(mixture)
+        Ok(Self::of(schedule, onsets))
     }
+}
+
+/// The log of the mean of the onsets' e-values, in nats.
+fn log_mean(schedule: &Schedule, onsets: &[Onset]) -> f64 {
+    let log_unstarted = schedule.log_unstarted();
+    let mut log_sum = f64::NEG_INFINITY;
+    let mut count = 0.0;
+    for onset in onsets {
+        log_sum = log_add_exp(log_sum, onset.with_unstarted(log_unstarted));
+        count += 1.0;
+    }
+    log_sum - f64::ln(count)
 }

@@ -114,7 +114,12 @@ impl Onset {
     /// The log e-value in nats: what has started and what has not. It begins at 0.
     #[must_use]
     pub fn log_evidence(&self, schedule: &Schedule) -> f64 {
-        log_add_exp(self.log_mass, schedule.log_unstarted())
+        self.with_unstarted(schedule.log_unstarted())
+    }
+
+    /// The same, where [`Schedule::log_unstarted`] is known.
+    pub(super) fn with_unstarted(&self, log_unstarted: f64) -> f64 {
+        log_add_exp(self.log_mass, log_unstarted)
     }
 
     /// Appends the state, 8 bytes.

@@ -10,6 +10,7 @@ use super::mix::Mix;
 use super::moment::Moment;
 use super::pair::Pair;
 use super::phase::Judgement;
+use super::places;
 use super::route::{self, Route};
 use super::units::Units;
 use super::weights::Weights;
@@ -75,30 +76,31 @@ impl Comparison {
         self.routes.iter_mut().for_each(Route::forget_halves);
     }
 
-    /// Judges the mix of one tick's requests over the routes that are known. `arms` are the names of
-    /// baseline and candidate.
+    /// Judges the mix of one tick's requests over the routes that are known. `places` are the indices of
+    /// the inbox's routes; `arms` are the names of baseline and candidate.
     pub(super) fn judge_mix(
         &mut self,
         plan: &Plan,
-        inbox: &[RouteDelta],
+        (inbox, places): (&[&RouteDelta], &[Option<usize>]),
         arms: [&str; 2],
         judgement: Judgement,
     ) {
-        self.mix.judge(plan, &self.routes, inbox, arms, judgement);
+        self.mix
+            .judge(plan, &self.routes, (inbox, places), arms, judgement);
     }
 
-    /// Gathers what the workers counted of one tick. `arms` are the names of baseline and
-    /// candidate.
+    /// Gathers what the workers counted of one tick. `places` are the indices of the inbox's routes as
+    /// they were before it; `arms` are the names of baseline and candidate.
     pub(super) fn gather(
         &mut self,
         plan: &Plan,
-        inbox: &[RouteDelta],
+        (inbox, places): (&[&RouteDelta], &[Option<usize>]),
         [baseline, candidate]: [&str; 2],
         overflow: &mut Overflow,
     ) {
-        for delta in inbox {
+        for (delta, place) in inbox.iter().zip(places) {
             let exchanges: u64 = delta.versions.iter().map(|version| version.exchanges).sum();
-            let Some(route) = self.route(plan, &delta.key, exchanges) else {
+            let Some(route) = self.route(plan, delta, *place, exchanges) else {
                 overflow.routes = overflow.routes.saturating_add(exchanges);
                 continue;
             };
@@ -116,11 +118,23 @@ impl Comparison {
         }
     }
 
-    /// The route of this key, a new one if there is room. `exchanges` are those that came with it.
-    fn route(&mut self, plan: &Plan, key: &RouteKey, exchanges: u64) -> Option<&mut Route> {
-        let index = match self.routes.iter().position(|route| route.key == *key) {
+    /// The route of these counts, a new one if there is room. At `place` it was before the tick; what
+    /// came since may have moved it. `exchanges` are those that came with it.
+    fn route(
+        &mut self,
+        plan: &Plan,
+        delta: &RouteDelta,
+        place: Option<usize>,
+        exchanges: u64,
+    ) -> Option<&mut Route> {
+        let routes = 0..self.routes.len();
+        let index = match place
+            .into_iter()
+            .chain(routes)
+            .find(|index| places::is_at(&self.routes, *index, delta))
+        {
             Some(index) => index,
-            None => self.add_route(plan, key.clone(), exchanges)?,
+            None => self.add_route(plan, delta.key.clone(), exchanges)?,
         };
         self.routes.get_mut(index)
     }
@@ -380,10 +394,12 @@ mod tests {
                     tally.record(&Exchange { path, ..exchange() });
                 }
             }
-            let inbox = tally.take().routes;
-            let arms = ["v1", "v2"];
+            let counted = tally.take().routes;
+            let inbox: Vec<&RouteDelta> = counted.iter().collect();
+            let places = places::of(&inbox, &self.comparison.routes);
+            let (plan, arms) = (&self.plan, ["v1", "v2"]);
             self.comparison
-                .gather(&self.plan, &inbox, arms, &mut self.overflow);
+                .gather(plan, (&inbox, &places), arms, &mut self.overflow);
             for route in &mut self.comparison.routes {
                 route.idle_ticks += 1;
             }

@@ -7,6 +7,7 @@ use super::moment::Moment;
 use super::past_alarm::{PastAlarm, Standing};
 use super::phase::{Judgement, Phase};
 use super::placebo::Placebo;
+use super::places;
 use super::rollout::{Rollout, Step, threshold};
 use super::shares::Shares;
 use super::silence::Silences;
@@ -28,8 +29,6 @@ const HELD_AT_MOST_MS: u64 = 86_400_000;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Destination {
     pub(super) name: String,
-    /// What the workers have counted since the last tick.
-    pub(super) inbox: Vec<RouteDelta>,
     pub(super) versions: Versions,
     /// The rollout that is on; none without a candidate.
     pub(super) rollout: Option<Rollout>,
@@ -54,19 +53,26 @@ impl Destination {
     }
 
     /// Ends a tick: says which versions are compared and whether they may be judged, gathers what
-    /// came in, judges it, and acts on the evidence.
-    pub(super) fn tick(&mut self, plan: &Plan, overflow: &mut Overflow, now_ms: u64) {
-        let inbox = core::mem::take(&mut self.inbox);
-        let volumes = Volumes::of(&inbox);
+    /// came in, judges it, and acts on the evidence. `inbox` is what the workers have counted since the
+    /// last one.
+    pub(super) fn tick(
+        &mut self,
+        plan: &Plan,
+        inbox: &[&RouteDelta],
+        overflow: &mut Overflow,
+        now_ms: u64,
+    ) {
+        let volumes = Volumes::of(inbox);
         self.choose_versions(plan, &volumes, now_ms);
         let moment = self.moment(plan, &volumes, now_ms);
         self.units.begin(plan, now_ms);
 
         let arms = arms(&self.versions, self.rollout.as_ref());
+        let places = places::of(inbox, &self.comparison.routes);
         self.comparison
-            .judge_mix(plan, &inbox, arms, moment.judgement);
+            .judge_mix(plan, (inbox, &places), arms, moment.judgement);
         if let Some(watch) = &mut self.watch {
-            watch::observe(watch, plan, &inbox, arms, now_ms);
+            watch::observe(watch, plan, inbox, arms, now_ms);
         }
         let rollout = self.rollout.as_ref();
         let standing = Standing {
@@ -74,10 +80,12 @@ impl Destination {
             warm: rollout.is_none_or(|rollout| rollout.warm),
             condemned: rollout.is_some_and(|rollout| rollout.phase == Phase::Condemned),
         };
+        let routes = &self.comparison.routes;
         self.past_alarm
-            .observe(plan, &self.comparison.routes, &inbox, standing, now_ms);
-        self.silences.observe(&inbox, now_ms);
-        self.comparison.gather(plan, &inbox, arms, overflow);
+            .observe(plan, routes, (inbox, &places), standing, now_ms);
+        self.silences.observe(inbox, now_ms);
+        self.comparison
+            .gather(plan, (inbox, &places), arms, overflow);
         self.comparison.see_units(plan, &mut self.units, now_ms);
         self.split_baseline(plan);
         self.comparison.spreads = self.units.spreads(plan);
@@ -88,7 +96,7 @@ impl Destination {
         settle(plan, &mut self.comparison, threshold);
 
         if let Some(rollout) = &mut self.rollout {
-            let of_baseline = failures(plan, &inbox, self.versions.baseline());
+            let of_baseline = failures(plan, inbox, self.versions.baseline());
             rollout.note(judged.candidate_exchanges, of_baseline);
             rollout.cold = self.units.candidate_is_cold(plan, now_ms);
         }
@@ -268,7 +276,6 @@ impl Destination {
             past_alarm: PastAlarm::decode(reader)?,
             silences: Silences::decode(reader)?,
             watch: reader.option(Watch::decode)?.map(Box::new),
-            inbox: Vec::new(),
         })
     }
 }

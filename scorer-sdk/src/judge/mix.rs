@@ -18,12 +18,13 @@ pub(super) struct Mix {
 }
 
 impl Mix {
-    /// Judges a tick, if it may be. `arms` are the names of baseline and candidate.
+    /// Judges a tick, if it may be. `places` are the indices of the inbox's routes; `arms` are the names
+    /// of baseline and candidate.
     pub(super) fn judge(
         &mut self,
         plan: &Plan,
         routes: &[Route],
-        inbox: &[RouteDelta],
+        (inbox, places): (&[&RouteDelta], &[Option<usize>]),
         [baseline, candidate]: [&str; 2],
         judgement: Judgement,
     ) {
@@ -40,9 +41,8 @@ impl Mix {
                 .sum::<u64>()
         };
         let mut block = vec![TokenBlock::default(); routes.len()];
-        for delta in inbox {
-            let index = routes.iter().position(|route| route.key == delta.key);
-            if let Some(token) = index.and_then(|index| block.get_mut(index)) {
+        for (delta, place) in inbox.iter().zip(places) {
+            if let Some(token) = place.and_then(|index| block.get_mut(index)) {
                 token.candidate += asked(delta, candidate);
                 token.baseline += asked(delta, baseline);
             }

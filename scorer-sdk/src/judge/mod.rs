@@ -8,7 +8,7 @@
 //! | `destination.rs` | what happens in a tick? |
 //! | `versions.rs`, `volumes.rs` | which versions are compared? |
 //! | `rollout.rs`, `phase.rs` | when is judged, and what follows from the evidence? |
-//! | `comparison.rs`, `route.rs`, `mix.rs`, `weights.rs` | what do the routes know, and what does each weigh? |
+//! | `comparison.rs`, `route.rs`, `places.rs`, `mix.rs`, `weights.rs` | what do the routes know, and what does each weigh? |
 //! | `trial.rs`, `gathered.rs`, `block.rs`, `past.rs`, `body.rs`, `pair.rs`, `seen.rs` | how does a block become evidence? |
 //! | `units/` | how much do hosts and sessions differ, and may one of them decide? |
 //! | `placebo.rs`, `halves.rs` | do the baseline's own halves differ? |
@@ -47,6 +47,7 @@ mod past;
 mod past_alarm;
 mod phase;
 mod placebo;
+mod places;
 mod reasons;
 mod recent;
 mod rollout;
@@ -108,19 +109,29 @@ impl Judge {
     #[inline(never)]
     pub fn tick(&mut self, deltas: &[Delta], now: Duration) {
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let mut inboxes: Vec<Vec<&RouteDelta>> = Vec::new();
         for delta in deltas {
             self.overflow.add(&delta.overflow);
             for route in &delta.routes {
-                self.deliver(route);
+                let Some(index) = self.deliver(route) else {
+                    continue;
+                };
+                if inboxes.len() <= index {
+                    inboxes.resize_with(self.destinations.len(), Vec::new);
+                }
+                if let Some(inbox) = inboxes.get_mut(index) {
+                    inbox.push(route);
+                }
             }
         }
-        for destination in &mut self.destinations {
-            destination.tick(&self.plan, &mut self.overflow, now_ms);
+        inboxes.resize_with(self.destinations.len(), Vec::new);
+        for (destination, inbox) in self.destinations.iter_mut().zip(&inboxes) {
+            destination.tick(&self.plan, inbox, &mut self.overflow, now_ms);
         }
     }
 
-    /// Hands a worker's counts of one route to its destination, a new one if there is room.
-    fn deliver(&mut self, route: &RouteDelta) {
+    /// The index of the destination of a worker's counts of one route, a new one if there is room.
+    fn deliver(&mut self, route: &RouteDelta) -> Option<usize> {
         let exchanges: u64 = route.versions.iter().map(|version| version.exchanges).sum();
         let name = &route.key.destination;
         let index = match self
@@ -140,13 +151,11 @@ impl Judge {
             }
             None => {
                 self.overflow.destinations = self.overflow.destinations.saturating_add(exchanges);
-                return;
+                return None;
             }
         };
         self.merged = self.merged.saturating_add(exchanges);
-        if let Some(destination) = self.destinations.get_mut(index) {
-            destination.inbox.push(route.clone());
-        }
+        Some(index)
     }
 
     /// What is decided about each destination.

@@ -66,12 +66,12 @@ fn questions(plan: &Plan) -> impl Iterator<Item = (usize, usize, &Question)> {
 }
 
 impl PastAlarm {
-    /// Takes a tick, before the routes learn it.
+    /// Takes a tick, before the routes learn it. `places` are the indices of the inbox's routes.
     pub(super) fn observe(
         &mut self,
         plan: &Plan,
         routes: &[Route],
-        inbox: &[RouteDelta],
+        (inbox, places): (&[&RouteDelta], &[Option<usize>]),
         standing: Standing<'_>,
         now_ms: u64,
     ) {
@@ -83,11 +83,10 @@ impl PastAlarm {
             self.series = vec![AgainstPast::default(); asked];
             self.window = [vec![Seen::default(); asked], vec![Seen::default(); asked]];
         }
-        for delta in inbox {
-            let Some(route) = routes.iter().find(|route| route.key == delta.key) else {
-                continue;
-            };
-            self.add(plan, route, delta, standing);
+        for (delta, place) in inbox.iter().zip(places) {
+            if let Some(route) = place.and_then(|index| routes.get(index)) {
+                self.add(plan, route, delta, standing);
+            }
         }
         self.end_window(plan, standing, now_ms);
     }

@@ -169,7 +169,7 @@ pub(super) struct Silences {
 
 impl Silences {
     /// Takes a tick.
-    pub(super) fn observe(&mut self, inbox: &[RouteDelta], now_ms: u64) {
+    pub(super) fn observe(&mut self, inbox: &[&RouteDelta], now_ms: u64) {
         let tick_ms = now_ms
             .saturating_sub(self.last_tick_ms)
             .min(LONGEST_TICK_MS);
@@ -285,7 +285,9 @@ mod tests {
     ) -> Option<(u64, Silence)> {
         let mut told = None;
         for second in seconds {
-            silences.observe(&counts(second), 1_000_000 + 1_000 * second);
+            let counted = counts(second);
+            let inbox: Vec<&RouteDelta> = counted.iter().collect();
+            silences.observe(&inbox, 1_000_000 + 1_000 * second);
             let finding = silences.findings(false, &[]).into_iter().next();
             told = told.or(finding.map(|finding| (second, finding)));
         }

@@ -11,7 +11,7 @@ use crate::sketch::Counts;
 pub(super) struct Volumes(Vec<(String, u64)>);
 
 impl Volumes {
-    pub(super) fn of(inbox: &[RouteDelta]) -> Self {
+    pub(super) fn of(inbox: &[&RouteDelta]) -> Self {
         let mut volumes: Vec<(String, u64)> = Vec::new();
         for version in inbox.iter().flat_map(|route| &route.versions) {
             let volume = exchanges(version);
@@ -56,7 +56,7 @@ fn exchanges(version: &VersionDelta) -> u64 {
 /// may have counted on one.
 pub(super) fn failures(
     plan: &Plan,
-    inbox: &[RouteDelta],
+    inbox: &[&RouteDelta],
     version: &str,
 ) -> impl Iterator<Item = (u64, [u64; 2])> {
     plan.failures()

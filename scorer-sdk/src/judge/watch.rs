@@ -9,7 +9,7 @@ use crate::sketch::{Counts, buckets};
 pub(super) fn observe(
     watch: &mut Watch,
     plan: &Plan,
-    inbox: &[RouteDelta],
+    inbox: &[&RouteDelta],
     arms: [&str; 2],
     now_ms: u64,
 ) {

@@ -2,6 +2,7 @@
 
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::fmt;
+use core::hash::BuildHasher;
 
 /// Longest part of a key in bytes.
 pub const MAX_PART_BYTES: usize = 512;
@@ -42,6 +43,12 @@ impl RouteKey {
             path: "*".to_owned(),
             ..Self::other(destination)
         }
+    }
+
+    /// Stands for the key while this process runs; others may have the same number.
+    #[must_use]
+    pub(crate) fn number(&self) -> u64 {
+        foldhash::fast::FixedState::with_seed(0).hash_one(self)
     }
 
     /// Method and path, with the route name in front where there is one: the metric label `route`.
