@@ -21,6 +21,9 @@ use scorer_sdk::judge::Judge;
 use scorer_sdk::wire::codec::{Damage, Reader, Writer};
 use std::sync::Arc;
 
+/// A state has room for this part more of the one before: some grow a little with each tick.
+const MORE_STATE: usize = 16;
+
 /// The judge with what it has merged, as it stands in shared data.
 struct Held {
     judge: Judge,
@@ -94,7 +97,7 @@ impl Leader {
         held.writer = self.owner;
         // From damaged data any number may come, and readers only ask whether it is another.
         held.number = held.number.wrapping_add(1);
-        let bytes = write_state(&held);
+        let bytes = write_state(&held, shared.bytes.len());
         if !host.swap_shared(&self.keys.state(), &bytes, shared.swap) {
             // Another has merged meanwhile: what it wrote stands.
             return;
@@ -159,8 +162,9 @@ impl Leader {
     }
 }
 
-fn write_state(held: &Held) -> Vec<u8> {
-    let mut writer = Writer::new();
+/// `before` is the length of the last state in bytes: the next one has about as many.
+fn write_state(held: &Held, before: usize) -> Vec<u8> {
+    let mut writer = Writer::with_room(before.saturating_add(before / MORE_STATE));
     writer.u64(held.writer);
     writer.u64(held.number);
     encode_acknowledged(&held.acknowledged, &mut writer);

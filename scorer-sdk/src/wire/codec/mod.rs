@@ -90,10 +90,17 @@ impl Damage {
     }
 }
 
-/// Appends values to a byte vector.
+/// Room of a writer that has just begun, in bytes.
+const FIRST_ROOM: usize = 64;
+
+/// Appends values to bytes.
 #[derive(Debug, Default)]
 pub struct Writer {
+    /// What was written, and zeros where there is room. A state has a hundred thousand numbers, and to
+    /// put one into its place costs a quarter of what it costs to lengthen a vector by it.
     bytes: Vec<u8>,
+    /// Bytes written so far.
+    length: usize,
 }
 
 impl Writer {
@@ -103,40 +110,80 @@ impl Writer {
         Self::default()
     }
 
+    /// An empty writer with room for so many bytes, so that it need not grow step by step.
+    #[must_use]
+    pub fn with_room(bytes: usize) -> Self {
+        Self {
+            bytes: vec![0; bytes],
+            length: 0,
+        }
+    }
+
     /// The bytes written so far.
     #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.length);
         self.bytes
+    }
+
+    /// Puts bytes into their place.
+    #[inline]
+    fn put<const N: usize>(&mut self, value: [u8; N]) {
+        let place = self
+            .bytes
+            .get_mut(self.length..)
+            .and_then(<[u8]>::first_chunk_mut::<N>);
+        match place {
+            Some(place) => {
+                *place = value;
+                self.length += N;
+            }
+            None => self.put_slice(&value),
+        }
+    }
+
+    /// Puts bytes into their place, for which it makes room where there is none.
+    #[inline(never)]
+    fn put_slice(&mut self, value: &[u8]) {
+        let end = self.length.saturating_add(value.len());
+        if end > self.bytes.len() {
+            let room = end.max(self.bytes.len().saturating_mul(2)).max(FIRST_ROOM);
+            self.bytes.resize(room, 0);
+        }
+        if let Some(place) = self.bytes.get_mut(self.length..end) {
+            place.copy_from_slice(value);
+            self.length = end;
+        }
     }
 
     /// Appends one byte.
     pub fn u8(&mut self, value: u8) {
-        self.bytes.push(value);
+        self.put([value]);
     }
 
     /// Appends two bytes.
     pub fn u16(&mut self, value: u16) {
-        self.bytes.extend_from_slice(&value.to_le_bytes());
+        self.put(value.to_le_bytes());
     }
 
     /// Appends four bytes.
     pub fn u32(&mut self, value: u32) {
-        self.bytes.extend_from_slice(&value.to_le_bytes());
+        self.put(value.to_le_bytes());
     }
 
     /// Appends eight bytes.
     pub fn u64(&mut self, value: u64) {
-        self.bytes.extend_from_slice(&value.to_le_bytes());
+        self.put(value.to_le_bytes());
     }
 
     /// Appends a single-precision float.
     pub fn f32(&mut self, value: f32) {
-        self.bytes.extend_from_slice(&value.to_le_bytes());
+        self.put(value.to_le_bytes());
     }
 
     /// Appends a double-precision float.
     pub fn f64(&mut self, value: f64) {
-        self.bytes.extend_from_slice(&value.to_le_bytes());
+        self.put(value.to_le_bytes());
     }
 
     /// Appends a number of items that follow; more than `u32::MAX` cannot be written and is cut.
@@ -161,10 +208,10 @@ impl Writer {
     /// Appends what `write` does as a part of its own, with its length in bytes: a reader that does
     /// not understand it can go on behind it. A part of more than `u32::MAX` bytes cannot be read.
     pub fn part(&mut self, write: impl FnOnce(&mut Self)) {
-        let start = self.bytes.len();
+        let start = self.length;
         self.length(0);
         write(self);
-        let length = self.bytes.len().saturating_sub(start + size_of::<u32>());
+        let length = self.length.saturating_sub(start + size_of::<u32>());
         let length = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
         if let Some((head, _)) = self
             .bytes
@@ -185,7 +232,7 @@ impl Writer {
     /// Appends a text with its length.
     pub fn text(&mut self, value: &str) {
         self.length(value.len());
-        self.bytes.extend_from_slice(value.as_bytes());
+        self.put_slice(value.as_bytes());
     }
 }
 
@@ -505,5 +552,25 @@ mod tests {
             Err(CodecError::TrailingBytes(5))
         );
         assert_eq!(Reader::new(&[]).u8(), Err(CodecError::Truncated));
+    }
+
+    #[test]
+    fn what_is_written_is_the_same_with_and_without_room_for_it() {
+        let written = |mut writer: Writer| {
+            writer.u8(1);
+            writer.parts(&[2_u16, 3], |item, writer| writer.u16(*item));
+            for number in 0..100 {
+                writer.u64(number);
+                writer.f32(0.5);
+                writer.text(&"x".repeat(number as usize));
+            }
+            writer.into_bytes()
+        };
+        let bytes = written(Writer::new());
+        assert_eq!(bytes.len(), 1 + 4 + 2 * (4 + 2) + 100 * (8 + 4 + 4) + 4_950);
+        for room in [0, 1, 7, bytes.len() - 1, bytes.len(), 10_000] {
+            assert_eq!(written(Writer::with_room(room)), bytes, "room for {room}");
+        }
+        assert!(Writer::with_room(100).into_bytes().is_empty());
     }
 }
