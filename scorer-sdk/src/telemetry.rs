@@ -250,6 +250,10 @@ metrics! {
         "evidence that the candidate is worse, on single routes, in thousandths of a nat, where positive; it rests while a verdict stands, and `serin_category_total` goes on";
     EVIDENCE_AGAINST: Gauge "serin_evidence_against" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
         "the same with the sign reversed, where negative";
+    POOLED_EVIDENCE_FOR: Gauge "serin_pooled_evidence_for" [DESTINATION, VERSION, CATEGORY] Capped
+        "evidence that the candidate is worse, over all routes together, in thousandths of a nat, where positive; it rests while a verdict stands";
+    POOLED_EVIDENCE_AGAINST: Gauge "serin_pooled_evidence_against" [DESTINATION, VERSION, CATEGORY] Capped
+        "the same with the sign reversed, where negative";
     EXCHANGES: Counter "serin_exchanges_total" [DESTINATION, ROUTE, VERSION] Capped
         "exchanges that were looked at and ended";
     BODIES: Counter "serin_bodies_total" [DESTINATION, ROUTE, VERSION] Capped

@@ -80,6 +80,21 @@ pub const STATE_VERSION: u16 = 8;
 /// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 
+/// What one pair says of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairEvidence<'a> {
+    /// The service.
+    pub destination: &'a str,
+    /// The version that is judged; empty where there is none.
+    pub candidate: &'a str,
+    /// The route; none for the pair over all routes together.
+    pub route: Option<&'a RouteKey>,
+    /// The category.
+    pub category: &'static str,
+    /// Log e-value in nats that the candidate is worse; negative when it favours the candidate.
+    pub nats: f64,
+}
+
 /// Merges deltas and decides.
 pub struct Judge {
     plan: Arc<Plan>,
@@ -166,18 +181,22 @@ impl Judge {
         }
     }
 
-    /// Route, candidate, category and log e-value in nats of each pair of route and category.
+    /// The evidence of each pair of route and category, and of each category over all routes.
     #[must_use]
     #[inline(never)]
-    pub fn pair_evidence(&self) -> Vec<(&RouteKey, &str, &'static str, f64)> {
+    pub fn pair_evidence(&self) -> Vec<PairEvidence<'_>> {
         self.destinations
             .iter()
             .flat_map(|destination| {
                 let (comparison, placebo) = (&destination.comparison, &destination.placebo);
                 shares::pair_evidence(&self.plan, comparison, placebo)
                     .into_iter()
-                    .map(|(key, category, evidence)| {
-                        (key, destination.candidate(), category, evidence)
+                    .map(|(route, category, nats)| PairEvidence {
+                        destination: &destination.name,
+                        candidate: destination.candidate(),
+                        route,
+                        category,
+                        nats,
                     })
             })
             .collect()
