@@ -3,6 +3,7 @@
 use super::metrics::{Id, Metrics, cut, thousandths};
 use super::series;
 use crate::host::Host;
+use crate::sync::inquiry::Inquiry;
 use core::time::Duration;
 use scorer_sdk::drift::Cause;
 use scorer_sdk::judge::Judge;
@@ -227,6 +228,41 @@ impl Findings {
                 self.metrics
                     .find(host, Id::of(&telemetry::DRIFT_EVIDENCE), &labels, evidence);
             }
+        }
+    }
+
+    /// Publishes what the fleet's verdict takes, and what came of asking for it. `enough` is the
+    /// evidence of all proxies that is enough, in nats.
+    pub fn publish_fleet(
+        &mut self,
+        host: &impl Host,
+        decisions: &[Decision],
+        role: &str,
+        enough: f64,
+        inquiry: &mut Inquiry,
+    ) {
+        let by_role = [(label::ROLE, role)];
+        let metric = Id::of(&telemetry::ROLLOUT_ID);
+        let number = u64::from(inquiry.rollout());
+        self.metrics.set(host, metric, &by_role, number);
+        let metric = Id::of(&telemetry::FLEET_ANSWER_TIME);
+        let answered = inquiry.answered().as_secs();
+        self.metrics.set(host, metric, &by_role, answered);
+        let metrics = &mut self.metrics;
+        inquiry.take_failures(&mut |reason, count| {
+            let metric = Id::of(&telemetry::FLEET_UNANSWERED);
+            metrics.count(host, metric, &[(label::REASON, reason)], count);
+        });
+        for decision in decisions
+            .iter()
+            .filter(|decision| !decision.candidate.is_empty())
+        {
+            let labels = [
+                (label::DESTINATION, cut(&decision.destination)),
+                (label::VERSION, cut(&decision.candidate)),
+            ];
+            let metric = Id::of(&telemetry::FLEET_THRESHOLD);
+            self.metrics.set(host, metric, &labels, thousandths(enough));
         }
     }
 

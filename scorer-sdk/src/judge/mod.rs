@@ -65,7 +65,7 @@ mod weights;
 
 use crate::config::Plan;
 use crate::count::delta::{Delta, Overflow, RouteDelta};
-use crate::judge::verdict::Decision;
+use crate::judge::verdict::{Decision, FleetWord};
 use crate::limits::MAX_DESTINATIONS;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
@@ -129,6 +129,17 @@ impl Judge {
         }
         for destination in &mut self.destinations {
             destination.tick(&self.plan, &mut self.overflow, now_ms);
+        }
+    }
+
+    /// Does what all proxies together say of a candidate, if that is the one that is compared. `now`
+    /// is the time since the Unix epoch.
+    #[inline(never)]
+    pub fn heed(&mut self, destination: &str, candidate: &str, word: FleetWord, now: Duration) {
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let mut known = self.destinations.iter_mut();
+        if let Some(known) = known.find(|known| known.name == destination) {
+            known.heed(&self.plan, candidate, word, now_ms);
         }
     }
 
