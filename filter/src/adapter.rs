@@ -4,6 +4,7 @@ use crate::host::proxy_host::ProxyHost;
 use crate::host::{Host, properties};
 use crate::report::series;
 use crate::stream::life::Stream;
+use crate::sync::inquiry::Reply;
 use crate::worker::Worker;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
@@ -85,7 +86,24 @@ impl Root {
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _: usize) {
+        // Without headers nobody answered.
+        let (status, body) = match headers {
+            0 => (None, Vec::new()),
+            _ => ProxyHost.answer(size),
+        };
+        if let Some(worker) = &self.worker
+            && let Ok(mut worker) = worker.try_borrow_mut()
+        {
+            worker.hear(&Reply {
+                token,
+                status,
+                body,
+            });
+        }
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {

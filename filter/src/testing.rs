@@ -29,6 +29,16 @@ pub(crate) struct World {
     /// How often each property was asked for.
     pub(crate) asked: BTreeMap<String, u64>,
     pub(crate) refused: Option<(String, bool)>,
+    pub(crate) calls: Vec<Call>,
+}
+
+/// A call to a cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) token: u32,
+    pub(crate) cluster: String,
+    pub(crate) path: String,
+    pub(crate) token_sent: Option<String>,
 }
 
 /// Keeps log lines in the thread that wrote them, so that tests in parallel do not mix theirs.
@@ -88,6 +98,11 @@ impl FakeHost {
             .filter(|known| known.0.rsplit(";.;").next() == Some(metric))
             .map(|known| known.1)
             .sum()
+    }
+
+    /// The calls so far.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.0.borrow().calls.clone()
     }
 
     pub(crate) fn pass(&self, time: Duration) {
@@ -221,6 +236,18 @@ impl Host for FakeHost {
         let next = world.next_swap;
         world.shared.insert(key.to_owned(), (bytes.to_vec(), next));
         true
+    }
+
+    fn call(&self, cluster: &str, path: &str, bearer: Option<&str>, _: Duration) -> Option<u32> {
+        let mut world = self.0.borrow_mut();
+        let token = world.calls.len() as u32;
+        world.calls.push(Call {
+            token,
+            cluster: cluster.to_owned(),
+            path: path.to_owned(),
+            token_sent: bearer.map(str::to_owned),
+        });
+        Some(token)
     }
 
     fn define_metric(&self, _: Kind, name: &str) -> u32 {

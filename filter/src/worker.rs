@@ -12,6 +12,7 @@ use crate::stream::glance;
 use crate::stream::life::Stream;
 use crate::stream::observer::Observer;
 use crate::stream::response::Response;
+use crate::sync::inquiry::Reply;
 use crate::sync::peers::{Peers, role};
 use scorer_sdk::Plan;
 use scorer_sdk::config::{Mode, Role};
@@ -354,6 +355,11 @@ impl<H: Host> Worker<H> {
         self.counters.count_troubles(&self.host, role, troubles);
         self.actions.report(&self.host, &mut self.counters);
         self.peers.lead(&self.host, now, self.busy);
+    }
+
+    /// A call of the leader's has ended.
+    pub fn hear(&mut self, reply: &Reply) {
+        self.peers.hear(reply, self.host.now());
     }
 
     /// The config is going: everything that was counted goes to the mailbox at once.

@@ -112,6 +112,8 @@ export class Host {
         this.tickMilliseconds = milliseconds;
         return STATUS.ok;
       },
+      // There is no cluster to ask.
+      proxy_http_call: () => STATUS.badArgument,
       proxy_set_effective_context: (id) => {
         this.stream = this.streams.get(id);
         return STATUS.ok;

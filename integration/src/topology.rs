@@ -51,6 +51,7 @@ pub struct Builder {
     canary: Vec<SocketAddr>,
     sidecar: Option<(SidecarProcess, Inbound)>,
     tracer: Option<SocketAddr>,
+    services: Vec<(String, SocketAddr)>,
     concurrency: u32,
     log_level: String,
     component_log_level: String,
@@ -86,6 +87,7 @@ impl Topology {
             canary: v2.to_vec(),
             sidecar: None,
             tracer: None,
+            services: Vec::new(),
             concurrency: 2,
             log_level: "warning".to_owned(),
             component_log_level: "wasm:info".to_owned(),
@@ -269,6 +271,13 @@ impl Builder {
         self
     }
 
+    /// A further cluster of the front: a service that the filter asks.
+    #[must_use]
+    pub fn service(mut self, name: &str, address: SocketAddr) -> Self {
+        self.services.push((name.to_owned(), address));
+        self
+    }
+
     /// Workers of each Envoy.
     #[must_use]
     pub fn concurrency(mut self, workers: u32) -> Self {
@@ -327,6 +336,8 @@ impl Builder {
             }
         }
         clusters.extend(self.tracer.map(Cluster::tracer));
+        let services = self.services.iter();
+        clusters.extend(services.map(|(name, address)| Cluster::service(name, *address)));
         let bootstrap = config::bootstrap("front", "v1", &clusters);
         let mut launch = self.launch(&self.name, &bootstrap);
         if self.hot_restart {

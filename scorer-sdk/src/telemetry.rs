@@ -250,6 +250,10 @@ metrics! {
         "evidence that the candidate is worse, on single routes, in thousandths of a nat, if positive; unchanged while a verdict stands, unlike `serin_category_total`";
     EVIDENCE_AGAINST: Gauge "serin_evidence_against" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
         "the same with the sign reversed, where negative";
+    POOLED_EVIDENCE_FOR: Gauge "serin_pooled_evidence_for" [DESTINATION, VERSION, CATEGORY] Capped
+        "evidence that the candidate is worse, over all routes together, in thousandths of a nat, where positive; it rests while a verdict stands";
+    POOLED_EVIDENCE_AGAINST: Gauge "serin_pooled_evidence_against" [DESTINATION, VERSION, CATEGORY] Capped
+        "the same with the sign reversed, where negative";
     EXCHANGES: Counter "serin_exchanges_total" [DESTINATION, ROUTE, VERSION] Capped
         "exchanges that were looked at and ended";
     BODIES: Counter "serin_bodies_total" [DESTINATION, ROUTE, VERSION] Capped
@@ -284,6 +288,14 @@ metrics! {
         "size of the judge's state, in bytes";
     UNMERGED_TICKS: Counter "serin_unmerged_ticks_total" [ROLE] Always
         "ticks of workers whose counts have waited for more than ten ticks, and ten seconds, to be merged";
+    FLEET_THRESHOLD: Gauge "serin_fleet_threshold" [DESTINATION, VERSION] Always
+        "with `fleet`: evidence of all proxies together that is enough, in thousandths of a nat";
+    FLEET_ANSWER_TIME: Gauge "serin_fleet_answer_time_seconds" [ROLE] Always
+        "with `fleet`: Unix time of the last answer of serve-verdict that could be used, in seconds; 0 before the first";
+    FLEET_UNANSWERED: Counter "serin_fleet_unanswered_total" [REASON] Always
+        "with `fleet`: questions to serve-verdict that led to nothing: `not_sent` (no such cluster), `no_answer`, `refused` (another status than 200), `unreadable`, `old` (evidence of more than a minute ago)";
+    ROLLOUT_ID: Gauge "serin_rollout_id" [ROLE] Always
+        "with `fleet`: a number made of the config's `rollout`, 0 without one; only proxies with the same one are counted together";
     CONFIG_BROKEN: Gauge "serin_config_broken" [] Always
         "1 when the last config was refused";
 }

@@ -29,6 +29,7 @@ pub const KEEP: &[&str] = &[
     "proxy_on_response_body",
     "proxy_on_response_trailers",
     "proxy_on_log",
+    "proxy_on_http_call_response",
     "proxy_on_delete",
 ];
 

@@ -72,6 +72,20 @@ pub trait Host {
     /// Replaces a value if it is still the one that `swap` came with; `None` replaces anything.
     fn swap_shared(&self, key: &str, bytes: &[u8], swap: Option<u32>) -> bool;
 
+    /// Asks a cluster for `path`, with a bearer token where there is one. The number of the call; none
+    /// when it cannot be sent. The answer comes to the root context.
+    fn call(
+        &self,
+        cluster: &str,
+        path: &str,
+        bearer: Option<&str>,
+        timeout: Duration,
+    ) -> Option<u32>;
+    /// A number that is another one at each moment and in each proxy.
+    fn draw(&self) -> u64 {
+        self.now().as_nanos() as u64 / 1_000
+    }
+
     /// Makes a metric, or finds it when it is there.
     fn define_metric(&self, kind: Kind, name: &str) -> u32;
     /// Adds to a counter.

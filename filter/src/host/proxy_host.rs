@@ -11,6 +11,7 @@ use core::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType};
 use scorer_sdk::telemetry::Kind;
+use scorer_sdk::wire::fleet::MAX_ANSWER_BYTES;
 use serin_abi::host::{self, Map};
 
 /// The proxy that this module runs in.
@@ -34,6 +35,21 @@ impl ProxyHost {
     /// keeps what its own level for wasm lets through.
     pub fn start_logging(self) {
         proxy_wasm::set_log_level(LogLevel::Info);
+    }
+
+    /// The status of the answer to a call, and its body; only while the proxy hands it over. A body
+    /// that is too long to be read is left out.
+    #[must_use]
+    pub fn answer(self, size: usize) -> (Option<u16>, Vec<u8>) {
+        let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status")
+            .ok()
+            .flatten()
+            .and_then(|status| core::str::from_utf8(&status).ok()?.parse().ok());
+        if size == 0 || size > MAX_ANSWER_BYTES {
+            return (status, Vec::new());
+        }
+        let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size);
+        (status, body.ok().flatten().unwrap_or_default())
     }
 
     /// Asks for a tick every `period`.
@@ -128,6 +144,26 @@ impl Host for ProxyHost {
 
     fn swap_shared(&self, key: &str, bytes: &[u8], swap: Option<u32>) -> bool {
         hostcalls::set_shared_data(key, Some(bytes), swap).is_ok()
+    }
+
+    fn call(
+        &self,
+        cluster: &str,
+        path: &str,
+        bearer: Option<&str>,
+        timeout: Duration,
+    ) -> Option<u32> {
+        let authorization = bearer.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![
+            (":method", "GET"),
+            (":path", path),
+            (":authority", "serve-verdict"),
+            ("accept", "application/json"),
+        ];
+        if let Some(authorization) = &authorization {
+            headers.push(("authorization", authorization));
+        }
+        hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
     }
 
     fn define_metric(&self, kind: Kind, name: &str) -> u32 {

@@ -3,11 +3,24 @@
 use super::metrics::{Id, Metrics, cut, thousandths};
 use super::series;
 use crate::host::Host;
+use crate::sync::inquiry::Inquiry;
 use core::time::Duration;
 use scorer_sdk::drift::Cause;
 use scorer_sdk::judge::Judge;
 use scorer_sdk::judge::verdict::{Decision, Silent};
+use scorer_sdk::route::RouteKey;
 use scorer_sdk::telemetry::{self, label};
+
+/// Evidence of single routes, for and against.
+const SINGLE: [Id; 2] = [
+    Id::of(&telemetry::EVIDENCE_FOR),
+    Id::of(&telemetry::EVIDENCE_AGAINST),
+];
+/// Evidence over all routes together, for and against.
+const POOLED: [Id; 2] = [
+    Id::of(&telemetry::POOLED_EVIDENCE_FOR),
+    Id::of(&telemetry::POOLED_EVIDENCE_AGAINST),
+];
 
 /// What the leader publishes beside verdicts.
 #[derive(Debug, Clone, Copy)]
@@ -76,23 +89,25 @@ impl Findings {
     }
 
     fn publish_evidence(&mut self, host: &impl Host, judge: &Judge) {
-        for (route, candidate, category, evidence) in judge.pair_evidence() {
-            if evidence == 0.0 || candidate.is_empty() {
+        for pair in judge.pair_evidence() {
+            if pair.nats == 0.0 || pair.candidate.is_empty() {
                 continue;
             }
-            let route_label = route.label();
+            let route_label = pair.route.map(RouteKey::label).unwrap_or_default();
             let labels = [
-                (label::DESTINATION, cut(&route.destination)),
+                (label::DESTINATION, cut(pair.destination)),
                 (label::ROUTE, cut(&route_label)),
-                (label::VERSION, cut(candidate)),
-                (label::CATEGORY, category),
+                (label::VERSION, cut(pair.candidate)),
+                (label::CATEGORY, pair.category),
             ];
-            for (metric, evidence) in [
-                (Id::of(&telemetry::EVIDENCE_FOR), evidence),
-                (Id::of(&telemetry::EVIDENCE_AGAINST), -evidence),
-            ] {
-                self.metrics
-                    .find(host, metric, &labels, thousandths(evidence));
+            let [destination, _, version, category] = labels;
+            let of_all = [destination, version, category];
+            let (metrics, labels) = match pair.route {
+                Some(_) => (SINGLE, labels.as_slice()),
+                None => (POOLED, of_all.as_slice()),
+            };
+            for (metric, nats) in metrics.into_iter().zip([pair.nats, -pair.nats]) {
+                self.metrics.find(host, metric, labels, thousandths(nats));
             }
         }
     }
@@ -213,6 +228,41 @@ impl Findings {
                 self.metrics
                     .find(host, Id::of(&telemetry::DRIFT_EVIDENCE), &labels, evidence);
             }
+        }
+    }
+
+    /// Publishes what the fleet's verdict takes, and what came of asking for it. `enough` is the
+    /// evidence of all proxies that is enough, in nats.
+    pub fn publish_fleet(
+        &mut self,
+        host: &impl Host,
+        decisions: &[Decision],
+        role: &str,
+        enough: f64,
+        inquiry: &mut Inquiry,
+    ) {
+        let by_role = [(label::ROLE, role)];
+        let metric = Id::of(&telemetry::ROLLOUT_ID);
+        let number = u64::from(inquiry.rollout());
+        self.metrics.set(host, metric, &by_role, number);
+        let metric = Id::of(&telemetry::FLEET_ANSWER_TIME);
+        let answered = inquiry.answered().as_secs();
+        self.metrics.set(host, metric, &by_role, answered);
+        let metrics = &mut self.metrics;
+        inquiry.take_failures(&mut |reason, count| {
+            let metric = Id::of(&telemetry::FLEET_UNANSWERED);
+            metrics.count(host, metric, &[(label::REASON, reason)], count);
+        });
+        for decision in decisions
+            .iter()
+            .filter(|decision| !decision.candidate.is_empty())
+        {
+            let labels = [
+                (label::DESTINATION, cut(&decision.destination)),
+                (label::VERSION, cut(&decision.candidate)),
+            ];
+            let metric = Id::of(&telemetry::FLEET_THRESHOLD);
+            self.metrics.set(host, metric, &labels, thousandths(enough));
         }
     }
 

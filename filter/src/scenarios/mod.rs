@@ -3,6 +3,7 @@
 mod behaviour;
 mod clock;
 mod damage;
+mod fleet;
 mod glances;
 mod limits;
 mod reloads;

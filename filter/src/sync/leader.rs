@@ -10,6 +10,7 @@ use crate::report::findings::{Findings, Overview};
 use crate::report::sentences::Sentences;
 use crate::report::series;
 use crate::report::troubles::DamageLine;
+use crate::sync::inquiry::{Inquiry, Reply};
 use crate::sync::lease::Contender;
 use crate::sync::mailbox::{
     Acknowledged, Keys, Unheard, collect, decode_acknowledged, encode_acknowledged,
@@ -18,6 +19,7 @@ use crate::sync::publication::{Directive, Publication};
 use core::time::Duration;
 use scorer_sdk::Plan;
 use scorer_sdk::judge::Judge;
+use scorer_sdk::telemetry::COMPARER;
 use scorer_sdk::wire::codec::{Damage, Reader, Writer};
 use std::sync::Arc;
 
@@ -44,6 +46,7 @@ pub struct Leader {
     findings: Findings,
     sentences: Sentences,
     unheard: Unheard,
+    inquiry: Inquiry,
     /// What could not be read and was not told yet.
     damage: Damage,
     damage_line: DamageLine,
@@ -65,6 +68,7 @@ impl Leader {
             findings: Findings::new(series, plan.max_series),
             sentences: Sentences::default(),
             unheard: Unheard::default(),
+            inquiry: Inquiry::new(Arc::clone(&plan)),
             damage: Damage::default(),
             damage_line: DamageLine::default(),
             plan,
@@ -83,7 +87,13 @@ impl Leader {
         } else {
             self.held = None;
             self.findings.forget_values();
+            self.inquiry.abandon();
         }
+    }
+
+    /// A call of this worker's has ended.
+    pub fn hear(&mut self, reply: &Reply, now: Duration) {
+        self.inquiry.hear(reply, now);
     }
 
     fn merge(&mut self, host: &impl Host, now: Duration) {
@@ -93,6 +103,10 @@ impl Leader {
         let collected = collect(host, &self.keys, known, &mut self.unheard, now);
         self.damage.add(collected.damage);
         held.judge.tick(&collected.deltas, now);
+        self.inquiry
+            .take_words(&mut |destination, candidate, word| {
+                held.judge.heed(destination, candidate, word, now);
+            });
         held.acknowledged.clone_from(&collected.acknowledged);
         held.writer = self.owner;
         // From damaged data any number may come, and readers only ask whether it is another.
@@ -147,6 +161,9 @@ impl Leader {
         host.swap_shared(&self.keys.verdict(), &publication.encode(), None);
         let damage = core::mem::take(&mut self.damage);
         self.sentences.tell(&decisions);
+        if self.role == COMPARER {
+            self.inquiry.tick(host, &decisions, now);
+        }
         self.damage_line.tell(&damage);
         self.findings.publish(
             host,
@@ -159,6 +176,11 @@ impl Leader {
                 now,
             },
         );
+        if let Some(fleet) = self.plan.fleet.as_ref().map(|_| &mut self.inquiry) {
+            let enough = -self.plan.fleet_false_alarm().ln();
+            self.findings
+                .publish_fleet(host, &decisions, self.role, enough, fleet);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`lease`]: as the [`leader`] it merges all of that into the judge's state and writes the
 //! [`publication`], which every worker reads.
 
+pub mod inquiry;
 pub mod leader;
 pub mod lease;
 pub mod mailbox;

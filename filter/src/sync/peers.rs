@@ -1,5 +1,6 @@
 //! One worker among the workers of its proxy.
 
+use super::inquiry::Reply;
 use super::leader::Leader;
 use super::mailbox::{Keys, Outbox};
 use super::publication::Publication;
@@ -155,5 +156,10 @@ impl Peers {
     /// Merges if this worker leads. `busy` says that it answers requests.
     pub fn lead(&mut self, host: &impl Host, now: Duration, busy: bool) {
         self.leader.tick(host, now, busy);
+    }
+
+    /// A call of the leader's has ended.
+    pub fn hear(&mut self, reply: &Reply, now: Duration) {
+        self.leader.hear(reply, now);
     }
 }

@@ -8,11 +8,13 @@ use super::page::Page;
 use super::server::{self, Prometheus};
 use anyhow::{Context as _, Result, ensure};
 use scorer_sdk::telemetry::{
-    CONFIG_BROKEN, EVIDENCE_AGAINST, EVIDENCE_FOR, EXCHANGES, HEARTBEAT, Metric, ROLLOUT_THRESHOLD,
-    VERDICT,
+    CONFIG_BROKEN, EVIDENCE_AGAINST, EVIDENCE_FOR, EXCHANGES, HEARTBEAT, Metric,
+    POOLED_EVIDENCE_AGAINST, POOLED_EVIDENCE_FOR, ROLLOUT_THRESHOLD, VERDICT,
 };
 use serin_cli::fetch::{Access, Fetcher};
-use serin_cli::fleet_evidence::{fleet_query, pairs_query, route_query, routes_query};
+use serin_cli::fleet_evidence::{
+    fleet_query, pairs_query, pooled_query, route_query, routes_query,
+};
 use serin_cli::status::fleet::{Fleet, STALE_IN_PROMETHEUS};
 use serin_cli::status::source::Source;
 use serin_cli::withdrawn::{asked_query, exchanges_query, withdrawn_query};
@@ -30,6 +32,7 @@ fn the_recording_rules_are_the_formula() -> Result<()> {
     };
     for (record, formula) in [
         ("serin:pair_evidence:nats", pairs_query("")),
+        ("serin:pooled_evidence:nats", pooled_query("")),
         ("serin:route_proxies:count", route_query("")),
         (
             "serin:routes:count1d",
@@ -37,7 +40,11 @@ fn the_recording_rules_are_the_formula() -> Result<()> {
         ),
         (
             "serin:fleet_evidence:nats",
-            fleet_query("serin:pair_evidence:nats", "serin:routes:count1d"),
+            fleet_query(
+                "serin:pair_evidence:nats",
+                "serin:pooled_evidence:nats",
+                "serin:routes:count1d",
+            ),
         ),
         ("serin:exchanges:increase1h", exchanges_query("", "1h")),
         (
@@ -67,6 +74,9 @@ fn the_recording_rules_are_the_formula() -> Result<()> {
 fn dense(expression: &str) -> String {
     expression.split_whitespace().collect()
 }
+
+/// Stands for all routes together.
+const ALL: &str = "";
 
 /// What one proxy shows: its role, its routes, and its evidence in thousandths of a nat, by route
 /// and category, as (for, against).
@@ -106,9 +116,19 @@ fn page(
             ("version", "v2"),
             ("category", category),
         ];
-        for (metric, value) in [(&EVIDENCE_FOR, worse), (&EVIDENCE_AGAINST, better)] {
+        // A pair over all routes has no label for one.
+        let [destination, _, version, category] = labels;
+        let of_all = [destination, version, category];
+        let (metrics, labels) = match *route {
+            ALL => (
+                [&POOLED_EVIDENCE_FOR, &POOLED_EVIDENCE_AGAINST],
+                of_all.as_slice(),
+            ),
+            _ => ([&EVIDENCE_FOR, &EVIDENCE_AGAINST], labels.as_slice()),
+        };
+        for (metric, value) in metrics.into_iter().zip([worse, better]) {
             if let Some(value) = value {
-                line(metric, &labels, *value);
+                line(metric, labels, *value);
             }
         }
     }
@@ -126,6 +146,7 @@ async fn the_rule_serve_verdict_and_status_come_to_the_same_evidence() -> Result
     let evidence = [
         ("/a", "error", Some(3_000), Some(0)),
         ("/b", "slow_p90", Some(0), Some(1_000)),
+        (ALL, "error", Some(2_000), Some(0)),
     ];
     let first = Page::serve(page("comparer", &["/a", "/b", "/gone"], &evidence))?;
     let second = Page::serve(page(
@@ -135,12 +156,17 @@ async fn the_rule_serve_verdict_and_status_come_to_the_same_evidence() -> Result
             ("/a", "error", Some(2_500), Some(0)),
             // A full table kept the other half out.
             ("/c", "error", Some(8_000), None),
+            (ALL, "error", Some(0), Some(500)),
+            (ALL, "slow_p90", Some(7_000), None),
         ],
     ))?;
     let guard = Page::serve(page(
         "guard",
         &["/guarded"],
-        &[("/a", "error", Some(9_000), Some(0))],
+        &[
+            ("/a", "error", Some(9_000), Some(0)),
+            (ALL, "error", Some(9_000), Some(0)),
+        ],
     ))?;
     let targets = [
         ("first", first.address),
@@ -155,7 +181,8 @@ async fn the_rule_serve_verdict_and_status_come_to_the_same_evidence() -> Result
     first.show(page("comparer", &["/a", "/b"], &evidence));
     let gone = format!("absent({}{{route=\"/gone\"}})", EXCHANGES.name);
     prometheus.wait_for(&gone).await?;
-    let expected = ((5.5_f64.exp() + (-1.0_f64).exp()) / (32.0 * 5.0)).ln();
+    let of_routes = (5.5_f64.exp() + (-1.0_f64).exp()) / (64.0 * 5.0);
+    let expected = (of_routes + 1.5_f64.exp() / 32.0).ln();
     let hooks = Hooks::start(prometheus.address()).await?;
     eventually(async || {
         let rule = prometheus

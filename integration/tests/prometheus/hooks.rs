@@ -30,6 +30,7 @@ impl Hooks {
             access: Access::default(),
             timeout: Duration::from_secs(9),
             window: Duration::from_secs(300),
+            fleet_token_file: None,
         };
         let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?;
         let address = server.address()?;

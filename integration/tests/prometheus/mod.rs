@@ -9,6 +9,7 @@ mod capture;
 mod daemon;
 mod dashboards;
 mod fleet;
+mod fleet_acts;
 mod health;
 pub(crate) mod hooks;
 pub(crate) mod manifests;

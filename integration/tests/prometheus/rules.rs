@@ -4,7 +4,7 @@ use super::manifests;
 use super::scene::Scene;
 use anyhow::{Context as _, Result, ensure};
 use scorer_sdk::telemetry;
-use serin_cli::fleet_evidence::PAIRS_PER_ROUTE;
+use serin_cli::fleet_evidence::{PAIRS_PER_ROUTE, POOLED_PAIRS};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `SerinAnomalous` for the bad canary and `SerinPlacebo` for the host that is slow; nothing that
@@ -73,6 +73,8 @@ async fn fleet_evidence(scene: &Scene, destination: &str) -> Result<f64> {
         for (name, sign) in [
             (telemetry::EVIDENCE_FOR.name, 1.0),
             (telemetry::EVIDENCE_AGAINST.name, -1.0),
+            (telemetry::POOLED_EVIDENCE_FOR.name, 1.0),
+            (telemetry::POOLED_EVIDENCE_AGAINST.name, -1.0),
         ] {
             for sample in metrics.select(name, &labels) {
                 let label = |name| sample.label(name).unwrap_or_default().to_owned();
@@ -86,8 +88,15 @@ async fn fleet_evidence(scene: &Scene, destination: &str) -> Result<f64> {
         }
     }
     ensure!(pairs.len() > 5 && routes.len() > 2, "{pairs:?} {routes:?}");
-    let sum: f64 = pairs.values().map(|nats| nats.exp()).sum();
-    Ok((sum / (PAIRS_PER_ROUTE * routes.len()) as f64).ln())
+    let shares = pairs.iter().map(|((route, _), nats)| {
+        // A pair over all routes has no route.
+        let parts = match route.as_str() {
+            "" => POOLED_PAIRS,
+            _ => PAIRS_PER_ROUTE * routes.len(),
+        };
+        nats.exp() / parts as f64
+    });
+    Ok(shares.sum::<f64>().ln())
 }
 
 /// A heartbeat that stands still is an alert a minute later, and not before.

@@ -201,6 +201,9 @@ pub struct ServeVerdict {
     /// Without traffic for so long, a candidate is not promoted
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     pub window: Duration,
+    /// Tell the fleet's verdict only to who sends this file's token; it is read anew each time
+    #[arg(long, value_name = "FILE")]
+    pub fleet_token_file: Option<String>,
 }
 
 /// `serin completions`

@@ -4,15 +4,22 @@
 //! pair of route and category:
 //!
 //! ```text
-//! fleet = ln( Σ_pairs exp( min(Σ_proxies e(proxy, pair), 600) ) / (32 · routes) )
+//! fleet = ln( Σ_routes,categories exp( E(route, category) ) / (64 · routes)
+//!           + Σ_categories        exp( E(all routes, category) ) / 32 )
+//! E(pair) = min( Σ_proxies e(proxy, pair), 600 )
 //! ```
 //!
 //! Proxies see different requests, so their e-values are independent and multiply: the logs of a
-//! pair add up. The mean over pairs comes after. A pair weighs 1 in [`PAIRS_PER_ROUTE`] times the
-//! routes: there are 16 categories, and the factor of 2 pays for routes that appear after the
-//! candidate. As long as those make the routes at most 2.7 times as many (1 + ln 2.7 = 2), the
-//! weights that pairs had when they appeared sum to at most 1. By Ville's inequality a healthy
-//! candidate then reaches the threshold ln(1 / false_alarm) with a chance of at most `false_alarm`.
+//! pair add up. The mean over pairs comes after. A fault of one route is found by that route's pairs;
+//! one that all routes share by the pairs over all of them, which have half of the weight.
+//!
+//! There are at most 16 categories. So the weights of the pairs that are there sum to 3/4 at most,
+//! whichever they are: 16 · routes / (64 · routes) and 16 / 32. A route that appears after the
+//! candidate makes each route's weight smaller. What counts for the promise is the weight that a pair
+//! had when it appeared, and these sum to at most 1 as long as the routes become at most 2.7 times as
+//! many: 1/2 + (1 + ln 2.7) / 4. By Ville's inequality a healthy candidate then reaches the threshold
+//! ln(1 / false_alarm) with a chance of at most `false_alarm`. A service whose routes become 20 times
+//! as many in one rollout has 1.5 times that chance.
 //!
 //! - `routes` counts the distinct routes of the destination that any proxy has shown within a day
 //!   ([`ROUTES_WINDOW`]): a pod that ends takes its metrics with it, and the weights must not grow
@@ -21,8 +28,6 @@
 //!   one of the two out, the other would overstate the evidence.
 //! - A proxy that only guards sees requests that a comparer has counted already. It is no
 //!   independent witness and adds nothing.
-//! - Pairs over all routes are not among the metrics, so the fleet's evidence can be less than that
-//!   of a single proxy.
 //!
 //! Three readers use this one definition: `serin serve-verdict` and the recording rule
 //! `serin:fleet_evidence:nats` in PromQL, `serin status` in Rust. The rule's text is tested against
@@ -32,13 +37,16 @@
 use crate::metrics_text::Sample;
 use crate::samples::of;
 use scorer_sdk::telemetry::{
-    COMPARER, EVIDENCE_AGAINST, EVIDENCE_FOR, EXCHANGES, GUARD, HEARTBEAT, label,
+    COMPARER, EVIDENCE_AGAINST, EVIDENCE_FOR, EXCHANGES, GUARD, HEARTBEAT, Metric,
+    POOLED_EVIDENCE_AGAINST, POOLED_EVIDENCE_FOR, label,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Pairs among which the weights are shared, for each route: 16 categories, and as many again for
-/// routes that come later.
-pub const PAIRS_PER_ROUTE: usize = 32;
+/// One in so many times the routes is the weight of a pair of a single route: 16 categories, half of
+/// the weight, and as much again for routes that come later.
+pub const PAIRS_PER_ROUTE: usize = 64;
+/// One in so many is the weight of a pair over all routes: 16 categories, half of the weight.
+pub const POOLED_PAIRS: usize = 32;
 /// The most evidence that one pair can have, in nats: `exp` of more would overflow.
 pub const MOST_NATS: f64 = 600.0;
 /// The time within which a route counts, in PromQL.
@@ -49,6 +57,27 @@ pub const ROUTES_WINDOW: &str = "1d";
 #[must_use]
 pub fn of_pairs<'a>(
     samples: &'a [Sample],
+    destination: &str,
+    candidate: &str,
+) -> BTreeMap<(&'a str, &'a str), f64> {
+    let metrics = [&EVIDENCE_FOR, &EVIDENCE_AGAINST];
+    differences(samples, metrics, destination, candidate)
+}
+
+/// The same over all routes together, by an empty route and the category.
+fn over_all_routes<'a>(
+    samples: &'a [Sample],
+    destination: &str,
+    candidate: &str,
+) -> BTreeMap<(&'a str, &'a str), f64> {
+    let metrics = [&POOLED_EVIDENCE_FOR, &POOLED_EVIDENCE_AGAINST];
+    differences(samples, metrics, destination, candidate)
+}
+
+/// Nats for less nats against, of each pair that has both.
+fn differences<'a>(
+    samples: &'a [Sample],
+    [for_it, against]: [&Metric; 2],
     destination: &str,
     candidate: &str,
 ) -> BTreeMap<(&'a str, &'a str), f64> {
@@ -64,8 +93,8 @@ pub fn of_pairs<'a>(
             })
             .collect::<BTreeMap<_, _>>()
     };
-    let better = gauges(&EVIDENCE_AGAINST);
-    gauges(&EVIDENCE_FOR)
+    let better = gauges(against);
+    gauges(for_it)
         .into_iter()
         // In thousandths of a nat.
         .filter_map(|(pair, worse)| Some((pair, (worse - better.get(&pair)?) / 1e3)))
@@ -81,35 +110,91 @@ pub fn of_fleet<'a>(
     candidate: &str,
     routes: usize,
 ) -> f64 {
-    let mut pairs: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+    let mut single: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+    let mut pooled: BTreeMap<(&str, &str), f64> = BTreeMap::new();
     for samples in comparers {
         for (pair, nats) in of_pairs(samples, destination, candidate) {
-            *pairs.entry(pair).or_default() += nats;
+            *single.entry(pair).or_default() += nats;
+        }
+        for (pair, nats) in over_all_routes(samples, destination, candidate) {
+            *pooled.entry(pair).or_default() += nats;
         }
     }
-    log_mean(pairs.values().copied(), routes)
+    log_mean(single.into_values(), pooled.into_values(), routes)
 }
 
-/// The log of the mean over pairs of their e-values, whose logs are given in nats.
-fn log_mean(pairs: impl Iterator<Item = f64> + Clone, routes: usize) -> f64 {
-    let pairs = pairs.map(|nats| nats.min(MOST_NATS));
-    let most = pairs.clone().fold(f64::NEG_INFINITY, f64::max);
+/// The log of the weighted mean over pairs of their e-values, whose logs are given in nats: those of
+/// single routes, and those over all routes. 0 where there are none.
+#[must_use]
+pub fn log_mean(
+    single: impl IntoIterator<Item = f64>,
+    pooled: impl IntoIterator<Item = f64>,
+    routes: usize,
+) -> f64 {
+    let of_routes = (PAIRS_PER_ROUTE * routes.max(1)) as f64;
+    let single = single.into_iter().map(|nats| (nats, of_routes));
+    let pooled = pooled.into_iter().map(|nats| (nats, POOLED_PAIRS as f64));
+    let shares: Vec<f64> = single
+        .chain(pooled)
+        .map(|(nats, parts)| nats.min(MOST_NATS) - libm::log(parts))
+        .collect();
+    let most = shares.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if !most.is_finite() {
         return 0.0;
     }
-    let sum: f64 = pairs.map(|nats| libm::exp(nats - most)).sum();
-    most + libm::log(sum / (PAIRS_PER_ROUTE * routes.max(1)) as f64)
+    let sum: f64 = shares.iter().map(|share| libm::exp(share - most)).sum();
+    most + libm::log(sum)
 }
 
 /// PromQL for the evidence of each pair over all proxies, in nats. `selector` goes between the
 /// braces of each metric: matchers of the destination, or nothing.
 #[must_use]
 pub fn pairs_query(selector: &str) -> String {
+    sum_query(
+        "destination, version, route, category",
+        [&EVIDENCE_FOR, &EVIDENCE_AGAINST],
+        selector,
+        "",
+    )
+}
+
+/// PromQL for the evidence of each category on all routes together, over all proxies, in nats.
+#[must_use]
+pub fn pooled_query(selector: &str) -> String {
+    sum_query(
+        "destination, version, category",
+        [&POOLED_EVIDENCE_FOR, &POOLED_EVIDENCE_AGAINST],
+        selector,
+        "",
+    )
+}
+
+/// As [`pairs_query`] and [`pooled_query`], of those proxies alone that `only` leaves, such as
+/// `and on (job, instance) x == 1`.
+#[must_use]
+pub fn queries_of(selector: &str, only: &str) -> [String; 2] {
+    [
+        sum_query(
+            "destination, version, route, category",
+            [&EVIDENCE_FOR, &EVIDENCE_AGAINST],
+            selector,
+            only,
+        ),
+        sum_query(
+            "destination, version, category",
+            [&POOLED_EVIDENCE_FOR, &POOLED_EVIDENCE_AGAINST],
+            selector,
+            only,
+        ),
+    ]
+}
+
+fn sum_query(labels: &str, [worse, better]: [&Metric; 2], selector: &str, only: &str) -> String {
     let of = braces(selector);
-    let (worse, better, beat) = (EVIDENCE_FOR.name, EVIDENCE_AGAINST.name, HEARTBEAT.name);
+    let (worse, better, beat) = (worse.name, better.name, HEARTBEAT.name);
     format!(
-        "sum by (destination, version, route, category) (\
-         ({worse}{of} - {better}{of}) \
+        "sum by ({labels}) (\
+         ({worse}{of} - {better}{of}) {only}\
          unless on (job, instance) \
          ({beat}{{role=\"{GUARD}\"}} unless on (job, instance) {beat}{{role=\"{COMPARER}\"}})\
          ) / 1000"
@@ -155,13 +240,15 @@ pub fn routes_of_counters_query(selector: &str) -> String {
     routes_query(&format!("{}{}", EXCHANGES.name, braces(selector)))
 }
 
-/// PromQL for the fleet's evidence in nats, of each destination and version, from an expression or
-/// recorded series for the pairs and one for the routes.
+/// PromQL for the fleet's evidence in nats, of each destination and version, from expressions or
+/// recorded series: for the pairs of single routes, for those over all routes, and for the routes.
 #[must_use]
-pub fn fleet_query(pairs: &str, routes: &str) -> String {
+pub fn fleet_query(pairs: &str, pooled: &str, routes: &str) -> String {
     format!(
-        "ln(sum by (destination, version) (exp(clamp_max({pairs}, {MOST_NATS}))) \
-         / on (destination) group_left () ({PAIRS_PER_ROUTE} * {routes}))"
+        "ln(sum by (destination, version) (\
+         exp(clamp_max({pairs}, {MOST_NATS})) \
+         / on (destination) group_left () ({PAIRS_PER_ROUTE} * {routes}) \
+         or exp(clamp_max({pooled}, {MOST_NATS})) / {POOLED_PAIRS}))"
     )
 }
 
@@ -179,17 +266,39 @@ mod tests {
 
     #[test]
     fn the_fleets_evidence_is_the_log_of_the_mean_over_pairs() {
-        let pairs = [12.0, 3.0, -1.0];
-        let expected: f64 = pairs.iter().map(|nats: &f64| nats.exp()).sum();
-        let expected = (expected / 64.0).ln();
-        let found = log_mean(pairs.into_iter(), 2);
+        let (single, pooled) = ([12.0, 3.0, -1.0], [2.0, 11.0]);
+        let sum = |pairs: &[f64]| pairs.iter().map(|nats| nats.exp()).sum::<f64>();
+        let expected = (sum(&single) / 128.0 + sum(&pooled) / 32.0).ln();
+        let found = log_mean(single, pooled, 2);
         assert!((found - expected).abs() < 1e-12, "{found} {expected}");
-        assert_eq!(log_mean(std::iter::empty(), 2), 0.0);
+        assert_eq!(log_mean([], [], 2), 0.0);
     }
 
     #[test]
     fn a_pair_counts_for_no_more_than_the_most() {
-        let found = log_mean([10_000.0].into_iter(), 1);
-        assert_eq!(found, MOST_NATS - 32.0_f64.ln());
+        let found = log_mean([10_000.0], [], 1);
+        assert!(
+            (found - (MOST_NATS - 64.0_f64.ln())).abs() < 1e-9,
+            "{found}"
+        );
+    }
+
+    #[test]
+    fn weights_of_the_pairs_sum_to_at_most_one() {
+        let plan = scorer_sdk::Plan::from_json(r#"{"signals": {"fan_out": true}, "body": {}}"#);
+        let categories = plan.unwrap().questions.len();
+        assert!(categories <= 16, "{categories} categories");
+        let of_route = |routes: usize| 1.0 / (PAIRS_PER_ROUTE * routes) as f64;
+        let of_all = 16.0 / POOLED_PAIRS as f64;
+        for first in 1..200 {
+            // Whatever is there: each pair with its weight of now.
+            assert!(16.0 * first as f64 * of_route(first) + of_all <= 0.75);
+            // Each pair with its weight of then, while routes become 2.7 times as many.
+            let last = (2.7 * first as f64) as usize;
+            let known = first as f64 * of_route(first);
+            let new: f64 = (first + 1..=last).map(of_route).sum();
+            let given = 16.0 * (known + new) + of_all;
+            assert!(given <= 1.0, "{first} routes, then {last}: {given}");
+        }
     }
 }

@@ -4,4 +4,5 @@
 #![cfg(test)]
 
 mod commands;
+mod fleet_budget;
 mod support;

@@ -9,6 +9,7 @@ pub mod config;
 pub mod delta;
 pub mod engine;
 pub mod fan_out;
+pub mod fleet_answer;
 pub mod grpc_frames;
 pub mod header_map;
 mod input;
@@ -23,12 +24,13 @@ mod traffic;
 pub type Run = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Run); 11] = [
+pub const TARGETS: [(&str, Run); 12] = [
     ("compressed_body", compressed_body::run),
     ("config", config::run),
     ("delta", delta::run),
     ("engine", engine::run),
     ("fan_out", fan_out::run),
+    ("fleet_answer", fleet_answer::run),
     ("grpc_frames", grpc_frames::run),
     ("header_map", header_map::run),
     ("json_body", json_body::run),

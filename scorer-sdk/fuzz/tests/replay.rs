@@ -45,6 +45,7 @@ replays!(
     delta,
     engine,
     fan_out,
+    fleet_answer,
     grpc_frames,
     header_map,
     json_body,

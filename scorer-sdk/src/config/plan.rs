@@ -5,6 +5,7 @@ use super::check::{duration, in_range, number, whole};
 use super::differs::{Differs, differs};
 use super::error::ConfigError;
 use super::expected::{Expected, expected};
+use super::fleet::{FleetPlan, fleet};
 use super::proxy::{
     Mode, Probation, Reject, Role, SessionSource, VersionSource, clusters, mode, probation, reject,
     role, session, version_source,
@@ -78,6 +79,8 @@ pub struct Plan {
     pub probation: Option<Probation>,
     /// What a guard does.
     pub reject: Reject,
+    /// Whom the leader asks what all proxies together think; `None` for nobody.
+    pub fleet: Option<FleetPlan>,
     /// Exchanges a second that one worker looks at in full; 0 for all. See [`Plan::may_glance`].
     pub looks_per_second: u64,
     /// Per question, one bit: whether cases count for it.
@@ -208,6 +211,7 @@ impl Plan {
             case_questions: case_questions(&signals, &questions),
             signals,
             questions,
+            fleet: raw.fleet.as_ref().map(|raw| fleet(raw, mode)).transpose()?,
             probation: raw.steer.probation.as_ref().map(probation).transpose()?,
             reject,
             max_series: whole("max_series", raw.max_series, 4_000, 50..=100_000)? as usize,
@@ -216,6 +220,22 @@ impl Plan {
             traces: raw.traces,
             count_rescued: raw.count_rescued,
         })
+    }
+
+    /// Bound on the chance that this proxy alone ever calls a healthy rollout anomalous. With `fleet`
+    /// half of `false_alarm` is for the verdict of all proxies together, and they share the other half.
+    #[must_use]
+    pub fn own_false_alarm(&self) -> f64 {
+        match &self.fleet {
+            Some(fleet) => self.false_alarm / 2.0 / f64::from(fleet.proxies),
+            None => self.false_alarm,
+        }
+    }
+
+    /// Bound on the chance that all proxies together ever call a healthy rollout anomalous.
+    #[must_use]
+    pub fn fleet_false_alarm(&self) -> f64 {
+        self.false_alarm / 2.0
     }
 
     /// Whether a signal that is on reads this part of an exchange.

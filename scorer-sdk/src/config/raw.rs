@@ -69,6 +69,8 @@ pub struct Config {
     pub routes: Routes,
     /// What `steer` does.
     pub steer: Steer,
+    /// Whom the leader asks what all proxies together think; nobody when missing.
+    pub fleet: Option<FleetSection>,
     /// What `reject` does.
     pub reject: RejectSection,
     /// Exchanges a second that one worker looks at in full, a random part of heavy traffic; 0 for all.
@@ -313,4 +315,20 @@ pub struct RejectSection {
     pub attempts: Option<u64>,
     /// `request` or `response`.
     pub phase: Option<String>,
+}
+
+/// Whom the leader asks what all proxies together think.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FleetSection {
+    /// The proxy's cluster of `serin serve-verdict`.
+    pub cluster: String,
+    /// Path of the question.
+    pub path: Option<String>,
+    /// Time between two questions.
+    pub every: Option<String>,
+    /// Sent as a bearer token.
+    pub token: Option<String>,
+    /// Most proxies that compare the same versions.
+    pub proxies: Option<u64>,
 }

@@ -75,6 +75,7 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         differences,
         condemned: condemned(plan, name, comparison, &shares, threshold),
         condemned_versions: versions.condemned().to_vec(),
+        by_fleet: rollout.phase == Phase::ByFleet,
         baseline_failing: rollout.baseline_is_failing(),
         placebo: placebo.findings(plan),
         held_by_placebo: rollout.phase == Phase::Watching && all_evidence >= threshold,
@@ -108,7 +109,7 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
 /// the past or answers nothing, `leaning` that a single pair speaks against it by itself.
 fn verdict(plan: &Plan, rollout: &Rollout, evidence: f64, warned: bool, leaning: bool) -> Verdict {
     match rollout.phase {
-        Phase::Condemned | Phase::Probation => Verdict::Anomalous,
+        Phase::Condemned | Phase::Probation | Phase::ByFleet => Verdict::Anomalous,
         Phase::Watching if evidence >= threshold(plan, Some(rollout)) / 2.0 => Verdict::Suspect,
         Phase::Watching if warned => Verdict::Suspect,
         // What is worse on one route of many takes longest to find: it is not called healthy meanwhile.
@@ -128,7 +129,7 @@ fn steer_share(plan: &Plan, rollout: &Rollout, condemned: &[String]) -> f64 {
         Phase::Watching if condemned.is_empty() => 0.0,
         // Another version than the candidate was condemned and still has traffic.
         Phase::Watching => 1.0,
-        Phase::Condemned => 1.0,
+        Phase::Condemned | Phase::ByFleet => 1.0,
         Phase::Probation => 1.0 - plan.probation.map_or(0.0, |probation| probation.share),
     }
 }

@@ -18,6 +18,7 @@ use super::watch;
 use crate::config::Plan;
 use crate::count::delta::{Overflow, RouteDelta};
 use crate::drift::Watch;
+use crate::judge::verdict::FleetWord;
 use crate::route::RouteKey;
 use crate::route::key::MAX_PART_BYTES;
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -78,7 +79,7 @@ impl Destination {
         let standing = Standing {
             arms,
             warm: rollout.is_none_or(|rollout| rollout.warm),
-            condemned: rollout.is_some_and(|rollout| rollout.phase == Phase::Condemned),
+            condemned: rollout.is_some_and(|rollout| rollout.phase.is_condemned()),
         };
         let routes = &self.comparison.routes;
         self.past_alarm
@@ -222,12 +223,36 @@ impl Destination {
             .filter(|_| plan.past_acts);
         let evidence = evidence.max(against_past.unwrap_or(f64::NEG_INFINITY));
         let leaning = shares.leaning(threshold(plan, Some(rollout))).is_some();
-        match rollout.decide(plan, evidence, leaning, now_ms) {
+        let step = rollout.decide(plan, evidence, leaning, now_ms);
+        self.follow(plan, step, (&shares, evidence), now_ms);
+    }
+
+    /// Does what all proxies together say of `candidate`, if that is the one that is compared here.
+    pub(super) fn heed(&mut self, plan: &Plan, candidate: &str, word: FleetWord, now_ms: u64) {
+        let Some(rollout) = &mut self.rollout else {
+            return;
+        };
+        if rollout.candidate != candidate || self.versions.baseline().is_empty() {
+            return;
+        }
+        let step = rollout.heed(word, now_ms);
+        let shares = Shares::of(&self.comparison, plan);
+        let shares = shares.held_back(plan, &self.comparison, &self.placebo);
+        let evidence = shares.log_evidence();
+        self.follow(plan, step, (&shares, evidence), now_ms);
+    }
+
+    /// Does what follows from a step of the rollout.
+    fn follow(&mut self, plan: &Plan, step: Step, (shares, evidence): (&Shares, f64), now_ms: u64) {
+        let Some(rollout) = &mut self.rollout else {
+            return;
+        };
+        match step {
             Step::None => {}
             Step::Condemned => {
                 self.versions.condemn(&rollout.candidate);
                 if rollout.found.is_none() {
-                    let compared = (&self.comparison, &shares);
+                    let compared = (&self.comparison, shares);
                     let past = &self.past_alarm;
                     rollout.found =
                         FoundState::of(plan, &self.name, compared, past, evidence, now_ms)

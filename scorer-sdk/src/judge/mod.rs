@@ -68,7 +68,7 @@ pub use shares::LEANING;
 
 use crate::config::Plan;
 use crate::count::delta::{Delta, Overflow, RouteDelta};
-use crate::judge::verdict::Decision;
+use crate::judge::verdict::{Decision, FleetWord};
 use crate::limits::MAX_DESTINATIONS;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
@@ -82,6 +82,21 @@ use std::sync::Arc;
 pub const STATE_VERSION: u16 = 8;
 /// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
+
+/// What one pair says of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairEvidence<'a> {
+    /// The service.
+    pub destination: &'a str,
+    /// The version that is judged; empty where there is none.
+    pub candidate: &'a str,
+    /// The route; none for the pair over all routes together.
+    pub route: Option<&'a RouteKey>,
+    /// The category.
+    pub category: &'static str,
+    /// Log e-value in nats that the candidate is worse; negative when it favours the candidate.
+    pub nats: f64,
+}
 
 /// Merges deltas and decides.
 pub struct Judge {
@@ -127,6 +142,17 @@ impl Judge {
         inboxes.resize_with(self.destinations.len(), Vec::new);
         for (destination, inbox) in self.destinations.iter_mut().zip(&inboxes) {
             destination.tick(&self.plan, inbox, &mut self.overflow, now_ms);
+        }
+    }
+
+    /// Does what all proxies together say of a candidate, if that is the one that is compared. `now`
+    /// is the time since the Unix epoch.
+    #[inline(never)]
+    pub fn heed(&mut self, destination: &str, candidate: &str, word: FleetWord, now: Duration) {
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let mut known = self.destinations.iter_mut();
+        if let Some(known) = known.find(|known| known.name == destination) {
+            known.heed(&self.plan, candidate, word, now_ms);
         }
     }
 
@@ -177,18 +203,22 @@ impl Judge {
         }
     }
 
-    /// Route, candidate, category and log e-value in nats of each pair of route and category.
+    /// The evidence of each pair of route and category, and of each category over all routes.
     #[must_use]
     #[inline(never)]
-    pub fn pair_evidence(&self) -> Vec<(&RouteKey, &str, &'static str, f64)> {
+    pub fn pair_evidence(&self) -> Vec<PairEvidence<'_>> {
         self.destinations
             .iter()
             .flat_map(|destination| {
                 let (comparison, placebo) = (&destination.comparison, &destination.placebo);
                 shares::pair_evidence(&self.plan, comparison, placebo)
                     .into_iter()
-                    .map(|(key, category, evidence)| {
-                        (key, destination.candidate(), category, evidence)
+                    .map(|(route, category, nats)| PairEvidence {
+                        destination: &destination.name,
+                        candidate: destination.candidate(),
+                        route,
+                        category,
+                        nats,
                     })
             })
             .collect()

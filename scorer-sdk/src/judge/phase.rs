@@ -10,10 +10,22 @@ pub(super) enum Phase {
     Condemned,
     /// A trickle is let through, with fresh evidence.
     Probation,
+    /// All proxies together found the candidate anomalous; the evidence of this one is not enough.
+    ByFleet,
 }
 
 impl Phase {
-    const ALL: [Self; 3] = [Self::Watching, Self::Condemned, Self::Probation];
+    const ALL: [Self; 4] = [
+        Self::Watching,
+        Self::Condemned,
+        Self::Probation,
+        Self::ByFleet,
+    ];
+
+    /// Whether the candidate is kept from traffic without exception, and not judged.
+    pub(super) fn is_condemned(self) -> bool {
+        matches!(self, Self::Condemned | Self::ByFleet)
+    }
 
     /// The phase with this number.
     pub(super) fn from_number(number: u8) -> Option<Self> {

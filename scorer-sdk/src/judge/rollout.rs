@@ -7,6 +7,7 @@ use super::baseline_health::BaselineHealth;
 use super::found::FoundState;
 use super::phase::{Judgement, Phase};
 use crate::config::Plan;
+use crate::judge::verdict::FleetWord;
 use crate::limits::MAX_VERSION_BYTES;
 use crate::sketch::buckets;
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -109,7 +110,7 @@ impl Rollout {
                 .saturating_add(plan.warm_up.min.as_millis() as u64);
         let held = self.hold_ticks > 0;
         self.hold_ticks = self.hold_ticks.saturating_sub(1);
-        if !held && self.phase != Phase::Condemned {
+        if !held && !self.phase.is_condemned() {
             Judgement::Judge
         } else {
             Judgement::LearnOnly
@@ -184,16 +185,10 @@ impl Rollout {
         let threshold = threshold(plan, Some(self));
         match self.phase {
             Phase::Watching | Phase::Probation if evidence >= threshold => {
-                if self.verdict_ms == 0 {
-                    let [_, candidate] = self.exchanges;
-                    self.exchanges_at_verdict = candidate;
-                    self.verdict_ms = now_ms;
-                }
-                self.enter(Phase::Condemned, now_ms);
-                self.verdicts = self.verdicts.saturating_add(1);
+                self.condemn(Phase::Condemned, now_ms);
                 Step::Condemned
             }
-            Phase::Condemned if self.probation_is_due(plan, now_ms) => {
+            Phase::Condemned | Phase::ByFleet if self.probation_is_due(plan, now_ms) => {
                 self.enter(Phase::Probation, now_ms);
                 self.judged = 0;
                 // What began while the candidate was kept from traffic is not judged.
@@ -207,6 +202,37 @@ impl Rollout {
                 self.enter(Phase::Watching, now_ms);
                 self.verdict_ms = 0;
                 self.found = None;
+                Step::Acquitted
+            }
+            _ => Step::None,
+        }
+    }
+
+    fn condemn(&mut self, phase: Phase, now_ms: u64) {
+        if self.verdict_ms == 0 {
+            let [_, candidate] = self.exchanges;
+            self.exchanges_at_verdict = candidate;
+            self.verdict_ms = now_ms;
+        }
+        self.enter(phase, now_ms);
+        self.verdicts = self.verdicts.saturating_add(1);
+    }
+
+    /// Does what all proxies together say. During a probation this proxy decides alone: the others'
+    /// evidence is what the verdict before it rested on.
+    pub(super) fn heed(&mut self, word: FleetWord, now_ms: u64) -> Step {
+        match (word, self.phase) {
+            (FleetWord::Condemn, Phase::Watching) => {
+                self.condemn(Phase::ByFleet, now_ms);
+                Step::Condemned
+            }
+            (FleetWord::Clear, Phase::ByFleet) => {
+                self.enter(Phase::Watching, now_ms);
+                self.verdict_ms = 0;
+                self.found = None;
+                // What began while the candidate was kept from traffic is not judged.
+                self.share = [0.0; 2];
+                self.jump_ms = now_ms;
                 Step::Acquitted
             }
             _ => Step::None,
@@ -273,12 +299,46 @@ impl Rollout {
 /// The evidence that is enough now, in nats.
 pub(super) fn threshold(plan: &Plan, rollout: Option<&Rollout>) -> f64 {
     let halvings = rollout.map_or(0, Rollout::halvings);
-    -plan.false_alarm.ln() + f64::from(halvings) * core::f64::consts::LN_2
+    -plan.own_false_alarm().ln() + f64::from(halvings) * core::f64::consts::LN_2
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_fleet_condemns_whom_it_judges_and_clears_whom_it_condemned() {
+        let plan = Plan::from_json(r#"{"steer": {"probation": {"after": "1m", "share": 0.1}}}"#);
+        let plan = plan.unwrap();
+        let mut rollout = Rollout::new("v2".to_owned(), 1_000);
+        assert_eq!(rollout.heed(FleetWord::Clear, 2_000), Step::None);
+        assert_eq!(rollout.heed(FleetWord::Condemn, 3_000), Step::Condemned);
+        assert_eq!(rollout.verdict_ms, 3_000);
+        assert_eq!(rollout.heed(FleetWord::Condemn, 4_000), Step::None);
+        assert_eq!(rollout.heed(FleetWord::Clear, 5_000), Step::Acquitted);
+        assert_eq!((rollout.phase, rollout.verdict_ms), (Phase::Watching, 0));
+
+        // What this proxy found itself stays found.
+        assert_eq!(rollout.decide(&plan, 50.0, false, 6_000), Step::Condemned);
+        assert_eq!(rollout.heed(FleetWord::Clear, 7_000), Step::None);
+        assert_eq!(rollout.phase, Phase::Condemned);
+        // In a probation this proxy decides.
+        assert_eq!(rollout.decide(&plan, 50.0, false, 70_000), Step::Probation);
+        assert_eq!(rollout.heed(FleetWord::Condemn, 71_000), Step::None);
+        assert_eq!(rollout.heed(FleetWord::Clear, 71_000), Step::None);
+    }
+
+    #[test]
+    fn a_verdict_of_the_fleet_has_its_probation_as_well() {
+        let plan = Plan::from_json(r#"{"steer": {"probation": {"after": "1m", "share": 0.1}}}"#);
+        let plan = plan.unwrap();
+        let mut rollout = Rollout::new("v2".to_owned(), 1_000);
+        rollout.heed(FleetWord::Condemn, 2_000);
+        let judgement = rollout.admit(&plan, [90, 10], 0, 3_000);
+        assert!(matches!(judgement, Judgement::LearnOnly));
+        assert_eq!(rollout.decide(&plan, 0.0, false, 61_000), Step::None);
+        assert_eq!(rollout.decide(&plan, 0.0, false, 62_000), Step::Probation);
+    }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_stop_judgement_until_it_has_caught_up() {

@@ -170,20 +170,19 @@ impl Shares {
     }
 }
 
-/// Route, category and log e-value in nats of the pairs of single routes; at most 0 where the
-/// placebo holds a pair back.
+/// Route, category and log e-value in nats of each pair, without a route where it is over all of
+/// them; at most 0 where the placebo holds a pair back.
 pub(super) fn pair_evidence<'a>(
     plan: &Plan,
     comparison: &'a Comparison,
     placebo: &Placebo,
-) -> Vec<(&'a RouteKey, &'static str, f64)> {
+) -> Vec<(Option<&'a RouteKey>, &'static str, f64)> {
     let counting = Shares::of(comparison, plan).held_back(plan, comparison, placebo);
     let mut found = Vec::new();
     let mut of_paths: Vec<(usize, usize, Vec<WeightedEvidence>)> = Vec::new();
     for (index, share) in counting.pairs {
-        let Some(number) = index.route else { continue };
-        let Some(path) = index.path else {
-            found.push((number, index.question, share.log_evidence));
+        let (Some(number), Some(path)) = (index.route, index.path) else {
+            found.push((index.route, index.question, share.log_evidence));
             continue;
         };
         let weight = comparison
@@ -204,13 +203,16 @@ pub(super) fn pair_evidence<'a>(
     found.extend(
         of_paths
             .into_iter()
-            .map(|(route, question, paths)| (route, question, log_weighted_mean(paths))),
+            .map(|(route, question, paths)| (Some(route), question, log_weighted_mean(paths))),
     );
     found
         .into_iter()
         .filter_map(|(route, question, evidence)| {
             let (_, question) = plan.questions.get(question)?;
-            let key = &comparison.routes.get(route)?.key;
+            let key = match route {
+                None => None,
+                Some(route) => Some(&comparison.routes.get(route)?.key),
+            };
             Some((key, question.name, evidence))
         })
         .collect()

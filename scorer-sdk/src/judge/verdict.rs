@@ -652,6 +652,15 @@ pub struct Now {
     pub baseline: f64,
 }
 
+/// What all proxies together say of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FleetWord {
+    /// Their evidence is enough: it is anomalous.
+    Condemn,
+    /// Their evidence is less than half of what would be enough.
+    Clear,
+}
+
 /// What is decided about one destination.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Decision {
@@ -697,6 +706,9 @@ pub struct Decision {
     pub condemned: Vec<(RouteKey, &'static str)>,
     /// Versions that were found anomalous and may still have traffic.
     pub condemned_versions: Vec<String>,
+    /// Whether the verdict is that of all proxies together, and not of this one's evidence.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub by_fleet: bool,
     /// Whether most of the baseline's recent exchanges have failed; then nothing is steered to it.
     pub baseline_failing: bool,
     /// Where the baseline's own hosts or sessions differ as versions should not.
@@ -740,6 +752,12 @@ impl Decision {
             ),
             None => self.reason_sentence(),
         };
+        if self.by_fleet {
+            text.insert_str(
+                0,
+                "by the evidence of all proxies together; by that of this one alone: ",
+            );
+        }
         for silence in &self.silent {
             text.push_str(&format!("; {}", silence.sentence()));
         }

@@ -6,5 +6,6 @@
 
 pub mod codec;
 pub mod envoy;
+pub mod fleet;
 pub mod recording;
 pub mod reference;

@@ -102,6 +102,7 @@ fn signature(name: &str) -> Option<(usize, Option<i32>)> {
         | "proxy_on_response_headers"
         | "proxy_on_response_body" => (3, CONTINUE),
         "proxy_on_response_trailers" => (2, CONTINUE),
+        "proxy_on_http_call_response" => (5, None),
         _ => return None,
     })
 }

@@ -151,6 +151,9 @@ What can be asked; destination and candidate are the labels of serin_verdict:
   POST /flagger/increase   as gate, and 200 while the candidate has no traffic
   POST /flagger/check      409 if there is evidence against it, 200 if not
                            each with Flagger's payload, its metadata: {destination, candidate}
+  GET  /v1/fleet?destination=…[&candidate=…][&rollout=…]
+                           the verdict of all proxies together, for proxies with `fleet` in their
+                           config: docs/fleet.md
   GET  /healthz            200 as long as it serves
 
 Abort: a proxy found the candidate anomalous, or all of them together did. Promote: a proxy found it

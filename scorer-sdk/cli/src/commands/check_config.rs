@@ -261,6 +261,23 @@ fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
             ),
         ),
     ];
+    if let Some(fleet) = &plan.fleet {
+        meaning.push((
+            "fleet",
+            format!(
+                "asks {}{} every {} what all proxies together think{}; up to {} of them, so {}% is this one's share of the false alarms",
+                fleet.cluster,
+                fleet.path,
+                time(fleet.every),
+                match fleet.token {
+                    Some(_) => ", with a token",
+                    None => "",
+                },
+                fleet.proxies,
+                percent(plan.own_false_alarm())
+            ),
+        ));
+    }
     if let Some(probation) = plan.probation {
         meaning.push((
             "probation",

@@ -18,6 +18,7 @@ pub fn run(args: &args::ServeVerdict) -> Result<Exit> {
         access: args.access.clone(),
         timeout: args.timeout,
         window: args.window,
+        fleet_token_file: args.fleet_token_file.clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

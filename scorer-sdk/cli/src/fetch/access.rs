@@ -59,11 +59,7 @@ impl Access {
     pub(super) fn headers(&self) -> Result<Vec<(String, String)>> {
         let mut headers = self.header.clone();
         if let Some(path) = &self.token_file {
-            let text = read(path, MAX_TOKEN)?;
-            let token = text.trim();
-            if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                bail!("{path} has to have one token, of printable ASCII without spaces");
-            }
+            let token = read_token(path)?;
             headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
         }
         Ok(headers)
@@ -85,6 +81,19 @@ impl Access {
             .filter_map(|(option, path)| Some(format!("{option} {}", path.as_ref()?)));
         headers.chain(files).collect()
     }
+}
+
+/// The one token in a file.
+///
+/// # Errors
+/// When the file cannot be read, or has no token that can be sent.
+pub(crate) fn read_token(path: &str) -> Result<String> {
+    let text = read(path, MAX_TOKEN)?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        bail!("{path} has to have one token, of printable ASCII without spaces");
+    }
+    Ok(token.to_owned())
 }
 
 /// The text of a file of at most `limit` bytes.

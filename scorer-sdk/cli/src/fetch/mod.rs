@@ -3,7 +3,7 @@
 //! No redirect is followed and no proxy is used, so that what is asked is what was named, and nobody
 //! else is sent a token.
 
-mod access;
+pub(crate) mod access;
 
 pub use access::Access;
 

@@ -146,7 +146,7 @@ mod tests {
         let rollout = &fleet.rollouts[0];
         assert_eq!(rollout.pairs[0].evidence, 12.0);
         let together = rollout.together.unwrap();
-        let expected = 12.0 - 32.0_f64.ln();
+        let expected = 12.0 - 64.0_f64.ln();
         assert!((together - expected).abs() < 1e-9, "{together}");
         assert!(rollout.anomalous_together());
         assert_eq!(rollout.verdict(), Verdict::Anomalous);

@@ -1,10 +1,12 @@
 //! From a request to its answer: paths, parameters, statuses. No sockets here.
 
 use super::flagger::{Hook, Payload, checked};
+use super::fleet::Scope;
 use super::judgement::{self, Judgement};
 use super::prometheus::Prometheus;
 use super::release::{Asked, Release, Releases};
 use anyhow::{Context, Result, anyhow};
+use scorer_sdk::telemetry::ROLLOUT_ID;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -37,6 +39,8 @@ pub enum Question {
     Verdict(Asked),
     /// `POST /flagger/…`; the body says about what.
     Flagger(Hook),
+    /// `GET /v1/fleet`, with the candidate where one is named.
+    Fleet(Scope, Option<String>),
 }
 
 /// Reads a request line; `target` is the path with its query.
@@ -46,12 +50,12 @@ pub enum Question {
 pub fn question(method: &str, target: &str) -> Result<Question, Reply> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let allowed = match path {
-        "/healthz" | "/verdict" => ["GET", "HEAD"].as_slice(),
+        "/healthz" | "/verdict" | "/v1/fleet" => ["GET", "HEAD"].as_slice(),
         _ if Hook::at(path).is_some() => ["POST"].as_slice(),
         _ => {
             return Err(Reply::error(
                 404,
-                "there are GET /verdict, GET /healthz, POST /flagger/rollback, POST /flagger/gate, POST /flagger/increase and POST /flagger/check",
+                "there are GET /verdict, GET /v1/fleet, GET /healthz, POST /flagger/rollback, POST /flagger/gate, POST /flagger/increase and POST /flagger/check",
             ));
         }
     };
@@ -78,16 +82,30 @@ pub fn question(method: &str, target: &str) -> Result<Question, Reply> {
     let destination = get("destination").map_err(bad)?.ok_or_else(|| {
         Reply::error(
             400,
-            "ask as /verdict?destination=…&candidate=…, with the labels of serin_verdict",
+            &format!("ask as {path}?destination=…&candidate=…, with the labels of serin_verdict"),
         )
     })?;
+    let candidate = get("candidate").map_err(bad)?;
+    if path == "/v1/fleet" {
+        let rollout = get("rollout").map_err(bad)?.map(|number| {
+            number.parse().map_err(|_| {
+                let reason = format!("rollout is the number in {}", ROLLOUT_ID.name);
+                Reply::error(400, &reason)
+            })
+        });
+        let scope = Scope {
+            destination,
+            rollout: rollout.transpose()?,
+        };
+        return Ok(Question::Fleet(scope, candidate));
+    }
     let release = get("release").map_err(bad)?.map(|name| Release {
         asker: destination.clone(),
         name,
     });
     Ok(Question::Verdict(Asked {
         destination,
-        candidate: get("candidate").map_err(bad)?,
+        candidate,
         release,
         since: None,
     }))
@@ -109,6 +127,8 @@ pub fn answer(
                 body: json!({"status": "ok"}),
             };
         }
+        // Answered from what is remembered: `fleet_answer`.
+        Question::Fleet(..) => return Reply::error(500, "the fleet's verdict is not asked here"),
         Question::Verdict(asked) => (asked.clone(), None),
         Question::Flagger(hook) => match Payload::read(body).and_then(|payload| payload.asked()) {
             Ok(asked) => (asked, Some(*hook)),

@@ -1,10 +1,14 @@
 //! The server: HTTP/1.1, one request a connection, everything bounded.
 //!
 //! It is meant for a cluster's inside. It reads from Prometheus and changes nothing; who may ask it
-//! is for the network's policy to say.
+//! is for the network's policy to say, and for a token where the fleet's verdict is asked for.
 
 use super::Options;
 use super::answer::{Question, Reply, answer, question};
+use super::bearer::is_allowed;
+use super::fleet::Scope;
+use super::fleet_answer::{FleetReply, fleet_reply};
+use super::fleet_cache::FleetCache;
 use super::prometheus::Prometheus;
 use super::release::Releases;
 use crate::output::json_text;
@@ -12,7 +16,9 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, WWW_AUTHENTICATE,
+};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,7 +26,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -45,6 +51,7 @@ struct Shared {
     options: Options,
     questions: Semaphore,
     releases: Releases,
+    fleet: FleetCache,
 }
 
 impl Shared {
@@ -75,6 +82,7 @@ impl Server {
             options,
             questions: Semaphore::new(MAX_QUESTIONS),
             releases: Releases::default(),
+            fleet: FleetCache::default(),
         });
         Ok(Self { listener, shared })
     }
@@ -118,7 +126,7 @@ impl Server {
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(response(respond(request, shared).await)) }
+        async move { Ok::<_, Infallible>(respond(request, shared).await) }
     });
     // An error is the client's: it sent no HTTP, or went away.
     let _ = hyper::server::conn::http1::Builder::new()
@@ -130,15 +138,23 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         .await;
 }
 
-async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
+async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Full<Bytes>> {
     let target = request
         .uri()
         .path_and_query()
         .map_or("/", |target| target.as_str());
-    let asked = match question(request.method().as_str(), target) {
-        Ok(asked) => asked,
-        Err(refused) => return refused,
-    };
+    match question(request.method().as_str(), target) {
+        Err(refused) => response(refused),
+        Ok(Question::Fleet(scope, candidate)) => {
+            let found = fleet(&request, &scope, candidate.as_deref(), &shared).await;
+            tagged(found.unwrap_or_else(FleetReply::from))
+        }
+        Ok(asked) => response(reply(request, asked, shared).await),
+    }
+}
+
+/// The answer to a question other than the fleet's.
+async fn reply(request: Request<Incoming>, asked: Question, shared: Arc<Shared>) -> Reply {
     let body = Limited::new(request.into_body(), MAX_BODY).collect();
     let body = match timeout(PATIENCE, body).await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -149,15 +165,80 @@ async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Reply {
         // Does not wait for its turn at Prometheus: a probe that does would end a healthy server.
         return shared.answer(&asked, &body);
     }
+    let within = Arc::clone(&shared);
+    at_prometheus(&shared, move || within.answer(&asked, &body))
+        .await
+        .unwrap_or_else(|refused| refused)
+}
+
+/// The fleet's verdict: from what is remembered, else from Prometheus. An error is an answer as well.
+async fn fleet(
+    request: &Request<Incoming>,
+    scope: &Scope,
+    candidate: Option<&str>,
+    shared: &Arc<Shared>,
+) -> Result<FleetReply, Reply> {
+    let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+    let file = shared.options.fleet_token_file.as_deref();
+    match is_allowed(file, header(AUTHORIZATION)) {
+        Ok(true) => {}
+        Ok(false) => return Err(Reply::error(401, "send the token as Authorization: Bearer")),
+        Err(error) => return Err(Reply::error(500, &format!("{error:#}"))),
+    }
+    let slot = shared.fleet.slot(scope);
+    let Ok(mut slot) = timeout(SLACK / 2, slot.lock()).await else {
+        return Err(Reply::error(503, "too many ask at the same time"));
+    };
+    let known = match slot.fresh(Instant::now()) {
+        Some(known) => known,
+        None => {
+            let (within, scope) = (Arc::clone(shared), scope.clone());
+            let begun = Instant::now();
+            let ask = move || {
+                let question = scope.question(within.options.window);
+                within.prometheus.query(&question)
+            };
+            let samples = at_prometheus(shared, ask).await?;
+            let answer = samples.map(Arc::from).map_err(|error| format!("{error:#}"));
+            let now = Instant::now();
+            slot.keep(answer.clone(), now - begun, now);
+            (answer, Duration::ZERO)
+        }
+    };
+    drop(slot);
+    let tags = header(IF_NONE_MATCH).and_then(|tags| core::str::from_utf8(tags).ok());
+    let tags = tags.unwrap_or_default();
+    Ok(fleet_reply(scope, candidate, &known, tags))
+}
+
+/// Does `work`, which asks Prometheus, when its turn has come.
+async fn at_prometheus<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Reply> {
     let turn = timeout(SLACK / 2, shared.questions.acquire());
     let Ok(Ok(turn)) = turn.await else {
-        return Reply::error(503, "too many ask at the same time");
+        return Err(Reply::error(503, "too many ask at the same time"));
     };
-    let within = Arc::clone(&shared);
-    let work = move || within.answer(&asked, &body);
-    let reply = tokio::task::spawn_blocking(work).await;
+    let done = tokio::task::spawn_blocking(work).await;
     drop(turn);
-    reply.unwrap_or_else(|error| Reply::error(500, &error.to_string()))
+    done.map_err(|error| Reply::error(500, &error.to_string()))
+}
+
+fn tagged(found: FleetReply) -> Response<Full<Bytes>> {
+    let status = found.reply.status;
+    let mut response = response(found.reply);
+    if status == 304 {
+        *response.body_mut() = Full::default();
+    }
+    if status == 401 {
+        let headers = response.headers_mut();
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(tag) = found.tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
 }
 
 fn response(reply: Reply) -> Response<Full<Bytes>> {

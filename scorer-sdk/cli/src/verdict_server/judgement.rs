@@ -154,6 +154,7 @@ pub fn question(asked: &Asked, window: Duration) -> String {
     let beat = telemetry::HEARTBEAT.name;
     let fresh = format!("on (job, instance) (time() - {beat} < {OLDEST_HEARTBEAT})");
     let pairs = fleet_evidence::pairs_query(&of);
+    let pooled = fleet_evidence::pooled_query(&of);
     let routes = fleet_evidence::routes_of_counters_query(&of);
     let limits = LIMITS.map(|metric| metric.name).join("|");
     let withdrawn = withdrawn_of_counters_query(&format!("{{{of}}}"));
@@ -186,7 +187,7 @@ pub fn question(asked: &Asked, window: Duration) -> String {
             "fleet",
             format!(
                 "({}{unless_earlier})",
-                fleet_evidence::fleet_query(&pairs, &routes)
+                fleet_evidence::fleet_query(&pairs, &pooled, &routes)
             ),
         ),
         (

@@ -4,9 +4,17 @@
 //! [`flagger`] and [`answer`] say it in the words of those who ask, [`http`] serves it with bounds
 //! on everything that comes from outside. All that is kept between two requests is which release
 //! each asker rolls out, and when it was asked about ([`release`]).
+//!
+//! Proxies ask for the fleet's verdict ([`fleet`]). Many ask often, so what Prometheus said a moment
+//! ago is kept ([`fleet_cache`]), and what a proxy knows is not sent again ([`fleet_answer`]); a
+//! token may be asked for ([`bearer`]).
 
 pub mod answer;
+pub mod bearer;
 pub mod flagger;
+pub mod fleet;
+pub mod fleet_answer;
+pub mod fleet_cache;
 pub mod http;
 pub mod judgement;
 pub mod prometheus;
@@ -26,4 +34,6 @@ pub struct Options {
     pub timeout: Duration,
     /// Time in which a candidate must have had traffic to be promoted.
     pub window: Duration,
+    /// File with the token without which the fleet's verdict is not told.
+    pub fleet_token_file: Option<String>,
 }

@@ -726,6 +726,7 @@ fn every_field_of_a_config_is_said_by_check_config() {
         "surprise": {"epoch": "29s", "max_values": 4321, "refuse_above": 0.991},
         "routes": {"templates": ["/a/{id}"], "max": 77, "by_name": true},
         "steer": {"probation": {"after": "5m", "share": 0.03}},
+        "fleet": {"cluster": "decisions", "every": "4s", "token": "s3cret", "proxies": 7},
         "reject": {"share": 0.4}, "max_series": 1234, "record": true, "examples": false, "traces": true, "looks_per_second": 654,
         "count_rescued": true
     });
@@ -767,6 +768,8 @@ fn every_field_of_a_config_is_said_by_check_config() {
         "at most 77",
         "by route name",
         "3% of the requests, 5m",
+        "asks decisions/v1/fleet every 4s",
+        "up to 7 of them, so 0.5% is",
         "1234",
         "leaves each exchange",
         "reads no ids of requests",
@@ -776,7 +779,10 @@ fn every_field_of_a_config_is_said_by_check_config() {
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
-    assert!(!said.contains("header_names"), "{said}");
+    assert!(
+        !said.contains("header_names") && !said.contains("s3cret"),
+        "{said}"
+    );
 
     let said = check(&serde_json::json!({"looks_per_second": 654}));
     assert!(said.contains("at 654 exchanges a second"), "{said}");

@@ -5,6 +5,7 @@ mod compressed;
 mod doctor;
 mod examples;
 mod files;
+mod fleet;
 mod install;
 mod kubectl;
 mod live_and_replay;

@@ -15,11 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// Answers each request with the same body, and keeps what it was asked.
 pub(super) struct FakePrometheus {
     pub(super) address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    pub(super) asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl FakePrometheus {
-    fn start(status: &'static str, body: String) -> Self {
+    pub(super) fn start(status: &'static str, body: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -85,7 +85,7 @@ pub(super) struct Served {
 }
 
 impl Served {
-    fn start(prometheus: SocketAddr, more: &[&str]) -> Self {
+    pub(super) fn start(prometheus: SocketAddr, more: &[&str]) -> Self {
         Self::asking(&format!("http://{prometheus}"), more)
     }
 
@@ -112,7 +112,7 @@ impl Served {
     }
 
     /// Sends bytes as they are and reads until the end.
-    fn raw(&self, request: &[u8]) -> String {
+    pub(super) fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         // The server may refuse before all is written.
@@ -126,7 +126,7 @@ impl Served {
         parsed(&self.raw(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()))
     }
 
-    fn post(&self, path: &str, body: &str) -> (u16, Value) {
+    pub(super) fn post(&self, path: &str, body: &str) -> (u16, Value) {
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
@@ -142,7 +142,7 @@ impl Drop for Served {
     }
 }
 
-fn status(answer: &str) -> u16 {
+pub(super) fn status(answer: &str) -> u16 {
     let word = answer
         .split(' ')
         .nth(1)
@@ -150,7 +150,7 @@ fn status(answer: &str) -> u16 {
     word.parse().unwrap()
 }
 
-fn parsed(answer: &str) -> (u16, Value) {
+pub(super) fn parsed(answer: &str) -> (u16, Value) {
     let (_, body) = answer
         .split_once("\r\n\r\n")
         .unwrap_or_else(|| panic!("{answer}"));

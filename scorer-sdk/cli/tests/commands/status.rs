@@ -94,17 +94,17 @@ fn part(nats: u64) -> FakeEnvoy {
 fn what_no_proxy_can_say_alone_three_of_them_say_together() {
     let urls = [2, 2, 5].map(|nats| part(nats).serve());
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
-    // 9 nats on one pair of 32 are 5.5, and 4.6 are enough.
+    // 9 nats on one pair of 64 are 4.8, and 4.6 are enough.
     status(&urls).assert().code(10).stdout(
         contains("3 proxies")
             .and(contains("anomalous, together"))
-            .and(contains("5.5")),
+            .and(contains("4.8")),
     );
-    // Two of them have 7 on that pair, which are 3.5.
+    // Two of them have 7 on that pair, which are 2.8.
     status(&urls[1..])
         .assert()
         .code(0)
-        .stdout(contains("3.5").and(contains("healthy (2 of 2)")));
+        .stdout(contains("2.8").and(contains("healthy (2 of 2)")));
     let all = json(&urls, 10);
     let rollout = &all["rollouts"][0];
     assert_eq!(rollout["anomalous_together"], true);

@@ -98,6 +98,10 @@ impl Host for OneStream {
         true
     }
 
+    fn call(&self, _: &str, _: &str, _: Option<&str>, _: Duration) -> Option<u32> {
+        None
+    }
+
     fn define_metric(&self, _: Kind, _: &str) -> u32 {
         0
     }

@@ -1,0 +1,202 @@
+//! Three gateways that act on one verdict: a real Prometheus adds their evidence up, serve-verdict
+//! tells it, and all of them steer. A fourth gateway has the same traffic and judges alone.
+
+use super::server::{self, Prometheus};
+use crate::live::common::{ANOMALOUS, config, filter, with};
+use anyhow::{Context as _, Result, ensure};
+use hyper::StatusCode;
+use scorer_sdk::telemetry::{
+    FLEET_ANSWER_TIME, FLEET_UNANSWERED, JUDGED_EXCHANGES, Metric, STEERED, VERDICT, label,
+};
+use serde_json::json;
+use serin_cli::fetch::Access;
+use serin_cli::verdict_server::Options;
+use serin_cli::verdict_server::http::Server;
+use serin_integration::envoy::free_port;
+use serin_integration::load::{Load, LoadOptions};
+use serin_integration::shop::{Fault, Shops};
+use serin_integration::topology::Topology;
+use serin_integration::{turn, wait_until};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+/// Requests a second to each gateway, half of them to the candidate.
+const RATE: f64 = 40.0;
+/// Share of the candidate's requests that fail, which a gateway alone needs long to find.
+const FAILING: f64 = 0.03;
+const TOKEN: &str = "s3cret";
+const CLUSTER: &str = "serve-verdict";
+
+/// `serin serve-verdict` at one address, which can be ended and started again.
+struct ServeVerdict {
+    prometheus: SocketAddr,
+    address: SocketAddr,
+    token_file: PathBuf,
+    task: Option<JoinHandle<()>>,
+}
+
+impl ServeVerdict {
+    async fn start(&mut self) -> Result<()> {
+        let options = Options {
+            prometheus: format!("http://{}", self.prometheus),
+            access: Access::default(),
+            timeout: Duration::from_secs(9),
+            window: Duration::from_secs(300),
+            fleet_token_file: Some(self.token_file.display().to_string()),
+        };
+        let server = Server::bind(self.address, options).await?;
+        self.task = Some(tokio::spawn(server.run(std::future::pending())));
+        Ok(())
+    }
+
+    async fn stop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for ServeVerdict {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+}
+
+/// The sum of a metric's series in one gateway, of the candidate where they have a version.
+async fn value(gateway: &Topology, metric: &Metric) -> Result<f64> {
+    let labels: &[(&str, &str)] = if metric.labels.contains(&label::VERSION) {
+        &[("destination", "shop"), ("version", "v2")]
+    } else {
+        &[]
+    };
+    let metrics = gateway.front.metrics().await?;
+    Ok(metrics.value(metric.name, labels).unwrap_or(0.0))
+}
+
+/// Waits until each gateway's metric exceeds a bound of its own.
+async fn all_exceed(gateways: &[Topology], metric: &Metric, bounds: &[f64]) -> Result<()> {
+    wait_until(metric.name, async || {
+        for (gateway, bound) in gateways.iter().zip(bounds) {
+            if value(gateway, metric).await? <= *bound {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+    .await
+}
+
+async fn values(gateways: &[Topology], metric: &Metric) -> Result<Vec<f64>> {
+    let mut values = Vec::new();
+    for gateway in gateways {
+        values.push(value(gateway, metric).await?);
+    }
+    Ok(values)
+}
+
+async fn gateway(name: &str, shops: &Shops, asked: Option<SocketAddr>) -> Result<Topology> {
+    let fleet = json!({
+        "fleet": {"cluster": CLUSTER, "every": "1s", "token": TOKEN, "proxies": 3},
+        "rollout": "1.4.2",
+    });
+    let settings = match asked {
+        Some(_) => with(config("steer"), fleet),
+        None => config("observe"),
+    };
+    let builder = Topology::builder(name, shops)
+        .concurrency(1)
+        .weights(50, 50)
+        .filter(filter(&settings));
+    let builder = match asked {
+        Some(address) => builder.service(CLUSTER, address),
+        None => builder,
+    };
+    builder.start().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_gateways_find_together_what_each_alone_needs_longer_for() -> Result<()> {
+    let Some(binary) = server::prometheus_binary() else {
+        return Ok(());
+    };
+    let _turn = turn::alone().await;
+    let shops = Shops::start(81).await?;
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+    let mut gateways = Vec::new();
+    for name in ["fleet-a", "fleet-b", "fleet-c"] {
+        gateways.push(gateway(name, &shops, Some(address)).await?);
+    }
+    let alone = gateway("fleet-alone", &shops, None).await?;
+    let targets: Vec<_> = gateways
+        .iter()
+        .map(|gateway| (gateway.front.name(), gateway.front.admin_address()))
+        .collect();
+    let prometheus = Prometheus::start(&binary, &targets, &[]).await?;
+    let token_file = alone.front.dir().join("token");
+    fs::write(&token_file, TOKEN)?;
+    let mut served = ServeVerdict {
+        prometheus: prometheus.address(),
+        address,
+        token_file,
+        task: None,
+    };
+    served.start().await?;
+    let mut loads = Vec::new();
+    for (seed, gateway) in (82_u64..).zip(gateways.iter().chain([&alone])) {
+        let options = LoadOptions::new(gateway.address(), RATE).seed(seed);
+        loads.push(Load::start(options)?);
+    }
+
+    // A healthy candidate: each asks, and is answered.
+    all_exceed(&gateways, &FLEET_ANSWER_TIME, &[0.0; 3]).await?;
+    // serve-verdict is gone: each notices it, and goes on judging.
+    served.stop().await;
+    let unanswered = values(&gateways, &FLEET_UNANSWERED).await?;
+    all_exceed(&gateways, &FLEET_UNANSWERED, &unanswered).await?;
+    let judged = values(&gateways, &JUDGED_EXCHANGES).await?;
+    all_exceed(&gateways, &JUDGED_EXCHANGES, &judged).await?;
+    // It comes back.
+    let answered = values(&gateways, &FLEET_ANSWER_TIME).await?;
+    served.start().await?;
+    all_exceed(&gateways, &FLEET_ANSWER_TIME, &answered).await?;
+    for gateway in &gateways {
+        let verdict = value(gateway, &VERDICT).await?;
+        ensure!(verdict < ANOMALOUS, "a healthy candidate is condemned");
+    }
+
+    let fault = Fault::all(StatusCode::SERVICE_UNAVAILABLE).share(FAILING);
+    shops.v2.set_fault(Some(fault));
+    let begun = Instant::now();
+    let as_fleet = async {
+        all_exceed(&gateways, &VERDICT, &[ANOMALOUS - 0.5; 3]).await?;
+        let seconds = begun.elapsed().as_secs_f64();
+        all_exceed(&gateways, &STEERED, &[0.0; 3]).await?;
+        anyhow::Ok(seconds)
+    };
+    let by_itself = async {
+        all_exceed(std::slice::from_ref(&alone), &VERDICT, &[ANOMALOUS - 0.5]).await?;
+        anyhow::Ok(begun.elapsed().as_secs_f64())
+    };
+    let (together, single) = tokio::join!(as_fleet, by_itself);
+    let (together, single) = (
+        together.context("as a fleet")?,
+        single.context("by itself")?,
+    );
+    println!("seconds to the verdict: {single:.1} alone, {together:.1} as a fleet of three");
+    // By chance one of them may be first by itself, and not all.
+    let told = gateways
+        .iter()
+        .filter(|gateway| {
+            let log = gateway.front.log_text();
+            log.contains("by the evidence of all proxies together")
+        })
+        .count();
+    ensure!(told >= 1, "no gateway acts on the fleet's verdict");
+    Ok(())
+}
