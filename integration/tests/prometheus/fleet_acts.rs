@@ -184,11 +184,10 @@ async fn three_gateways_find_together_what_each_alone_needs_longer_for() -> Resu
         anyhow::Ok(begun.elapsed().as_secs_f64())
     };
     let (together, single) = tokio::join!(as_fleet, by_itself);
-    let (together, single) = (
-        together.context("as a fleet")?,
-        single.context("by itself")?,
-    );
-    println!("seconds to the verdict: {single:.1} alone, {together:.1} as a fleet of three");
+    let together = together.context("as a fleet")?;
+    // What it takes alone is told and not required.
+    let single = single.map_or_else(|_| "too long".to_owned(), |seconds| format!("{seconds:.1}"));
+    println!("seconds to the verdict: {single} alone, {together:.1} as a fleet of three");
     // By chance one of them may be first by itself, and not all.
     let told = gateways
         .iter()
