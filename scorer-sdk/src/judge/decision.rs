@@ -40,7 +40,7 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         .iter()
         .any(|silence| silence.kind == Silent::Mute && silence.version == rollout.candidate);
     let warned = is_mute || destination.past_alarm.stands();
-    let leaning = shares.leaning(threshold);
+    let leaning = shares.leaning(comparison, threshold);
     let verdict = verdict(plan, rollout, all_evidence, warned, leaning.is_some());
     let [seen, candidate_exchanges] = rollout.exchanges;
     let reference = plan.reject.reference.as_ref();

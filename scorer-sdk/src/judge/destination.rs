@@ -222,7 +222,8 @@ impl Destination {
             .log_evidence(plan)
             .filter(|_| plan.past_acts);
         let evidence = evidence.max(against_past.unwrap_or(f64::NEG_INFINITY));
-        let leaning = shares.leaning(threshold(plan, Some(rollout))).is_some();
+        let threshold = threshold(plan, Some(rollout));
+        let leaning = shares.leaning(&self.comparison, threshold).is_some();
         let step = rollout.decide(plan, evidence, leaning, now_ms);
         self.follow(plan, step, (&shares, evidence), now_ms);
     }

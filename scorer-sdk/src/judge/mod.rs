@@ -64,8 +64,6 @@ mod volumes;
 mod watch;
 mod weights;
 
-pub use shares::LEANING;
-
 use crate::config::Plan;
 use crate::count::delta::{Delta, Overflow, RouteDelta};
 use crate::judge::verdict::{Decision, FleetWord};

@@ -11,7 +11,10 @@ use crate::route::RouteKey;
 
 /// Share of a verdict's evidence, in logs, from which on a single pair keeps a candidate from being
 /// called healthy. Tests `engine::promotion` count what that costs healthy candidates.
-pub const LEANING: f64 = 0.25;
+const LEANING: f64 = 0.25;
+
+/// Exchanges of the candidate in the pair's category that it takes as well.
+const LEAST_LEANING: u64 = 3;
 
 /// Which pair of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,10 +160,18 @@ impl Shares {
 
     /// The pair that speaks loudest against the candidate by itself, where it has [`LEANING`] of the
     /// evidence that a verdict takes. The mean over all pairs may have far less: the others dilute it.
-    pub(super) fn leaning(&self, threshold: f64) -> Option<PairIndex> {
+    /// It takes [`LEAST_LEANING`] exchanges: one session can add less than that, and must not hold back
+    /// a release.
+    pub(super) fn leaning(&self, comparison: &Comparison, threshold: f64) -> Option<PairIndex> {
+        let inside = |index: &PairIndex| {
+            index
+                .pair(comparison)
+                .map_or(0, |pair| pair.candidate.inside)
+        };
         self.pairs
             .iter()
             .filter(|(_, share)| share.log_evidence >= LEANING * threshold)
+            .filter(|(index, _)| inside(index) >= LEAST_LEANING)
             .max_by(|(_, one), (_, other)| one.log_evidence.total_cmp(&other.log_evidence))
             .map(|(index, _)| *index)
     }

@@ -157,8 +157,8 @@ What can be asked; destination and candidate are the labels of serin_verdict:
   GET  /healthz            200 as long as it serves
 
 Abort: a proxy found the candidate anomalous, or all of them together did. Promote: a proxy found it
-healthy and none otherwise, that proxy still judges, no route and category has a quarter of the
-evidence by itself, the baseline works, and the candidate has had traffic within --window. Wait: all else, so that no traffic is neither. Without candidate, the
+healthy and none otherwise, that proxy still judges, the baseline works, and the candidate has had
+traffic within --window. Wait: all else, so that no traffic is neither. Without candidate, the
 version that is being compared is meant, if it is one.
 
 400 is a question that cannot be understood, 502 a Prometheus that does not answer: no promotion and

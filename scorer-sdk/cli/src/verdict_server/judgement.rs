@@ -3,8 +3,7 @@
 //! The same as the recording rule `serin:decision`, without need of the rules: abort where one
 //! proxy is sure that the candidate is worse, or all of them together are and none holds its verdict
 //! back for the sake of the placebo; promote where the verdict is healthy, its proxy still judges,
-//! the baseline works, the candidate has traffic and no route and category has a quarter of the evidence
-//! by itself; wait for all else. [`fleet_evidence`] has the
+//! the baseline works and the candidate has traffic; wait for all else. [`fleet_evidence`] has the
 //! formula of the fleet's evidence, [`withdrawn`](crate::withdrawn) that of a candidate that was
 //! taken out of the traffic: a verdict on it is an old one.
 //!
@@ -378,13 +377,13 @@ impl Judgement {
                     "{name} is worse, but the baseline's own hosts differ as much: look at them first"
                 )
             }
-            (Verdict::Learning | Verdict::Healthy, None) => {
-                "no proxy has judged within the last minute: is Serin still running?".to_owned()
-            }
-            _ if verdict == Verdict::Suspect || self.leans() => format!(
+            (Verdict::Suspect, _) => format!(
                 "{name} may be worse than the baseline; more traffic will tell{}",
                 self.where_worse()
             ),
+            (_, None) => {
+                "no proxy has judged within the last minute: is Serin still running?".to_owned()
+            }
             (Verdict::Learning, _) => format!(
                 "{} exchanges of {name} were compared, which is not enough yet{}",
                 self.judged_exchanges,
@@ -412,15 +411,6 @@ impl Judgement {
             _ => format!("the proxies that still judge have not seen enough of {name}"),
         };
         (Action::Wait, reason)
-    }
-
-    /// Whether one route and category has a quarter of the evidence by itself, over all proxies: what
-    /// keeps a single proxy from calling it healthy.
-    fn leans(&self) -> bool {
-        let enough = self.evidence.enough;
-        let strongest = self.strongest.first();
-        enough > 0.0
-            && strongest.is_some_and(|pair| pair.nats >= scorer_sdk::judge::LEANING * enough)
     }
 
     /// Where it is worse, to end a sentence.
@@ -649,21 +639,7 @@ mod tests {
         );
         samples.retain(|sample| sample.label(ASKED) != "fleet");
         samples.push(sample("fleet", &[("version", "v2")], 4.5));
-        assert_eq!(action(&samples), Action::Wait);
-    }
-
-    #[test]
-    fn nothing_is_promoted_while_one_route_and_category_leans_against_it() {
-        for (nats, expected) in [(1.1, Action::Promote), (1.2, Action::Wait)] {
-            let mut samples = version("v2", 1.0);
-            let labels = [
-                ("version", "v2"),
-                ("route", "GET /a"),
-                ("category", "error"),
-            ];
-            samples.push(sample("pair", &labels, nats));
-            assert_eq!(action(&samples), expected, "{nats}");
-        }
+        assert_eq!(action(&samples), Action::Promote);
     }
 
     #[test]
