@@ -3,6 +3,7 @@
 mod id;
 pub mod key;
 mod path_tree;
+mod returning;
 mod segment;
 mod template;
 

@@ -13,9 +13,14 @@
 //! every unknown segment there is `{x}`, or `{id}` where ids were recognised before: what the rules
 //! missed is an id as well. A node collapses once and for good.
 //!
+//! A flood of random paths in a tree's first seconds makes nodes collapse before their real names were
+//! seen that often. A name therefore comes back when a few per cent of the paths at its node lead to it
+//! ([`Returning`]), at most 16 at a node.
+//!
 //! Tenants are values that are all busy: `/acme/orders/1`, `/globex/orders/2`. Where more than half
 //! of more than `max_children` children lead on by the same name, these children go however
-//! often they were seen, and what is below stays apart: `/{x}/orders/{int}`, `/{x}/users/{int}`.
+//! often they were seen, and what is below stays apart: `/{x}/orders/{int}`, `/{x}/users/{int}`. They
+//! do not come back.
 //!
 //! # Strangers
 //!
@@ -30,8 +35,8 @@
 //! - children of one node: below `4 × max_children` literals and one per class;
 //! - bytes of one template: `max_depth` segments of at most [`MAX_SEGMENT_BYTES`], and the tail.
 //!
-//! A real route that was seen fewer than [`KEEP_SEEN`] times when its siblings collapse becomes
-//! `{x}` with them, and a full tree learns nothing new: name the routes that matter in the
+//! A real route that was seen fewer than [`KEEP_SEEN`] times when its siblings collapse is `{x}` with
+//! them until it comes back, and a full tree learns nothing new: name the routes that matter in the
 //! configuration.
 //!
 //! # Trust
@@ -43,6 +48,7 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::returning::Returning;
 use super::segment::{
     MAX_SEGMENT_BYTES, MAX_SEGMENTS, Segment, Segments, classify, is_of_digest, unescape,
 };
@@ -191,6 +197,8 @@ struct Node {
     seen_once: usize,
     /// What unknown names are, once the node has collapsed.
     collapsed: Option<Segment>,
+    /// Names that may come back, where the node has collapsed and its names are no tenants.
+    returning: Option<Box<Returning>>,
     /// Children for classes, by [`Segment::slot`]; [`NO_CHILD`] where there is none.
     classes: [NodeId; Segment::CLASSES],
     /// Set once a path has ended here.
@@ -207,6 +215,7 @@ impl Node {
             literals: Vec::new(),
             seen_once: 0,
             collapsed: None,
+            returning: None,
             classes: [NO_CHILD; Segment::CLASSES],
             text: None,
         }
@@ -262,6 +271,7 @@ pub struct PathTree {
     spelled: String,
     overflowed: u64,
     collapses: u64,
+    returned: u64,
 }
 
 impl PathTree {
@@ -284,6 +294,7 @@ impl PathTree {
             spelled: String::new(),
             overflowed: 0,
             collapses: 0,
+            returned: 0,
         }
     }
 
@@ -369,6 +380,11 @@ impl PathTree {
         self.collapses
     }
 
+    /// How many names have come back.
+    pub fn returned(&self) -> u64 {
+        self.returned
+    }
+
     /// How many learned nodes there are now, at most [`Limits::max_nodes`].
     pub fn nodes(&self) -> usize {
         self.nodes
@@ -392,6 +408,13 @@ impl PathTree {
                 self.known_child(at, segment)
             };
             at = match known {
+                Some(child)
+                    if self.node(at).is_some_and(|node| node.returning.is_some())
+                        && self.comes_back(at, child, segment) =>
+                {
+                    self.returned = self.returned.saturating_add(1);
+                    self.add_literal(at, segment)?
+                }
                 Some(child) => child,
                 None => {
                     let class = if is_of_digest {
@@ -444,6 +467,11 @@ impl PathTree {
         if class != Segment::Literal {
             return self.class_child(parent, class);
         }
+        self.add_literal(parent, segment)
+    }
+
+    /// A new child of this name.
+    fn add_literal(&mut self, parent: NodeId, segment: &str) -> Option<NodeId> {
         let child = self.allocate(parent, Label::Literal(segment.into()))?;
         self.node_mut(parent)?.literals.push(child);
         let (nodes, hash) = (&self.nodes, &self.hash);
@@ -454,6 +482,28 @@ impl PathTree {
                     .map_or(0, |node| hash_of(hash, node.parent, node.label_text()))
             });
         Some(child)
+    }
+
+    /// Whether a name that leads to `child` only because its parent has collapsed is to stand for
+    /// itself from now on.
+    #[inline(never)]
+    fn comes_back(&mut self, parent: NodeId, child: NodeId, segment: &str) -> bool {
+        let is_unknown = classify(segment) == Segment::Literal
+            && self
+                .node(child)
+                .is_some_and(|child| matches!(child.label, Label::Class(_)));
+        // With all that may be below it.
+        let has_room = self.nodes().saturating_add(self.limits.max_depth) < self.limits.max_nodes;
+        if !is_unknown || !has_room {
+            return false;
+        }
+        let hash = self.hash_of(parent, segment);
+        let most = 4 * self.limits.max_children;
+        let node = self
+            .node_mut(parent)
+            .filter(|node| node.literals.len() < most);
+        node.and_then(|node| node.returning.as_mut())
+            .is_some_and(|returning| returning.comes_back(hash))
     }
 
     /// The child for a class, made if there is none.
@@ -531,6 +581,7 @@ impl PathTree {
         });
         if let Some(node) = self.node_mut(parent) {
             node.collapsed = Some(value);
+            node.returning = common.is_none().then(Box::default);
             node.seen_once = 0;
             node.literals = keep;
         }

@@ -318,6 +318,64 @@ fn children_seen_more_than_once_are_kept_up_to_the_hard_stop() {
 }
 
 #[test]
+fn names_that_a_flood_took_in_the_first_seconds_come_back() {
+    let mut tree = tree(Limits::default());
+    let mut random = Random(11);
+    let real = ["/api/products", "/api/orders", "/api/items/7", "/login"];
+    for _ in 0..5 {
+        real.iter().for_each(|path| {
+            tree.resolve(path);
+        });
+        for _ in 0..500 {
+            let path = [(); 4].map(|()| word(&mut random)).join("/");
+            tree.resolve(&format!("/{path}"));
+        }
+    }
+    assert_eq!(resolved(&mut tree, "/api/products"), "/{x}/{x}");
+    let nodes = tree.nodes();
+    // Now the flood is a tenth of the traffic.
+    for step in 0..2_000 {
+        if step % 10 == 0 {
+            tree.resolve(&format!("/{}/{}", word(&mut random), word(&mut random)));
+        }
+        tree.resolve(real[step % real.len()]);
+    }
+    for (path, expected) in [
+        ("/api/products", "/api/products"),
+        ("/api/orders", "/api/orders"),
+        ("/api/items/7", "/api/items/{int}"),
+        ("/login", "/login"),
+        ("/kebalomi/nurase", "/{x}/{x}"),
+    ] {
+        assert_eq!(resolved(&mut tree, path), expected, "path {path:?}");
+    }
+    assert!(tree.nodes() < nodes + 20, "{} nodes", tree.nodes());
+}
+
+#[test]
+fn of_many_users_that_are_alike_none_comes_back_and_no_tenant_does() {
+    let mut tree = tree(Limits::default());
+    for step in 0..60_000 {
+        tree.resolve(&format!("/users/of-{}z", step * 7 % 500));
+    }
+    assert_eq!(resolved(&mut tree, "/users/of-7z"), "/users/{x}");
+    let mut tree = self::tree(Limits::default());
+    for round in 0..2_000 {
+        for tenant in 0..40 {
+            tree.resolve(&format!("/tenant-{tenant}z/orders/{round}"));
+        }
+        // After the collapse two of them have most of the traffic.
+        (0..20).for_each(|_| {
+            tree.resolve("/tenant-1z/orders/1");
+        });
+    }
+    assert_eq!(
+        resolved(&mut tree, "/tenant-1z/orders/1"),
+        "/{x}/orders/{int}"
+    );
+}
+
+#[test]
 fn a_scanner_neither_wrecks_real_routes_nor_grows_the_tree() {
     let real = [
         "/",
@@ -474,7 +532,7 @@ fn limits_beyond_what_is_possible_are_moved_into_range() {
 }
 
 #[test]
-fn the_same_path_has_the_same_template_while_nothing_collapses() {
+fn the_same_path_has_the_same_template_while_nothing_collapses_or_comes_back() {
     for seed in 0..10 {
         let mut random = Random(100 + seed);
         let mut tree = tree(Limits::default());
@@ -487,12 +545,12 @@ fn the_same_path_has_the_same_template_while_nothing_collapses() {
                 random_path(&mut random)
             };
             let id = tree.resolve(&path);
-            let collapses = tree.collapses();
+            let changes = tree.collapses() + tree.returned();
             if id == TemplateId::OTHER {
                 continue;
             }
-            if let Some((before, when)) = known.insert(path, (id, collapses))
-                && when == collapses
+            if let Some((before, when)) = known.insert(path, (id, changes))
+                && when == changes
             {
                 assert_eq!(before, id);
                 repeats += 1;
