@@ -60,7 +60,8 @@ fn a_real_envoy_accepts_the_bootstrap_of_compose_and_the_module_its_config() -> 
     Ok(())
 }
 
-/// The plain bootstrap before two shops, in a mode and with a share of 50%.
+/// The plain bootstrap before two shops, in a mode, with the share of 50% that the admin interface gives
+/// to v2.
 async fn plain(name: &str, mode: &str, shops: &Shops) -> Result<(Envoy, SocketAddr)> {
     let front = local(free_port()?);
     let text = bootstrap(
@@ -73,11 +74,13 @@ async fn plain(name: &str, mode: &str, shops: &Shops) -> Result<(Envoy, SocketAd
                 "\"mode\": \"observe\",",
                 format!(r#""mode": "{mode}", "warm_up": "1s", "surprise": {{"epoch": "1s"}},"#),
             ),
-            ("weight: 90", "weight: 50".to_owned()),
-            ("weight: 10", "weight: 50".to_owned()),
         ],
     )?;
-    Ok((Launch::new(name, text).start().await?, front))
+    let envoy = Launch::new(name, text).start().await?;
+    envoy
+        .admin_post("/runtime_modify?weights.shop-v1=50&weights.shop-v2=50")
+        .await?;
+    Ok((envoy, front))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
