@@ -4,7 +4,7 @@ use super::Exit;
 use crate::args;
 use crate::config::{self, Found};
 use crate::output::{self, BAD, BOLD, GOOD, UNSURE, plain, styled};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use scorer_sdk::Plan;
 use scorer_sdk::config::raw::{self, ExpectedSection};
 use scorer_sdk::config::{
@@ -22,10 +22,16 @@ const SHOWN: usize = 20;
 /// Runs the command.
 ///
 /// # Errors
-/// When the file cannot be read or has no config in it.
+/// When the file cannot be read, is empty, or has no config in it.
 pub fn run(args: &args::CheckConfig) -> Result<Exit> {
     let text = config::read_file(&args.file)?;
     let found = config::find(&text).with_context(|| args.file.clone())?;
+    // What was to write it has failed, as in `kubectl kustomize TYPO | serin check-config -`.
+    ensure!(
+        found.iter().all(|found| !found.json.trim().is_empty()),
+        "{} is empty, so nothing was checked; a config that leaves everything at its default is {{}}",
+        args.file
+    );
     let checked: Vec<(Found, Result<Plan, ConfigError>)> = found
         .into_iter()
         .map(|config| {

@@ -872,6 +872,19 @@ fn the_config_in_a_wasm_plugin_is_checked() {
         .assert()
         .code(1)
         .stderr(contains("nothing in it configures Serin"));
+    for nothing in ["", "\n", "# all of it commented out\n", "---\n"] {
+        serin()
+            .args(["check-config", "-"])
+            .write_stdin(nothing)
+            .assert()
+            .code(1)
+            .stderr(contains("is empty, so nothing was checked"));
+    }
+    serin()
+        .args(["check-config", "-"])
+        .write_stdin("{}")
+        .assert()
+        .code(0);
 }
 
 #[test]
