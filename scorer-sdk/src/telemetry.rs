@@ -31,8 +31,10 @@ pub const MAX_LABEL_BYTES: usize = 128;
 /// asks Prometheus about a name asks with this.
 #[must_use]
 pub fn label_value(name: &str) -> String {
-    let end = name.floor_char_boundary(MAX_LABEL_BYTES);
-    let cut = name.get(..end).unwrap_or_default();
+    let end = (0..=name.len().min(MAX_LABEL_BYTES))
+        .rev()
+        .find(|end| name.is_char_boundary(*end));
+    let cut = end.and_then(|end| name.get(..end)).unwrap_or_default();
     cut.chars().map(label_character).collect()
 }
 

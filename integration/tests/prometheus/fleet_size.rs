@@ -282,8 +282,12 @@ async fn what_a_thousand_proxies_cost() -> Result<()> {
         .collect();
     routes.sort_unstable();
     routes.dedup();
+    let by_route = text
+        .lines()
+        .filter(|line| line.contains("route=\""))
+        .count();
     println!(
-        "a page: {series} series, {} bytes, {} routes",
+        "a page: {series} series, {} bytes; {by_route} series are of {} routes",
         text.len(),
         routes.len()
     );

@@ -20,6 +20,12 @@ pub(super) const REASONS: usize = 5;
 pub(super) const ASKED: &str = "asked";
 /// Rules that were evaluated longer ago have stopped, in seconds.
 const LONGEST_LAG: f64 = 30.0;
+/// Parts that tell how long ago rules recorded what.
+const LAGS: [&str; 2] = [OF_PROXIES, OF_ROUTES];
+const OF_PROXIES: &str = "lag_of_proxies";
+const OF_ROUTES: &str = "lag_of_routes";
+/// The number of routes, which other rules record.
+const ROUTES: &str = "serin:routes:count1d";
 /// What the names of the recorded series begin with; the part follows.
 const RECORDED: &str = "serin:fleet:";
 /// Which proxy has which number of a config's `rollout`, as a label.
@@ -111,11 +117,10 @@ pub fn rules() -> Vec<(String, String)> {
     };
     let id = telemetry::ROLLOUT_ID.name;
     let member =
-        format!("count_values by (job, instance) (\"{ROLLOUT}\", {id}{{role=\"{COMPARER}\"}})");
+        format!("count_values by (job, instance) (\"{ROLLOUT}\", {id}{{role=\"{COMPARER}\"}}) ^ 0");
     let [pairs, pooled] = parts.evidence();
     let name = |part: &str| format!("{RECORDED}{part}");
-    let evidence =
-        fleet_evidence::fleet_query(&by, &name("pair"), &name("pooled"), "serin:routes:count1d");
+    let evidence = fleet_evidence::fleet_query(&by, &name("pair"), &name("pooled"), ROUTES);
     let mut rules = vec![(MEMBER.to_owned(), member)];
     rules.extend(
         parts
@@ -140,12 +145,8 @@ impl Scope {
     ) -> Result<Vec<Sample>> {
         if let Some(question) = self.recorded_question(window) {
             let recorded = query(&question)?;
-            let mut lags = recorded
-                .iter()
-                .filter(|sample| sample.label(ASKED) == "lag")
-                .map(|sample| sample.value)
-                .peekable();
-            if lags.peek().is_some() && lags.all(|lag| lag <= LONGEST_LAG) {
+            // Without the number of routes, the evidence on single ones would be missing.
+            if LAGS.iter().all(|part| is_current(&recorded, part)) {
                 return Ok(recorded);
             }
         }
@@ -202,9 +203,11 @@ impl Scope {
         };
         let of_part = |part: &str| format!("{RECORDED}{part}{{{of}}}");
         let beat = of_part("heartbeat");
+        let routes = format!("{ROUTES}{{{}}}", self.matcher());
         let others = joined([
             ("age", format!("time() - {beat}")),
-            ("lag", format!("time() - timestamp({beat})")),
+            (OF_PROXIES, format!("time() - timestamp({beat})")),
+            (OF_ROUTES, format!("time() - timestamp({routes})")),
             ("recent", recent),
             ("pair", strongest(&of_part("pair"))),
             ("pooled", strongest(&of_part("pooled"))),
@@ -224,6 +227,16 @@ impl Scope {
         let metric = telemetry::EXCHANGES.name;
         format!("sum by (version) (increase({metric}{{{of}}}[{window}s]))")
     }
+}
+
+/// Whether rules have recorded something lately, by the lag in this part.
+fn is_current(samples: &[Sample], part: &str) -> bool {
+    let mut lags = samples
+        .iter()
+        .filter(|sample| sample.label(ASKED) == part)
+        .map(|sample| sample.value)
+        .peekable();
+    lags.peek().is_some() && lags.all(|lag| lag <= LONGEST_LAG)
 }
 
 fn strongest(pairs: &str) -> String {
@@ -264,19 +277,22 @@ mod tests {
         assert!(!any.contains("serin_rollout_id"), "{any}");
     }
 
-    /// What was asked, where the recorded series lag by so much.
-    fn asked(rollout: Option<u32>, lag: Option<f64>) -> Vec<&'static str> {
+    /// What was asked, where the recorded series of proxies and of routes lag by so much.
+    fn asked(rollout: Option<u32>, lags: [Option<f64>; 2]) -> Vec<&'static str> {
         let asked = RefCell::new(Vec::new());
         let answer = scope(rollout).ask(WINDOW, |question| {
             let is_recorded = question.contains(RECORDED);
             asked
                 .borrow_mut()
                 .push(["proxies", "recorded"][usize::from(is_recorded)]);
-            let lag = lag.filter(|_| is_recorded).map(|value| Sample {
-                labels: [(ASKED.to_owned(), "lag".to_owned())].into(),
-                value,
+            let lags = LAGS.iter().zip(lags).filter(|_| is_recorded);
+            let lags = lags.filter_map(|(part, lag)| {
+                Some(Sample {
+                    labels: [(ASKED.to_owned(), (*part).to_owned())].into(),
+                    value: lag?,
+                })
             });
-            Ok(lag.into_iter().collect())
+            Ok(lags.collect())
         });
         assert!(answer.is_ok());
         asked.into_inner()
@@ -284,10 +300,17 @@ mod tests {
 
     #[test]
     fn recorded_series_answer_while_rules_record_them() {
-        assert_eq!(asked(Some(7), Some(4.0)), ["recorded"]);
-        assert_eq!(asked(Some(7), Some(31.0)), ["recorded", "proxies"]);
-        assert_eq!(asked(Some(7), None), ["recorded", "proxies"]);
-        assert_eq!(asked(None, None), ["proxies"]);
+        assert_eq!(asked(Some(7), [Some(4.0), Some(15.0)]), ["recorded"]);
+        for lags in [
+            [Some(31.0), Some(4.0)],
+            [Some(4.0), Some(31.0)],
+            [None, Some(4.0)],
+            [Some(4.0), None],
+            [None, None],
+        ] {
+            assert_eq!(asked(Some(7), lags), ["recorded", "proxies"], "{lags:?}");
+        }
+        assert_eq!(asked(None, [None, None]), ["proxies"]);
     }
 
     #[test]
