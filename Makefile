@@ -29,7 +29,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: install known-story known-composed-story alert-series reference docs help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio test-kubernetes check package fmt audit fuzz soak bench bench-module eval wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose release release-dry-run helm lint-workflows
+.PHONY: install known-story known-composed-story alert-series reference docs help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio test-kubernetes check package fmt audit fuzz soak bench bench-module eval fleet-figures fleet-size wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose release release-dry-run helm lint-workflows
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -182,6 +182,12 @@ test-kubernetes: setup manifest-tools wasm ## Run rollouts on a real Kubernetes 
 		3) echo 'test-kubernetes: left out' ;; \
 		*) exit 1 ;; \
 	esac
+
+fleet-figures: setup wasm ## Measure three gateways as a fleet and alone (a quarter of an hour)
+	cargo test $(LOCKED) -p serin-integration --test main fleet_figures:: -- --ignored --nocapture
+
+fleet-size: setup wasm ## Measure what a thousand proxies cost Prometheus and serve-verdict (three minutes)
+	cargo test $(LOCKED) -p serin-integration --test main fleet_size:: -- --ignored --nocapture
 
 alert-series: setup wasm ## Take new series from live Envoys for the tests of the alerts
 	SERIN_CAPTURE=1 cargo test $(LOCKED) -p serin-integration --test main prometheus::a_bad_canary -- --nocapture

@@ -89,18 +89,17 @@ impl Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _: usize) {
         // Without headers nobody answered.
-        let (status, body) = match headers {
-            0 => (None, Vec::new()),
-            _ => ProxyHost.answer(size),
+        let reply = match headers {
+            0 => Reply {
+                token,
+                ..Reply::default()
+            },
+            _ => ProxyHost.answer(token, size),
         };
         if let Some(worker) = &self.worker
             && let Ok(mut worker) = worker.try_borrow_mut()
         {
-            worker.hear(&Reply {
-                token,
-                status,
-                body,
-            });
+            worker.hear(&reply);
         }
     }
 }

@@ -39,6 +39,7 @@ pub(crate) struct Call {
     pub(crate) cluster: String,
     pub(crate) path: String,
     pub(crate) token_sent: Option<String>,
+    pub(crate) known: Option<String>,
 }
 
 /// Keeps log lines in the thread that wrote them, so that tests in parallel do not mix theirs.
@@ -238,7 +239,14 @@ impl Host for FakeHost {
         true
     }
 
-    fn call(&self, cluster: &str, path: &str, bearer: Option<&str>, _: Duration) -> Option<u32> {
+    fn call(
+        &self,
+        cluster: &str,
+        path: &str,
+        bearer: Option<&str>,
+        known: Option<&str>,
+        _: Duration,
+    ) -> Option<u32> {
         let mut world = self.0.borrow_mut();
         let token = world.calls.len() as u32;
         world.calls.push(Call {
@@ -246,6 +254,7 @@ impl Host for FakeHost {
             cluster: cluster.to_owned(),
             path: path.to_owned(),
             token_sent: bearer.map(str::to_owned),
+            known: known.map(str::to_owned),
         });
         Some(token)
     }

@@ -23,6 +23,32 @@ pub const TAG_EQUALS: &str = "=.=";
 /// Ends a label's value in Envoy's name of a metric.
 pub const TAG_END: &str = ";.;";
 
+/// Longest value of a label in bytes.
+pub const MAX_LABEL_BYTES: usize = 128;
+
+/// A name as the value of a label, cut to [`MAX_LABEL_BYTES`]: `;` becomes `,`, `=` becomes `~`, and
+/// a control character becomes `_`. These would end the value early, or could not be read. Whoever
+/// asks Prometheus about a name asks with this.
+#[must_use]
+pub fn label_value(name: &str) -> String {
+    let end = (0..=name.len().min(MAX_LABEL_BYTES))
+        .rev()
+        .find(|end| name.is_char_boundary(*end));
+    let cut = end.and_then(|end| name.get(..end)).unwrap_or_default();
+    cut.chars().map(label_character).collect()
+}
+
+/// A character of a label's value, as [`label_value`] has it.
+#[must_use]
+pub fn label_character(character: char) -> char {
+    match character {
+        ';' => ',',
+        '=' => '~',
+        other if other.is_control() => '_',
+        other => other,
+    }
+}
+
 /// Names of the metrics' labels.
 pub mod label {
     /// The service that requests go to.

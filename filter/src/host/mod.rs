@@ -72,13 +72,15 @@ pub trait Host {
     /// Replaces a value if it is still the one that `swap` came with; `None` replaces anything.
     fn swap_shared(&self, key: &str, bytes: &[u8], swap: Option<u32>) -> bool;
 
-    /// Asks a cluster for `path`, with a bearer token where there is one. The number of the call; none
-    /// when it cannot be sent. The answer comes to the root context.
+    /// Asks a cluster for `path`, with a bearer token where there is one, and with the tag of the
+    /// answer that is `known`. The number of the call; none when it cannot be sent. The answer comes
+    /// to the root context.
     fn call(
         &self,
         cluster: &str,
         path: &str,
         bearer: Option<&str>,
+        known: Option<&str>,
         timeout: Duration,
     ) -> Option<u32>;
     /// A number that is another one at each moment and in each proxy.

@@ -7,6 +7,7 @@
 
 use crate::host::properties::Path;
 use crate::host::{Headers, Host, Shared};
+use crate::sync::inquiry::Reply;
 use core::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType};
@@ -37,19 +38,28 @@ impl ProxyHost {
         proxy_wasm::set_log_level(LogLevel::Info);
     }
 
-    /// The status of the answer to a call, and its body; only while the proxy hands it over. A body
-    /// that is too long to be read is left out.
+    /// The answer to the call `token`, with a body of `size` bytes; only while the proxy hands it
+    /// over. A body that is too long to be read is left out.
     #[must_use]
-    pub fn answer(self, size: usize) -> (Option<u16>, Vec<u8>) {
-        let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status")
-            .ok()
-            .flatten()
-            .and_then(|status| core::str::from_utf8(&status).ok()?.parse().ok());
-        if size == 0 || size > MAX_ANSWER_BYTES {
-            return (status, Vec::new());
+    pub fn answer(self, token: u32, size: usize) -> Reply {
+        let header = |name| {
+            let value = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name);
+            value.ok().flatten()
+        };
+        let status =
+            header(":status").and_then(|status| core::str::from_utf8(&status).ok()?.parse().ok());
+        let body = if size == 0 || size > MAX_ANSWER_BYTES {
+            None
+        } else {
+            let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size);
+            body.ok().flatten()
+        };
+        Reply {
+            token,
+            status,
+            body: body.unwrap_or_default(),
+            tag: header("etag"),
         }
-        let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size);
-        (status, body.ok().flatten().unwrap_or_default())
     }
 
     /// Asks for a tick every `period`.
@@ -151,6 +161,7 @@ impl Host for ProxyHost {
         cluster: &str,
         path: &str,
         bearer: Option<&str>,
+        known: Option<&str>,
         timeout: Duration,
     ) -> Option<u32> {
         let authorization = bearer.map(|token| format!("Bearer {token}"));
@@ -163,6 +174,7 @@ impl Host for ProxyHost {
         if let Some(authorization) = &authorization {
             headers.push(("authorization", authorization));
         }
+        headers.extend(known.map(|tag| ("if-none-match", tag)));
         hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
     }
 

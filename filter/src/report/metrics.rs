@@ -8,10 +8,7 @@ use super::series;
 use crate::host::Host;
 use hashbrown::HashMap;
 use scorer_sdk::count::delta::Overflow;
-use scorer_sdk::telemetry::{self, Kind, Metric, Series, label};
-
-/// Longest value of a label in bytes.
-const MAX_LABEL_BYTES: usize = 128;
+use scorer_sdk::telemetry::{self, Kind, MAX_LABEL_BYTES, Metric, Series, label};
 
 /// What the filter needs to know of a [`Metric`]: without the help text, which would only make the
 /// module larger.
@@ -81,13 +78,7 @@ pub fn name(metric: &str, labels: &[(&str, &str)]) -> String {
             if text.len() >= MAX_LABEL_BYTES * 8 {
                 break;
             }
-            // What would end the value early, and what no one can read.
-            text.push(match character {
-                ';' => ',',
-                '=' => '~',
-                other if other.is_control() => '_',
-                other => other,
-            });
+            text.push(telemetry::label_character(character));
         }
         text.push_str(telemetry::TAG_END);
     }

@@ -45,6 +45,7 @@ fn hear(proxy: &mut Proxy, status: Option<u16>, body: &str) {
             token,
             status,
             body: body.as_bytes().to_vec(),
+            tag: None,
         });
     }
     (0..2).for_each(|_| proxy.tick());
@@ -109,6 +110,24 @@ fn what_is_about_another_version_or_makes_no_sense_moves_nothing() {
         let name = format!("reason=.={reason};.;serin_fleet_unanswered_total");
         assert_eq!(proxy.host.metric_value(&name), Some(count), "{reason}");
     }
+}
+
+#[test]
+fn a_name_that_no_label_can_hold_is_asked_about_as_its_label_is() {
+    let mut proxy = Proxy::new("steer", 0);
+    proxy.config = proxy.config.replacen("\"baseline\"", FLEET, 1);
+    proxy.config = proxy.config.replace("\"v2\"", "\"v2;a=b\"");
+    (0..2).for_each(|_| proxy.add_worker());
+    for _ in 0..20 {
+        traffic(&mut proxy, GOOD);
+        proxy.tick();
+    }
+    let gauge = "destination=.=shop;.;version=.=v2,a~b;.;serin_verdict";
+    assert!(proxy.host.metric_value(gauge) < Some(3));
+    hear(&mut proxy, Some(200), &answer("v2,a~b", "anomalous", 9.0));
+    let path = proxy.host.calls().last().unwrap().path.clone();
+    assert!(path.contains("&candidate=v2%2Ca~b&"), "{path}");
+    assert_eq!(proxy.host.metric_value(gauge), Some(3));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Each candidate is asked about once in `fleet.every`. Where nothing comes back, questions become
 //! rarer, and each proxy asks at another moment. What is answered is kept until the next merge.
 
+use super::known_answers::KnownAnswers;
 use crate::host::Host;
 use crate::report::fleet_line::{Failure, FleetLine};
 use core::time::Duration;
@@ -26,13 +27,15 @@ const REASONS: [&str; 5] = ["not_sent", "no_answer", "refused", "unreadable", "o
 
 /// A candidate of a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct About {
-    destination: String,
-    candidate: String,
+pub struct About {
+    /// The service.
+    pub destination: String,
+    /// Its new version.
+    pub candidate: String,
 }
 
 /// What the proxy hands over when a call has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The proxy's number of the call.
     pub token: u32,
@@ -40,6 +43,8 @@ pub struct Reply {
     pub status: Option<u16>,
     /// The body, as far as it is read.
     pub body: Vec<u8>,
+    /// The header `etag`, as it came.
+    pub tag: Option<Vec<u8>>,
 }
 
 /// Asks, and keeps what was answered.
@@ -56,6 +61,8 @@ pub struct Inquiry {
     failures: u32,
     /// How many answers in a row cleared whom.
     clears: Vec<(About, u32)>,
+    /// What need not be sent again.
+    known: KnownAnswers,
     /// Words that were not heeded yet.
     words: Vec<(About, FleetWord)>,
     /// Failures since the last report, as in [`REASONS`].
@@ -77,6 +84,7 @@ impl Inquiry {
             offset: 0,
             failures: 0,
             clears: Vec::new(),
+            known: KnownAnswers::default(),
             words: Vec::new(),
             counts: [0; REASONS.len()],
             answered: Duration::ZERO,
@@ -101,6 +109,7 @@ impl Inquiry {
         self.asked.clear();
         self.words.clear();
         self.clears.clear();
+        self.known.retain(&[]);
     }
 
     /// Asks about the candidates, if it is time.
@@ -126,6 +135,7 @@ impl Inquiry {
             })
             .collect::<Vec<_>>();
         self.clears.retain(|(about, _)| candidates.contains(about));
+        self.known.retain(&candidates);
         if candidates.is_empty() {
             return;
         }
@@ -137,7 +147,8 @@ impl Inquiry {
         for about in candidates.into_iter().take(MAX_ASKED) {
             let path = question(fleet, &about.destination, &about.candidate, self.rollout);
             let wait = fleet.every.min(LONGEST_WAIT);
-            match host.call(&fleet.cluster, &path, fleet.token.as_deref(), wait) {
+            let tag = self.known.find(&about, now).map(|(tag, _)| tag);
+            match host.call(&fleet.cluster, &path, fleet.token.as_deref(), tag, wait) {
                 Some(token) => self.asked.push((token, about)),
                 None => self.note(Err(Failure::NotSent)),
             }
@@ -164,8 +175,16 @@ impl Inquiry {
                     }
                 })
             }
+            // Nothing has changed since the last answer, which may be too old by now.
+            Some(304) => match self.known.find(&about, now) {
+                Some((_, answer)) => Ok(answer),
+                None => Err(Failure::Old),
+            },
             Some(status) => Err(Failure::Refused(status)),
         };
+        if let (Some(200), Ok(answer)) = (reply.status, answer) {
+            self.known.keep(&about, answer, reply.tag.as_deref(), now);
+        }
         self.note(answer);
         if let Ok(answer) = answer {
             self.failures = 0;
@@ -292,6 +311,7 @@ mod tests {
             token,
             status,
             body: body.as_bytes().to_vec(),
+            tag: Some(b"W/\"1\"".to_vec()),
         };
         inquiry.hear(&reply, host.now());
     }
@@ -346,6 +366,39 @@ mod tests {
         assert_eq!(host.log().len(), 1, "{:?}", host.log());
         round(&mut inquiry, &host, Some(200), &answer("suspect", 4.0));
         assert_eq!(host.log().len(), 2, "{:?}", host.log());
+    }
+
+    #[test]
+    fn what_has_not_changed_counts_as_said_again_until_it_is_too_old() {
+        let (host, mut inquiry) = (FakeHost::default(), inquiry());
+        let round = |inquiry: &mut Inquiry, seconds, status, body: &str| {
+            host.pass(Duration::from_secs(seconds));
+            inquiry.tick(&host, &decisions(1), host.now());
+            let call = host.calls().last().unwrap().clone();
+            let reply = Reply {
+                token: call.token,
+                status: Some(status),
+                body: body.as_bytes().to_vec(),
+                tag: (status == 200).then(|| b"W/\"1\"".to_vec()),
+            };
+            inquiry.hear(&reply, host.now());
+            call.known
+        };
+        // Nobody has said anything yet that could be the same.
+        assert_eq!(round(&mut inquiry, 100, 304, ""), None);
+        assert_eq!(failures(&mut inquiry), [("old", 1)]);
+        let said = answer("anomalous", 9.0);
+        assert_eq!(round(&mut inquiry, 100, 200, &said), None);
+        assert_eq!(words(&mut inquiry), [FleetWord::Condemn]);
+        for _ in 0..5 {
+            let sent = round(&mut inquiry, 10, 304, "");
+            assert_eq!(sent.as_deref(), Some("W/\"1\""));
+            assert_eq!(words(&mut inquiry), [FleetWord::Condemn]);
+        }
+        // The evidence was a second old when it came.
+        assert_eq!(round(&mut inquiry, 10, 304, ""), None);
+        assert_eq!(words(&mut inquiry), []);
+        assert_eq!(failures(&mut inquiry), [("old", 1)]);
     }
 
     #[test]

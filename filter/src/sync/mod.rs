@@ -5,6 +5,7 @@
 //! [`publication`], which every worker reads.
 
 pub mod inquiry;
+pub mod known_answers;
 pub mod leader;
 pub mod lease;
 pub mod mailbox;

@@ -3,13 +3,14 @@
 
 use super::eventually;
 use super::hooks::Hooks;
-use super::manifests::{hurried_rule_groups, rules};
+use super::manifests::{documents, hurried_rule_groups, rules};
 use super::page::Page;
 use super::server::{self, Prometheus};
 use anyhow::{Context as _, Result, ensure};
 use scorer_sdk::telemetry::{
-    CONFIG_BROKEN, EVIDENCE_AGAINST, EVIDENCE_FOR, EXCHANGES, HEARTBEAT, Metric,
-    POOLED_EVIDENCE_AGAINST, POOLED_EVIDENCE_FOR, ROLLOUT_THRESHOLD, VERDICT,
+    CONFIG_BROKEN, EVIDENCE_AGAINST, EVIDENCE_FOR, EXCHANGES, FLEET_THRESHOLD, HEARTBEAT,
+    HELD_BY_PLACEBO, Metric, POOLED_EVIDENCE_AGAINST, POOLED_EVIDENCE_FOR, ROLLOUT_ID,
+    ROLLOUT_START_TIME, ROLLOUT_THRESHOLD, VERDICT,
 };
 use serin_cli::fetch::{Access, Fetcher};
 use serin_cli::fleet_evidence::{
@@ -17,10 +18,13 @@ use serin_cli::fleet_evidence::{
 };
 use serin_cli::status::fleet::{Fleet, STALE_IN_PROMETHEUS};
 use serin_cli::status::source::Source;
+use serin_cli::verdict_server::fleet::Scope;
+use serin_cli::verdict_server::fleet_question;
+use serin_cli::verdict_server::prometheus::Sample;
 use serin_cli::withdrawn::{asked_query, exchanges_query, withdrawn_query};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[test]
 fn the_recording_rules_are_the_formula() -> Result<()> {
@@ -41,6 +45,7 @@ fn the_recording_rules_are_the_formula() -> Result<()> {
         (
             "serin:fleet_evidence:nats",
             fleet_query(
+                "destination, version",
                 "serin:pair_evidence:nats",
                 "serin:pooled_evidence:nats",
                 "serin:routes:count1d",
@@ -70,11 +75,37 @@ fn the_recording_rules_are_the_formula() -> Result<()> {
     Ok(())
 }
 
+/// The rules that serve-verdict reads in place of a thousand proxies' series.
+#[test]
+fn the_rules_of_a_fleet_are_what_serve_verdict_would_ask_itself() -> Result<()> {
+    let mut written = Vec::new();
+    for document in documents("alerts/fleet.yaml")? {
+        let groups = document["spec"]["groups"].as_array().context("groups")?;
+        for rule in groups
+            .iter()
+            .filter_map(|group| group["rules"].as_array())
+            .flatten()
+        {
+            let text = |field: &str| rule[field].as_str().map(str::to_owned).context("a text");
+            written.push((text("record")?, dense(&text("expr")?)));
+        }
+    }
+    let made = fleet_question::rules();
+    let made: Vec<_> = made
+        .into_iter()
+        .map(|(name, expression)| (name, dense(&expression)))
+        .collect();
+    assert_eq!(written, made);
+    Ok(())
+}
+
 /// An expression without white space.
 fn dense(expression: &str) -> String {
     expression.split_whitespace().collect()
 }
 
+/// What a config's `rollout` becomes.
+const NUMBER: u32 = 4_294_967_295;
 /// Stands for all routes together.
 const ALL: &str = "";
 
@@ -97,6 +128,10 @@ fn page(
     let rollout = [("destination", "shop"), ("version", "v2")];
     line(&CONFIG_BROKEN, &[], 0);
     line(&HEARTBEAT, &[("role", role)], now.as_secs());
+    line(&ROLLOUT_ID, &[("role", role)], u64::from(NUMBER));
+    line(&FLEET_THRESHOLD, &rollout, 3_000);
+    line(&HELD_BY_PLACEBO, &rollout, 0);
+    line(&ROLLOUT_START_TIME, &rollout, 1_770_000_000);
     line(&VERDICT, &rollout, 1);
     line(&ROLLOUT_THRESHOLD, &rollout, 4_605);
     for route in routes {
@@ -203,7 +238,42 @@ async fn the_rule_serve_verdict_and_status_come_to_the_same_evidence() -> Result
         }
         Ok(())
     })
-    .await
+    .await?;
+    eventually(async || what_is_recorded_says_what_the_proxies_say(&prometheus).await).await
+}
+
+/// serve-verdict reads the same from the rules' series as from those of all proxies.
+async fn what_is_recorded_says_what_the_proxies_say(prometheus: &Prometheus) -> Result<()> {
+    let scope = Scope {
+        destination: "shop".to_owned(),
+        rollout: Some(NUMBER),
+    };
+    let window = Duration::from_secs(300);
+    let recorded = scope.recorded_question(window).context("a question")?;
+    let mut verdicts = Vec::new();
+    for question in [recorded, scope.question(window)] {
+        let samples = prometheus.query(&question).await?;
+        let samples: Vec<_> = samples
+            .into_iter()
+            .map(|sample| Sample {
+                labels: sample.labels,
+                value: sample.value,
+            })
+            .collect();
+        let mut verdict = scope.verdict(&samples, None);
+        let age = verdict.age_seconds.take();
+        ensure!(age.is_some_and(|age| age < 300.0), "{age:?}");
+        verdicts.push(verdict);
+    }
+    ensure!(verdicts[0] == verdicts[1], "{verdicts:?}");
+    let verdict = &verdicts[0];
+    // The guard is none of them.
+    ensure!(
+        verdict.proxies == 2 && verdict.threshold == 3.0,
+        "{verdict:?}"
+    );
+    ensure!(verdict.reasons.len() == 2, "{verdict:?}");
+    Ok(())
 }
 
 /// What `serin status --prometheus` has of the candidate v2 of `shop`.

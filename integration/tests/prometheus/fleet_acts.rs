@@ -1,125 +1,27 @@
 //! Three gateways that act on one verdict: a real Prometheus adds their evidence up, serve-verdict
 //! tells it, and all of them steer. A fourth gateway has the same traffic and judges alone.
 
+use super::gateways::{ServeVerdict, TOKEN, all_exceed, gateway, value, values};
+use super::manifests::hurried_rule_groups;
 use super::server::{self, Prometheus};
-use crate::live::common::{ANOMALOUS, config, filter, with};
+use crate::live::common::ANOMALOUS;
 use anyhow::{Context as _, Result, ensure};
 use hyper::StatusCode;
 use scorer_sdk::telemetry::{
-    FLEET_ANSWER_TIME, FLEET_UNANSWERED, JUDGED_EXCHANGES, Metric, STEERED, VERDICT, label,
+    FLEET_ANSWER_TIME, FLEET_UNANSWERED, JUDGED_EXCHANGES, STEERED, VERDICT,
 };
-use serde_json::json;
-use serin_cli::fetch::Access;
-use serin_cli::verdict_server::Options;
-use serin_cli::verdict_server::http::Server;
 use serin_integration::envoy::free_port;
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::shop::{Fault, Shops};
-use serin_integration::topology::Topology;
-use serin_integration::{turn, wait_until};
+use serin_integration::turn;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-use tokio::task::JoinHandle;
+use std::time::Instant;
 
 /// Requests a second to each gateway, half of them to the candidate.
 const RATE: f64 = 40.0;
 /// Share of the candidate's requests that fail, which a gateway alone needs long to find.
 const FAILING: f64 = 0.03;
-const TOKEN: &str = "s3cret";
-const CLUSTER: &str = "serve-verdict";
-
-/// `serin serve-verdict` at one address, which can be ended and started again.
-struct ServeVerdict {
-    prometheus: SocketAddr,
-    address: SocketAddr,
-    token_file: PathBuf,
-    task: Option<JoinHandle<()>>,
-}
-
-impl ServeVerdict {
-    async fn start(&mut self) -> Result<()> {
-        let options = Options {
-            prometheus: format!("http://{}", self.prometheus),
-            access: Access::default(),
-            timeout: Duration::from_secs(9),
-            window: Duration::from_secs(300),
-            fleet_token_file: Some(self.token_file.display().to_string()),
-        };
-        let server = Server::bind(self.address, options).await?;
-        self.task = Some(tokio::spawn(server.run(std::future::pending())));
-        Ok(())
-    }
-
-    async fn stop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-            let _ = task.await;
-        }
-    }
-}
-
-impl Drop for ServeVerdict {
-    fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-        }
-    }
-}
-
-/// The sum of a metric's series in one gateway, of the candidate where they have a version.
-async fn value(gateway: &Topology, metric: &Metric) -> Result<f64> {
-    let labels: &[(&str, &str)] = if metric.labels.contains(&label::VERSION) {
-        &[("destination", "shop"), ("version", "v2")]
-    } else {
-        &[]
-    };
-    let metrics = gateway.front.metrics().await?;
-    Ok(metrics.value(metric.name, labels).unwrap_or(0.0))
-}
-
-/// Waits until each gateway's metric exceeds a bound of its own.
-async fn all_exceed(gateways: &[Topology], metric: &Metric, bounds: &[f64]) -> Result<()> {
-    wait_until(metric.name, async || {
-        for (gateway, bound) in gateways.iter().zip(bounds) {
-            if value(gateway, metric).await? <= *bound {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    })
-    .await
-}
-
-async fn values(gateways: &[Topology], metric: &Metric) -> Result<Vec<f64>> {
-    let mut values = Vec::new();
-    for gateway in gateways {
-        values.push(value(gateway, metric).await?);
-    }
-    Ok(values)
-}
-
-async fn gateway(name: &str, shops: &Shops, asked: Option<SocketAddr>) -> Result<Topology> {
-    let fleet = json!({
-        "fleet": {"cluster": CLUSTER, "every": "1s", "token": TOKEN, "proxies": 3},
-        "rollout": "1.4.2",
-    });
-    let settings = match asked {
-        Some(_) => with(config("steer"), fleet),
-        None => config("observe"),
-    };
-    let builder = Topology::builder(name, shops)
-        .concurrency(1)
-        .weights(50, 50)
-        .filter(filter(&settings));
-    let builder = match asked {
-        Some(address) => builder.service(CLUSTER, address),
-        None => builder,
-    };
-    builder.start().await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_gateways_find_together_what_each_alone_needs_longer_for() -> Result<()> {
     let Some(binary) = server::prometheus_binary() else {
@@ -130,14 +32,14 @@ async fn three_gateways_find_together_what_each_alone_needs_longer_for() -> Resu
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let mut gateways = Vec::new();
     for name in ["fleet-a", "fleet-b", "fleet-c"] {
-        gateways.push(gateway(name, &shops, Some(address)).await?);
+        gateways.push(gateway(name, &shops, Some((address, "1s"))).await?);
     }
     let alone = gateway("fleet-alone", &shops, None).await?;
     let targets: Vec<_> = gateways
         .iter()
         .map(|gateway| (gateway.front.name(), gateway.front.admin_address()))
         .collect();
-    let prometheus = Prometheus::start(&binary, &targets, &[]).await?;
+    let prometheus = Prometheus::start(&binary, &targets, &hurried_rule_groups()?).await?;
     let token_file = alone.front.dir().join("token");
     fs::write(&token_file, TOKEN)?;
     let mut served = ServeVerdict {

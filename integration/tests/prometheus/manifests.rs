@@ -22,7 +22,11 @@ pub(crate) fn documents(path: &str) -> Result<Vec<Value>> {
 /// Groups of recording rules, then of alerts.
 pub(crate) fn rule_groups() -> Result<Vec<Value>> {
     let mut groups = Vec::new();
-    for file in ["alerts/recording.yaml", "alerts/alerts.yaml"] {
+    for file in [
+        "alerts/recording.yaml",
+        "alerts/fleet.yaml",
+        "alerts/alerts.yaml",
+    ] {
         for document in documents(file)? {
             groups.extend(
                 document["spec"]["groups"]

@@ -87,14 +87,6 @@ impl Prometheus {
         groups: &[Value],
         settings: &Settings<'_>,
     ) -> Result<Self> {
-        let dir = run_dir(settings.folder);
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir)?;
-        let rules = dir.join("rules.yaml");
-        fs::write(
-            &rules,
-            serde_saphyr::to_string(&json!({ "groups": groups }))?,
-        )?;
         let targets: Vec<Value> = targets
             .iter()
             .map(|(name, address)| json!({"targets": [address.to_string()], "labels": {"proxy": name}}))
@@ -111,7 +103,6 @@ impl Prometheus {
             .collect();
         let config = json!({
             "global": {"scrape_interval": step, "scrape_timeout": step, "evaluation_interval": step},
-            "rule_files": [rules],
             "alerting": {"alertmanagers": alertmanagers},
             "scrape_configs": [{
                 "job_name": "envoy",
@@ -126,6 +117,25 @@ impl Prometheus {
                 }],
             }],
         });
+        Self::start_config(binary, settings.folder, config, groups).await
+    }
+
+    /// With a config of its own, in a folder of its own; the rules are put into both.
+    pub(crate) async fn start_config(
+        binary: &Path,
+        folder: &str,
+        mut config: Value,
+        groups: &[Value],
+    ) -> Result<Self> {
+        let dir = run_dir(folder);
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir)?;
+        let rules = dir.join("rules.yaml");
+        fs::write(
+            &rules,
+            serde_saphyr::to_string(&json!({ "groups": groups }))?,
+        )?;
+        config["rule_files"] = json!([rules]);
         let file = dir.join("prometheus.yaml");
         fs::write(&file, serde_saphyr::to_string(&config)?)?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));

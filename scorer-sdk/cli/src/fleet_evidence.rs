@@ -146,59 +146,80 @@ pub fn log_mean(
     most + libm::log(sum)
 }
 
+/// Evidence of all proxies together that is enough, in nats: what they show with `fleet` in their
+/// config, else what is enough for one of them. A proxy keeps the gauge of the first when `fleet` is
+/// taken out of its config, and needs less by itself then; a candidate that was replaced has 0.
+#[must_use]
+pub fn enough_together(with_fleet: f64, alone: f64) -> f64 {
+    if with_fleet > 0.0 {
+        with_fleet.min(alone)
+    } else {
+        alone
+    }
+}
+
+/// PromQL for the evidence over all proxies.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// Goes between the braces of each metric: matchers of the destination, or nothing.
+    pub selector: &'a str,
+    /// Leaves some proxies alone, such as ` and on (job, instance) x == 1`, or gives them a label.
+    pub only: &'a str,
+    /// Labels that tell evidence apart, beside route and category.
+    pub by: &'a str,
+}
+
+impl Evidence<'_> {
+    /// In nats: of each pair of route and category, and of each category on all routes together.
+    #[must_use]
+    pub fn queries(&self) -> [String; 2] {
+        let by = self.by;
+        [
+            self.sum(
+                &format!("{by}, route, category"),
+                [&EVIDENCE_FOR, &EVIDENCE_AGAINST],
+            ),
+            self.sum(
+                &format!("{by}, category"),
+                [&POOLED_EVIDENCE_FOR, &POOLED_EVIDENCE_AGAINST],
+            ),
+        ]
+    }
+
+    fn sum(&self, labels: &str, [worse, better]: [&Metric; 2]) -> String {
+        let (of, only) = (braces(self.selector), self.only);
+        let (worse, better, beat) = (worse.name, better.name, HEARTBEAT.name);
+        format!(
+            "sum by ({labels}) (\
+             ({worse}{of} - {better}{of}){only} \
+             unless on (job, instance) \
+             ({beat}{{role=\"{GUARD}\"}} unless on (job, instance) {beat}{{role=\"{COMPARER}\"}})\
+             ) / 1000"
+        )
+    }
+}
+
 /// PromQL for the evidence of each pair over all proxies, in nats. `selector` goes between the
 /// braces of each metric: matchers of the destination, or nothing.
 #[must_use]
 pub fn pairs_query(selector: &str) -> String {
-    sum_query(
-        "destination, version, route, category",
-        [&EVIDENCE_FOR, &EVIDENCE_AGAINST],
-        selector,
-        "",
-    )
+    let [pairs, _] = of_all(selector).queries();
+    pairs
 }
 
 /// PromQL for the evidence of each category on all routes together, over all proxies, in nats.
 #[must_use]
 pub fn pooled_query(selector: &str) -> String {
-    sum_query(
-        "destination, version, category",
-        [&POOLED_EVIDENCE_FOR, &POOLED_EVIDENCE_AGAINST],
+    let [_, pooled] = of_all(selector).queries();
+    pooled
+}
+
+fn of_all(selector: &str) -> Evidence<'_> {
+    Evidence {
         selector,
-        "",
-    )
-}
-
-/// As [`pairs_query`] and [`pooled_query`], of those proxies alone that `only` leaves, such as
-/// `and on (job, instance) x == 1`.
-#[must_use]
-pub fn queries_of(selector: &str, only: &str) -> [String; 2] {
-    [
-        sum_query(
-            "destination, version, route, category",
-            [&EVIDENCE_FOR, &EVIDENCE_AGAINST],
-            selector,
-            only,
-        ),
-        sum_query(
-            "destination, version, category",
-            [&POOLED_EVIDENCE_FOR, &POOLED_EVIDENCE_AGAINST],
-            selector,
-            only,
-        ),
-    ]
-}
-
-fn sum_query(labels: &str, [worse, better]: [&Metric; 2], selector: &str, only: &str) -> String {
-    let of = braces(selector);
-    let (worse, better, beat) = (worse.name, better.name, HEARTBEAT.name);
-    format!(
-        "sum by ({labels}) (\
-         ({worse}{of} - {better}{of}) {only}\
-         unless on (job, instance) \
-         ({beat}{{role=\"{GUARD}\"}} unless on (job, instance) {beat}{{role=\"{COMPARER}\"}})\
-         ) / 1000"
-    )
+        only: "",
+        by: "destination, version",
+    }
 }
 
 /// Routes of each destination that any proxy shows now.
@@ -240,12 +261,12 @@ pub fn routes_of_counters_query(selector: &str) -> String {
     routes_query(&format!("{}{}", EXCHANGES.name, braces(selector)))
 }
 
-/// PromQL for the fleet's evidence in nats, of each destination and version, from expressions or
-/// recorded series: for the pairs of single routes, for those over all routes, and for the routes.
+/// PromQL for the fleet's evidence in nats, by these labels, from expressions or recorded series: for
+/// the pairs of single routes, for those over all routes, and for the routes.
 #[must_use]
-pub fn fleet_query(pairs: &str, pooled: &str, routes: &str) -> String {
+pub fn fleet_query(by: &str, pairs: &str, pooled: &str, routes: &str) -> String {
     format!(
-        "ln(sum by (destination, version) (\
+        "ln(sum by ({by}) (\
          exp(clamp_max({pairs}, {MOST_NATS})) \
          / on (destination) group_left () ({PAIRS_PER_ROUTE} * {routes}) \
          or exp(clamp_max({pooled}, {MOST_NATS})) / {POOLED_PAIRS}))"

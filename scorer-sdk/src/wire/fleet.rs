@@ -6,7 +6,7 @@
 
 use crate::config::FleetPlan;
 use crate::judge::verdict::FleetWord;
-use crate::limits::MAX_VERSION_BYTES;
+use crate::telemetry::label_value;
 use core::fmt::Write as _;
 use serde::Deserialize;
 
@@ -22,6 +22,8 @@ pub struct FleetAnswer {
     pub word: Option<FleetWord>,
     /// Proxies that judge the candidate.
     pub proxies: u64,
+    /// Age of its evidence, in seconds.
+    pub age_seconds: f64,
 }
 
 /// Why an answer is of no use.
@@ -66,6 +68,7 @@ pub fn read(bytes: &[u8], destination: &str, candidate: &str) -> Result<FleetAns
             return Ok(FleetAnswer {
                 word: None,
                 proxies: 0,
+                age_seconds: OLDEST_SECONDS,
             });
         }
         "anomalous" if is_enough => Some(FleetWord::Condemn),
@@ -73,8 +76,10 @@ pub fn read(bytes: &[u8], destination: &str, candidate: &str) -> Result<FleetAns
         "learning" | "healthy" if !is_half => Some(FleetWord::Clear),
         _ => return Err(Unusable::Unreadable),
     };
-    let is_about_it = answer.destination == cut(destination)
-        && answer.candidate.as_deref() == Some(cut(candidate));
+    let is_about_it = answer.destination == label_value(destination)
+        && answer
+            .candidate
+            .is_some_and(|named| named == label_value(candidate));
     if !is_about_it || threshold <= 0.0 {
         return Err(Unusable::Unreadable);
     }
@@ -82,6 +87,7 @@ pub fn read(bytes: &[u8], destination: &str, candidate: &str) -> Result<FleetAns
         Some(age) if (0.0..=OLDEST_SECONDS).contains(&age) => Ok(FleetAnswer {
             word,
             proxies: answer.proxies.unwrap_or(0),
+            age_seconds: age,
         }),
         _ => Err(Unusable::Old),
     }
@@ -94,7 +100,7 @@ pub fn question(fleet: &FleetPlan, destination: &str, candidate: &str, rollout: 
     let mut path = fleet.path.clone();
     for (start, value) in [("?destination=", destination), ("&candidate=", candidate)] {
         path.push_str(start);
-        for byte in cut(value).bytes() {
+        for byte in label_value(value).bytes() {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 path.push(char::from(byte));
             } else {
@@ -104,15 +110,6 @@ pub fn question(fleet: &FleetPlan, destination: &str, candidate: &str, rollout: 
     }
     let _ = write!(path, "&rollout={rollout}");
     path
-}
-
-/// A name as far as a metric's label holds it.
-fn cut(name: &str) -> &str {
-    let end = (0..=name.len().min(MAX_VERSION_BYTES))
-        .rev()
-        .find(|end| name.is_char_boundary(*end))
-        .unwrap_or(0);
-    name.get(..end).unwrap_or_default()
 }
 
 /// The number of a config's `rollout`, 0 without one.
@@ -187,12 +184,40 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_the_same_in_the_question_the_answer_and_the_label() {
+        let plan = Plan::from_json(r#"{"fleet": {"cluster": "serve-verdict"}}"#).unwrap();
+        let fleet = plan.fleet.as_ref().unwrap();
+        let long = "ü".repeat(90);
+        for name in [
+            "a;b=c",
+            "a;.;version=.=v9;.;",
+            "\u{7f}\n",
+            "%3B",
+            long.as_str(),
+        ] {
+            let label = label_value(name);
+            assert!(
+                !label.contains([';', '=', '\n']) && label.len() <= 128,
+                "{label}"
+            );
+            assert_eq!(
+                question(fleet, name, name, 0),
+                question(fleet, &label, &label, 0)
+            );
+            let text = answer("anomalous", 9.0, "1");
+            let text = text.replace("shop", &label).replace("v2", &label);
+            let read = read(text.as_bytes(), name, name).map(|answer| answer.word);
+            assert_eq!(read, Ok(Some(FleetWord::Condemn)), "{text}");
+        }
+    }
+
+    #[test]
     fn names_cannot_leave_their_place_in_the_question() {
         let plan = Plan::from_json(r#"{"fleet": {"cluster": "serve-verdict"}}"#).unwrap();
         let fleet = plan.fleet.as_ref().unwrap();
         assert_eq!(
             question(fleet, "shop:80 ü", "v2&candidate=v1", 7),
-            "/v1/fleet?destination=shop%3A80%20%C3%BC&candidate=v2%26candidate%3Dv1&rollout=7"
+            "/v1/fleet?destination=shop%3A80%20%C3%BC&candidate=v2%26candidate~v1&rollout=7"
         );
         assert_eq!(rollout_number(None), 0);
         assert_ne!(rollout_number(Some("1.4.2")), rollout_number(Some("1.4.3")));

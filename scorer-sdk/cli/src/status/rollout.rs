@@ -4,6 +4,7 @@ use super::notes::notes;
 use super::pairs::{Pair, pairs};
 use super::proxies::{about, is_guard};
 use super::source::Proxy;
+use crate::fleet_evidence::enough_together;
 use crate::found::When;
 use crate::samples::{is_sum, of, saturating_sum, value, verdict_on};
 use scorer_sdk::Verdict;
@@ -63,6 +64,9 @@ pub struct Rollout {
     /// Whether a verdict is held back by the placebo somewhere.
     #[serde(rename = "held_by_placebo")]
     pub held: bool,
+    /// What proxies with `fleet` in their config show as enough for all of them, in nats; 0 without.
+    #[serde(skip)]
+    pub with_fleet: f64,
 }
 
 impl Rollout {
@@ -81,11 +85,17 @@ impl Rollout {
     /// Whether the proxies together have evidence enough.
     #[must_use]
     pub fn anomalous_together(&self) -> bool {
-        let threshold = self.threshold();
+        let threshold = self.threshold_together();
         !self.held && threshold > 0.0 && self.together.is_some_and(|evidence| evidence >= threshold)
     }
 
-    /// The evidence that is enough, in nats: the most that any proxy asks for.
+    /// The evidence of all proxies together that is enough, in nats.
+    #[must_use]
+    pub fn threshold_together(&self) -> f64 {
+        enough_together(self.with_fleet, self.threshold())
+    }
+
+    /// The evidence that is enough for one proxy, in nats: the most that any asks for.
     #[must_use]
     pub fn threshold(&self) -> f64 {
         self.opinions
@@ -195,6 +205,10 @@ pub(super) fn rollout(
         held: known
             .iter()
             .any(|proxy| gauge(proxy, &telemetry::HELD_BY_PLACEBO) > 0.0),
+        with_fleet: proxies
+            .iter()
+            .map(|proxy| nats(proxy, &telemetry::FLEET_THRESHOLD))
+            .fold(0.0, f64::max),
     }
 }
 

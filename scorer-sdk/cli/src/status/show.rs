@@ -301,6 +301,7 @@ struct Standing<'a> {
     verdict: Verdict,
     evidence: f64,
     threshold: f64,
+    threshold_together: f64,
     anomalous_together: bool,
     share: Option<f64>,
 }
@@ -332,6 +333,7 @@ impl<'a> Standing<'a> {
             verdict: rollout.verdict(),
             evidence: rollout.evidence(),
             threshold: rollout.threshold(),
+            threshold_together: rollout.threshold_together(),
             anomalous_together: rollout.anomalous_together(),
             share: rollout.share(&rollout.exchanges),
         }

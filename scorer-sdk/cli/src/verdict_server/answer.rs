@@ -198,6 +198,8 @@ fn decoded(text: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scorer_sdk::telemetry::label_value;
+    use scorer_sdk::wire;
 
     #[test]
     fn each_path_has_its_method_and_others_are_refused() {
@@ -228,6 +230,28 @@ mod tests {
             question("POST", "/flagger/gate"),
             Ok(Question::Flagger(Hook::Gate))
         );
+    }
+
+    #[test]
+    fn a_proxys_question_is_about_the_labels_whatever_the_names_are() {
+        let plan = scorer_sdk::Plan::from_json(r#"{"fleet": {"cluster": "serve-verdict"}}"#);
+        let fleet = plan.unwrap().fleet.unwrap();
+        let mut random = fastrand::Rng::with_seed(15);
+        let odd: Vec<char> = ";=.,~%&+?#\"\\{}\n\u{7f}\u{85} aZ9äß漢🦀".chars().collect();
+        for _ in 0..2_000 {
+            let mut name = || -> String {
+                let length = random.usize(1..60);
+                (0..length).filter_map(|_| random.choice(&odd)).collect()
+            };
+            let (destination, candidate) = (name(), name());
+            let target = wire::fleet::question(&fleet, &destination, &candidate, 7);
+            let scope = Scope {
+                destination: label_value(&destination),
+                rollout: Some(7),
+            };
+            let expected = Question::Fleet(scope, Some(label_value(&candidate)));
+            assert_eq!(question("GET", &target), Ok(expected), "{target}");
+        }
     }
 
     #[test]

@@ -4,21 +4,15 @@
 //! found is left out: a proxy that acts on this verdict shows `anomalous` itself, and an answer that
 //! counted this would confirm itself for ever.
 
+use super::fleet_question::{ASKED, REASONS};
 use super::judgement::Strongest;
-use super::prometheus::{Sample, quoted};
-use crate::fleet_evidence;
+use super::prometheus::Sample;
+use crate::fleet_evidence::enough_together;
 use scorer_sdk::Verdict;
-use scorer_sdk::telemetry::{self, COMPARER, Metric, label};
+use scorer_sdk::telemetry::label;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-/// A proxy whose last merge is older does not judge any more, in seconds.
-const OLDEST_HEARTBEAT: u64 = 60;
-/// Most reasons that are told.
-const REASONS: usize = 5;
-/// Label that tells the parts of the question from each other.
-const ASKED: &str = "asked";
 /// What a reason calls the pair over all routes.
 const ALL_ROUTES: &str = "all routes";
 
@@ -62,80 +56,6 @@ pub struct FleetVerdict {
 }
 
 impl Scope {
-    /// The question to Prometheus: all parts in one, so that they are of one moment.
-    #[must_use]
-    pub fn question(&self, window: Duration) -> String {
-        let of = format!("destination={}", quoted(&self.destination));
-        let window = window.as_secs().max(1);
-        let only = self.rollout.map_or_else(String::new, |number| {
-            let id = telemetry::ROLLOUT_ID.name;
-            format!(" and on (job, instance) ({id}{{role=\"{COMPARER}\"}} == {number}) ")
-        });
-        let metric = |metric: &Metric| format!("({}{{{of}}}{only})", metric.name);
-        // A gauge that is the sum of two processes' says nothing.
-        let single = format!(
-            "unless on (job, instance) {} > 1",
-            telemetry::PROCESSES.name
-        );
-        let [pairs, pooled] = fleet_evidence::queries_of(&of, &only);
-        let routes = fleet_evidence::routes_of_counters_query(&of);
-        let verdict = format!("({} {single})", metric(&telemetry::VERDICT));
-        let beat = format!(
-            "max by (job, instance) ({}{{role=\"{COMPARER}\"}} {single})",
-            telemetry::HEARTBEAT.name
-        );
-        let fresh = format!("on (job, instance) (time() - {beat} < {OLDEST_HEARTBEAT})");
-        let first = |gauge: &Metric| format!("min by (version) ({} > 0 {single})", metric(gauge));
-        let most = |gauge: &Metric| format!("max by (version) ({})", metric(gauge));
-        [
-            ("verdict", format!("max by (version) ({verdict} and {fresh})")),
-            (
-                "proxies",
-                format!("count by (version) ({verdict} and {fresh})"),
-            ),
-            (
-                "age",
-                format!(
-                    "time() - max by (version) (0 * {verdict} + on (job, instance) group_left () {beat})"
-                ),
-            ),
-            ("enough", format!("{} / 1000", most(&telemetry::FLEET_THRESHOLD))),
-            (
-                "enough_alone",
-                format!("{} / 1000", most(&telemetry::ROLLOUT_THRESHOLD)),
-            ),
-            ("held", format!("{} > 0", most(&telemetry::HELD_BY_PLACEBO))),
-            ("start", first(&telemetry::ROLLOUT_START_TIME)),
-            ("onset", first(&telemetry::ONSET_TIME)),
-            (
-                "fleet",
-                format!(
-                    "({})",
-                    fleet_evidence::fleet_query(&pairs, &pooled, &routes)
-                ),
-            ),
-            (
-                "recent",
-                format!(
-                    "sum by (version) (increase({}{{{of}}}[{window}s]))",
-                    telemetry::EXCHANGES.name
-                ),
-            ),
-            (
-                "pair",
-                format!("topk by (version) ({REASONS}, {pairs} > 0)"),
-            ),
-            (
-                "pooled",
-                format!("topk by (version) ({REASONS}, {pooled} > 0)"),
-            ),
-        ]
-        .map(|(part, expression)| {
-            format!("label_replace({expression}, \"{ASKED}\", \"{part}\", \"\", \"\")")
-        })
-        .join("\nor ")
-    }
-
     /// The verdict on `candidate`, from the samples that answer [`Scope::question`]. Without a
     /// candidate it is on the one that most proxies judge.
     #[must_use]
@@ -160,16 +80,16 @@ impl Scope {
             return found;
         };
         let value = |part| known.value(part, candidate);
-        // Where no proxy has `fleet` in its config, what is enough for one of them.
-        let enough = value("enough").or_else(|| value("enough_alone"));
-        // A candidate that was replaced keeps its gauges, at 0.
-        let Some(enough) = enough.filter(|enough| *enough > 0.0) else {
+        let [with_fleet, alone] = ["enough", "enough_alone"].map(|part| value(part).unwrap_or(0.0));
+        let enough = enough_together(with_fleet, alone);
+        // Nobody compares it, or it was replaced.
+        if enough <= 0.0 {
             return found;
-        };
+        }
         found.candidate = Some(candidate.to_owned());
         found.baseline = known.busiest_but(candidate);
         found.threshold = thousandths(enough);
-        found.evidence = thousandths(value("fleet").unwrap_or(0.0));
+        found.evidence = thousandths(value("evidence").unwrap_or(0.0));
         found.rollout_start_time = value("start");
         found.onset_time = value("onset");
         found.held_by_placebo = value("held").is_some();
@@ -223,9 +143,8 @@ impl<'a> Known<'a> {
 
     /// The version that most proxies judge now, as far as any is judged.
     fn most_judged(&self) -> Option<&'a str> {
-        let judged = ["enough", "enough_alone"]
-            .into_iter()
-            .flat_map(|part| self.part(part))
+        let judged = self
+            .part("enough_alone")
             .filter(|sample| sample.value > 0.0)
             .map(|sample| sample.label(label::VERSION));
         let proxies: BTreeMap<&str, f64> = judged
@@ -286,11 +205,18 @@ mod tests {
         }
     }
 
-    fn samples(parts: &[(&str, f64)]) -> Vec<Sample> {
+    fn samples_of(version: &str, parts: &[(&str, f64)]) -> Vec<Sample> {
         parts
             .iter()
-            .map(|(part, value)| sample(part, &[("version", "v2")], *value))
+            .map(|(part, value)| sample(part, &[("version", version)], *value))
             .collect()
+    }
+
+    /// Of a candidate that a proxy alone condemns at 9 nats.
+    fn samples(parts: &[(&str, f64)]) -> Vec<Sample> {
+        let mut samples = samples_of("v2", &[("enough_alone", 9.0)]);
+        samples.extend(samples_of("v2", parts));
+        samples
     }
 
     #[test]
@@ -305,8 +231,7 @@ mod tests {
         ] {
             let samples = samples(&[
                 ("enough", 5.298),
-                ("enough_alone", 9.0),
-                ("fleet", evidence),
+                ("evidence", evidence),
                 ("verdict", alone),
             ]);
             let found = scope().verdict(&samples, Some("v2"));
@@ -317,42 +242,30 @@ mod tests {
 
     #[test]
     fn a_placebo_anywhere_holds_the_verdict_back() {
-        let held = samples(&[("enough", 5.0), ("fleet", 9.0), ("held", 1.0)]);
+        let held = samples(&[("enough", 5.0), ("evidence", 9.0), ("held", 1.0)]);
         assert_eq!(scope().verdict(&held, Some("v2")).verdict, "suspect");
     }
 
     #[test]
     fn a_version_that_nobody_judges_has_no_verdict() {
-        let samples = samples(&[("enough", 5.0), ("fleet", 9.0)]);
+        let samples = samples(&[("enough", 5.0), ("evidence", 9.0)]);
         assert_eq!(scope().verdict(&samples, Some("v3")).verdict, "none");
         assert_eq!(scope().verdict(&[], None).verdict, "none");
-        let gone = [sample("enough", &[("version", "v2")], 0.0)];
+        // Replaced: of its gauges one stands on.
+        let gone = samples_of("v2", &[("enough", 5.0), ("enough_alone", 0.0)]);
         assert_eq!(scope().verdict(&gone, None).candidate, None);
+        assert_eq!(scope().verdict(&gone, Some("v2")).verdict, "none");
     }
 
     #[test]
     fn without_a_name_the_candidate_is_the_one_that_most_proxies_judge() {
         let mut samples = samples(&[("enough", 5.0), ("proxies", 7.0)]);
-        samples.push(sample("enough", &[("version", "v1")], 5.0));
-        samples.push(sample("proxies", &[("version", "v1")], 1.0));
-        samples.push(sample("recent", &[("version", "v1")], 900.0));
+        let of_v1 = [("enough_alone", 9.0), ("proxies", 1.0), ("recent", 900.0)];
+        samples.extend(samples_of("v1", &of_v1));
         samples.push(sample("recent", &[("version", "v2")], 100.0));
         let found = scope().verdict(&samples, None);
         assert_eq!(found.candidate.as_deref(), Some("v2"));
         assert_eq!(found.baseline.as_deref(), Some("v1"));
         assert_eq!(found.proxies, 7);
-    }
-
-    #[test]
-    fn a_rollout_of_another_name_is_not_asked_about() {
-        let named = Scope {
-            rollout: Some(77),
-            ..scope()
-        };
-        let text = named.question(Duration::from_secs(300));
-        let only = "and on (job, instance) (serin_rollout_id{role=\"comparer\"} == 77)";
-        assert!(text.contains(only), "{text}");
-        let any = scope().question(Duration::from_secs(300));
-        assert!(!any.contains("serin_rollout_id"), "{any}");
     }
 }

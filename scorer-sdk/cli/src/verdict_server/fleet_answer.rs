@@ -3,6 +3,7 @@
 use super::answer::Reply;
 use super::fleet::{FleetVerdict, Scope};
 use super::fleet_cache::Answer;
+use scorer_sdk::wire::fleet::OLDEST_SECONDS;
 use std::time::Duration;
 
 /// An answer with its tag.
@@ -32,11 +33,15 @@ pub fn fleet_reply(
         .age_seconds
         .map(|seconds| ((seconds + age.as_secs_f64()) * 1e3).round() / 1e3);
     let tag = tag(&verdict);
+    // A 304 tells no age: it would keep alive what is too old.
+    let is_fresh = verdict
+        .age_seconds
+        .is_some_and(|seconds| seconds <= OLDEST_SECONDS);
     let is_known = if_none_match
         .split(',')
         .map(str::trim)
         .any(|known| known == tag || known == "*");
-    let reply = if is_known {
+    let reply = if is_known && is_fresh {
         Reply {
             status: 304,
             body: serde_json::Value::Null,
@@ -87,14 +92,14 @@ mod tests {
             value,
         };
         Ok(Arc::from([
-            sample("enough", 5.0),
-            sample("fleet", evidence),
+            sample("enough_alone", 5.0),
+            sample("evidence", evidence),
             sample("age", 2.0),
         ]))
     }
 
     #[test]
-    fn what_has_not_changed_is_not_sent_again_however_old_it_is() {
+    fn what_has_not_changed_is_not_sent_again_until_it_is_too_old() {
         let scope = Scope {
             destination: "shop".to_owned(),
             rollout: None,
@@ -109,6 +114,10 @@ mod tests {
         let tag = first.tag.unwrap();
         let again = ask(6.0, 700, &format!("W/\"other\", {tag}"));
         assert_eq!((again.reply.status, again.tag.as_ref()), (304, Some(&tag)));
+        assert_eq!(ask(6.0, 58_000, &tag).reply.status, 304);
+        let old = ask(6.0, 58_001, &tag);
+        assert_eq!(old.reply.status, 200);
+        assert_eq!(old.reply.body["age_seconds"], 60.001);
         let other = ask(6.5, 700, &tag);
         assert_eq!(other.reply.status, 200);
         assert_eq!(other.reply.body["age_seconds"], 2.7);

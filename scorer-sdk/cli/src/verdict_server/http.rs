@@ -1,11 +1,15 @@
 //! The server: HTTP/1.1, one request a connection, everything bounded.
 //!
+//! A connection is taken at once. Until its request has come it is one of a [`Crowd`], whose oldest
+//! makes room for the newest; from then on it is answered, or told that too many ask.
+//!
 //! It is meant for a cluster's inside. It reads from Prometheus and changes nothing; who may ask it
 //! is for the network's policy to say, and for a token where the fleet's verdict is asked for.
 
 use super::Options;
 use super::answer::{Question, Reply, answer, question};
 use super::bearer::is_allowed;
+use super::crowd::{Crowd, Place};
 use super::fleet::Scope;
 use super::fleet_answer::{FleetReply, fleet_reply};
 use super::fleet_cache::FleetCache;
@@ -31,8 +35,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Connections at a time; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 64;
+/// Requests that are answered at a time: as many proxies may wait for one answer of Prometheus.
+const MAX_ANSWERS: usize = 1_024;
 /// Questions to Prometheus at a time.
 const MAX_QUESTIONS: usize = 8;
 /// Largest body of a request in bytes.
@@ -50,6 +54,7 @@ struct Shared {
     prometheus: Prometheus,
     options: Options,
     questions: Semaphore,
+    answers: Semaphore,
     releases: Releases,
     fleet: FleetCache,
 }
@@ -81,6 +86,7 @@ impl Server {
             prometheus,
             options,
             questions: Semaphore::new(MAX_QUESTIONS),
+            answers: Semaphore::new(MAX_ANSWERS),
             releases: Releases::default(),
             fleet: FleetCache::default(),
         });
@@ -97,22 +103,19 @@ impl Server {
 
     /// Serves until `stop` is ready. Answers under way are not waited for.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let crowd = Arc::new(Crowd::default());
         let accept = async {
             loop {
-                let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
-                    return;
-                };
                 let Ok((stream, _)) = self.listener.accept().await else {
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 };
                 let shared = Arc::clone(&self.shared);
-                tokio::spawn(async move {
+                crowd.admit(|place| {
                     let longest = shared.options.timeout + SLACK;
                     // Whoever is too slow, or gone, is not told.
-                    let _ = timeout(longest, connection(stream, shared)).await;
-                    drop(permit);
+                    let serve = timeout(longest, connection(stream, shared, place));
+                    tokio::spawn(serve).abort_handle()
                 });
             }
         };
@@ -123,10 +126,11 @@ impl Server {
     }
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn connection(stream: TcpStream, shared: Arc<Shared>, place: Place) {
+    let place = Arc::new(place);
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(respond(request, shared).await) }
+        let (shared, place) = (Arc::clone(&shared), Arc::clone(&place));
+        async move { Ok::<_, Infallible>(respond(request, shared, &place).await) }
     });
     // An error is the client's: it sent no HTTP, or went away.
     let _ = hyper::server::conn::http1::Builder::new()
@@ -138,7 +142,11 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         .await;
 }
 
-async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Full<Bytes>> {
+async fn respond(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+    place: &Place,
+) -> Response<Full<Bytes>> {
     let target = request
         .uri()
         .path_and_query()
@@ -146,25 +154,38 @@ async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Fu
     match question(request.method().as_str(), target) {
         Err(refused) => response(refused),
         Ok(Question::Fleet(scope, candidate)) => {
+            place.leave();
+            let Ok(_answering) = shared.answers.try_acquire() else {
+                return response(too_many());
+            };
             let found = fleet(&request, &scope, candidate.as_deref(), &shared).await;
             tagged(found.unwrap_or_else(FleetReply::from))
         }
-        Ok(asked) => response(reply(request, asked, shared).await),
+        Ok(asked) => response(reply(request, asked, shared, place).await),
     }
 }
 
-/// The answer to a question other than the fleet's.
-async fn reply(request: Request<Incoming>, asked: Question, shared: Arc<Shared>) -> Reply {
+/// The answer to a question other than the fleet's. Until its body has come it is one of the crowd.
+async fn reply(
+    request: Request<Incoming>,
+    asked: Question,
+    shared: Arc<Shared>,
+    place: &Place,
+) -> Reply {
     let body = Limited::new(request.into_body(), MAX_BODY).collect();
     let body = match timeout(PATIENCE, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) => return Reply::error(413, "the body is cut off, or has more than 64 KiB"),
         Err(_) => return Reply::error(408, "the body did not come within 5 s"),
     };
+    place.leave();
     if asked == Question::Health {
         // Does not wait for its turn at Prometheus: a probe that does would end a healthy server.
         return shared.answer(&asked, &body);
     }
+    let Ok(_answering) = shared.answers.try_acquire() else {
+        return too_many();
+    };
     let within = Arc::clone(&shared);
     at_prometheus(&shared, move || within.answer(&asked, &body))
         .await
@@ -187,7 +208,7 @@ async fn fleet(
     }
     let slot = shared.fleet.slot(scope);
     let Ok(mut slot) = timeout(SLACK / 2, slot.lock()).await else {
-        return Err(Reply::error(503, "too many ask at the same time"));
+        return Err(too_many());
     };
     let known = match slot.fresh(Instant::now()) {
         Some(known) => known,
@@ -195,8 +216,8 @@ async fn fleet(
             let (within, scope) = (Arc::clone(shared), scope.clone());
             let begun = Instant::now();
             let ask = move || {
-                let question = scope.question(within.options.window);
-                within.prometheus.query(&question)
+                let window = within.options.window;
+                scope.ask(window, |question| within.prometheus.query(question))
             };
             let samples = at_prometheus(shared, ask).await?;
             let answer = samples.map(Arc::from).map_err(|error| format!("{error:#}"));
@@ -218,11 +239,15 @@ async fn at_prometheus<T: Send + 'static>(
 ) -> Result<T, Reply> {
     let turn = timeout(SLACK / 2, shared.questions.acquire());
     let Ok(Ok(turn)) = turn.await else {
-        return Err(Reply::error(503, "too many ask at the same time"));
+        return Err(too_many());
     };
     let done = tokio::task::spawn_blocking(work).await;
     drop(turn);
     done.map_err(|error| Reply::error(500, &error.to_string()))
+}
+
+fn too_many() -> Reply {
+    Reply::error(503, "too many ask at the same time")
 }
 
 fn tagged(found: FleetReply) -> Response<Full<Bytes>> {

@@ -11,7 +11,7 @@
 
 use super::prometheus::{Sample, quoted};
 use super::release::Asked;
-use crate::fleet_evidence;
+use crate::fleet_evidence::{self, enough_together};
 use crate::withdrawn::withdrawn_of_counters_query;
 use scorer_sdk::Verdict;
 use scorer_sdk::telemetry::{self, METRIC_PREFIX, Metric, label};
@@ -76,8 +76,10 @@ pub struct Evidence {
     pub proxy: f64,
     /// That of all proxies together; none while no pair has any.
     pub fleet: Option<f64>,
-    /// What is enough.
+    /// What is enough for one proxy.
     pub enough: f64,
+    /// What is enough for all of them together: less, where their config has `fleet`.
+    pub enough_together: f64,
 }
 
 /// A decision with what it rests on.
@@ -176,6 +178,13 @@ pub fn question(asked: &Asked, window: Duration) -> String {
             ),
         ),
         (
+            "enough_together",
+            format!(
+                "max by (version) ({}) / 1000",
+                metric(&telemetry::FLEET_THRESHOLD)
+            ),
+        ),
+        (
             "proxy",
             format!(
                 "max by (version) ({}) / 1000",
@@ -186,7 +195,7 @@ pub fn question(asked: &Asked, window: Duration) -> String {
             "fleet",
             format!(
                 "({}{unless_earlier})",
-                fleet_evidence::fleet_query(&pairs, &pooled, &routes)
+                fleet_evidence::fleet_query("destination, version", &pairs, &pooled, &routes)
             ),
         ),
         (
@@ -287,10 +296,12 @@ pub fn judge(samples: &[Sample], asked: &Asked, window: Duration) -> Judgement {
     judgement.rollout_start_time = known.value("started");
     judgement.onset_time = known.value("onset");
     judgement.verdict_time = known.value("found");
+    let enough = known.amount("enough");
     judgement.evidence = Evidence {
         proxy: known.amount("proxy"),
         fleet: known.value("fleet").filter(|nats| nats.is_finite()),
-        enough: known.amount("enough"),
+        enough,
+        enough_together: enough_together(known.amount("enough_together"), enough),
     };
     judgement.judged_exchanges = known.amount("judged");
     judgement.proxies = known.amount("proxies");
@@ -360,7 +371,7 @@ impl Judgement {
         }
         let limited = |name: &str| self.limits.iter().any(|limit| limit == name);
         let held = limited("held_by_placebo");
-        let enough = self.evidence.enough;
+        let enough = self.evidence.enough_together;
         let together = enough > 0.0 && self.evidence.fleet.is_some_and(|nats| nats >= enough);
         if together && !held {
             return (
@@ -640,6 +651,20 @@ mod tests {
         samples.retain(|sample| sample.label(ASKED) != "fleet");
         samples.push(sample("fleet", &[("version", "v2")], 4.5));
         assert_eq!(action(&samples), Action::Promote);
+    }
+
+    #[test]
+    fn with_fleet_in_the_config_less_is_enough_for_all_together_than_for_one() {
+        let mut samples = without(version("v2", 1.0), "enough");
+        for (part, nats) in [("fleet", 6.0), ("enough", 7.6), ("enough_together", 5.298)] {
+            samples.push(sample(part, &[("version", "v2")], nats));
+        }
+        assert_eq!(action(&samples), Action::Abort);
+        // Without `fleet` a proxy needs less than what it showed with it.
+        let mut samples = without(samples, "enough");
+        samples.push(sample("enough", &[("version", "v2")], 4.605));
+        let judgement = judge(&samples, &about(Some("v2")), WINDOW);
+        assert_eq!(judgement.evidence.enough_together, 4.605);
     }
 
     #[test]

@@ -5,16 +5,18 @@
 //! on everything that comes from outside. All that is kept between two requests is which release
 //! each asker rolls out, and when it was asked about ([`release`]).
 //!
-//! Proxies ask for the fleet's verdict ([`fleet`]). Many ask often, so what Prometheus said a moment
+//! Proxies ask for the fleet's verdict ([`fleet`], [`fleet_question`]). Many ask often, so what Prometheus said a moment
 //! ago is kept ([`fleet_cache`]), and what a proxy knows is not sent again ([`fleet_answer`]); a
-//! token may be asked for ([`bearer`]).
+//! token may be asked for ([`bearer`]). Who sends no request keeps nobody out ([`crowd`]).
 
 pub mod answer;
 pub mod bearer;
+pub mod crowd;
 pub mod flagger;
 pub mod fleet;
 pub mod fleet_answer;
 pub mod fleet_cache;
+pub mod fleet_question;
 pub mod http;
 pub mod judgement;
 pub mod prometheus;

@@ -18,8 +18,11 @@ fn of_evidence(nats: f64) -> FakePrometheus {
     };
     let samples: Vec<Value> = [
         ("enough", version("v2", &[]), 5.3),
-        ("fleet", version("v2", &[]), nats),
+        ("enough_alone", version("v2", &[]), 7.6),
+        ("evidence", version("v2", &[]), nats),
         ("age", version("v2", &[]), 1.5),
+        ("lag_of_proxies", version("v2", &[]), 1.0),
+        ("lag_of_routes", version("v2", &[]), 1.0),
         ("proxies", version("v2", &[]), 3.0),
         ("start", version("v2", &[]), 1_770_000_000.0),
         ("recent", version("v1", &[]), 900.0),

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -254,6 +254,41 @@ fn what_is_too_large_too_slow_or_no_http_is_refused_and_the_next_is_served() {
     let waiting = b"POST /flagger/rollback HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{";
     assert_eq!(status(&served.raw(waiting)), 408);
     assert_eq!(served.get("/healthz").0, 200);
+}
+
+/// Hundreds of clients that hold their connections in four ways, and one that asks.
+#[test]
+fn clients_that_send_no_request_keep_nobody_out() {
+    let prometheus = FakePrometheus::of_verdict(1);
+    let served = Served::start(prometheus.address, &[]);
+    let mut held: Vec<TcpStream> = Vec::new();
+    let mut slowest = Duration::ZERO;
+    for number in 0..800 {
+        let mut stream = TcpStream::connect(served.address).unwrap();
+        // Some say nothing, the others never come to an end.
+        let sent: &[u8] = match number % 4 {
+            0 => b"",
+            1 => b"GET /v1/fleet?destination=shop HTTP/1.1\r\nx:",
+            2 => b"POST /flagger/rollback HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n{",
+            _ => b"G",
+        };
+        // Whoever had to make room may notice it here.
+        let _ = stream.write_all(sent);
+        held.push(stream);
+        if number % 50 == 49 {
+            // Those that are still there go on, a byte at a time.
+            for stream in &mut held {
+                let _ = stream.write_all(b"a");
+            }
+            for path in ["/v1/fleet?destination=shop&candidate=v2", "/healthz"] {
+                let begun = Instant::now();
+                assert_eq!(served.get(path).0, 200, "{path} beside {number}");
+                slowest = slowest.max(begun.elapsed());
+            }
+        }
+    }
+    // Who waited for each of them to be given up would wait for five seconds, and again.
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
 }
 
 #[cfg(unix)]

@@ -98,7 +98,7 @@ impl Host for OneStream {
         true
     }
 
-    fn call(&self, _: &str, _: &str, _: Option<&str>, _: Duration) -> Option<u32> {
+    fn call(&self, _: &str, _: &str, _: Option<&str>, _: Option<&str>, _: Duration) -> Option<u32> {
         None
     }
 
