@@ -124,7 +124,7 @@ release: ## Write VERSION=X.Y.Z everywhere, and date the changelog's section
 RELEASE_ARTIFACTS := target/release-artifacts
 
 release-dry-run: wasm helm ## Make what a release has, as far as this machine can, and read it back
-	cargo build $(LOCKED) --release -p serin-cli --bin serin
+	cargo build $(LOCKED) --release -p serin-cli --features cloud --bin serin
 	@rm -rf $(RELEASE_ARTIFACTS)
 	@for what in module command checksums check; do \
 		scripts/release-artifacts.sh $$what $(RELEASE_ARTIFACTS) || exit 1; \

@@ -40,6 +40,8 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) token_sent: Option<String>,
     pub(crate) known: Option<String>,
+    /// What is to be kept, in a PUT.
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 /// Keeps log lines in the thread that wrote them, so that tests in parallel do not mix theirs.
@@ -255,7 +257,22 @@ impl Host for FakeHost {
             path: path.to_owned(),
             token_sent: bearer.map(str::to_owned),
             known: known.map(str::to_owned),
+            body: None,
         });
+        Some(token)
+    }
+
+    fn put(
+        &self,
+        cluster: &str,
+        path: &str,
+        bearer: Option<&str>,
+        body: &[u8],
+        timeout: Duration,
+    ) -> Option<u32> {
+        let token = self.call(cluster, path, bearer, None, timeout)?;
+        let mut world = self.0.borrow_mut();
+        world.calls.last_mut()?.body = Some(body.to_vec());
         Some(token)
     }
 

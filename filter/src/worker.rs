@@ -343,6 +343,8 @@ impl<H: Host> Worker<H> {
         }
         self.observer.tick(&self.host, now, self.root_id);
         self.observer.set_secret(self.peers.secret(&self.host));
+        self.peers
+            .share_templates(&self.host, self.observer.tally_mut());
         let delta = if self.peers.has_room() {
             self.take()
         } else {
@@ -357,9 +359,15 @@ impl<H: Host> Worker<H> {
         self.peers.lead(&self.host, now, self.busy);
     }
 
+    /// Where it counts.
+    #[cfg(test)]
+    pub(crate) fn tally_mut(&mut self) -> &mut scorer_sdk::count::tally::Tally {
+        self.observer.tally_mut()
+    }
+
     /// A call of the leader's has ended.
     pub fn hear(&mut self, reply: &Reply) {
-        self.peers.hear(reply, self.host.now());
+        self.peers.hear(&self.host, reply, self.host.now());
     }
 
     /// The config is going: everything that was counted goes to the mailbox at once.

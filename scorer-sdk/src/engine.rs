@@ -52,6 +52,12 @@ impl Engine {
         &mut self.tally
     }
 
+    /// The judge, to hand it a memory.
+    #[must_use]
+    pub fn judge_mut(&mut self) -> &mut Judge {
+        &mut self.judge
+    }
+
     /// The judge.
     #[must_use]
     pub fn judge(&self) -> &Judge {

@@ -9,7 +9,7 @@
 //! | reader | modules |
 //! | --- | --- |
 //! | author of a signal | [`signal`]: the trait and the built-in signals; [`buckets`]: log buckets for times and sizes; [`shape`]: the shape of a body; `simulation` (feature): rollouts to test against |
-//! | embedder, such as a proxy's filter | [`config`]: every setting; [`count`]: what each worker counts; [`judge`]: what the leader judges, and its inside; [`wire`]: state, recordings and references as bytes and text; [`route`]: how paths become routes |
+//! | embedder, such as a proxy's filter | [`config`]: every setting; [`count`]: what each worker counts; [`judge`]: what the leader judges, and its inside; [`wire`]: state, recordings and references as bytes and text; [`memory`]: what another proxy may go on with; [`route`]: how paths become routes |
 //! | statistician | [`evidence`]: the tests and their proofs; [`drift`]: a version against its own past; [`surprise`]: one exchange against what was usual; [`sketch`]: the summaries under them all |
 //!
 //! Imports go one way: exchange → sketch, signal, evidence → count, judge → engine.
@@ -22,6 +22,7 @@ pub mod evidence;
 mod exchange;
 pub mod judge;
 pub mod limits;
+pub mod memory;
 mod order;
 pub mod route;
 pub mod shape;

@@ -320,6 +320,10 @@ metrics! {
         "with `fleet`: Unix time of the last answer of serve-verdict that could be used, in seconds; 0 before the first";
     FLEET_UNANSWERED: Counter "serin_fleet_unanswered_total" [REASON] Always
         "with `fleet`: questions to serve-verdict that led to nothing: `not_sent` (no such cluster), `no_answer`, `refused` (another status than 200), `unreadable`, `old` (evidence of more than a minute ago)";
+    MEMORY_RECALLS: Counter "serin_memory_recalls_total" [REASON] Always
+        "with `fleet.memory`: destinations for which this proxy asked what others have learned: `taken`, `none` (nobody has learned anything, or serve-verdict keeps none), `no_baseline` (its baseline has no traffic here), `old`, `late` (three seconds were over), `not_sent`, `no_answer`, `refused` (another status than 200 and 404), `unreadable`";
+    MEMORY_STORES: Counter "serin_memory_stores_total" [REASON] Always
+        "with `fleet.memory`: memories that were handed to serve-verdict: `stored`, `newer` (it has a newer one), `none` (it keeps none), `not_sent`, `no_answer`, `refused` (another status)";
     ROLLOUT_ID: Gauge "serin_rollout_id" [ROLE] Always
         "with `fleet`: a number made of the config's `rollout`, 0 without one; only proxies with the same one are counted together";
     CONFIG_BROKEN: Gauge "serin_config_broken" [] Always

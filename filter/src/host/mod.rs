@@ -83,6 +83,15 @@ pub trait Host {
         known: Option<&str>,
         timeout: Duration,
     ) -> Option<u32>;
+    /// As [`Host::call`], and hands `body` over to be kept under `path`.
+    fn put(
+        &self,
+        cluster: &str,
+        path: &str,
+        bearer: Option<&str>,
+        body: &[u8],
+        timeout: Duration,
+    ) -> Option<u32>;
     /// A number that is another one at each moment and in each proxy.
     fn draw(&self) -> u64 {
         self.now().as_nanos() as u64 / 1_000

@@ -11,8 +11,8 @@ use crate::sync::inquiry::Reply;
 use core::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType};
+use scorer_sdk::memory;
 use scorer_sdk::telemetry::Kind;
-use scorer_sdk::wire::fleet::MAX_ANSWER_BYTES;
 use serin_abi::host::{self, Map};
 
 /// The proxy that this module runs in.
@@ -48,7 +48,7 @@ impl ProxyHost {
         };
         let status =
             header(":status").and_then(|status| core::str::from_utf8(&status).ok()?.parse().ok());
-        let body = if size == 0 || size > MAX_ANSWER_BYTES {
+        let body = if size == 0 || size > memory::MAX_BYTES {
             None
         } else {
             let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size);
@@ -164,18 +164,24 @@ impl Host for ProxyHost {
         known: Option<&str>,
         timeout: Duration,
     ) -> Option<u32> {
-        let authorization = bearer.map(|token| format!("Bearer {token}"));
-        let mut headers = vec![
-            (":method", "GET"),
-            (":path", path),
-            (":authority", "serve-verdict"),
-            ("accept", "application/json"),
-        ];
-        if let Some(authorization) = &authorization {
-            headers.push(("authorization", authorization));
-        }
+        let mut headers = vec![(":method", "GET"), ("accept", "application/json")];
         headers.extend(known.map(|tag| ("if-none-match", tag)));
-        hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
+        dispatch((cluster, path), &headers, bearer, None, timeout)
+    }
+
+    fn put(
+        &self,
+        cluster: &str,
+        path: &str,
+        bearer: Option<&str>,
+        body: &[u8],
+        timeout: Duration,
+    ) -> Option<u32> {
+        let headers = [
+            (":method", "PUT"),
+            ("content-type", "application/octet-stream"),
+        ];
+        dispatch((cluster, path), &headers, bearer, Some(body), timeout)
     }
 
     fn define_metric(&self, kind: Kind, name: &str) -> u32 {
@@ -194,4 +200,21 @@ impl Host for ProxyHost {
     fn set_metric(&self, id: u32, value: u64) {
         let _ = hostcalls::record_metric(id, value);
     }
+}
+
+/// Sends a request to a path of a cluster, with a bearer token where there is one.
+fn dispatch(
+    (cluster, path): (&str, &str),
+    headers: &[(&str, &str)],
+    bearer: Option<&str>,
+    body: Option<&[u8]>,
+    timeout: Duration,
+) -> Option<u32> {
+    let authorization = bearer.map(|token| format!("Bearer {token}"));
+    let mut headers = headers.to_vec();
+    headers.extend([(":path", path), (":authority", "serve-verdict")]);
+    if let Some(authorization) = &authorization {
+        headers.push(("authorization", authorization));
+    }
+    hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).ok()
 }

@@ -4,6 +4,7 @@ use super::metrics::{Id, Metrics, cut, thousandths};
 use super::series;
 use crate::host::Host;
 use crate::sync::inquiry::Inquiry;
+use crate::sync::memories::Memories;
 use core::time::Duration;
 use scorer_sdk::drift::Cause;
 use scorer_sdk::judge::Judge;
@@ -264,6 +265,18 @@ impl Findings {
             let metric = Id::of(&telemetry::FLEET_THRESHOLD);
             self.metrics.set(host, metric, &labels, thousandths(enough));
         }
+    }
+
+    /// Counts what came of asking for memories and of storing them.
+    pub fn count_memories(&mut self, host: &impl Host, memories: &mut Memories) {
+        let metrics = &mut self.metrics;
+        memories.take_counts(&mut |is_recall, reason, count| {
+            let metric = match is_recall {
+                true => &telemetry::MEMORY_RECALLS,
+                false => &telemetry::MEMORY_STORES,
+            };
+            metrics.count(host, Id::of(metric), &[(label::REASON, reason)], count);
+        });
     }
 
     fn publish_decisions(&mut self, host: &impl Host, decisions: &[Decision]) {

@@ -8,6 +8,7 @@ pub mod access_log;
 pub mod counters;
 pub mod findings;
 pub mod fleet_line;
+pub mod memory_line;
 pub mod metrics;
 pub mod sentences;
 pub mod series;

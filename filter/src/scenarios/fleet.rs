@@ -3,7 +3,8 @@
 use super::*;
 use crate::sync::inquiry::Reply;
 
-const FLEET: &str = r#""fleet": {"cluster": "serve-verdict", "every": "10s"}, "baseline""#;
+const FLEET: &str = r#""fleet": {"cluster": "serve-verdict", "every": "10s", "memory": false},
+    "baseline""#;
 
 /// Two workers that steer, before a healthy candidate that they know.
 fn proxy() -> Proxy {

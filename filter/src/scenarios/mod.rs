@@ -6,6 +6,7 @@ mod damage;
 mod fleet;
 mod glances;
 mod limits;
+mod memory;
 mod reloads;
 mod surprise;
 mod traces;

@@ -584,6 +584,11 @@ impl Observer {
         last.is_some_and(|last| now < last || now - last > latest)
     }
 
+    /// Where it counts.
+    pub fn tally_mut(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
     /// What was counted since the last call, and how many entries found no room in the models of
     /// surprise.
     pub fn take(&mut self) -> (Delta, u64) {

@@ -15,6 +15,7 @@ use crate::sync::lease::Contender;
 use crate::sync::mailbox::{
     Acknowledged, Keys, Unheard, collect, decode_acknowledged, encode_acknowledged,
 };
+use crate::sync::memories::Memories;
 use crate::sync::publication::{Directive, Publication};
 use core::time::Duration;
 use scorer_sdk::Plan;
@@ -47,6 +48,7 @@ pub struct Leader {
     sentences: Sentences,
     unheard: Unheard,
     inquiry: Inquiry,
+    memories: Memories,
     /// What could not be read and was not told yet.
     damage: Damage,
     damage_line: DamageLine,
@@ -57,7 +59,7 @@ impl Leader {
     #[must_use]
     pub fn new(
         plan: Arc<Plan>,
-        keys: Keys,
+        (keys, plugin): (Keys, &str),
         owner: u64,
         configured: Duration,
         role: &'static str,
@@ -69,6 +71,7 @@ impl Leader {
             sentences: Sentences::default(),
             unheard: Unheard::default(),
             inquiry: Inquiry::new(Arc::clone(&plan)),
+            memories: Memories::new(Arc::clone(&plan), plugin, keys.templates()),
             damage: Damage::default(),
             damage_line: DamageLine::default(),
             plan,
@@ -88,12 +91,14 @@ impl Leader {
             self.held = None;
             self.findings.forget_values();
             self.inquiry.abandon();
+            self.memories.abandon();
         }
     }
 
     /// A call of this worker's has ended.
-    pub fn hear(&mut self, reply: &Reply, now: Duration) {
+    pub fn hear(&mut self, host: &impl Host, reply: &Reply, now: Duration) {
         self.inquiry.hear(reply, now);
+        self.memories.hear(host, reply, now);
     }
 
     fn merge(&mut self, host: &impl Host, now: Duration) {
@@ -102,6 +107,7 @@ impl Leader {
         let known = &held.acknowledged;
         let collected = collect(host, &self.keys, known, &mut self.unheard, now);
         self.damage.add(collected.damage);
+        self.memories.hand_over(&mut held.judge, now);
         held.judge.tick(&collected.deltas, now);
         self.inquiry
             .take_words(&mut |destination, candidate, word| {
@@ -118,6 +124,7 @@ impl Leader {
         }
         collected.free_gone(host, &self.keys);
         self.findings.count_categories(host, &mut held.judge);
+        self.memories.tell(&mut held.judge);
         self.publish(host, &held, bytes.len(), now);
         self.held = Some(held);
     }
@@ -133,7 +140,7 @@ impl Leader {
         }
         let acknowledged = decode_acknowledged(&mut reader).unwrap_or_default();
         let plan = Arc::clone(&self.plan);
-        let judge = match Judge::salvage(plan, &mut reader, &mut self.damage) {
+        let mut judge = match Judge::salvage(plan, &mut reader, &mut self.damage) {
             Ok(judge) => judge,
             Err(error) => {
                 if !bytes.is_empty() {
@@ -142,6 +149,9 @@ impl Leader {
                 Judge::new(Arc::clone(&self.plan))
             }
         };
+        if self.role == COMPARER && self.memories.are_kept() {
+            judge.wait_for_memories();
+        }
         Held {
             judge,
             acknowledged,
@@ -163,6 +173,7 @@ impl Leader {
         self.sentences.tell(&decisions);
         if self.role == COMPARER {
             self.inquiry.tick(host, &decisions, now);
+            self.memories.tick(host, &held.judge, &decisions, now);
         }
         self.damage_line.tell(&damage);
         self.findings.publish(
@@ -180,6 +191,7 @@ impl Leader {
             let enough = -self.plan.fleet_false_alarm().ln();
             self.findings
                 .publish_fleet(host, &decisions, self.role, enough, fleet);
+            self.findings.count_memories(host, &mut self.memories);
         }
     }
 }

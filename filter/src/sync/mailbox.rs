@@ -73,6 +73,12 @@ impl Keys {
         format!("{}state", self.prefix)
     }
 
+    /// Where path trees have collapsed.
+    #[must_use]
+    pub fn templates(&self) -> String {
+        format!("{}templates", self.prefix)
+    }
+
     /// What every worker has to know.
     #[must_use]
     pub fn verdict(&self) -> String {

@@ -4,6 +4,7 @@ use super::inquiry::Reply;
 use super::leader::Leader;
 use super::mailbox::{Keys, Outbox};
 use super::publication::Publication;
+use super::templates::Templates;
 use super::{secret, worker_id};
 use crate::host::Host;
 use crate::report::series;
@@ -11,6 +12,7 @@ use crate::report::troubles::Troubles;
 use core::time::Duration;
 use scorer_sdk::Plan;
 use scorer_sdk::count::delta::Delta;
+use scorer_sdk::count::tally::Tally;
 use scorer_sdk::telemetry::{COMPARER, GUARD};
 use scorer_sdk::wire::codec::Damage;
 use std::rc::Rc;
@@ -25,6 +27,7 @@ pub struct Peers {
     keys: Keys,
     outbox: Outbox,
     leader: Leader,
+    templates: Templates,
     series: series::Shared,
     /// Number of the last publication that was read.
     publication: u64,
@@ -69,12 +72,13 @@ impl Peers {
             outbox: Outbox::new(keys.clone(), owner),
             leader: Leader::new(
                 Arc::clone(plan),
-                keys.clone(),
+                (keys.clone(), plugin),
                 owner,
                 now,
                 role,
                 Rc::clone(&series),
             ),
+            templates: Templates::default(),
             series,
             plan: Arc::clone(plan),
             plugin: plugin.to_owned(),
@@ -144,6 +148,13 @@ impl Peers {
         self.outbox.flush(host, delta, host.now());
     }
 
+    /// Names paths as the other workers do, where the config wants memories.
+    pub fn share_templates(&mut self, host: &impl Host, tally: &mut Tally) {
+        if self.plan.fleet.as_ref().is_some_and(|fleet| fleet.memory) {
+            self.templates.tick(host, &self.keys.templates(), tally);
+        }
+    }
+
     /// What has not reached the judge, or the worker, since the last call.
     pub fn take_troubles(&mut self, now: Duration) -> Troubles {
         Troubles {
@@ -159,7 +170,7 @@ impl Peers {
     }
 
     /// A call of the leader's has ended.
-    pub fn hear(&mut self, reply: &Reply, now: Duration) {
-        self.leader.hear(reply, now);
+    pub fn hear(&mut self, host: &impl Host, reply: &Reply, now: Duration) {
+        self.leader.hear(host, reply, now);
     }
 }

@@ -18,6 +18,7 @@ mod heavy_traffic;
 mod hot_restart;
 mod ids_in_paths;
 mod limits;
+mod memory;
 mod next_call;
 mod not_the_versions;
 mod operating;

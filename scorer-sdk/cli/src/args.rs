@@ -201,9 +201,20 @@ pub struct ServeVerdict {
     /// Without traffic for so long, a candidate is not promoted
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     pub window: Duration,
-    /// Tell the fleet's verdict only to who sends this file's token; it is read anew each time
+    /// Tell the fleet's verdict, and memories, only to who sends this file's token; it is read anew each time
     #[arg(long, value_name = "FILE")]
     pub fleet_token_file: Option<String>,
+    /// Keep what proxies have learned in this folder, or in the bucket of a URL such as s3://BUCKET/PATH
+    #[arg(long, value_name = "PLACE")]
+    pub memory: Option<String>,
+    /// Most memories; the ones written longest ago go first
+    #[arg(long, value_name = "NUMBER", default_value = "1000", requires = "memory",
+        value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub memory_most: u32,
+    /// Most MiB of all memories together
+    #[arg(long, value_name = "MIB", default_value = "256", requires = "memory",
+        value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub memory_mib: u32,
 }
 
 /// `serin completions`

@@ -1,6 +1,7 @@
 //! Values from the bytes of the fuzzer. Beyond their end all is zero and empty.
 
 /// Takes values from the front.
+#[derive(Clone)]
 pub(crate) struct Input<'a> {
     bytes: &'a [u8],
 }

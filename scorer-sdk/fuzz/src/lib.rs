@@ -14,6 +14,7 @@ pub mod grpc_frames;
 pub mod header_map;
 mod input;
 pub mod json_body;
+pub mod memory;
 mod oracle;
 pub mod path_templates;
 pub mod recording;
@@ -24,7 +25,7 @@ mod traffic;
 pub type Run = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Run); 12] = [
+pub const TARGETS: [(&str, Run); 13] = [
     ("compressed_body", compressed_body::run),
     ("config", config::run),
     ("delta", delta::run),
@@ -34,6 +35,7 @@ pub const TARGETS: [(&str, Run); 12] = [
     ("grpc_frames", grpc_frames::run),
     ("header_map", header_map::run),
     ("json_body", json_body::run),
+    ("memory", memory::run),
     ("path_templates", path_templates::run),
     ("recording", recording::run),
     ("state", state::run),

@@ -49,6 +49,7 @@ replays!(
     grpc_frames,
     header_map,
     json_body,
+    memory,
     path_templates,
     recording,
     state

@@ -23,6 +23,8 @@ pub struct FleetPlan {
     pub token: Option<String>,
     /// Most proxies that compare the same versions: they share half of `false_alarm`.
     pub proxies: u32,
+    /// Whether proxies hand on what they have learned, and take it when they start.
+    pub memory: bool,
 }
 
 pub(super) fn fleet(raw: &FleetSection, mode: Mode) -> Result<FleetPlan, ConfigError> {
@@ -67,6 +69,7 @@ pub(super) fn fleet(raw: &FleetSection, mode: Mode) -> Result<FleetPlan, ConfigE
         every: duration("fleet.every", raw.every.as_deref(), "5s", "1s", "5m")?,
         token: raw.token.clone(),
         proxies: whole("fleet.proxies", raw.proxies, 10, 1..=10_000)? as u32,
+        memory: raw.memory.unwrap_or(true),
     })
 }
 

@@ -331,4 +331,6 @@ pub struct FleetSection {
     pub token: Option<String>,
     /// Most proxies that compare the same versions.
     pub proxies: Option<u64>,
+    /// Whether proxies hand on what they have learned.
+    pub memory: Option<bool>,
 }

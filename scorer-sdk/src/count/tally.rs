@@ -16,7 +16,7 @@ use crate::limits::{
     MAX_DESTINATIONS, MAX_ROUTES, MAX_ROWS, MAX_VERSION_BYTES, MAX_VERSIONS, idle_ticks_allowed,
 };
 use crate::route::key::MAX_PART_BYTES;
-use crate::route::{PathTree, RouteKey, TemplateId};
+use crate::route::{Collapses, PathTree, RouteKey, TemplateId};
 use crate::shape::presence::Presence;
 use crate::shape::{LeftOutCounts, ShapeFacts};
 use crate::signal::{Input, NameHasher, Token, next_call};
@@ -237,6 +237,23 @@ impl Tally {
                 self.index(index)
             }
         }
+    }
+
+    /// How often its path tree has collapsed.
+    #[must_use]
+    pub fn path_collapses(&self) -> u64 {
+        self.paths.collapses()
+    }
+
+    /// Where its path tree has collapsed.
+    #[must_use]
+    pub fn where_collapsed(&self) -> Collapses {
+        self.paths.where_collapsed()
+    }
+
+    /// Lets the path tree collapse where those of others have.
+    pub fn follow_collapses(&mut self, others: &Collapses) {
+        self.paths.follow(others);
     }
 
     fn add_route(&mut self, identity: Option<Identity>, key: RouteKey) -> u32 {

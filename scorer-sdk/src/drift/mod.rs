@@ -41,6 +41,7 @@ mod rate;
 mod report;
 mod routes;
 mod season;
+mod seasons;
 mod shared_change;
 mod watch;
 
@@ -53,5 +54,6 @@ pub use measure::{Measure, Whose};
 pub use rate::RateDrift;
 pub use report::{Direction, Drift, Settings};
 pub use season::{Scale, Season};
+pub use seasons::Seasons;
 pub use shared_change::{Series, SharedChange};
 pub use watch::{Tick, Watch};

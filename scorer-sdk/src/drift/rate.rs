@@ -114,6 +114,20 @@ impl RateDrift {
         self.drift()
     }
 
+    /// The factors of hour and weekday.
+    pub(super) fn season(&self) -> &Season {
+        &self.season
+    }
+
+    /// A series that knows its factors, and nothing else yet.
+    pub(super) fn with_season(season: Option<&Season>) -> Self {
+        let mut series = Self::default();
+        if let Some(season) = season {
+            series.season = season.clone();
+        }
+        series
+    }
+
     /// The drift that lasts, if one does.
     #[must_use]
     pub fn drift(&self) -> Option<&Drift> {

@@ -118,6 +118,11 @@ impl Routes {
         self.0.get(index).filter(|_| index < MIX_ROUTES)
     }
 
+    /// The routes whose part of the traffic has a series of its own.
+    pub(super) fn of_all_mix(&self) -> impl Iterator<Item = &RouteKey> {
+        self.0.iter().take(MIX_ROUTES).map(|route| &route.key)
+    }
+
     /// Adds the window to the last ones, and to the past if it `learns`.
     pub(super) fn learn(&mut self, learns: bool) {
         let keep = 1.0 - 1.0 / Settings::default().memory;

@@ -35,6 +35,8 @@ const DAY_S: f64 = 86_400.0;
 /// Least ratio of the factors' variance to that of their noise at which they are used. From noise
 /// alone, 24 hours of three days reach it once in a thousand.
 const SIZE_NEEDED: f64 = 3.0;
+/// No log odds of what can be counted are larger.
+const LARGEST: f32 = 30.0;
 /// Variance of a median, over that of the mean, of normal values.
 const MEDIAN_VARIANCE: f64 = 1.57;
 /// Share of what a series has learned of its past that it keeps when factors come into use.
@@ -114,6 +116,27 @@ impl Season {
             cell.1 += weight;
         }
         self.in_use() != before
+    }
+
+    /// What is known of whole days, without the one that is being gathered; none where nothing is.
+    #[must_use]
+    pub fn of_whole_days(&self) -> Option<Self> {
+        let is_known = self.levels.iter().any(|level| level.is_finite());
+        is_known.then(|| Self {
+            today: 0,
+            cells: [(0.0, 0.0); HOURS],
+            ..self.clone()
+        })
+    }
+
+    /// The same with no effect beyond what log odds can be: whoever wrote it may have written anything.
+    pub(super) fn bounded(mut self) -> Self {
+        let values = self.hours.iter_mut().flatten().chain(&mut self.levels);
+        for value in values.filter(|value| value.is_finite()) {
+            *value = value.clamp(-LARGEST, LARGEST);
+        }
+        self.find_factors();
+        self
     }
 
     fn in_use(&self) -> [bool; 2] {

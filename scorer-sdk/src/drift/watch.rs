@@ -16,6 +16,7 @@ use super::arm::{ArmSeries, Window};
 use super::measure::Measure;
 use super::rate::RateDrift;
 use super::routes::{MIX_ROUTES, Routes};
+use super::seasons::Seasons;
 use crate::route::RouteKey;
 use crate::wire::codec::{CodecError, Reader, Writer};
 use core::time::Duration;
@@ -192,6 +193,38 @@ impl Watch {
     pub fn promote(&mut self) {
         self.arms.reverse();
         self.restart();
+    }
+
+    /// What is known of hours and weekdays; none where nothing is.
+    #[must_use]
+    pub fn seasons(&self) -> Option<Seasons> {
+        let [baseline, _] = &self.arms;
+        let series: Vec<_> = [&self.traffic, &baseline.errors, &baseline.latency]
+            .into_iter()
+            .chain(&self.mix)
+            .map(|series| series.season().of_whole_days())
+            .collect();
+        series.iter().any(Option::is_some).then(|| Seasons {
+            routes: self.routes.of_all_mix().cloned().collect(),
+            series,
+        })
+    }
+
+    /// A watch that knows hours and weekdays, and nothing else yet.
+    #[must_use]
+    pub fn with_seasons(seasons: &Seasons) -> Self {
+        let mut watch = Self::default();
+        for key in &seasons.routes {
+            watch.routes.find(key);
+        }
+        let mut series = seasons.series.iter().map(Option::as_ref);
+        let mut next = || RateDrift::with_season(series.next().flatten());
+        watch.traffic = next();
+        let [baseline, _] = &mut watch.arms;
+        baseline.errors = next();
+        baseline.latency = next();
+        watch.mix.iter_mut().for_each(|series| *series = next());
+        watch
     }
 
     /// Appends the state.

@@ -19,6 +19,8 @@ use crate::count::delta::{Overflow, RouteDelta};
 use crate::count::rows::NO_TOKEN;
 use crate::evidence::Spread;
 use crate::limits::{IDLE_TICKS, MAX_ROUTES, idle_ticks_allowed};
+use crate::memory::RememberedRoute;
+use crate::route::key::OTHER;
 use crate::route::{KEEP_SEEN, RouteKey};
 use crate::sketch::buckets;
 use crate::wire::codec::{CodecError, Reader, Writer};
@@ -64,6 +66,54 @@ impl Comparison {
     /// Another version is the baseline: what the routes have learned is outdated.
     pub(super) fn forget_routes(&mut self) {
         self.routes.clear();
+    }
+
+    /// What the baseline showed on each route that it has a past on.
+    pub(super) fn remembered(&self) -> Vec<RememberedRoute> {
+        self.routes
+            .iter()
+            .filter(|route| route.past.weight(Arm::Baseline) > 0.0 && route.key.path != OTHER)
+            .map(|route| {
+                let (names, counts) = route.past.remembered();
+                RememberedRoute {
+                    key: route.key.clone(),
+                    names,
+                    counts,
+                }
+            })
+            .collect()
+    }
+
+    /// Takes the baseline's past from a memory of `destination`, and gives out the weights by it. How many
+    /// routes were taken. Nothing must have been judged yet.
+    pub(super) fn recall(
+        &mut self,
+        plan: &Plan,
+        destination: &str,
+        known: &[RememberedRoute],
+        keep: impl Fn(f64) -> f32 + Copy,
+    ) -> usize {
+        let mut taken = 0;
+        for known in known
+            .iter()
+            .filter(|known| known.key.destination == destination)
+        {
+            let mut route = Route::new(plan, known.key.clone(), 0.0);
+            if !route.past.recall(known, keep) {
+                continue;
+            }
+            let mut places = self.routes.iter_mut();
+            if let Some(place) = places.find(|route| route.key == known.key) {
+                *place = route;
+            } else if self.routes.len() < plan.max_routes {
+                self.routes.push(route);
+            } else {
+                continue;
+            }
+            taken += 1;
+        }
+        self.restart(plan);
+        taken
     }
 
     /// The candidate has become the baseline.

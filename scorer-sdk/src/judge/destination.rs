@@ -8,6 +8,7 @@ use super::past_alarm::{PastAlarm, Standing};
 use super::phase::{Judgement, Phase};
 use super::placebo::Placebo;
 use super::places;
+use super::recall::{Recall, Recalled};
 use super::rollout::{Rollout, Step, threshold};
 use super::shares::Shares;
 use super::silence::Silences;
@@ -42,6 +43,10 @@ pub(super) struct Destination {
     pub(super) silences: Silences,
     /// Both versions against their own past; none for a destination that is not watched.
     pub(super) watch: Option<Box<Watch>>,
+    /// Whether it waits for a memory, and what became of one that nobody was told of; not part of the
+    /// state: who reads it waits anew.
+    pub(super) recall: Recall,
+    pub(super) recalled: Option<Recalled>,
 }
 
 impl Destination {
@@ -120,6 +125,9 @@ impl Destination {
         }
         if self.versions.see(volumes, self.rollout.as_ref(), now_ms) {
             self.rollout = None;
+        }
+        if !self.may_choose(plan, volumes, now_ms) {
+            return;
         }
         let known = candidate(self.rollout.as_ref());
         let held = self.past_alarm.stands()
@@ -302,6 +310,8 @@ impl Destination {
             past_alarm: PastAlarm::decode(reader)?,
             silences: Silences::decode(reader)?,
             watch: reader.option(Watch::decode)?.map(Box::new),
+            recall: Recall::Settled,
+            recalled: None,
         })
     }
 }

@@ -17,6 +17,7 @@
 //! | `examples.rs` | which exchanges of the candidate are in a category? |
 //! | `change.rs` | do the versions differ on a signal, and by how much? |
 //! | `past_alarm.rs` | is a version that is alone worse than the past of the one before? |
+//! | `recall.rs`, `remembered.rs` | what does another proxy go on with? |
 //! | `silence.rs` | does a version answer nothing, or get nothing? |
 //! | `found.rs` | what was known when the verdict fell? |
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
@@ -49,7 +50,9 @@ mod phase;
 mod placebo;
 mod places;
 mod reasons;
+mod recall;
 mod recent;
+mod remembered;
 mod rollout;
 mod route;
 mod seen;
@@ -68,6 +71,7 @@ use crate::config::Plan;
 use crate::count::delta::{Delta, Overflow, RouteDelta};
 use crate::judge::verdict::{Decision, FleetWord};
 use crate::limits::MAX_DESTINATIONS;
+use crate::memory::Memory;
 use crate::route::RouteKey;
 use crate::sketch::buckets;
 use crate::wire::codec::{CodecError, Damage, Reader, Writer};
@@ -75,6 +79,9 @@ use core::time::Duration;
 use destination::Destination;
 use fingerprint::fingerprint;
 use std::sync::Arc;
+
+pub use recall::Recalled;
+pub use remembered::RememberedRollout;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
 pub const STATE_VERSION: u16 = 8;
@@ -102,6 +109,8 @@ pub struct Judge {
     destinations: Vec<Destination>,
     overflow: Overflow,
     merged: u64,
+    /// Whether destinations wait for a memory; not part of the state.
+    waits_for_memories: bool,
 }
 
 impl Judge {
@@ -114,7 +123,67 @@ impl Judge {
             destinations: Vec::new(),
             overflow: Overflow::default(),
             merged: 0,
+            waits_for_memories: false,
         }
+    }
+
+    /// Lets each destination that has chosen no versions wait for a memory before it does, for at most
+    /// [`PATIENCE`](crate::memory::PATIENCE).
+    pub fn wait_for_memories(&mut self) {
+        self.waits_for_memories = true;
+        let known = self.destinations.iter_mut();
+        known.for_each(Destination::wait_for_memory);
+    }
+
+    /// The destinations that wait for one.
+    pub fn waiting(&self) -> impl Iterator<Item = &str> {
+        self.destinations
+            .iter()
+            .filter(|known| known.waits_for_memory())
+            .map(|known| known.name.as_str())
+    }
+
+    /// Hands a destination the memory that it waits for, with the time when it was written, since the Unix
+    /// epoch; none says that there is none. One that does not wait any more leaves it.
+    #[inline(never)]
+    pub fn remember(
+        &mut self,
+        destination: &str,
+        memory: Option<(Memory, Duration)>,
+        now: Duration,
+    ) {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let memory = memory.map(|(memory, written)| (memory, ms(written)));
+        let mut known = self.destinations.iter_mut();
+        if let Some(known) = known.find(|known| known.name == destination) {
+            known.remember(&self.plan, memory, ms(now));
+        }
+    }
+
+    /// Hands what became of memories since the last call to `tell`, with the destinations.
+    pub fn take_recalled(&mut self, tell: &mut dyn FnMut(&str, Recalled)) {
+        for destination in &mut self.destinations {
+            if let Some(recalled) = destination.recalled.take() {
+                tell(&destination.name, recalled);
+            }
+        }
+    }
+
+    /// What another proxy may go on with; none while the destination has chosen no versions.
+    #[must_use]
+    #[inline(never)]
+    pub fn memory(&self, destination: &str) -> Option<Memory> {
+        let known = self
+            .destinations
+            .iter()
+            .find(|known| known.name == destination);
+        known?.remembered()
+    }
+
+    /// A number made of the plan's signals, tolerances and rollout: a memory is of use under the same one.
+    #[must_use]
+    pub fn layout(plan: &Plan) -> u64 {
+        fingerprint(plan)
     }
 
     /// Takes a block of everything that was counted since the last tick. `now` is the time since
@@ -170,7 +239,11 @@ impl Judge {
                 let is_watched = !self.plan.drift_window.is_zero()
                     && self.plan.reject.reference.is_none()
                     && self.destinations.len() < MAX_WATCHED;
-                self.destinations.push(Destination::new(name, is_watched));
+                let mut destination = Destination::new(name, is_watched);
+                if self.waits_for_memories {
+                    destination.wait_for_memory();
+                }
+                self.destinations.push(destination);
                 self.destinations.len() - 1
             }
             None => {
@@ -313,6 +386,7 @@ impl Judge {
             destinations: reader.parts(MAX_DESTINATIONS, damage, |reader| {
                 Destination::decode(&plan, reader)
             })?,
+            waits_for_memories: false,
             plan,
         })
     }

@@ -6,9 +6,10 @@
 use super::arm::Arm;
 use super::gathered::{Gathered, LONGEST_BLOCK_TICKS};
 use crate::config::Plan;
+use crate::memory::RememberedRoute;
 use crate::route::RouteKey;
 use crate::signal::{Asked, Question, Rule, Signal};
-use crate::sketch::{DecayedCounts, NameTable, buckets};
+use crate::sketch::{Counts, DecayedCounts, NameTable, buckets};
 use crate::wire::codec::{CodecError, Reader, Writer};
 use crate::wire::reference::Reference;
 
@@ -16,6 +17,8 @@ use crate::wire::reference::Reference;
 pub(super) const LEAST_FOR_DISTANCE: f64 = 50.0;
 /// Exchanges of an arm that are remembered however long ago they were.
 const LEAST_REMEMBERED: f64 = 1_000.0;
+/// Exchanges of a memory that count.
+const MOST_RECALLED: f64 = 1e6;
 
 /// What both arms showed on one route.
 #[derive(Debug, Clone)]
@@ -49,6 +52,29 @@ impl Past {
         }
     }
 
+    /// What the baseline showed, with the names behind it.
+    pub(super) fn remembered(&self) -> (Vec<NameTable>, Vec<DecayedCounts>) {
+        (self.names.clone(), self.arm(Arm::Baseline).to_vec())
+    }
+
+    /// Takes the baseline's past from a memory, if that has as many signals. `keep` says which part is
+    /// left of it, by its exchanges.
+    pub(super) fn recall(&mut self, known: &RememberedRoute, keep: impl Fn(f64) -> f32) -> bool {
+        let [baseline, _] = &mut self.counts;
+        if known.counts.len() != baseline.len() || known.names.len() != self.names.len() {
+            return false;
+        }
+        self.names.clone_from(&known.names);
+        for (past, known) in baseline.iter_mut().zip(&known.counts) {
+            past.clone_from(known);
+            let total = past.total();
+            // Whatever it says, what is seen here outweighs it before long.
+            let most = (MOST_RECALLED / total.max(1.0)).min(1.0) as f32;
+            past.decay_and_add(keep(total).min(most), &Counts::default());
+        }
+        true
+    }
+
     /// Forgets the candidate.
     pub(super) fn forget_candidate(&mut self) {
         let [_, candidate] = &mut self.counts;
@@ -69,6 +95,13 @@ impl Past {
             .keep_per_tick()
             .powi(ticks.min(LONGEST_BLOCK_TICKS) as i32);
         // What comes rarely is not forgotten by time alone.
+        move |total: f64| keep.max((LEAST_REMEMBERED / total.max(1.0)).min(1.0) as f32)
+    }
+
+    /// The part of a memory that is kept when it is `age_ms` old, by the exchanges that it has.
+    pub(super) fn keep_of_memory(plan: &Plan, age_ms: u64) -> impl Fn(f64) -> f32 + Copy {
+        let ticks = age_ms as f64 / (plan.tick.as_millis() as f64).max(1.0);
+        let keep = f64::from(plan.keep_per_tick()).powf(ticks) as f32;
         move |total: f64| keep.max((LEAST_REMEMBERED / total.max(1.0)).min(1.0) as f32)
     }
 

@@ -6,6 +6,7 @@
 use super::baseline_health::BaselineHealth;
 use super::found::FoundState;
 use super::phase::{Judgement, Phase};
+use super::remembered::RememberedRollout;
 use crate::config::Plan;
 use crate::judge::verdict::FleetWord;
 use crate::limits::MAX_VERSION_BYTES;
@@ -75,6 +76,34 @@ impl Rollout {
             phase_ms: now_ms,
             jump_ms: now_ms,
             ..Self::default()
+        }
+    }
+
+    /// What another proxy may go on with; none while no verdict has fallen.
+    pub(super) fn remembered(&self) -> Option<RememberedRollout> {
+        (self.phase != Phase::Watching).then(|| RememberedRollout {
+            phase: self.phase,
+            started_ms: self.started_ms,
+            phase_ms: self.phase_ms,
+            verdict_ms: self.verdict_ms,
+            verdicts: self.verdicts,
+            exchanges_at_verdict: self.exchanges_at_verdict,
+            found: self.found.clone(),
+        })
+    }
+
+    /// Goes on with what another proxy knew.
+    pub(super) fn recalled(candidate: String, known: RememberedRollout, now_ms: u64) -> Self {
+        Self {
+            phase: known.phase,
+            started_ms: known.started_ms.min(now_ms),
+            phase_ms: known.phase_ms.min(now_ms),
+            // 0 stands for no verdict.
+            verdict_ms: known.verdict_ms.clamp(1, now_ms.max(1)),
+            verdicts: known.verdicts,
+            exchanges_at_verdict: known.exchanges_at_verdict,
+            found: known.found,
+            ..Self::new(candidate, now_ms)
         }
     }
 

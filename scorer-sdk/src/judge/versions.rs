@@ -6,6 +6,7 @@ use super::rollout::Rollout;
 use super::volumes::Volumes;
 use crate::config::Plan;
 use crate::limits::MAX_VERSION_BYTES;
+use crate::memory::{Candidate, Roles};
 use crate::wire::codec::{CodecError, Reader, Writer};
 
 /// Versions of a destination that are remembered.
@@ -101,6 +102,62 @@ impl Versions {
     /// The condemned versions that still have traffic.
     pub(super) fn condemned(&self) -> &[String] {
         &self.condemned
+    }
+
+    /// Whether a version has had exchanges here.
+    pub(super) fn has_seen(&self, name: &str) -> bool {
+        self.known
+            .iter()
+            .any(|version| version.name == name && version.exchanges > 0)
+    }
+
+    /// What another proxy may go on with. `candidate` is the one that is compared.
+    pub(super) fn roles(&self, candidate: Option<Candidate>) -> Roles {
+        Roles {
+            baseline: self.baseline.clone(),
+            candidate,
+            condemned: self.condemned.clone(),
+        }
+    }
+
+    /// Goes on with what another proxy knew, whose baseline has exchanges here. The candidate counts as
+    /// the newest version, and the condemned ones as older than all that came here.
+    pub(super) fn recall(&mut self, roles: &Roles, now_ms: u64) {
+        self.baseline.clone_from(&roles.baseline);
+        let candidate = roles.candidate.as_ref();
+        for name in &roles.condemned {
+            if *name == self.baseline {
+                continue;
+            }
+            let is_known = self.known.iter().any(|version| version.name == *name);
+            let is_candidate = candidate.is_some_and(|candidate| candidate.name == *name);
+            if !is_known && !is_candidate {
+                if self.known.len() >= MAX_KNOWN {
+                    continue;
+                }
+                self.known.insert(0, Version::new(name, 0, now_ms));
+            }
+            self.condemn(name);
+        }
+        let Some(candidate) = candidate else {
+            return;
+        };
+        let place = self
+            .known
+            .iter()
+            .position(|version| version.name == candidate.name);
+        let mut newest = match place {
+            Some(place) => self.known.remove(place),
+            // It may come later, and is the newest one then.
+            None if candidate.rollout.is_none() => return,
+            None => Version::new(&candidate.name, 0, now_ms),
+        };
+        // It has shown itself to the proxy before.
+        newest.exchanges = newest.exchanges.max(SEEN_BEFORE_CANDIDATE);
+        if self.known.len() >= MAX_KNOWN {
+            self.drop_oldest(&candidate.name);
+        }
+        self.known.push(newest);
     }
 
     /// Notes which versions took traffic; new ones in the order of their traffic. Tells whether the

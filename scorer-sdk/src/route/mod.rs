@@ -1,5 +1,6 @@
 //! Routes: bounded keys of exchanges.
 
+mod collapses;
 mod id;
 pub mod key;
 mod path_tree;
@@ -7,6 +8,7 @@ mod returning;
 mod segment;
 mod template;
 
+pub use collapses::Collapses;
 pub use key::RouteKey;
 pub use path_tree::{KEEP_SEEN, Limits, OTHER_TEXT, PathConfig, PathTree, TemplateId};
 pub use segment::{MAX_SEGMENT_BYTES, Segment, classify};

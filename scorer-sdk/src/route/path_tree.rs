@@ -48,6 +48,7 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::collapses::{Collapse, Collapses};
 use super::returning::Returning;
 use super::segment::{
     MAX_SEGMENT_BYTES, MAX_SEGMENTS, Segment, Segments, classify, is_of_digest, unescape,
@@ -385,6 +386,68 @@ impl PathTree {
         self.returned
     }
 
+    /// Where it has collapsed.
+    #[must_use]
+    pub fn where_collapsed(&self) -> Collapses {
+        let mut collapses = Collapses::default();
+        for (id, node) in (0..).zip(&self.nodes) {
+            let Some(value) = node.collapsed.filter(|_| id != BARE) else {
+                continue;
+            };
+            let names = node.literals.iter().filter_map(|child| self.node(*child));
+            let mut names: Vec<String> = names.map(|child| child.label_text().to_owned()).collect();
+            crate::order::sort(&mut names);
+            collapses.add(&Collapse {
+                prefix: self.spell(id).into_string(),
+                is_id: value == Segment::Id,
+                names,
+            });
+        }
+        collapses
+    }
+
+    /// Collapses where other trees have, so that all name the same paths the same way. What there is
+    /// no room for stays as it is.
+    pub fn follow(&mut self, others: &Collapses) {
+        for collapse in others.iter() {
+            self.follow_one(collapse);
+        }
+    }
+
+    fn follow_one(&mut self, collapse: &Collapse) -> Option<()> {
+        let segments = Segments::split(&collapse.prefix);
+        let segments = match collapse.prefix.as_str() {
+            "" => &[],
+            _ => segments.as_slice(),
+        };
+        if segments.len() >= self.limits.max_depth {
+            return None;
+        }
+        let mut at = ROOT;
+        for segment in segments {
+            at = match self.known_child(at, segment) {
+                Some(child) => child,
+                None if self.nodes() >= self.limits.max_nodes => return None,
+                None => self.add_child(at, segment, classify(segment))?,
+            };
+        }
+        if self.node(at)?.collapsed.is_none() {
+            self.collapse(at);
+        }
+        self.node_mut(at)?.collapsed = Some(collapse.value());
+        for name in &collapse.names {
+            let is_new =
+                classify(name) == Segment::Literal && self.known_literal(at, name).is_none();
+            let has_room = self.nodes() < self.limits.max_nodes
+                && self.node(at)?.literals.len() < 4 * self.limits.max_children;
+            if is_new && has_room {
+                let child = self.add_literal(at, name)?;
+                self.node_mut(child)?.seen = KEEP_SEEN;
+            }
+        }
+        Some(())
+    }
+
     /// How many learned nodes there are now, at most [`Limits::max_nodes`].
     pub fn nodes(&self) -> usize {
         self.nodes
@@ -447,17 +510,23 @@ impl PathTree {
     fn known_child(&self, parent: NodeId, segment: &str) -> Option<NodeId> {
         // Names are the common case, and a name that is known need not be classified. No literal
         // is ever made of a segment that has a class, so the order changes nothing else.
-        if segment.len() <= MAX_SEGMENT_BYTES {
-            let known = self.index.find(self.hash_of(parent, segment), |&id| {
-                self.node(id)
-                    .is_some_and(|node| node.is_literal(parent, segment))
-            });
-            if let Some(&id) = known {
-                return Some(id);
-            }
+        if segment.len() <= MAX_SEGMENT_BYTES
+            && let Some(id) = self.known_literal(parent, segment)
+        {
+            return Some(id);
         }
         let parent = self.node(parent)?;
         parent.class(parent.counts_as(classify(segment)))
+    }
+
+    /// The child of this name.
+    #[inline]
+    fn known_literal(&self, parent: NodeId, segment: &str) -> Option<NodeId> {
+        let known = self.index.find(self.hash_of(parent, segment), |&id| {
+            self.node(id)
+                .is_some_and(|node| node.is_literal(parent, segment))
+        });
+        known.copied()
     }
 
     /// The child that a segment of a class leads to, made if there is none. Not for literals known

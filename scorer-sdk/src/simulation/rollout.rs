@@ -7,6 +7,7 @@ use crate::config::{ConfigError, Plan};
 use crate::engine::Engine;
 use crate::exchange::Sampling;
 use crate::judge::verdict::{Decision, Verdict};
+use crate::memory::Memory;
 use std::sync::Arc;
 
 /// A plan for simulated rollouts: `config` (JSON), whose versions are `v1` and `v2` and whose
@@ -91,6 +92,29 @@ impl Rollout {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Replaces the proxy by one that knows nothing, after so many ticks without any. It is handed what
+    /// the one before it remembers, if it `remembers`, or told that there is no memory.
+    pub fn replace_proxy(&mut self, plan: Arc<Plan>, away_ticks: u64, remembers: bool, seed: u64) {
+        let written = self.traffic.now();
+        let names = self.engine.judge().decisions();
+        let known: Vec<(String, Option<Memory>)> = names
+            .into_iter()
+            .map(|decision| decision.destination)
+            .map(|name| (name.clone(), self.engine.judge().memory(&name)))
+            .collect();
+        for _ in 0..away_ticks {
+            self.traffic.advance();
+        }
+        self.engine = Engine::new(plan, seed);
+        self.engine.judge_mut().wait_for_memories();
+        self.advance();
+        let now = self.traffic.now();
+        for (name, memory) in known {
+            let memory = memory.filter(|_| remembers).map(|memory| (memory, written));
+            self.engine.judge_mut().remember(&name, memory, now);
+        }
     }
 
     /// Lets one tick pass without asking for the decision.

@@ -100,16 +100,21 @@ pub fn question(fleet: &FleetPlan, destination: &str, candidate: &str, rollout: 
     let mut path = fleet.path.clone();
     for (start, value) in [("?destination=", destination), ("&candidate=", candidate)] {
         path.push_str(start);
-        for byte in label_value(value).bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                path.push(char::from(byte));
-            } else {
-                let _ = write!(path, "%{byte:02X}");
-            }
-        }
+        push_encoded(&mut path, &label_value(value));
     }
     let _ = write!(path, "&rollout={rollout}");
     path
+}
+
+/// Appends a value of a query, percent-encoded.
+pub(crate) fn push_encoded(path: &mut String, value: &str) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
 }
 
 /// The number of a config's `rollout`, 0 without one.

@@ -6,6 +6,7 @@ mod body_shape;
 mod differs;
 mod examples;
 mod ids_in_paths;
+mod memory;
 mod placebo;
 mod practical_size;
 mod promotion;

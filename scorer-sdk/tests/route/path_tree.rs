@@ -592,3 +592,69 @@ fn equal_seeds_and_paths_give_equal_trees_and_the_seed_changes_no_text() {
     assert!(run(1) == run(1));
     assert!(run(1) == run(2));
 }
+
+#[test]
+fn a_tree_that_follows_another_names_the_same_paths_the_same_way() {
+    let mut random = Random(11);
+    let mut busy = tree(Limits::default());
+    for _ in 0..20 {
+        busy.resolve("/users/me/orders");
+    }
+    for _ in 0..200 {
+        busy.resolve(&format!("/users/{}/orders", word(&mut random)));
+        busy.resolve(&format!("/tags/{}", word(&mut random)));
+    }
+    let told = busy.where_collapsed();
+    let mut fresh = tree(Limits::default());
+    // It has seen a few names by itself.
+    fresh.resolve("/users/somebody/orders");
+    fresh.follow(&told);
+    for path in [
+        "/users/me/orders",
+        "/users/somebody/orders",
+        "/users/else/orders",
+        "/users/42/orders",
+        "/tags/new",
+        "/about",
+    ] {
+        assert_eq!(
+            resolved(&mut fresh, path),
+            resolved(&mut busy, path),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        resolved(&mut fresh, "/users/else/orders"),
+        "/users/{x}/orders"
+    );
+    // What both know is the same, and nothing new comes of telling it again.
+    let mut both = fresh.where_collapsed();
+    assert!(!both.merge(&told) || both == fresh.where_collapsed());
+    fresh.follow(&both);
+    assert_eq!(fresh.where_collapsed(), both);
+}
+
+#[test]
+fn a_tree_that_follows_anything_stays_within_its_bounds() {
+    let mut random = Random(12);
+    let mut others = scorer_sdk::route::Collapses::default();
+    for _ in 0..30 {
+        let mut other = tree(Limits::default());
+        let prefix = word(&mut random);
+        for _ in 0..300 {
+            other.resolve(&format!("/{prefix}/{}/x", word(&mut random)));
+        }
+        others.merge(&other.where_collapsed());
+    }
+    let limits = Limits {
+        max_nodes: 64,
+        max_depth: 4,
+        max_children: 4,
+    };
+    let mut small = tree(limits);
+    small.follow(&others);
+    for _ in 0..1_000 {
+        small.resolve(&random_path(&mut random));
+        assert!(small.nodes() <= 64);
+    }
+}

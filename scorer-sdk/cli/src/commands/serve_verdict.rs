@@ -5,6 +5,7 @@ use crate::args;
 use crate::output::note;
 use crate::verdict_server::Options;
 use crate::verdict_server::http::Server;
+use crate::verdict_server::memory::MemoryOptions;
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -27,7 +28,15 @@ pub fn run(args: &args::ServeVerdict) -> Result<Exit> {
         .build()
         .context("cannot start threads")?;
     runtime.block_on(async {
-        let server = Server::bind(args.listen, options).await?;
+        let mut server = Server::bind(args.listen, options).await?;
+        if let Some(place) = &args.memory {
+            let options = MemoryOptions {
+                place: place.clone(),
+                most: args.memory_most as usize,
+                most_bytes: u64::from(args.memory_mib) << 20,
+            };
+            server = server.with_memories(options).await?;
+        }
         // As the first process of a container it would not end by itself.
         let mut ended = signal(SignalKind::terminate()).context("cannot wait for signals")?;
         note(&format!(

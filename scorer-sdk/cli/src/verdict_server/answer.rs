@@ -3,9 +3,11 @@
 use super::flagger::{Hook, Payload, checked};
 use super::fleet::Scope;
 use super::judgement::{self, Judgement};
+use super::memory::MemoryKey;
 use super::prometheus::Prometheus;
 use super::release::{Asked, Release, Releases};
 use anyhow::{Context, Result, anyhow};
+use scorer_sdk::route::key::MAX_PART_BYTES;
 use scorer_sdk::telemetry::ROLLOUT_ID;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -41,6 +43,8 @@ pub enum Question {
     Flagger(Hook),
     /// `GET /v1/fleet`, with the candidate where one is named.
     Fleet(Scope, Option<String>),
+    /// `/v1/memory`, and whether it is a `PUT`.
+    Memory(MemoryKey, bool),
 }
 
 /// Reads a request line; `target` is the path with its query.
@@ -51,11 +55,12 @@ pub fn question(method: &str, target: &str) -> Result<Question, Reply> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let allowed = match path {
         "/healthz" | "/verdict" | "/v1/fleet" => ["GET", "HEAD"].as_slice(),
+        "/v1/memory" => ["GET", "HEAD", "PUT"].as_slice(),
         _ if Hook::at(path).is_some() => ["POST"].as_slice(),
         _ => {
             return Err(Reply::error(
                 404,
-                "there are GET /verdict, GET /v1/fleet, GET /healthz, POST /flagger/rollback, POST /flagger/gate, POST /flagger/increase and POST /flagger/check",
+                "there are GET /verdict, GET /v1/fleet, GET and PUT /v1/memory, GET /healthz, POST /flagger/rollback, POST /flagger/gate, POST /flagger/increase and POST /flagger/check",
             ));
         }
     };
@@ -73,6 +78,10 @@ pub fn question(method: &str, target: &str) -> Result<Question, Reply> {
     }
     let bad = |error: anyhow::Error| Reply::error(400, &format!("{error:#}"));
     let parameters = parameters(query).map_err(bad)?;
+    if path == "/v1/memory" {
+        let key = memory_key(&parameters).map_err(bad)?;
+        return Ok(Question::Memory(key, method == "PUT"));
+    }
     let get = |name: &str| {
         let found = parameters
             .iter()
@@ -128,7 +137,9 @@ pub fn answer(
             };
         }
         // Answered from what is remembered: `fleet_answer`.
-        Question::Fleet(..) => return Reply::error(500, "the fleet's verdict is not asked here"),
+        Question::Fleet(..) | Question::Memory(..) => {
+            return Reply::error(500, "this is answered elsewhere");
+        }
         Question::Verdict(asked) => (asked.clone(), None),
         Question::Flagger(hook) => match Payload::read(body).and_then(|payload| payload.asked()) {
             Ok(asked) => (asked, Some(*hook)),
@@ -150,6 +161,28 @@ pub fn answer(
             reply(&judgement, hook)
         }
     }
+}
+
+/// What a memory is about.
+fn memory_key(parameters: &[(String, String)]) -> Result<MemoryKey> {
+    let get = |name: &str| {
+        let found = parameters.iter().find(|(key, _)| key == name);
+        let value = found.map(|(_, value)| value.as_str()).ok_or_else(|| {
+            anyhow!("ask as /v1/memory?plugin=…&destination=…&config=…: {name} is missing")
+        })?;
+        anyhow::ensure!(value.len() <= MAX_PART_BYTES, "{name} is too long");
+        Ok(value)
+    };
+    let config = get("config")?;
+    anyhow::ensure!(
+        config.len() == 16 && config.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "config is a number of 16 hexadecimal digits"
+    );
+    Ok(MemoryKey {
+        plugin: get("plugin")?.to_owned(),
+        destination: get("destination")?.to_owned(),
+        config: u64::from_str_radix(config, 16).context("config is no number")?,
+    })
 }
 
 fn reply(judgement: &Judgement, hook: Option<Hook>) -> Reply {

@@ -3,8 +3,9 @@
 //! A connection is taken at once. Until its request has come it is one of a [`Crowd`], whose oldest
 //! makes room for the newest; from then on it is answered, or told that too many ask.
 //!
-//! It is meant for a cluster's inside. It reads from Prometheus and changes nothing; who may ask it
-//! is for the network's policy to say, and for a token where the fleet's verdict is asked for.
+//! It is meant for a cluster's inside. It reads from Prometheus, and writes nothing but the memories of
+//! proxies. Who may ask it is for the network's policy to say, and for a token where the fleet's verdict
+//! or a memory is asked for.
 
 use super::Options;
 use super::answer::{Question, Reply, answer, question};
@@ -13,6 +14,8 @@ use super::crowd::{Crowd, Place};
 use super::fleet::Scope;
 use super::fleet_answer::{FleetReply, fleet_reply};
 use super::fleet_cache::FleetCache;
+use super::memory::{Memories, MemoryOptions};
+use super::memory_http::{self, Keeper};
 use super::prometheus::Prometheus;
 use super::release::Releases;
 use crate::output::json_text;
@@ -32,6 +35,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -57,6 +61,7 @@ struct Shared {
     answers: Semaphore,
     releases: Releases,
     fleet: FleetCache,
+    keeper: Option<Arc<Keeper>>,
 }
 
 impl Shared {
@@ -89,8 +94,23 @@ impl Server {
             answers: Semaphore::new(MAX_ANSWERS),
             releases: Releases::default(),
             fleet: FleetCache::default(),
+            keeper: None,
         });
         Ok(Self { listener, shared })
+    }
+
+    /// Keeps memories of proxies in a place.
+    ///
+    /// # Errors
+    /// When the place cannot be opened.
+    pub async fn with_memories(mut self, options: MemoryOptions) -> Result<Self> {
+        let handle = Handle::current();
+        let open = move || Memories::open(options, handle);
+        let memories = tokio::task::spawn_blocking(open).await??;
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.keeper = Some(Arc::new(Keeper::new(memories)));
+        }
+        Ok(self)
     }
 
     /// Where it listens.
@@ -161,6 +181,14 @@ async fn respond(
             let found = fleet(&request, &scope, candidate.as_deref(), &shared).await;
             tagged(found.unwrap_or_else(FleetReply::from))
         }
+        Ok(Question::Memory(key, is_put)) => match admit(&request, &shared) {
+            Err(refused) => tagged(FleetReply::from(refused)),
+            Ok(()) => {
+                let keeper = shared.keeper.clone();
+                let found = memory_http::respond(request, key, is_put, keeper, place).await;
+                found.unwrap_or_else(response)
+            }
+        },
         Ok(asked) => response(reply(request, asked, shared, place).await),
     }
 }
@@ -192,6 +220,17 @@ async fn reply(
         .unwrap_or_else(|refused| refused)
 }
 
+/// Refuses who has not the token, where one is asked for.
+fn admit(request: &Request<Incoming>, shared: &Shared) -> Result<(), Reply> {
+    let file = shared.options.fleet_token_file.as_deref();
+    let header = request.headers().get(AUTHORIZATION);
+    match is_allowed(file, header.map(HeaderValue::as_bytes)) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Reply::error(401, "send the token as Authorization: Bearer")),
+        Err(error) => Err(Reply::error(500, &format!("{error:#}"))),
+    }
+}
+
 /// The fleet's verdict: from what is remembered, else from Prometheus. An error is an answer as well.
 async fn fleet(
     request: &Request<Incoming>,
@@ -199,13 +238,8 @@ async fn fleet(
     candidate: Option<&str>,
     shared: &Arc<Shared>,
 ) -> Result<FleetReply, Reply> {
+    admit(request, shared)?;
     let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
-    let file = shared.options.fleet_token_file.as_deref();
-    match is_allowed(file, header(AUTHORIZATION)) {
-        Ok(true) => {}
-        Ok(false) => return Err(Reply::error(401, "send the token as Authorization: Bearer")),
-        Err(error) => return Err(Reply::error(500, &format!("{error:#}"))),
-    }
     let slot = shared.fleet.slot(scope);
     let Ok(mut slot) = timeout(SLACK / 2, slot.lock()).await else {
         return Err(too_many());

@@ -8,6 +8,9 @@
 //! Proxies ask for the fleet's verdict ([`fleet`], [`fleet_question`]). Many ask often, so what Prometheus said a moment
 //! ago is kept ([`fleet_cache`]), and what a proxy knows is not sent again ([`fleet_answer`]); a
 //! token may be asked for ([`bearer`]). Who sends no request keeps nobody out ([`crowd`]).
+//!
+//! Proxies also hand over what they have learned, for those that come after them ([`memory`],
+//! [`memory_http`]); [`memory_store`] puts it into a folder or a bucket.
 
 pub mod answer;
 pub mod bearer;
@@ -19,6 +22,9 @@ pub mod fleet_cache;
 pub mod fleet_question;
 pub mod http;
 pub mod judgement;
+pub mod memory;
+pub mod memory_http;
+pub mod memory_store;
 pub mod prometheus;
 pub mod release;
 

@@ -58,12 +58,12 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&root).unwrap()
 }
 
-fn document() -> Value {
+pub(super) fn document() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.yaml");
     serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn is_valid(name: &str, answer: &Value) {
+pub(super) fn is_valid(name: &str, answer: &Value) {
     let validator = schema(name);
     let errors: Vec<String> = validator
         .iter_errors(answer)

@@ -9,6 +9,7 @@ mod fleet;
 mod install;
 mod kubectl;
 mod live_and_replay;
+mod memory;
 mod odd_texts;
 mod phone;
 mod report;

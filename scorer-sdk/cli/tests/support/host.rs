@@ -102,6 +102,10 @@ impl Host for OneStream {
         None
     }
 
+    fn put(&self, _: &str, _: &str, _: Option<&str>, _: &[u8], _: Duration) -> Option<u32> {
+        None
+    }
+
     fn define_metric(&self, _: Kind, _: &str) -> u32 {
         0
     }

@@ -229,6 +229,11 @@ impl Writer {
         });
     }
 
+    /// Appends bytes as they are, without their length.
+    pub fn bytes(&mut self, value: &[u8]) {
+        self.put_slice(value);
+    }
+
     /// Appends a text with its length.
     pub fn text(&mut self, value: &str) {
         self.length(value.len());
@@ -247,6 +252,12 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
+    }
+
+    /// Bytes that are left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.bytes.len()
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
