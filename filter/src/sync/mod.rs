@@ -1,8 +1,8 @@
 //! How the workers of one proxy come to one verdict, through the shared data of the proxy.
 //!
-//! Each worker ([`peers`]) puts what it counted into the [`mailbox`]. One of them holds the
-//! [`lease`]: as the [`leader`] it merges all of that into the judge's state and writes the
-//! [`publication`], which every worker reads.
+//! Each worker ([`peers`]) writes its counts into the [`mailbox`]. The worker that holds the [`lease`]
+//! is the [`leader`]: it merges all counts into the judge's state and writes the [`publication`], which
+//! every worker reads.
 
 pub mod inquiry;
 pub mod leader;
