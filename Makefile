@@ -29,7 +29,7 @@ WASM_FLAGS := --profile module --target $(WASM_TARGET) --crate-type cdylib \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: install known-story known-composed-story alert-series reference docs help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio test-kubernetes check package fmt audit fuzz soak bench bench-module eval fleet-figures fleet-size wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose release release-dry-run helm lint-workflows
+.PHONY: install known-story known-composed-story alert-series reference docs pictures help setup require build wasm noop-wasm named-wasm own-signal-wasm vandal-wasm trapping-wasm demo test test-wasm test-istio test-kubernetes check package fmt audit fuzz soak bench bench-module eval fleet-figures fleet-size wasm-size ci clean clean-all manifest-tools manifest-image manifest-reference image push-image reproducible compose release release-dry-run helm lint-workflows
 
 help: ## List the targets
 	@echo 'make demo          everything from nothing: build, start Envoy, break a canary, watch'
@@ -96,6 +96,10 @@ reference: ## Write the pages of the reference that are made from the code: metr
 
 docs: ## Build the documents as a site: target/docs/index.html (builds mdBook once)
 	@scripts/docs.py "$$(scripts/get-mdbook.sh)"
+
+pictures: setup wasm ## Make the pictures of docs/pictures again, from runs of the demo (the report needs chromium)
+	cargo build $(LOCKED) -p serin-integration --bin serin-demo -p serin-cli --bin serin
+	@scripts/pictures/main.py
 
 manifest-reference: ## Put a snapshot of stable into the guard's manifests: REFERENCE=v1.json
 	@scripts/manifest-settings.py reference '$(REFERENCE)'

@@ -79,7 +79,7 @@ class Site:
         if file in self.pages:
             return (self.pages[file] if path else "") + suffix
         inside = file.relative_to(ROOT)
-        if file.suffix == ".svg":
+        if file.suffix in (".svg", ".png"):
             self.copied.add(file)
             return inside.relative_to("docs").as_posix()
         kind = "tree" if file.is_dir() else "blob"

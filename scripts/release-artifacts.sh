@@ -20,7 +20,9 @@ cyclonedx=0.5.9
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 
-# One list a crate. cargo-cyclonedx writes beside every manifest of the workspace: it gets a copy.
+# One list a crate, of what it has on its own target. cargo-cyclonedx writes beside every manifest of the
+# workspace, so it gets a copy. It names our crates by the folder of that copy; the list names them by the
+# repository and the commit, so that the same sources make the same bytes.
 sbom() {
     scripts/cargo-tool.sh cargo-cyclonedx "$cyclonedx"
     mkdir "$work/sources"
@@ -28,10 +30,22 @@ sbom() {
     tool=$PWD/.cache/tools/bin/cargo-cyclonedx
     (
         cd "$work/sources"
-        "$tool" cyclonedx --quiet --format json --spec-version 1.5 --override-filename components
+        host=$(rustc -vV | sed -n 's/^host: //p')
+        for target in "$host" wasm32-unknown-unknown; do
+            "$tool" cyclonedx --quiet --format json --spec-version 1.5 --target "$target" \
+                --override-filename "components-$target"
+        done
+        mv "scorer-sdk/cli/components-$host.json" "$work/command.json"
+        mv filter/components-wasm32-unknown-unknown.json "$work/module.json"
     )
-    cp "$work/sources/scorer-sdk/cli/components.json" "$folder/serin-$version.cdx.json"
-    cp "$work/sources/filter/components.json" "$folder/serin-$version.wasm.cdx.json"
+    ours="pkg:cargo/\1?vcs_url=git%2Bhttps://github.com/serin-mesh/serin%40$revision"
+    for list in command module; do
+        sed -e "s|path+file://$work/sources|path+file:///serin|g" \
+            -e "s|pkg:cargo/\([^?\"]*\)?download_url=file://[^#\"]*|$ours|g" \
+            "$work/$list.json" >"$work/$list.cdx.json"
+    done
+    cp "$work/command.cdx.json" "$folder/serin-$version.cdx.json"
+    cp "$work/module.cdx.json" "$folder/serin-$version.wasm.cdx.json"
 }
 
 chart() {
@@ -44,7 +58,9 @@ chart() {
     fi
     "$helm" package envoyfilter-manifests/chart --destination "$work/chart" >"$work/helm" 2>&1 ||
         { cat "$work/helm" >&2; exit 1; }
-    mv "$work/chart/serin-$version.tgz" "$folder/serin-chart-$version.tgz"
+    mkdir "$work/unpacked"
+    tar -xzf "$work/chart/serin-$version.tgz" -C "$work/unpacked"
+    pack "$work/unpacked" "$folder/serin-chart-$version.tgz"
 }
 
 # An archive without this machine's times and owners.
@@ -100,18 +116,25 @@ case $what in
         "$work"/command/*/bin/kubectl-serin --help >/dev/null
         for list in "$folder"/*.cdx.json; do
             python3 - "$list" "$version" <<'END'
-import json, sys
+import json, re, sys
 path, version = sys.argv[1:]
 list_ = json.load(open(path, encoding="utf-8"))
 own = list_["metadata"]["component"]
 if list_["bomFormat"] != "CycloneDX" or own["version"] != version:
     sys.exit(f"{path}: not of version {version}")
 nameless = [part["name"] for part in list_["components"] if not part.get("purl")]
+if re.search("file:///(?!serin)|url=file:", json.dumps(list_)):
+    sys.exit(f"{path}: names a folder of the machine that made it")
 if not list_["components"] or nameless:
     sys.exit(f"{path}: components without an address: {nameless}")
 print(f"{own['name']} {version}: {len(list_['components'])} components")
 END
         done
+        helm=$(command -v helm || echo .cache/helm/helm)
+        if [ -x "$helm" ]; then
+            said=$("$helm" show chart "$folder/serin-chart-$version.tgz" | sed -n 's/^version: //p')
+            [ "$said" = "$version" ] || { echo "the chart says $said" >&2; exit 1; }
+        fi
         echo "module $(wc -c <"$folder/serin-$version.wasm") bytes, image $digest"
         ;;
     *) echo "$what: module, command, checksums or check" >&2; exit 2 ;;

@@ -1,9 +1,9 @@
 //! Serin as a proxy-wasm filter: a thin adapter over `scorer-sdk`.
 //!
-//! [`adapter`] receives the proxy's callbacks, and [`worker`] says what is done at each of them, in
-//! order. The parts: [`stream`] reads what passes and counts it, [`sync`] brings the workers of one
-//! proxy to one verdict, [`act`] does something about it, and [`report`] tells operators. [`host`] is
-//! the narrow trait through which everything asks the proxy.
+//! [`adapter`] receives the proxy's callbacks, and [`worker`] says what happens at each of them, in
+//! order. [`stream`] reads requests and responses and counts them, [`sync`] brings the workers of one
+//! proxy to one verdict, [`act`] acts on it, and [`report`] tells operators. All of them call the proxy
+//! through one narrow trait in [`host`].
 
 pub mod act;
 pub mod adapter;

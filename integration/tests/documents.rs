@@ -41,7 +41,7 @@ impl Document {
         let (mut block, mut title, mut row) = (None, false, Vec::new());
         for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
             match event {
-                Event::Start(Tag::Link { dest_url, .. }) => {
+                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                     document.links.push(dest_url.into_string());
                 }
                 Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => {
@@ -172,6 +172,30 @@ fn links_within_the_repository_lead_somewhere() -> Result<()> {
         }
     }
     ensure!(seen > 5, "only {seen} links found");
+    fail_on(wrong)
+}
+
+#[test]
+fn every_picture_is_small_and_shown_by_a_document() -> Result<()> {
+    const MOST_BYTES: u64 = 200_000;
+    let documents = documents()?;
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for entry in fs::read_dir(workspace().join("docs/pictures"))? {
+        let entry = entry?;
+        let name = format!("pictures/{}", entry.file_name().display());
+        seen += 1;
+        let bytes = entry.metadata()?.len();
+        if bytes > MOST_BYTES {
+            wrong.push(format!(
+                "{name} has {bytes} bytes, and {MOST_BYTES} are the most"
+            ));
+        }
+        let mut links = documents.iter().flat_map(|document| &document.links);
+        if !links.any(|link| link.ends_with(&name)) {
+            wrong.push(format!("no document shows {name}"));
+        }
+    }
+    ensure!(seen > 5, "only {seen} pictures found");
     fail_on(wrong)
 }
 

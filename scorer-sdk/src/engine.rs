@@ -1,8 +1,8 @@
-//! The engine as a whole: facts and now in, decisions out.
+//! The engine as a whole: exchanges and the time in, decisions out.
 //!
-//! A tally and a judge in one process, for replays and tests. In a proxy the two live apart: each
-//! worker has a [`Tally`], and whoever holds the lease has the [`Judge`]; the same facts lead to
-//! the same verdict.
+//! A tally and a judge in one process, for replays, tests and embedders. In a proxy they are apart:
+//! each worker has a [`Tally`], and the worker with the lease has the [`Judge`]. The same exchanges
+//! lead to the same verdict.
 
 use crate::config::Plan;
 use crate::count::tally::Tally;

@@ -1,4 +1,4 @@
-//! Facts: what one exchange looked like, without a host type, a clock or an allocation.
+//! Exchanges: one request and its response as borrowed facts, without a host type, a clock or an allocation.
 
 use crate::shape::{LeftOut, ShapeFacts};
 

@@ -2,17 +2,16 @@
 //!
 //! # Where to find what
 //!
-//! The names at the root are all that an author of a signal needs, and all that a program needs
-//! that feeds an [`Engine`] and reads its [`Decision`]s. The modules are the engine's parts, for
-//! readers who want more than that:
+//! To write a signal, or to feed an [`Engine`] and read its [`Decision`]s, the names at the root are
+//! enough. The modules are the parts of the engine:
 //!
 //! | reader | modules |
 //! | --- | --- |
 //! | author of a signal | [`signal`]: the trait and the built-in signals; [`buckets`]: log buckets for times and sizes; [`shape`]: the shape of a body; `simulation` (feature): rollouts to test against |
-//! | embedder, such as a proxy's filter | [`config`]: every setting; [`count`]: what each worker counts; [`judge`]: what the leader judges, and its inside; [`wire`]: state, recordings and references as bytes and text; [`memory`]: what another proxy may go on with; [`route`]: how paths become routes |
-//! | statistician | [`evidence`]: the tests and their proofs; [`drift`]: a version against its own past; [`surprise`]: one exchange against what was usual; [`sketch`]: the summaries under them all |
+//! | embedder, such as a proxy's filter | [`config`]: every setting; [`count`]: what each worker counts; [`judge`]: how the leader judges it; [`wire`]: state, recordings and references as bytes and text; [`memory`]: what another proxy may go on with; [`route`]: how paths become routes |
+//! | statistician | [`evidence`]: the tests and their proofs; [`drift`]: a version against its own past; [`surprise`]: how unusual one exchange is; [`sketch`]: the summaries that all of them use |
 //!
-//! Imports go one way: exchange → sketch, signal, evidence → count, judge → engine.
+//! Dependencies point one way: exchange → sketch, signal, evidence → count, judge → engine.
 
 pub mod config;
 pub mod count;

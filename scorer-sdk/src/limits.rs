@@ -1,6 +1,6 @@
-//! Limits that several modules share: what a table holds at most, and what a decoder accepts.
+//! Limits that several modules share: the sizes of tables, and what a decoder accepts.
 //!
-//! A limit that one module alone needs stays in that module.
+//! A limit that only one module needs stays in that module.
 
 use core::time::Duration;
 

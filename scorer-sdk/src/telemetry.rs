@@ -277,7 +277,7 @@ metrics! {
     EVIDENCE_AGAINST: Gauge "serin_evidence_against" [DESTINATION, ROUTE, VERSION, CATEGORY] Capped
         "the same with the sign reversed, where negative";
     POOLED_EVIDENCE_FOR: Gauge "serin_pooled_evidence_for" [DESTINATION, VERSION, CATEGORY] Capped
-        "evidence that the candidate is worse, over all routes together, in thousandths of a nat, where positive; it rests while a verdict stands";
+        "evidence that the candidate is worse, over all routes together, in thousandths of a nat, if positive; unchanged while a verdict stands";
     POOLED_EVIDENCE_AGAINST: Gauge "serin_pooled_evidence_against" [DESTINATION, VERSION, CATEGORY] Capped
         "the same with the sign reversed, where negative";
     EXCHANGES: Counter "serin_exchanges_total" [DESTINATION, ROUTE, VERSION] Capped
@@ -301,7 +301,7 @@ metrics! {
     NOT_LOOKED_AT: Counter "serin_not_looked_at_total" [] Capped
         "exchanges beyond `looks_per_second` that a worker only glanced at and that succeeded, or that failed and were left out by chance";
     CASES: Counter "serin_cases_total" [] Capped
-        "exchanges beyond `looks_per_second` that failed and that a worker looked at after they ended: they count as evidence, and not in `serin_exchanges_total`";
+        "exchanges beyond `looks_per_second` that failed, so that a worker looked at them after they ended: they count as evidence, but not in `serin_exchanges_total`";
     OVERFLOW: Counter "serin_overflow_total" [TABLE] Capped
         "entries that did not fit a bounded table: `destinations`, `routes`, `versions`, `names`, `paths`, `in_flight`, `sessions`, `fan_outs`, `rows`, `surprise`, `series`, `mailbox` (exchanges on their way to the judge); `damaged` counts unreadable parts of shared data. The series for `series` ignores the cap";
     PROCESSES: Gauge "serin_processes" [ROLE] Always

@@ -1,11 +1,11 @@
-//! Host calls of the proxy-wasm ABI 0.2.1 that hand over a buffer, without a copy of what is in it.
+//! Host calls of the proxy-wasm ABI 0.2.1 that return a buffer, without copying it.
 //!
-//! The SDK takes a header map apart into a string for each name and each value, and panics on a
-//! status that it does not expect. Here a map stays the one buffer that the host wrote
-//! ([`Headers`]), and a call that fails gives nothing.
+//! The SDK allocates a string for each name and each value of a header map, and panics on an
+//! unexpected status. Here a map stays the one buffer that the host wrote ([`Headers`]), and a failed
+//! call returns `None`.
 //!
-//! This crate is the only one with `unsafe` code, and [`host`] the only file. What is in a buffer is
-//! read by [`headers`], which is safe and takes any bytes.
+//! Only this crate has `unsafe` code, and in it only [`host`]. [`headers`] reads the buffers; it is
+//! safe and accepts any bytes.
 
 pub mod headers;
 pub mod host;

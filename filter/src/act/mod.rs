@@ -1,8 +1,8 @@
 //! What a worker does about a verdict: it steers, annotates, or refuses.
 //!
-//! [`actions`] has all of it. [`steer`] sends requests to the baseline, [`annotate`] tells clients
-//! what is known, [`guard`] decides what is refused and [`refuse`] does it. [`forged`] keeps the
-//! headers of Serin out of others' hands.
+//! [`actions`] combines the parts. [`steer`] sends requests to the baseline, [`annotate`] tells clients
+//! the verdict, [`guard`] decides which requests to refuse, and [`refuse`] refuses them. [`forged`]
+//! removes headers that others pass off as Serin's.
 
 pub mod actions;
 pub mod annotate;

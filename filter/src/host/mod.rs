@@ -1,8 +1,7 @@
 //! What the filter asks of the proxy.
 //!
-//! [`Host`] is the one trait through which everything asks, [`properties`] the names of what it asks
-//! for. [`proxy_host`] makes the calls, those of every request through
-//! `serin_abi`; tests have a fake proxy.
+//! [`Host`] is the one trait for it, and [`properties`] has the names of the properties.
+//! [`proxy_host`] makes the calls, those of every request through `serin_abi`; tests have a fake proxy.
 
 pub mod properties;
 pub mod proxy_host;

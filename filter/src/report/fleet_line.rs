@@ -44,13 +44,13 @@ impl FleetLine {
         let failure = match answer {
             Ok(answer) => {
                 if core::mem::take(&mut self.is_failing) {
-                    log::info!("serin: the fleet's verdict is known again");
+                    log::info!("serin: the fleet's verdict is available again");
                 }
                 if answer.proxies > expected && !self.has_told_proxies {
                     self.has_told_proxies = true;
                     log::warn!(
-                        "serin: {} proxies judge, and fleet.proxies is {expected}: false alarms are \
-                         more likely than false_alarm says",
+                        "serin: {} proxies judge, but fleet.proxies is {expected}: false alarms are \
+                         more likely than false_alarm promises; raise fleet.proxies",
                         answer.proxies
                     );
                 }
@@ -62,13 +62,15 @@ impl FleetLine {
             return;
         }
         let why = match failure {
-            Failure::NotSent => "the cluster is not known or has no host",
-            Failure::NoAnswer => "nobody answers",
-            Failure::Refused(401) => "the token is refused",
+            Failure::NotSent => "the proxy has no such cluster, or the cluster has no host",
+            Failure::NoAnswer => "serve-verdict does not answer",
+            Failure::Refused(401) => "serve-verdict refuses the token",
             Failure::Refused(_) => "serve-verdict answers with an error",
-            Failure::Unreadable => "the answer cannot be read",
-            Failure::Old => "the evidence is of more than a minute ago",
+            Failure::Unreadable => "the answer is unreadable",
+            Failure::Old => "its evidence is more than a minute old",
         };
-        log::warn!("serin: the fleet's verdict is not known: {why}; this proxy judges alone");
+        log::warn!(
+            "serin: no verdict from the fleet: {why}; this proxy judges alone until it gets one"
+        );
     }
 }

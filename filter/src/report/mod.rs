@@ -1,7 +1,7 @@
 //! What operators are told: in metrics, in the proxy's log, in access logs and in traces.
 //!
-//! Each worker counts for itself ([`counters`]) and leaves its findings to access logs
-//! ([`access_log`]) and to traces ([`trace`]). The leader publishes verdicts as gauges ([`findings`])
+//! Each worker has its own [`counters`], and writes its findings into access logs ([`access_log`]) and
+//! traces ([`trace`]). The leader publishes verdicts as gauges ([`findings`])
 //! and as log lines ([`sentences`]). Names of metrics and labels are in [`scorer_sdk::telemetry`].
 
 pub mod access_log;

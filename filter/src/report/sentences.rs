@@ -89,7 +89,11 @@ impl Sentences {
             }
         }
         for gone in told.iter().filter(|gone| !self.silent.contains(gone)) {
-            log::info!("serin: {}: {} is silent no more", gone.0, gone.1);
+            log::info!(
+                "serin: {}: {} has traffic and answers again",
+                gone.0,
+                gone.1
+            );
         }
     }
 
@@ -115,7 +119,9 @@ impl Sentences {
             if cause != before {
                 match cause {
                     Cause::Nothing => {
-                        log::info!("serin: {name}: drift: nothing drifts any more");
+                        log::info!(
+                            "serin: {name}: drift: no version differs from its past any more"
+                        );
                     }
                     _ => log::warn!("serin: {name}: drift: {}", shared_change.sentence),
                 }
@@ -158,12 +164,12 @@ fn level(decision: &Decision) -> Level {
 /// The verdict with its reasons, and what limits it.
 fn sentence(decision: &Decision) -> String {
     let failing = if decision.baseline_failing && decision.verdict == Verdict::Anomalous {
-        "; nothing is steered, for the baseline fails itself"
+        "; Serin steers nothing, because the baseline itself fails"
     } else {
         ""
     };
     let held = if decision.held_by_placebo && decision.placebo.is_empty() {
-        "; held back, for two halves of the baseline seem to differ as much"
+        "; held back, because two halves of the baseline seem to differ as much"
     } else {
         ""
     };
@@ -251,7 +257,13 @@ mod tests {
             level
         };
         assert_eq!(level("shop: v2 has answered none of"), Some(Level::Warn));
-        assert_eq!(level("shop: v1 has got no request for"), Some(Level::Info));
-        assert_eq!(level("shop: v2 is silent no more"), Some(Level::Info));
+        assert_eq!(
+            level("shop: v1 has received no request for"),
+            Some(Level::Info)
+        );
+        assert_eq!(
+            level("shop: v2 has traffic and answers again"),
+            Some(Level::Info)
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What a worker sees of each request and its response, and how it becomes an exchange.
 //!
 //! The [`observer`] reads headers, bodies and properties, follows each stream from its beginning to
-//! its end, and counts it. What is done about a request is decided in [`crate::act`].
+//! its end, and counts it. [`crate::act`] decides what to do about a request.
 
 pub mod body;
 pub mod budget;

@@ -1,9 +1,9 @@
 //! How the workers of one proxy come to one verdict, through the shared data of the proxy.
 //!
-//! Each worker ([`peers`]) puts what it counted into the [`mailbox`]. One of them holds the
-//! [`lease`]: as the [`leader`] it merges all of that into the judge's state and writes the
-//! [`publication`], which every worker reads. With `fleet` in the config the leader asks serve-verdict
-//! what all proxies together think ([`inquiry`]) and what those before it have learned ([`memories`]).
+//! Each worker ([`peers`]) writes its counts into the [`mailbox`]. The worker that holds the [`lease`]
+//! is the [`leader`]: it merges all counts into the judge's state and writes the [`publication`], which
+//! every worker reads. With `fleet` in the config the leader asks serve-verdict for the verdict of all
+//! proxies ([`inquiry`]) and for what earlier ones have learned ([`memories`]).
 
 pub mod inquiry;
 pub mod known_answers;

@@ -408,7 +408,7 @@ fn for_people(
             columns,
             rows,
             notes: vec![
-                "The data tells no clients apart; every exchange counts as from a client of its own."
+                "The data does not tell clients apart, so every exchange counts as a separate client."
                     .to_owned(),
             ],
         }],

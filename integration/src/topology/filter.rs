@@ -28,7 +28,7 @@ impl WasmFilter {
         }
     }
 
-    /// Replaces the config by any text, as for one that is no JSON.
+    /// Replaces the config by any text, as for one that is not JSON.
     #[must_use]
     pub fn config_text(mut self, config: &str) -> Self {
         self.config = config.to_owned();

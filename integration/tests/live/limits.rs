@@ -52,7 +52,7 @@ async fn users_who_are_chosen_by_a_header_make_the_balance_speak_and_chance_does
     let labels = [("destination", "shop"), ("signal", "request_headers")];
     assert!(metrics.value(telemetry::BALANCE.name, &labels) > Some(0.0));
     assert!(!is_anomalous(&metrics));
-    let line = wait_for_line(&topology.front, "do not get the same requests").await?;
+    let line = wait_for_line(&topology.front, "get different requests").await?;
     assert!(line.contains("request_headers"), "{line}");
     load.stop().await;
     Ok(())

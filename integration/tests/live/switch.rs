@@ -140,7 +140,7 @@ async fn a_version_that_gets_no_requests_any_more_is_idle_and_comes_back_as_anot
         })
         .await?;
     assert!(!says(&metrics, telemetry::IDLE.name, "v1"));
-    let line = wait_for_line(&topology.front, "v2 has got no request for").await?;
+    let line = wait_for_line(&topology.front, "v2 has received no request for").await?;
     println!("{line}");
     let began = start(&metrics, "v2").context("the start of a rollout")?;
     // As a delivery tool does with the next release of the same name.

@@ -1,7 +1,7 @@
 //! Alerts, dashboards, and what Flagger and Argo Rollouts are told, with a real Prometheus that
 //! scrapes real Envoys before a good canary, a bad one and none.
 //!
-//! Where there is no Prometheus (`scripts/get-prometheus.sh` says why) these tests are skipped, and
+//! Where there is not a Prometheus (`scripts/get-prometheus.sh` says why) these tests are skipped, and
 //! say so on the standard error.
 
 mod alertmanager;

@@ -30,7 +30,7 @@ impl Unseen {
     pub fn sentence(&self) -> String {
         let why = match self.known() {
             Some(LeftOut::Brotli | LeftOut::Zstd) => format!("content-encoding {}", self.reason),
-            Some(LeftOut::OtherEncoding) => "content-encoding that is not known".to_owned(),
+            Some(LeftOut::OtherEncoding) => "unknown content-encoding".to_owned(),
             Some(LeftOut::Busy) => "too many were being decompressed at once".to_owned(),
             Some(LeftOut::Damaged) => "they could not be decompressed".to_owned(),
             Some(LeftOut::Malformed) => "they are not what their content type says".to_owned(),

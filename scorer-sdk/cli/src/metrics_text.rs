@@ -72,7 +72,7 @@ fn of_serin(mut sample: Sample) -> Option<Sample> {
 /// Envoy's JSON: `{"stats": [{"name": …, "value": …}]}`, with histograms among them.
 fn from_json(page: &str) -> Result<Vec<Sample>, String> {
     let value: Value =
-        serde_json::from_str(page).map_err(|error| format!("is no JSON: {error}"))?;
+        serde_json::from_str(page).map_err(|error| format!("is not JSON: {error}"))?;
     let stats = value
         .get("stats")
         .and_then(Value::as_array)

@@ -1,5 +1,7 @@
 //! Numbers, short enough for an axis or a cell.
 
+use crate::output::grouped;
+
 /// A number with about three digits: `0.0012`, `3.14`, `250`, `1.2k`, `3M`.
 #[must_use]
 pub fn short(value: f64) -> String {
@@ -16,14 +18,21 @@ pub fn short(value: f64) -> String {
     }
 }
 
-/// Evidence in nats with so many decimals; what rounds to nothing has no sign.
+/// Evidence, given in nats, as people read it: `1 in 427` if a healthy candidate shows as much in at
+/// most one of 427 rollouts, at most 10⁹; `none` below two.
 #[must_use]
-pub fn nats(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
-    match text.strip_prefix('-') {
-        Some(size) if size.bytes().all(|byte| b"0.".contains(&byte)) => size.to_owned(),
-        _ => text,
+pub fn one_in(nats: f64) -> String {
+    match nats.exp().min(1e9) as u64 {
+        ..2 => "none".to_owned(),
+        rollouts => format!("1 in {}", grouped(rollouts)),
     }
+}
+
+/// Evidence beside how much a verdict needs, both given in nats: `1 in 8, needs 1 in 100`.
+#[must_use]
+pub fn of_enough(nats: f64, threshold: f64) -> String {
+    let enough = threshold.exp().min(1e9).round() as u64;
+    format!("{}, needs 1 in {}", one_in(nats), grouped(enough))
 }
 
 /// A share of one as a percentage.
@@ -84,13 +93,20 @@ mod tests {
     }
 
     #[test]
-    fn evidence_that_is_hardly_there_has_no_sign() {
+    fn evidence_is_one_false_alarm_in_so_many_rollouts() {
         assert_eq!(
-            [-0.004, -0.006, 0.004].map(|value| nats(value, 2)),
-            ["0.00", "-0.01", "0.00"]
+            [f64::NEG_INFINITY, -1.0, 0.2, 2.1, 8.1, 700.0].map(one_in),
+            [
+                "none",
+                "none",
+                "none",
+                "1 in 8",
+                "1 in 3,294",
+                "1 in 1,000,000,000"
+            ]
         );
-        assert_eq!(nats(-0.04, 1), "0.0");
-        assert_eq!(nats(f64::NEG_INFINITY, 1), "-inf");
+        // The metric has whole thousandths.
+        assert_eq!(of_enough(2.1, 4.605), "1 in 8, needs 1 in 100");
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl Found {
     pub fn not_judged(&self) -> Option<String> {
         (!self.not_recorded.is_empty()).then(|| {
             format!(
-                "not judged, because this recording has nothing of it: {}",
+                "not judged, because this recording has no data for it: {}",
                 self.not_recorded.join(", ")
             )
         })

@@ -118,15 +118,15 @@ pub fn exchanges<'a>(
 pub const NOTES: [(Metric, &str); 8] = [
     (
         telemetry::HELD_BY_PLACEBO,
-        "The verdict is held back: the baseline differs from itself by as much.",
+        "The verdict is held back: the baseline's own hosts or sessions differ as much.",
     ),
     (
         telemetry::UNBALANCED,
-        "The versions do not get the same requests: they are not assigned at random.",
+        "The versions get different requests: requests are not assigned at random.",
     ),
     (
         telemetry::BASELINE_FAILING,
-        "Most of the baseline's recent requests have failed: nothing is steered to it.",
+        "Most of the baseline's recent requests failed, so Serin steers nothing to it.",
     ),
     (
         telemetry::WARMING_UP,
@@ -138,14 +138,14 @@ pub const NOTES: [(Metric, &str); 8] = [
     ),
     (
         telemetry::AGAINST_PAST,
-        "The candidate has taken over the traffic and is worse than the baseline's past; this is not side by side.",
+        "The candidate has taken over the traffic and is worse than the baseline's past. This is not a comparison side by side.",
     ),
     (
         telemetry::MUTE,
-        "The candidate gets requests and answers none.",
+        "The candidate gets requests but answers none.",
     ),
     (
         telemetry::IDLE,
-        "The candidate gets no requests any more, while others do.",
+        "The candidate no longer gets requests, while others do.",
     ),
 ];

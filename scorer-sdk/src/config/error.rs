@@ -3,15 +3,15 @@
 use core::fmt;
 use serde::Serialize;
 
-/// A config that cannot be used.
+/// Why a config is unusable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ConfigError {
     /// Path of the field, such as `steer.probation.share`; `.` for the whole.
     pub path: String,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
-    /// What to do about it.
+    /// The repair.
     pub repair: String,
 }
 

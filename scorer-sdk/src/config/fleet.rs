@@ -9,7 +9,7 @@ use core::time::Duration;
 /// Longest name of a cluster, path or token in bytes.
 const MAX_TEXT: usize = 1_024;
 
-/// Whom the leader asks, and how the chance of a false alarm is shared.
+/// Where the leader asks for the fleet's verdict, and how proxies share the chance of a false alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FleetPlan {
@@ -19,7 +19,7 @@ pub struct FleetPlan {
     pub path: String,
     /// Time between two questions.
     pub every: Duration,
-    /// Sent as a bearer token.
+    /// Bearer token to send.
     pub token: Option<String>,
     /// Most proxies that compare the same versions: they share half of `false_alarm`.
     pub proxies: u32,

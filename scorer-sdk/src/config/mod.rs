@@ -1,10 +1,10 @@
 //! Config: parse, compile, swap.
 //!
-//! [`raw`] is the JSON as it is written, and refuses unknown fields; [`Plan`] is the checked form
-//! that the engine and the filter run on. Every [`ConfigError`] names the path in the config and
-//! the repair. After a config that does not compile, the previous plan stays in force.
+//! [`raw`] mirrors the JSON and refuses unknown fields. [`Plan`] is the checked form that the engine
+//! and the filter use. Every [`ConfigError`] names the path in the config and the repair. If a config
+//! does not compile, the previous plan stays in force.
 //!
-//! One object holds the engine's settings and the proxy's, so that a mistyped field is refused
+//! One object holds the settings of the engine and of the proxy, so that a mistyped field is refused
 //! wherever it belongs. The types of the proxy's settings are [`Mode`], [`Role`],
 //! [`VersionSource`], [`SessionSource`], [`Reject`] and [`Probation`].
 

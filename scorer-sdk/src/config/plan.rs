@@ -19,18 +19,18 @@ use crate::signal::{Input, IsFailure, Quantity, Question, Rule, Signal};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-/// What the engine and the filter run on.
+/// A compiled config: the settings of the engine and of the filter.
 #[non_exhaustive]
 pub struct Plan {
-    /// What the filter may do.
+    /// What the filter may do to traffic.
     pub mode: Mode,
-    /// Where it sits.
+    /// Whether the filter compares two versions or guards one.
     pub role: Role,
     /// Bound on the chance that a healthy rollout is ever called anomalous.
     pub false_alarm: f64,
-    /// Time between two looks.
+    /// Time between two looks at the evidence.
     pub tick: Duration,
-    /// How long the latency of a young host is not judged.
+    /// For how long Serin does not judge the latency of a young host.
     pub warm_up: WarmUp,
     /// Half-life of an arm's past.
     pub memory: Duration,
@@ -48,7 +48,7 @@ pub struct Plan {
     pub clusters: BTreeMap<String, (String, String)>,
     /// Path templates and limits.
     pub paths: PathConfig,
-    /// Most routes that are told apart.
+    /// Most routes that Serin tells apart.
     pub max_routes: usize,
     /// Whether the proxy's route name is part of a route's key.
     pub routes_by_name: bool,
@@ -56,53 +56,52 @@ pub struct Plan {
     pub signals: Vec<Box<dyn Signal>>,
     /// Their questions, each with the index of its signal; weights sum to one.
     pub questions: Vec<(usize, Question)>,
-    /// Differences that were declared and do not count.
+    /// Intended differences, which do not count.
     pub expected: Vec<Expected>,
-    /// How large a difference has to be before it is told.
+    /// Smallest difference that Serin reports.
     pub differs: Differs,
-    /// Whether the baseline is compared with itself.
+    /// Whether Serin compares two halves of the baseline with each other.
     pub placebo: bool,
-    /// Time that makes one value of a drift's series; zero where drift is off.
+    /// Length of the window for one value of a drift series; zero if drift is off.
     pub drift_window: Duration,
-    /// Time that makes one window of a version that is held against the past of the one before it;
-    /// zero where none is.
+    /// Length of the window for comparing a version with the past of the one before it; zero if off.
     pub past_window: Duration,
     /// Whether that may lead to the verdict `anomalous`.
     pub past_acts: bool,
     /// What makes requests one session.
     pub session: SessionSource,
-    /// Which response bodies are looked at; `None` for none.
+    /// Which response bodies Serin reads; `None` for none.
     pub body: Option<BodyPlan>,
-    /// How each exchange is held against what was usual before; `None` for not at all.
+    /// How Serin scores how unusual an exchange is; `None` for not at all.
     pub surprise: Option<SurprisePlan>,
     /// Second chance after a verdict.
     pub probation: Option<Probation>,
-    /// What a guard does.
+    /// Settings of a guard.
     pub reject: Reject,
-    /// Whom the leader asks what all proxies together think; `None` for nobody.
+    /// Where the leader asks for the verdict of all proxies; `None` for nowhere.
     pub fleet: Option<FleetPlan>,
-    /// Exchanges a second that one worker looks at in full; 0 for all. See [`Plan::may_glance`].
+    /// Exchanges per second that one worker looks at in full; 0 for all. See [`Plan::may_glance`].
     pub looks_per_second: u64,
     /// Per question, one bit: whether cases count for it.
     case_questions: u64,
     /// Most metric series.
     pub max_series: usize,
-    /// Whether exchanges are left for the access log.
+    /// Whether the filter writes exchanges for the access log.
     pub record: bool,
-    /// Whether reasons come with examples: exchanges with their ids.
+    /// Whether reasons name example exchanges by their ids.
     pub examples: bool,
-    /// Whether version, verdict and surprise are left for the proxy's traces.
+    /// Whether the filter writes version, verdict and surprise for traces.
     pub traces: bool,
-    /// Whether rescued requests are counted.
+    /// Whether to count rescued requests.
     pub count_rescued: bool,
 }
 
-/// How long the latency of a young host is not judged.
+/// For how long Serin does not judge the latency of a young host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WarmUp {
-    /// At least so long after its first exchange.
+    /// Shortest time after its first exchange.
     pub min: Duration,
-    /// At most so long; in between as soon as its latency has stopped falling.
+    /// Longest time. In between, it ends once the host's latency has stopped falling.
     pub max: Duration,
 }
 
@@ -116,12 +115,12 @@ impl Plan {
     /// Parses and compiles a config. An empty text is the default config.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its path and repair.
+    /// The first error, with its path and repair.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
         Self::with_signals(text, Vec::new())
     }
 
-    /// As [`Plan::from_json`], with signals of the user's own beside the built-in ones.
+    /// As [`Plan::from_json`], with your own signals beside the built-in ones.
     ///
     /// # Errors
     /// As [`Plan::from_json`].
@@ -244,7 +243,7 @@ impl Plan {
         wants(&self.signals, input)
     }
 
-    /// The index of the signal that tells how long an exchange took. The first one counts.
+    /// The index of the first signal that measures how long an exchange took.
     #[must_use]
     pub fn duration(&self) -> Option<usize> {
         self.signals
@@ -306,7 +305,7 @@ impl Plan {
         self.case_questions
     }
 
-    /// Whether a yes to this question on this route was declared.
+    /// Whether this category was declared as intended on this route.
     #[must_use]
     pub fn is_expected(&self, route: &RouteKey, question: usize) -> bool {
         self.questions

@@ -8,14 +8,14 @@ use crate::wire::reference::Reference;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-/// What the filter may do.
+/// What the filter may do to traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
-    /// Judge and report; touch nothing.
+    /// Judge and report, without changing traffic.
     Observe,
-    /// As observe, and say the verdict in a response header.
+    /// Like `observe`, and write the verdict into a response header.
     Annotate,
-    /// As annotate without the header, and send requests to the baseline after a verdict.
+    /// Like `observe`, and send requests to the baseline after a verdict.
     Steer,
     /// On the candidate's own listener, refuse requests after a verdict.
     Reject,
@@ -40,7 +40,7 @@ impl Mode {
     }
 }
 
-/// Where the filter sits.
+/// Whether the filter compares two versions or guards one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Guard on inbound listeners, comparer elsewhere.
@@ -51,7 +51,7 @@ pub enum Role {
     Guard,
 }
 
-/// Where the name of a version is read from.
+/// Where the filter reads a version's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VersionSource {
     /// The list of clusters where there is one, else the subset in the cluster's name, else the
@@ -69,9 +69,9 @@ pub enum VersionSource {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Probation {
-    /// Time from the verdict until the trickle begins.
+    /// Time from the verdict to the start of the trickle.
     pub after: Duration,
-    /// Share of the requests that are not steered then.
+    /// Share of the requests that Serin then does not steer.
     pub share: f64,
 }
 
@@ -80,19 +80,19 @@ pub struct Probation {
 pub enum RejectPhase {
     /// Before the application sees the request.
     Request,
-    /// When the answer is in the category, safe methods only.
+    /// When the response meets the category; safe methods only.
     Response,
 }
 
-/// What a guard does.
+/// Settings of a guard.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Reject {
-    /// What stable does.
+    /// Snapshot of stable.
     pub reference: Option<Reference>,
-    /// Largest share of the requests that may be refused.
+    /// Largest share of the requests that a guard may refuse.
     pub share: f64,
-    /// Highest attempt that may be refused.
+    /// Highest attempt that a guard may refuse.
     pub attempts: u64,
     /// When it refuses.
     pub phase: RejectPhase,

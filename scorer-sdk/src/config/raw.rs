@@ -24,18 +24,18 @@ pub struct Config {
     pub false_alarm: Option<f64>,
     /// Time between two looks at the evidence.
     pub tick: Option<String>,
-    /// How long the latency of a young host is not judged.
+    /// For how long Serin does not judge the latency of a young host.
     pub warm_up: WarmUpSection,
-    /// Half-life of what is remembered of an arm's past.
+    /// Half-life of an arm's remembered past.
     pub memory: Option<String>,
-    /// Exchanges of the candidate that have to be judged before it is called healthy.
+    /// Candidate exchanges that Serin has to judge before the verdict can be `healthy`.
     pub healthy_after: Option<u64>,
     /// Name of the stable version; automatic when missing.
     pub baseline: Option<String>,
     /// Name of the new version; automatic when missing.
     pub candidate: Option<String>,
-    /// Name of this rollout; another one starts all learning anew, as when a fixed release comes
-    /// under the name of one that was condemned.
+    /// Name of this rollout. Another name starts learning over, for example when a fixed release comes
+    /// under the name of a condemned one.
     pub rollout: Option<String>,
     /// Where versions are read from.
     pub versions: Versions,
@@ -45,55 +45,55 @@ pub struct Config {
     pub latency: Latency,
     /// Margin of the size signal.
     pub size: Size,
-    /// How large a difference has to be before it is told.
+    /// Smallest difference that Serin reports.
     pub differs: DiffersSection,
     /// Which signals are on; all by default.
     pub signals: BTreeMap<String, bool>,
     /// Response headers whose presence does not matter.
     pub ignored_headers: Vec<String>,
-    /// Differences that the owner expects of this release: they do not count.
+    /// Intended differences of this release, which do not count.
     pub expected: Vec<ExpectedSection>,
-    /// Whether the baseline is compared with itself, half against half; on by default.
+    /// Whether Serin compares two halves of the baseline with each other; on by default.
     pub placebo: Option<bool>,
-    /// How versions are held against their own past.
+    /// How Serin compares versions with their own past.
     pub drift: DriftSection,
-    /// How a version that has taken over the traffic is held against the past of the one before.
+    /// How Serin compares a version that has taken over the traffic with the past of the one before.
     pub past: PastSection,
     /// What makes requests one session.
     pub session: Session,
-    /// Which response bodies are looked at, and how far; none when missing.
+    /// Which response bodies Serin reads, and how far; none when missing.
     pub body: Option<Body>,
-    /// Whether each exchange is held against what was usual before; not when missing.
+    /// Whether Serin scores how unusual each exchange is; not when missing.
     pub surprise: Option<SurpriseSection>,
-    /// How routes are told apart.
+    /// How Serin tells routes apart.
     pub routes: Routes,
-    /// What `steer` does.
+    /// Settings of mode `steer`.
     pub steer: Steer,
-    /// Whom the leader asks what all proxies together think; nobody when missing.
+    /// Where the leader asks for the verdict of all proxies; nowhere when missing.
     pub fleet: Option<FleetSection>,
-    /// What `reject` does.
+    /// Settings of mode `reject`.
     pub reject: RejectSection,
-    /// Exchanges a second that one worker looks at in full, a random part of heavy traffic; 0 for all.
+    /// Exchanges per second that one worker looks at in full; 0 for all.
     pub looks_per_second: Option<u64>,
     /// Most metric series that the module makes.
     pub max_series: Option<u64>,
-    /// Whether each exchange is left in the filter state `serin.exchange` for the access log.
+    /// Whether the filter puts each exchange into the filter state `serin.exchange` for the access log.
     pub record: bool,
-    /// Whether reasons come with the ids of a few requests; on by default.
+    /// Whether reasons name a few requests by their ids; on by default.
     pub examples: Option<bool>,
-    /// Whether version, verdict and surprise are left in the filter state for the proxy's traces.
+    /// Whether the filter puts version, verdict and surprise into the filter state for traces.
     pub traces: bool,
-    /// Whether requests that were retried and then answered by the baseline are counted.
+    /// Whether to count requests that were retried and then answered by the baseline.
     pub count_rescued: bool,
 }
 
-/// How long the latency of a young host is not judged: a text stands for both, so that `"30s"` is
-/// exactly so long and `"0s"` no time at all.
+/// For how long Serin does not judge the latency of a young host. A string sets both ends: `"30s"` is
+/// exactly 30 s, and `"0s"` no time at all.
 #[derive(Debug, Clone, Default)]
 pub struct WarmUpSection {
-    /// At least so long.
+    /// Shortest warm-up.
     pub min: Option<String>,
-    /// At most so long.
+    /// Longest warm-up.
     pub max: Option<String>,
 }
 
@@ -104,7 +104,7 @@ struct WarmUpTimes {
     max: Option<String>,
 }
 
-/// By hand: serde's untagged enums keep a copy of any value, and know no place in the text.
+/// Written by hand: serde's untagged enums copy any value, and lose its position in the text.
 struct WarmUpForms;
 
 impl<'de> Visitor<'de> for WarmUpForms {
@@ -133,7 +133,7 @@ impl<'de> Deserialize<'de> for WarmUpSection {
     }
 }
 
-/// Reads a config as it is written.
+/// Reads a config from its JSON.
 pub(super) fn parse(text: &str) -> Result<Config, ConfigError> {
     // Serde would take a list for the fields in their order.
     if !text.trim_start().starts_with('{') {
@@ -193,7 +193,7 @@ pub struct Size {
     pub margin: Option<f64>,
 }
 
-/// How large a difference, for better or worse, has to be before it is told.
+/// Smallest difference, for better or worse, that Serin reports.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiffersSection {
@@ -201,16 +201,16 @@ pub struct DiffersSection {
     pub latency: Option<f64>,
     /// Shift of the median duration as a time.
     pub floor: Option<String>,
-    /// Change of the share of the exchanges that have some token.
+    /// Change of the share of exchanges with any one token.
     pub share: Option<f64>,
 }
 
-/// A difference that the owner expects of this release. One of `category` and `signal` is there.
+/// An intended difference of this release. Either `category` or `signal` is set.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpectedSection {
-    /// The route as reasons and metrics write it, such as `GET /api/search`; an asterisk at the end
-    /// stands for any rest; every route when missing.
+    /// The route as in reasons and metrics, such as `GET /api/search`. An asterisk at the end matches any
+    /// rest. Every route when missing.
     pub route: Option<String>,
     /// The category that may be worse, such as `size`.
     pub category: Option<String>,
@@ -218,34 +218,34 @@ pub struct ExpectedSection {
     pub signal: Option<String>,
 }
 
-/// Which response bodies are looked at, and how far. Only key names and types are kept.
+/// Which response bodies Serin reads, and how far. It keeps only key names and types.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Body {
-    /// Media types; JSON, what is built on it, and gRPC when empty.
+    /// Media types. When empty: JSON, formats built on it, and gRPC.
     pub content_types: Vec<String>,
-    /// Share of the answers that are looked at.
+    /// Share of the responses whose body Serin reads.
     pub sample: Option<f64>,
-    /// Bytes of a body that are looked at.
+    /// Most bytes of a body that Serin reads.
     pub max_bytes: Option<u64>,
     /// Keys that are data themselves: `alice`, `user-*`, or `users{*}` for all keys of the objects
     /// under `users`.
     pub masked_keys: Vec<String>,
 }
 
-/// How versions are held against their own past.
+/// How Serin compares versions with their own past.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DriftSection {
-    /// Time that makes one value of a series; `0s` switches drift off.
+    /// Length of the window for one value of a series; `0s` switches drift off.
     pub window: Option<String>,
 }
 
-/// How a version that has taken over the traffic is held against the past of the one before it.
+/// How Serin compares a version that has taken over the traffic with the past of the one before it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PastSection {
-    /// Time that makes one window; `0s` switches it off.
+    /// Length of a window; `0s` switches the comparison off.
     pub window: Option<String>,
     /// Whether it may lead to the verdict `anomalous`.
     pub act: bool,
@@ -261,31 +261,31 @@ pub struct Session {
     pub name: Option<String>,
 }
 
-/// How each exchange is held against what was usual before.
+/// How Serin scores how unusual an exchange is.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SurpriseSection {
-    /// Length of an epoch: what is new is known at the earliest in the next one.
+    /// Length of an epoch. A new value becomes known in the next one at the earliest.
     pub epoch: Option<String>,
     /// Most values that one worker remembers.
     pub max_values: Option<u64>,
-    /// In mode `reject`: percentile above which an answer to a safe method is refused.
+    /// In mode `reject`: percentile above which a guard refuses a response to a safe method.
     pub refuse_above: Option<f64>,
 }
 
-/// How routes are told apart.
+/// How Serin tells routes apart.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Routes {
     /// Path templates such as `/api/items/{id}`.
     pub templates: Vec<String>,
-    /// Most routes that are told apart.
+    /// Most routes that Serin tells apart.
     pub max: Option<u64>,
     /// Whether the proxy's route name is part of the key.
     pub by_name: bool,
 }
 
-/// What `steer` does.
+/// Settings of mode `steer`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Steer {
@@ -297,27 +297,27 @@ pub struct Steer {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbationSection {
-    /// Time from the verdict until the trickle begins.
+    /// Time from the verdict to the start of the trickle.
     pub after: String,
-    /// Share of the requests that are not steered then.
+    /// Share of the requests that Serin then does not steer.
     pub share: f64,
 }
 
-/// What `reject` does.
+/// Settings of mode `reject`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RejectSection {
-    /// What stable does, as made by `serin snapshot`.
+    /// Snapshot of stable, made by `serin snapshot`.
     pub reference: Option<Reference>,
-    /// Largest share of the requests that may be refused.
+    /// Largest share of the requests that a guard may refuse.
     pub share: Option<f64>,
-    /// Highest attempt (`x-envoy-attempt-count`) that may be refused.
+    /// Highest attempt (`x-envoy-attempt-count`) that a guard may refuse.
     pub attempts: Option<u64>,
     /// `request` or `response`.
     pub phase: Option<String>,
 }
 
-/// Whom the leader asks what all proxies together think.
+/// Where the leader asks for the verdict of all proxies.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FleetSection {
@@ -327,7 +327,7 @@ pub struct FleetSection {
     pub path: Option<String>,
     /// Time between two questions.
     pub every: Option<String>,
-    /// Sent as a bearer token.
+    /// Bearer token to send.
     pub token: Option<String>,
     /// Most proxies that compare the same versions.
     pub proxies: Option<u64>,

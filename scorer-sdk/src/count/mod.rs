@@ -1,8 +1,9 @@
 //! What one worker counts between two ticks: the hot path.
 //!
-//! [`tally`] counts exchanges, `attempts` tells retries from requests, [`delta`] is what a tick hands over, [`rows`] are the exchanges that
-//! are judged one by one, [`examples`] those of them that are told with their ids, [`identity`] makes numbers of names, `known_names` knows sets of header
-//! names again, [`sessions`] remembers what each session asked for last.
+//! [`tally`] counts exchanges, and `attempts` tells retries from requests. [`rows`] has the exchanges
+//! that Serin judges one by one, and [`examples`] those among them that it names with their ids. A tick
+//! hands over a [`delta`]. [`identity`] turns names into numbers, `known_names` recognises sets of
+//! header names, and [`sessions`] remembers each session's last request.
 
 mod attempts;
 pub mod delta;

@@ -95,41 +95,41 @@ impl Cause {
                 "usage: other requests come than before"
             }
             (Self::Shared | Self::BaselineAlone, _) if !known.candidate => {
-                "the service left its past: the same requests are answered differently than before"
+                "the service: it answers the same requests differently than before"
             }
             (Self::BaselineAlone, _) if known.candidate_past => {
-                "stable left its past; the candidate did not, and does not differ from it so far"
+                "stable: it differs from its past; the candidate does not, and does not differ from stable so far"
             }
             (Self::Version, _) if !known.baseline_past => "the version: it differs from stable",
-            (Self::Nothing, _) => "both versions do what they used to",
+            (Self::Nothing, _) => "both versions behave as before",
             (Self::Shared, Some("usage")) => {
-                "usage: other requests come, for both versions; it is not the version"
+                "usage: both versions get other requests than before; the version is not the cause"
             }
             (Self::Shared, Some(_)) => {
                 "a shared dependency: both versions answer the same requests differently than \
-                 before; it is not the version"
+                 before; the version is not the cause"
             }
             (Self::Shared, None) => {
-                "usage or a shared dependency: both versions left their past together; it is not \
-                 the version"
+                "usage or a shared dependency: both versions differ from their past; the version is \
+                 not the cause"
             }
-            (Self::Version, _) => "the version: it differs from stable, which is as it was",
+            (Self::Version, _) => "the version: it differs from stable, which behaves as before",
             (Self::VersionAndShared, Some("usage")) => {
                 "the version, during a change of usage: it differs from stable on the same requests"
             }
             (Self::VersionAndShared, _) => {
-                "the version, while something shared changes too: it differs from stable at the \
-                 same time"
+                "the version, and something shared: the version differs from stable, and both differ \
+                 from their past"
             }
             (Self::BaselineAlone, _) => {
-                "stable left its past; the candidate does not differ from it, so it is shared, and \
-                 the candidate's own past is too short to show it"
+                "something shared: stable differs from its past, and the candidate does not differ from \
+                 stable; the candidate's own past is too short to compare"
             }
             (Self::CandidateAlone, _) => {
-                "the candidate left its own past and does not differ from stable so far"
+                "the candidate: it differs from its own past, but not from stable so far"
             }
             (Self::BaselineMoved, _) => {
-                "stable: it left its past and the candidate did not, so they differ"
+                "stable: it differs from its past, the candidate does not, and so they differ"
             }
         };
         let mut sentence = text.to_owned();

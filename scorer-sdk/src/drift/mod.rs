@@ -1,7 +1,7 @@
 //! Drift: each arm against its own past, and the cause of a change.
 //!
-//! A comparison of two versions says nothing about what changed for both. Each arm is therefore
-//! also compared with its own past, without the factors of the hour and of the weekday.
+//! A comparison of two versions cannot show what changed for both. So Serin also compares each arm
+//! with its own past, without the effects of the hour and the weekday.
 //!
 //! | file | formula | source |
 //! | --- | --- | --- |

@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(shared_change.cause, Cause::Version);
         assert_eq!(
             shared_change.sentence,
-            "the version: it differs from stable, which is as it was"
+            "the version: it differs from stable, which behaves as before"
         );
     }
 }

@@ -1,10 +1,9 @@
 //! Evidence: e-values, kept as natural logs.
 //!
-//! An **e-value** is a non-negative number whose mean is at most 1 while the null hypothesis
-//! holds: the fortune of somebody who starts with 1 and bets against it. A sequence of them that
-//! multiplies up block by block is an **e-process**, and Ville's inequality says that it ever
-//! reaches `1/α` with probability at most `α`, however long it runs and however often anyone
-//! looks. So a verdict may be read at any tick, and evidence is enough at `ln(1/α)`.
+//! An **e-value** is a non-negative random number whose mean is at most 1 under the null hypothesis.
+//! An **e-process** is a product of e-values, one per block. By Ville's inequality, it ever reaches
+//! `1/α` with probability at most `α`, however long it runs and however often anyone looks. A verdict
+//! may therefore be read at any tick, and needs evidence of `ln(1/α)`.
 //!
 //! | file | formula | source |
 //! | --- | --- | --- |

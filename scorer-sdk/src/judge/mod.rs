@@ -1,7 +1,7 @@
 //! The judge: merges deltas into the state at each tick and decides.
 //!
-//! One judge is at work at a time: that of the worker that holds the lease. Its whole state goes
-//! through [`Judge::encode`], so that another worker can continue where it stopped.
+//! Only one judge works at a time: the one in the worker that holds the lease. [`Judge::encode`]
+//! writes its whole state, so that another worker can continue from there.
 //!
 //! | file | question |
 //! | --- | --- |

@@ -19,8 +19,9 @@ impl Timing {
         self.verdict_ms.saturating_sub(self.onset_ms) as f64 / 1e3
     }
 
-    /// In at most one of how many rollouts a healthy candidate shows as much: `exp(evidence)`, by
-    /// Ville's inequality, at most 10⁹. `None` where only the past speaks: weather has no such law.
+    /// `N` in "a healthy candidate shows as much in at most one of `N` rollouts": `exp(evidence)`, by
+    /// Ville's inequality, at most 10⁹. `None` if only the baseline's past speaks against the candidate,
+    /// because Ville's inequality does not cover that.
     #[must_use]
     pub fn rollouts(&self) -> Option<u64> {
         self.evidence.map(|evidence| evidence.exp().min(1e9) as u64)
@@ -39,7 +40,7 @@ impl Timing {
                 "; if {candidate} were healthy, a false alarm this strong comes at most once in {} rollouts",
                 grouped(rollouts)
             )),
-            None => text.push_str("; only the past speaks, and not a comparison side by side"),
+            None => text.push_str("; only the baseline's past speaks against it, not a comparison side by side"),
         }
         text
     }
@@ -120,8 +121,8 @@ mod tests {
         };
         assert_eq!(
             past.sentence("v2"),
-            "worse since 2023-11-14 22:13:20 UTC, found 10.4 min later; only the past speaks, and not a \
-             comparison side by side"
+            "worse since 2023-11-14 22:13:20 UTC, found 10.4 min later; only the baseline's past speaks \
+             against it, not a comparison side by side"
         );
         let certain = Timing {
             evidence: Some(700.0),

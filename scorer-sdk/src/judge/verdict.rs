@@ -12,20 +12,21 @@ use crate::wire::codec::{CodecError, Reader, Writer};
 use core::fmt;
 use serde::{Serialize, Serializer};
 
-/// What is to be thought of a candidate.
+/// The verdict on a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Too little was judged to say anything, or something speaks against it that is no verdict yet:
-    /// [`Decision::leaning`].
+    /// Serin has judged too little, or something speaks against the candidate but is not enough for a
+    /// verdict: [`Decision::leaning`].
     #[default]
     Learning,
-    /// Enough was judged, and nothing speaks against it.
+    /// Serin has judged enough, and nothing speaks against the candidate.
     Healthy,
-    /// Evidence is gathering: half of what is needed, in logs. Or the candidate is worse than the
+    /// There is half of the evidence that a verdict needs, in logs. Or the candidate is worse than the
     /// baseline's past ([`Decision::against_past`]), or answers nothing ([`Decision::silent`]).
     Suspect,
-    /// The candidate is worse than tolerated; wrong with at most the configured chance.
+    /// The candidate is worse than tolerated. For a healthy candidate, the chance of this is at most
+    /// `false_alarm`.
     Anomalous,
 }
 
@@ -73,14 +74,14 @@ impl fmt::Display for Verdict {
 pub struct Rate {
     /// Exchanges in the category.
     pub inside: u64,
-    /// All exchanges that the question was put to. Where a worker looked at a part of them and at every
-    /// failure ([`crate::Sampling`]), as many as there are to so many failures.
+    /// All exchanges that the condition applied to. If a worker looked at only part of them and at every
+    /// failure ([`crate::Sampling`]), an estimate.
     pub total: u64,
-    /// Where the total is such an estimate, the exchanges outside of the category that it comes from.
+    /// If the total is such an estimate, the exchanges outside the category that it is based on.
     pub estimated_from: Option<u64>,
 }
 
-/// Exchanges from which on an estimated total is told.
+/// Fewest exchanges from which a total is estimated.
 const LEAST_FOR_SHARE: u64 = 10;
 
 impl Rate {
@@ -94,7 +95,7 @@ impl Rate {
         }
     }
 
-    /// The share in the category, 0 to 1; `None` where too little is known of the others to say it.
+    /// The share in the category, 0 to 1; `None` if too little is known of the others.
     #[must_use]
     pub fn share(self) -> Option<f64> {
         let is_known = self.total > 0
@@ -202,17 +203,17 @@ pub struct Reason {
     pub candidate: Rate,
     /// The baseline, over the same blocks; for a guard, what the reference says.
     pub baseline: Rate,
-    /// Odds ratio that is tolerated now: the question's own, or what the baseline's hosts and sessions
-    /// earn by how much they differ among themselves.
+    /// Odds ratio that is tolerated now: the configured one, or a larger one if the baseline's hosts or
+    /// sessions differ more than that from each other.
     pub tolerance: f64,
     /// Most likely odds ratio.
     pub odds_ratio: Option<f64>,
-    /// Odds ratios that are not ruled out, at confidence one minus the configured false alarm.
+    /// Confidence interval of the odds ratio, at confidence one minus `false_alarm`.
     #[serde(flatten)]
     pub interval: Interval,
-    /// For a category of durations, how far its quantile is shifted.
+    /// For a category of durations, the shift of its quantile.
     pub shift: Option<Shift>,
-    /// How often it is so now; none where that is not known, as for a path of bodies.
+    /// How often exchanges meet the category now; `None` if unknown, as for a path of bodies.
     pub now: Option<Now>,
     /// The newest exchanges of the candidate in the category that are known one by one, three at most;
     /// none without `examples` in the config.
@@ -265,7 +266,7 @@ impl Reason {
         format!("for example {}", told.join(", "))
     }
 
-    /// Whether it speaks of all routes together.
+    /// Whether it is about all routes together.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.route == RouteKey::all(&self.route.destination)
@@ -298,9 +299,9 @@ pub struct Shift {
     pub baseline_ms: f64,
     /// The shift in per cent of the baseline's; above 0 the candidate is slower.
     pub percent: Option<f64>,
-    /// Its lower end; none where nothing rules out that the candidate is much faster.
+    /// Its lower end; `None` if nothing rules out that the candidate is much faster.
     pub percent_lower: Option<f64>,
-    /// Its upper end; none where nothing rules out that the candidate is much slower.
+    /// Its upper end; `None` if nothing rules out that the candidate is much slower.
     pub percent_upper: Option<f64>,
     /// The shift in milliseconds.
     pub ms: Option<f64>,
@@ -382,8 +383,8 @@ pub struct ShareChange {
     pub token: String,
     /// The candidate's share less the baseline's, from -1 to 1.
     pub change: f64,
-    /// The lower end of what is not ruled out, at all looks and over all tokens, at confidence one
-    /// minus the configured false alarm.
+    /// The lower end of the confidence interval, which holds at all looks and over all tokens, at
+    /// confidence one minus `false_alarm`.
     pub change_lower: f64,
     /// The upper end.
     pub change_upper: f64,
@@ -412,7 +413,7 @@ pub struct Difference {
     pub distance: f64,
     /// For durations, how far the median is shifted.
     pub shift: Option<Shift>,
-    /// The token whose share differs most; none where no single one differs by what matters.
+    /// The token whose share differs most; `None` if no single one differs by enough to matter.
     pub share: Option<ShareChange>,
     /// Further words on what differs, such as the names of new paths.
     pub detail: String,
@@ -429,7 +430,7 @@ impl Difference {
         }
     }
 
-    /// Whether it speaks of all routes together.
+    /// Whether it is about all routes together.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.route == RouteKey::all(&self.route.destination)
@@ -462,7 +463,7 @@ pub struct PlaceboFinding {
     pub second: Rate,
     /// Most likely odds ratio between them.
     pub odds_ratio: Option<f64>,
-    /// Odds ratios that are not ruled out.
+    /// Confidence interval of the odds ratio.
     #[serde(flatten)]
     pub interval: Interval,
     /// Whether the halves are sessions; hosts otherwise.
@@ -488,7 +489,7 @@ impl PlaceboFinding {
 }
 
 /// A category in which a version that has taken over the traffic is worse than the past of the one
-/// before it, by more than weather explains.
+/// before it, by more than changing conditions explain.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PastFinding {
@@ -498,13 +499,13 @@ pub struct PastFinding {
     pub meaning: &'static str,
     /// Evidence in nats.
     pub evidence: f64,
-    /// What the new version showed since there is evidence.
+    /// The new version's rate since there is evidence.
     pub candidate: Rate,
-    /// Share of the exchanges that the past led to expect in the category, 0 to 1.
+    /// Share of the exchanges that the past predicts in the category, 0 to 1.
     pub expected: f64,
     /// Odds ratio of what was seen against what was expected.
     pub odds_ratio: f64,
-    /// Odds ratio up to which it would be tolerated: what the owner tolerates, and weather.
+    /// Odds ratio that is tolerated: it includes what changing conditions may explain.
     pub tolerated: f64,
     /// Seconds since there is evidence.
     pub seconds: f64,
@@ -515,7 +516,7 @@ impl PastFinding {
     #[must_use]
     pub fn sentence(&self, candidate: &str, baseline: &str) -> String {
         format!(
-            "against the past of {baseline} and not side by side: {} {}, where {:.1}% were to be expected; odds ratio {:.1}, and up to {:.1} could be chance or weather; what changed for both versions would look the same",
+            "against the past of {baseline}, not side by side: {} {}, where {:.1}% were expected; odds ratio {:.1}; up to {:.1} could be chance or other conditions; a change that affects both versions would look the same",
             self.candidate
                 .of_requests(&format!("{candidate}'s requests")),
             self.meaning,
@@ -562,7 +563,7 @@ impl Silence {
                 self.version, self.requests, self.seconds
             ),
             Silent::Idle => format!(
-                "{} has got no request for {:.0} s, in which others got {}; before, it had {:.1}% of them",
+                "{} has received no request for {:.0} s, while others received {}; before, it received {:.1}% of them",
                 self.version,
                 self.seconds,
                 self.requests,
@@ -580,7 +581,7 @@ pub struct Needed {
     pub category: &'static str,
     /// Size of the regression.
     pub odds_ratio: f64,
-    /// Candidate requests, on the mean, at today's share and rates.
+    /// Candidate requests on average, at the current share and rates.
     pub requests: u64,
 }
 
@@ -609,21 +610,20 @@ impl LeftOut {
             (self.by_host, "hosts")
         };
         format!(
-            "{count} of {candidate}'s requests {} and do not count: they belong to single {unit}, and the \
-             others do not show it",
+            "{count} of {candidate}'s requests {} but do not count: they come from single {unit}, and other \
+             {unit} do not show it",
             self.meaning
         )
     }
 }
 
-/// What was known at the moment of an anomalous verdict. What is counted later does not change it.
+/// The facts at the moment of an anomalous verdict. Later counts do not change them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Found {
-    /// When the difference began, in milliseconds since the epoch, as far as can be told: the start
-    /// that explains it best ([`Starts`](crate::evidence::Starts) has the formula and how far it is off).
-    /// What is found within seconds is told to a few seconds; what is small, and takes minutes to
-    /// find, to a quarter of them.
+    /// The most likely start of the difference, in milliseconds since the epoch
+    /// ([`Starts`](crate::evidence::Starts) has the formula and the measured error). A difference found
+    /// within seconds is accurate to a few seconds; one that takes minutes, to a quarter of that time.
     pub onset_ms: u64,
     /// Evidence over all routes and categories, in nats.
     pub evidence: f64,
@@ -634,15 +634,15 @@ pub struct Found {
     pub category: &'static str,
     /// What an exchange in the category does, for people.
     pub meaning: &'static str,
-    /// The candidate in that category, up to the verdict, since it was plainly worse.
+    /// The candidate's rate in that category, from when it was plainly worse up to the verdict.
     pub candidate: Rate,
-    /// The baseline, over the same blocks; where only the past speaks, what it led to expect.
+    /// The baseline's rate over the same blocks; if only the past speaks, the predicted rate.
     pub baseline: Rate,
     /// Whether only the past speaks, because the candidate had the traffic to itself.
     pub against_past: bool,
 }
 
-/// How often exchanges were in a category over about the last half minute, whatever was decided.
+/// How often exchanges met a category over about the last half minute, whatever the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Now {
@@ -652,7 +652,7 @@ pub struct Now {
     pub baseline: f64,
 }
 
-/// What all proxies together say of a candidate.
+/// The verdict of all proxies together on a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FleetWord {
     /// Their evidence is enough: it is anomalous.
@@ -661,7 +661,7 @@ pub enum FleetWord {
     Clear,
 }
 
-/// What is decided about one destination.
+/// The decision about one destination.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Decision {
     /// The destination.
@@ -670,11 +670,11 @@ pub struct Decision {
     pub baseline: String,
     /// The new version; empty while there is none.
     pub candidate: String,
-    /// What is to be thought of the candidate.
+    /// The verdict on the candidate.
     pub verdict: Verdict,
     /// Evidence over all routes and categories, in nats.
     pub evidence: f64,
-    /// Evidence that is enough, in nats.
+    /// Evidence that a verdict needs, in nats.
     pub threshold: f64,
     /// Evidence that the versions differ at all, in nats.
     pub change_evidence: f64,
@@ -690,14 +690,14 @@ pub struct Decision {
     pub started_ms: u64,
     /// Milliseconds since the epoch of the anomalous verdict; 0 when there is none.
     pub verdict_ms: u64,
-    /// What was known at that moment; none without such a verdict.
+    /// The facts at that moment; `None` without such a verdict.
     pub found: Option<Found>,
     /// Share of the requests that `steer` sends to the baseline: 0 without a verdict.
     pub steer_share: f64,
-    /// What carries the verdict, the strongest first.
+    /// The reasons for the verdict, the strongest first.
     pub reasons: Vec<Reason>,
-    /// While the verdict is `learning`: what has a quarter of the evidence by itself, before all
-    /// other comparisons are averaged with it. No candidate is called healthy meanwhile.
+    /// While the verdict is `learning`: a reason that by itself has a quarter of the evidence that a
+    /// verdict needs, before Serin averages over all pairs. It keeps a candidate from being `healthy`.
     pub leaning: Option<Reason>,
     /// Where the versions behave differently.
     pub differences: Vec<Difference>,
@@ -706,28 +706,28 @@ pub struct Decision {
     pub condemned: Vec<(RouteKey, &'static str)>,
     /// Versions that were found anomalous and may still have traffic.
     pub condemned_versions: Vec<String>,
-    /// Whether the verdict is that of all proxies together, and not of this one's evidence.
+    /// Whether the verdict comes from all proxies together, not from this proxy's evidence.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub by_fleet: bool,
-    /// Whether most of the baseline's recent exchanges have failed; then nothing is steered to it.
+    /// Whether most of the baseline's recent exchanges failed; Serin then steers nothing to it.
     pub baseline_failing: bool,
-    /// Where the baseline's own hosts or sessions differ as versions should not.
+    /// Where the baseline's own hosts or sessions differ from each other.
     pub placebo: Vec<PlaceboFinding>,
-    /// Whether the evidence would be enough, were it not for the placebo.
+    /// Whether the evidence would be enough without the placebo.
     pub held_by_placebo: bool,
-    /// Where the requests of the two versions are not alike, and the comparison thus not of like
-    /// with like. The signals are the request's, or `routes` for the mix of routes.
+    /// Where the two versions get different requests, so that the comparison is unfair. The signals are
+    /// those of requests, or `routes` for the mix of routes.
     pub balance: Vec<Difference>,
     /// Whether the candidate's latency is not judged yet: it is younger than `warm_up.min`, or most of
     /// its exchanges come from hosts that are still warming up.
     pub warming_up: bool,
     /// Hosts of baseline and candidate that take traffic; 0 where hosts are not known.
     pub hosts: [u64; 2],
-    /// What does not count because single hosts or sessions have too much of it.
+    /// Exchanges that do not count, because single hosts or sessions have too many of them.
     pub left_out: Option<LeftOut>,
-    /// Candidate requests that a regression of each size would still need.
+    /// Candidate requests that Serin still needs to find a regression of each size.
     pub needed: Vec<Needed>,
-    /// Where the candidate has taken over the traffic and is worse than the baseline's past, the
+    /// If the candidate has taken over the traffic: where it is worse than the baseline's past, the
     /// strongest first.
     pub against_past: Vec<PastFinding>,
     /// Versions that answer no request, or get none while others do.
@@ -738,7 +738,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Why, in one sentence, with what limits the comparison behind it.
+    /// The reason for the verdict in one sentence, followed by what limits the comparison.
     #[must_use]
     pub fn explanation(&self) -> String {
         let mut text = match self.against_past.first() {
@@ -755,7 +755,7 @@ impl Decision {
         if self.by_fleet {
             text.insert_str(
                 0,
-                "by the evidence of all proxies together; by that of this one alone: ",
+                "by the evidence of all proxies together; this proxy alone says: ",
             );
         }
         for silence in &self.silent {
@@ -763,14 +763,14 @@ impl Decision {
         }
         if self.held_by_placebo && self.placebo.is_empty() {
             text.push_str(&format!(
-                "; held back, for the hosts or sessions of {} seem to differ as much among themselves",
+                "; held back, because the hosts or sessions of {} seem to differ as much from each other",
                 self.baseline
             ));
         }
         if let Some(finding) = self.placebo.first() {
             text.push_str("; ");
             if self.held_by_placebo {
-                text.push_str("held back, for ");
+                text.push_str("held back, because ");
             }
             text.push_str(&finding.sentence(&self.baseline));
         }
@@ -787,7 +787,7 @@ impl Decision {
         }
         if let Some(unlike) = self.balance.first() {
             text.push_str(&format!(
-                "; the versions do not get the same requests ({} on {}): they are not assigned at random",
+                "; the versions get different requests ({} on {}), so requests are not assigned at random",
                 unlike.signal, unlike.route
             ));
         }
@@ -797,10 +797,10 @@ impl Decision {
     fn reason_sentence(&self) -> String {
         match (self.verdict, self.reasons.first()) {
             (_, _) if self.candidate.is_empty() => {
-                format!("{}: only one version has been seen", self.destination)
+                format!("{}: only one version has had traffic", self.destination)
             }
             (Verdict::Learning, _) if self.baseline_exchanges == 0 => format!(
-                "nothing to compare {} with: no exchange of {} since it came",
+                "nothing to compare {} with: no exchange of {} since it appeared",
                 self.candidate,
                 match self.baseline.as_str() {
                     "" => "a baseline",
@@ -810,38 +810,32 @@ impl Decision {
             (Verdict::Learning, _) => {
                 let why = match &self.leaning {
                     Some(reason) => format!(
-                        "not healthy, and not enough for a verdict: {}",
+                        "not healthy, but too little evidence for a verdict: {}",
                         reason.sentence(&self.candidate, &self.baseline)
                     ),
                     None if self.warming_up => "its latency is not judged yet".to_owned(),
                     None => "too few for a verdict".to_owned(),
                 };
                 let mut text = format!(
-                    "{} candidate exchanges judged so far: {why}",
+                    "{} candidate exchanges compared so far: {why}",
                     self.judged_exchanges
                 );
                 let needed: Vec<String> = self
                     .needed
                     .iter()
-                    .map(|needed| format!("of {}: {}", needed.odds_ratio, needed.requests))
+                    .map(|needed| format!("{} for {} times", needed.requests, needed.odds_ratio))
                     .collect();
                 if !needed.is_empty() {
                     text.push_str(&format!(
-                        "; evidence {:.1} of {:.1}; requests still needed to find a rise of the odds of a failure by a factor {}",
-                        self.evidence.max(0.0),
-                        self.threshold,
+                        "; requests still needed to find failures at so many times the odds: {}",
                         needed.join(", ")
                     ));
                 }
                 text
             }
             (Verdict::Healthy, _) | (_, None) => format!(
-                "nothing speaks against {}: {} exchanges judged beside {}, evidence {:.1} of {:.1}",
-                self.candidate,
-                self.judged_exchanges,
-                self.baseline,
-                self.evidence.max(0.0),
-                self.threshold
+                "nothing speaks against {}: {} of its exchanges were compared with {}'s",
+                self.candidate, self.judged_exchanges, self.baseline
             ),
             (_, Some(reason)) => {
                 let mut text = reason.sentence(&self.candidate, &self.baseline);

@@ -1,4 +1,4 @@
-//! Routes: bounded keys of exchanges.
+//! Routes: which exchanges are comparable. A route is a bounded key: destination, method, template.
 
 mod collapses;
 mod id;

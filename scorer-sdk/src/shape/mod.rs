@@ -4,14 +4,13 @@
 //! value: only key names and types, all within [`Limits`]. At the end there are [`ShapeFacts`]: the
 //! distinct paths, as `$.items[].price`, with the types found at each, and an order-free hash over
 //! all (path, type) pairs. All elements of an array share one path. So do the keys of a map, which
-//! are data rather than names: an object is taken for one when it has very many keys, or many whose
+//! are data rather than names: an object counts as a map if it has very many keys, or many whose
 //! values are objects or arrays; a key that is an integer, uuid, long hexadecimal number, date or
-//! e-mail address, or that the config lists ([`Masks`]), counts as data anywhere. Of gRPC only the
-//! messages are counted.
+//! e-mail address, or that the config lists ([`Masks`]), counts as data anywhere. For gRPC, it only
+//! counts messages.
 //!
-//! A body that is compressed with gzip or deflate is decompressed as far as it is looked at
-//! ([`Shape::encoded`]); the limits hold for what comes out of it, and one of them for what goes in.
-//! A body whose shape cannot be known is counted with its reason ([`LeftOut`]).
+//! [`Shape::encoded`] decompresses a gzip or deflate body only as far as it reads it. The limits bound
+//! the output, and one of them also the input. [`LeftOut`] says why a body has no shape.
 //!
 //! # From shapes to questions
 //!

@@ -1,9 +1,9 @@
-//! Signals: ways to look at an exchange, and the yes/no questions put to each.
+//! Signals: what is measured of an exchange, and what counts as a regression.
 //!
-//! A signal maps an exchange to a [`Token`] from a bounded set. Its [`Question`]s say when a token
-//! would be bad; their cuts and sets come from the baseline's past ([`Asked`]). One file a
-//! signal, all with the same anatomy; a user's own implements [`Signal`] and is handed to
-//! [`crate::config::Plan::with_signals`].
+//! A signal maps an exchange to a [`Token`] from a bounded set, such as its status. Its [`Question`]s
+//! are failure conditions, such as "slower than stable's p95"; cuts and sets come from the baseline's
+//! past ([`Asked`]). Each signal is one file, and all have the same anatomy. To add your own, implement
+//! [`Signal`] and pass it to [`crate::config::Plan::with_signals`].
 
 mod asked;
 pub mod body_shape;

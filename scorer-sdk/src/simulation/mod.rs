@@ -1,9 +1,9 @@
-//! Simulated rollouts, for error rates and speed of a judge, and of signals of one's own.
+//! Simulated rollouts: measure how often a judge, or your own signal, is wrong and how fast it is.
 //!
 //! A [`Scenario`] says what happens: a [`Service`] with its routes, two [`Deployment`]s with pods,
 //! their faults and what they go through ([`PodLife`]), the candidate's share over time, the
 //! [`SharedChange`] that hits both, the [`Clients`], and any [`LoneClient`] unlike all others.
-//! [`Traffic`] turns it into exchanges, tick by tick, for whoever wants to judge them; a
+//! [`Traffic`] turns it into exchanges, tick by tick, for any judge; a
 //! [`Rollout`] hands them to an [`Engine`](crate::Engine) and gives its decisions. All randomness
 //! comes from a seed and time is counted, not read: the same seed gives the same run.
 //!

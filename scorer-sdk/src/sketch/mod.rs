@@ -1,4 +1,4 @@
-//! Sketches: bounded summaries of what passed.
+//! Sketches: bounded summaries of traffic.
 //!
 //! Every signal's value is a 16-bit *code*: a log bucket ([`buckets`]), a status, or the index of a
 //! name in a bounded table ([`names`]). A sketch is a sorted list of codes with their counts

@@ -1,4 +1,4 @@
-//! Surprise: how strange is one exchange, given what its route did before?
+//! Surprise: how unusual is one exchange, compared with earlier ones on its route?
 //!
 //! `S = Σ_f min(−log2 P_f, 20)` over the route itself and the exchange's values: an outcome, a
 //! bucket of sizes, a set of header names, whatever the caller observes ([`Value`]). Each `P` backs
@@ -9,8 +9,8 @@
 //!
 //! # One client cannot teach it
 //!
-//! A value is *known* once it came in two epochs and from several clients; until then it weighs at
-//! most a sixteenth of an exchange, does not count to `D`, and so stays surprising. The same holds for a route
+//! A value is *known* once it has appeared in two epochs and from several clients. Until then it weighs
+//! at most a sixteenth of an exchange, does not count towards `D`, and so stays surprising. The same holds for a route
 //! and for a level of `S` in the past that `S` is ranked in. Nobody is counted more often in an
 //! epoch than twice the mean client of the epoch before. What several clients do
 //! together is learned all the same: it is usage.

@@ -1,8 +1,8 @@
 //! What goes over a wire or into a file.
 //!
-//! [`codec`] writes and reads little-endian bytes whose every length is bounded, [`envoy`] knows what
-//! Envoy says of an exchange, [`recording`] is one recorded exchange a line, [`mod@reference`] is a
-//! snapshot of stable for a guard.
+//! [`codec`] writes and reads little-endian bytes and bounds every length. [`envoy`] reads what Envoy
+//! reports of an exchange. [`recording`] has one recorded exchange per line, and [`mod@reference`] is a
+//! guard's snapshot of stable.
 
 pub mod codec;
 pub mod envoy;

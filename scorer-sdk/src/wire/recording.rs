@@ -367,7 +367,7 @@ pub fn json_problem(error: &serde_json::Error, line: &str) -> String {
     if !text.starts_with('{') {
         let begin: String = text.chars().take(20).collect();
         return format!(
-            "is no JSON object: begins with `{begin}`; is this the proxy's text format? Set the \
+            "is not a JSON object: begins with `{begin}`; is this the proxy's text format? Set the \
              JSON format"
         );
     }

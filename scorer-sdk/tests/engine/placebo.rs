@@ -241,7 +241,7 @@ fn requests_that_are_not_assigned_by_chance_make_the_balance_check_speak() {
     let decision = World::new(CONFIG, 6, 3, sticky).rollout();
     assert_eq!(decision.balance[0].signal, "request_headers");
     assert_eq!(decision.verdict, Verdict::Healthy);
-    assert!(decision.explanation().contains("same requests"));
+    assert!(decision.explanation().contains("different requests"));
     assert_eq!(World::new(CONFIG, 6, 3, assigned).rollout().balance, []);
 }
 

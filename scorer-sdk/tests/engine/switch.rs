@@ -59,7 +59,7 @@ fn half_of_the_requests_failing_after_a_switch_is_suspect_and_told_as_against_th
     assert!(decision.reasons.is_empty(), "nothing is side by side");
     let why = decision.explanation();
     assert!(
-        why.starts_with("against the past of v1 and not side by side"),
+        why.starts_with("against the past of v1, not side by side"),
         "{why}"
     );
     assert!(

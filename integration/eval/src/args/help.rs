@@ -8,13 +8,13 @@ Examples:
   serin-eval judges --json > judges.json && serin report rates.json judges.json -o eval.html
   serin-eval nab nab/ --markdown
 
-changerca and judges put Serin beside Kayenta's Mann-Whitney test, Flagger's checks, an analysis of
-Argo Rollouts and a z-test, each with its documented settings, once at the end and looked at every
-minute. The same seed gives the same table.
+changerca and judges compare Serin with Kayenta's Mann-Whitney test, Flagger's checks, an analysis
+of Argo Rollouts and a z-test. Each judge has its documented settings and decides twice: once at the
+end, and at a look every minute. The same seed gives the same table.
 
 Exit codes:
-  0   evaluated, whoever was right
-  1   the data or a config cannot be used
+  0   evaluated, whichever judge was right
+  1   the data or a config is unusable
   2   wrong use of the command line";
 
 pub(super) const NAB_HELP: &str = "\
@@ -22,13 +22,13 @@ Examples:
   serin-eval nab nab/
   serin-eval nab nab/ --json | jq '.scores[] | select(.series == \"held out\")'
 
-The data set is numenta/NAB: DIR holds its folders data and labels, or an archive of both. Settings
-and threshold are chosen on a random half of the series, which the seed draws, and scored on the
-other. Takes about a minute.
+The data set is numenta/NAB. DIR holds its folders data and labels, or an archive of both. The
+command chooses settings and threshold on a random half of the series, which the seed draws, and
+scores them on the other half. It takes about a minute.
 
 Exit codes:
   0   evaluated
-  1   there are no series or no windows in DIR, or a file cannot be read
+  1   DIR has no series or no windows, or a file is unreadable
   2   wrong use of the command line";
 
 pub(super) const API_TRAFFIC_HELP: &str = "\
@@ -36,13 +36,13 @@ Examples:
   serin-eval api-traffic api-traffic/
   serin-eval api-traffic api-traffic/ --splits 20 --false-positives 0.01
 
-The data set is set 1 of the API security challenge of Cisco and Ariel University: DIR holds
-dataset_1_train.7z or the JSON that is in it. Half of the ordinary exchanges are learned, a quarter
-sets the threshold, and a quarter counts false positives. Attacks teach nothing.
+The data set is set 1 of the API security challenge of Cisco and Ariel University. DIR holds
+dataset_1_train.7z or the JSON file inside it. Serin learns from half of the ordinary exchanges; a
+quarter sets the threshold, and a quarter counts false positives. Serin never learns from attacks.
 
 Exit codes:
   0   evaluated
-  1   there is no data set in DIR, or it cannot be read
+  1   DIR has no data set, or it is unreadable
   2   wrong use of the command line";
 
 pub(super) const TRACEANOMALY_HELP: &str = "\
@@ -50,12 +50,12 @@ Examples:
   serin-eval traceanomaly traceanomaly/
   serin-eval traceanomaly traceanomaly/ --json | jq .
 
-The data set is NetManAIOps/TraceAnomaly: DIR holds test_normal and test_abnormal, zipped or not.
-The training file is missing upstream, so that half of the normal traces is learned.
+The data set is NetManAIOps/TraceAnomaly. DIR holds test_normal and test_abnormal, zipped or not.
+Upstream has no training file, so Serin learns from half of the normal traces.
 
 Exit codes:
   0   evaluated
-  1   a file is missing or cannot be read
+  1   a file is missing or unreadable
   2   wrong use of the command line";
 
 pub(super) const RATES_HELP: &str = "\
@@ -63,7 +63,7 @@ Examples:
   serin-eval rates --quick
   serin-eval rates --json > rates.json && serin report rates.json -o rates.html
 
-Without --quick it takes long: it runs thousands of rollouts on two threads.
+Without --quick it runs thousands of rollouts on two threads, which takes a long time.
 
 Exit codes:
   0   measured
@@ -75,15 +75,15 @@ Examples:
   serin-eval real-traffic --runs 20 --row sticky
   serin-eval real-traffic --json | jq '.healthy[] | select(.anomalous > .allowed)'
 
-200 rollouts of each healthy kind, 10 with --quick; the others take a fifth of it. A rollout takes
-about a quarter of a second, and there are 46 healthy kinds. How many rows are done
-is shown on the standard error of a terminal.
+Runs 200 rollouts of each of 46 healthy kinds, or 10 with --quick, and a fifth as many of the
+others. A rollout takes about a quarter of a second. On a terminal, the standard error shows how
+many rows are done.
 
 Exit codes:
-  0   measured, and no healthy row has more false alarms than chance allows
-  1   no row has that text in its name
+  0   measured; no healthy row has more false alarms than chance allows
+  1   no row has the text of --row in its name
   2   wrong use of the command line
-  3   measured, and at least one healthy row has more";
+  3   measured; at least one healthy row has more false alarms than chance allows";
 
 pub(super) const LOOKS_HELP: &str = "\
 Examples:
@@ -91,15 +91,15 @@ Examples:
   serin-eval looks --runs 10 --row 404
   serin-eval looks --json | jq '.bad[] | {row, one_in, seconds}'
 
-40 rollouts of each healthy kind and each way to sample, 5 with --quick; bad candidates take half of
-it. A rollout takes about half a second, and there are 180 healthy cells. How many are done is shown
-on the standard error of a terminal.
+Runs 40 rollouts of each healthy kind with each way to sample (180 combinations), or 5 with --quick,
+and half as many with bad candidates. A rollout takes about half a second. On a terminal, the
+standard error shows how many are done.
 
 Exit codes:
-  0   measured, and no way to sample has more false alarms than chance allows
-  1   no row has that text in its name
+  0   measured; no way to sample has more false alarms than chance allows
+  1   no row has the text of --row in its name
   2   wrong use of the command line
-  3   measured, and at least one has more";
+  3   measured; at least one has more";
 
 pub(super) const JUDGES_HELP: &str = "\
 Examples:
@@ -107,11 +107,11 @@ Examples:
   serin-eval judges --runs 100 --seed 7
   serin-eval judges --json | jq '.judges[] | select(.judge == \"Serin\") | {kind, mode, caught, delay}'
 
-Each run is ten minutes of 100 requests a second with a tenth for the candidate. Twenty runs of each
-kind take about a minute.
+Each run simulates ten minutes with 100 requests per second, a tenth of them to the candidate.
+Twenty runs of each kind take about a minute.
 
 Exit codes:
-  0   evaluated, whoever was right
+  0   evaluated, whichever judge was right
   2   wrong use of the command line";
 
 pub(super) const CHANGERCA_HELP: &str = "\
@@ -122,11 +122,11 @@ Examples:
   serin-eval changerca --stand-ins --seed 3 changerca/
   serin-eval changerca --json changerca/ | jq '.judges[] | select(.mode == \"every minute\")'
 
-The data set is IntelligentDDS/ChangeRCA: success rates and latencies of each pod and edge, a row a
-minute. It has no counts, so that the requests are drawn from the rates; what else is done with the
-data is told in docs/evaluation.md.
+The data set is IntelligentDDS/ChangeRCA: success rates and latencies of each pod and edge, one row
+per minute. It has no counts, so the command draws requests from the rates. docs/evaluation.md says
+what else it does with the data.
 
 Exit codes:
-  0   evaluated, whoever was right
-  1   there is no case in DIR, a file cannot be read, or the config cannot be used
+  0   evaluated, whichever judge was right
+  1   DIR has no case, a file is unreadable, or the config is unusable
   2   wrong use of the command line";

@@ -300,14 +300,14 @@ fn document(found: &Found, counted: Counted, options: &Options, cases: usize) ->
     let unseen = faulty.clone().filter(|it| !it.has_rows).count();
     let mut with_rows = table("Canaries that received calls", &found.with_rows);
     with_rows.notes.push(format!(
-        "Recall and F1 count all {} faulty canaries: the {unseen} that received no call are missed \
-         in this table, whoever saw them.",
+        "Recall and F1 count all {} faulty canaries: the {unseen} that received no call count as missed \
+         here, whichever judge saw them.",
         faulty.count(),
     ));
     let mut without_rows = table("Canaries that received no call", &found.without_rows);
     without_rows.notes.push(
-        "Flagger and Argo Rollouts fail a canary without traffic, whether the service is called \
-         or not; Serin compares it with the stable pods of the same minutes."
+        "Flagger and Argo Rollouts fail a canary without traffic, even if nobody calls the service; \
+         Serin compares it with the stable pods of the same minutes."
             .to_owned(),
     );
     let all = table("All canaries", &found.all);
@@ -315,8 +315,8 @@ fn document(found: &Found, counted: Counted, options: &Options, cases: usize) ->
     if !found.stand_ins.is_empty() {
         let mut pods = table("Stable pods in the candidate's place", &found.stand_ins);
         pods.notes.push(
-            "The minutes before each release, in which one stable pod at a time is taken for the only \
-             pod of a candidate: none is faulty."
+            "The minutes before each release. One stable pod at a time plays the only pod of a \
+             candidate; none is faulty."
                 .to_owned(),
         );
         tables.push(pods);
@@ -346,8 +346,8 @@ fn document(found: &Found, counted: Counted, options: &Options, cases: usize) ->
                 counted.replaced,
             ),
             format!(
-                "The data has rates and no counts: requests are drawn from the minutes' rates, {} a \
-                 minute for each pod and edge, with seed {}. All judges get the same.",
+                "The data has rates, but no counts. Requests are drawn from each minute's rates, {} per \
+                 minute for each pod and edge, with seed {}. All judges get the same requests.",
                 options.requests_per_minute, options.seed
             ),
         ],

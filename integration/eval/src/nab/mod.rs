@@ -251,8 +251,8 @@ fn document(scores: &[Score], chosen: Vec<Vec<String>>, kinds: Table, seed: u64)
              form of the detector itself (how many bets, that it rests after a drift) was settled \
              while looking at scores, so it is held out of nothing."
                 .to_owned(),
-            "The clock sounds an alarm at a fixed interval and looks at no data: what it gets is \
-             what the rules give to regular alarms."
+            "The clock sounds an alarm at a fixed interval and looks at no data. Its score is what \
+             the rules give to regular alarms."
                 .to_owned(),
         ],
         tables: vec![

@@ -41,7 +41,7 @@ pub(super) fn tables(bench: &mut Bench<'_>, tables: &mut Vec<Table>) {
             "10,000 candidate requests, a share of 20%, ten pods for each version where nothing \
              else is said; a slow pod takes three times as long."
                 .to_owned(),
-            "Where only the candidate has a bad pod, nothing in stable can tell that from a bad \
+            "If only the candidate has a bad pod, nothing in stable can tell it from a bad \
              version."
                 .to_owned(),
         ],

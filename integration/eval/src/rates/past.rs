@@ -55,7 +55,7 @@ pub(super) fn tables(bench: &mut Bench<'_>, tables: &mut Vec<Table>, plots: &mut
         ]),
         rows,
         notes: vec![
-            "Candidate requests until one harm test alone has enough evidence, in the median; \
+            "Median of the candidate requests until one harm test alone has enough evidence; \
              failures from 1%."
                 .to_owned(),
         ],

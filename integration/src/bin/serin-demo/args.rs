@@ -57,7 +57,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(3..=600))]
     pub(crate) seconds: Option<u64>,
 
-    /// Keep each exchange in this file, for `serin report` and `serin replay`
+    /// Keep each exchange in this file, for `serin report` and `serin replay`, and the filter's config
+    /// beside it: with exchanges.jsonl, in exchanges.config.json
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
 }

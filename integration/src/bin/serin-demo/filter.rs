@@ -100,7 +100,7 @@ pub(crate) fn drift(log: &str) -> Option<&str> {
         .find_map(|line| line.split_once("serin: shop: drift: "))?
         .1
         .trim_end();
-    (said != "nothing drifts any more").then_some(said)
+    (said != "no version differs from its past any more").then_some(said)
 }
 
 /// Announcements of verdicts in Envoy's log, each of them once.
@@ -175,7 +175,7 @@ serin_evidence_for{destination=\"shop\",route=\"GET /cart\",category=\"slow\"} 5
         assert_eq!(cause(""), None);
         let log = "else\nwasm log: serin: shop: drift: it is shared\nelse\n";
         assert_eq!(drift(log), Some("it is shared"));
-        let over = format!("{log}serin: shop: drift: nothing drifts any more\n");
+        let over = format!("{log}serin: shop: drift: no version differs from its past any more\n");
         assert_eq!(drift(&over), None);
     }
 

@@ -1,6 +1,6 @@
 //! What the story is played on: two versions behind one Envoy, with or without sidecars.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, absolute};
 
@@ -51,7 +51,11 @@ impl Scene {
         // Another demo may run beside this one.
         let name = RunName::take(&format!("demo-{}", args.story))?;
         let config = config(args);
-        let recording = args.record.as_deref().map(recording).transpose()?;
+        let recording = args
+            .record
+            .as_deref()
+            .map(|file| recording(file, &config))
+            .transpose()?;
         let (stable, canary) = (100 - args.share, args.share);
         if args.story.has_sidecars() {
             let mut mesh = Mesh::builder(name.as_str(), MODULE, &config)
@@ -159,10 +163,18 @@ fn config(args: &Args) -> Value {
     config
 }
 
-/// A log of each exchange, in an emptied file.
-fn recording(file: &Path) -> Result<AccessLog> {
+/// A log of each exchange, in an emptied file, and beside it the filter's config for a replay. A
+/// recording has no bodies.
+fn recording(file: &Path, config: &Value) -> Result<AccessLog> {
     // Envoy appends.
     File::create(file).with_context(|| format!("--record {}", file.display()))?;
+    let beside = file.with_extension("config.json");
+    let mut config = config.clone();
+    if let Value::Object(fields) = &mut config {
+        fields.remove("body");
+    }
+    fs::write(&beside, format!("{config:#}\n"))
+        .with_context(|| format!("write {}", beside.display()))?;
     let path = absolute(file).with_context(|| format!("--record {}", file.display()))?;
     Ok(AccessLog {
         path: path.to_string_lossy().into_owned(),

@@ -55,14 +55,14 @@ pub(crate) fn lines(view: &View, width: usize) -> Vec<String> {
     } else {
         lost
     };
-    let numbers = format!("{evidence:>5.1} of {threshold:.1} nats");
+    let numbers = format!("  {} (needs {})", one_in(*evidence), enough(*threshold));
     let bar = bar(
         *evidence,
         *threshold,
-        width.saturating_sub(LABEL + 20).min(48),
+        width.saturating_sub(LABEL + 28).min(48),
     );
     let strongest = match strongest {
-        Some((route, category, evidence)) => format!("{route}  {category}  {evidence:.1} nats"),
+        Some((route, category, evidence)) => format!("{route}  {category}  {}", one_in(*evidence)),
         None => "nothing yet".to_owned(),
     };
     vec![
@@ -91,7 +91,25 @@ pub(crate) fn lines(view: &View, width: usize) -> Vec<String> {
 
 /// What the fields of [`line()`] are, for the reader of plain lines.
 pub(crate) const LINE_LEGEND: &str = "each second, over the last two: requests/s, failed and \
-    p50/p95 in ms of v1 and v2; verdict with its evidence in nats; share steered; lost since the change";
+    p50/p95 in ms of v1 and v2; verdict; one false alarm in how many rollouts, of how many needed; share steered; lost since the change";
+
+/// Evidence in nats as people read it: one false alarm in so many rollouts. More than a million fit no
+/// column.
+fn one_in(nats: f64) -> String {
+    match rollouts(nats) {
+        ..2 => "none".to_owned(),
+        rollouts => format!("1 in {rollouts}"),
+    }
+}
+
+fn rollouts(nats: f64) -> u64 {
+    nats.exp().min(1e6) as u64
+}
+
+/// What a verdict needs. The metric has whole thousandths of a nat.
+fn enough(nats: f64) -> u64 {
+    nats.exp().min(1e6).round() as u64
+}
 
 /// The same in one line of at most 80 columns, for output that is no terminal.
 pub(crate) fn line(view: &View) -> String {
@@ -103,12 +121,12 @@ pub(crate) fn line(view: &View) -> String {
         format!("{:>3.0}/s {failed:>5} {times:>5}", row.rate)
     };
     format!(
-        "v1 {:<17} v2 {:<17} {:<9} {:.1}/{:.1} {:>4} {:>3}",
+        "v1 {:<17} v2 {:<17} {:<9} {}/{} {:>4} {:>3}",
         version(&view.stable),
         version(&view.canary),
         view.opinion.verdict.name(),
-        view.opinion.evidence,
-        view.opinion.threshold,
+        rollouts(view.opinion.evidence),
+        enough(view.opinion.threshold),
         percent(view.steered, 0),
         view.losses.since_change,
     )

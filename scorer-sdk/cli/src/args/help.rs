@@ -5,17 +5,17 @@ Examples:
   serin replay shop.jsonl                      judge a recorded rollout
   serin snapshot stable.jsonl -o stable.json   make a reference of stable, for a guard
   serin report shop.jsonl -o report.html       see the rollout in a browser
-  serin explain stable.json                    see what it contains
+  serin explain stable.json                    see what a reference contains
   serin check-config plugin.yaml               check a config before it is applied
   serin status http://127.0.0.1:9901           watch a live proxy's rollouts
   serin doctor http://127.0.0.1:9901           check an installation
 
 Exit codes:
-  0   done; of replay and status: no candidate was found anomalous
-  1   an input or a config cannot be used, a file cannot be read or written, or a proxy cannot be
-      reached; of doctor: a check failed
+  0   done; replay, status: no candidate is anomalous
+  1   an input or a config is unusable, a file cannot be read or written, or a proxy cannot be
+      reached; doctor: a check failed
   2   wrong use of the command line
-  10  replay, status: a candidate was found anomalous
+  10  replay, status: a candidate is anomalous
 
 Recordings, and how Envoy writes them: docs/recording.md.";
 
@@ -33,11 +33,11 @@ proxies are merged. Unless the config names them, the baseline is the version wi
 after 100 exchanges, and the candidate the newest version.
 
 Exit codes:
-  0   no candidate was found anomalous (learning, healthy or suspect)
+  0   no candidate is anomalous (learning, healthy or suspect)
   1   there is no exchange in the input, a file cannot be read, a config is wrong, or with
       --strict a line is bad
   2   wrong use of the command line
-  10  a candidate was found anomalous";
+  10  a candidate is anomalous";
 
 pub(super) const SNAPSHOT_HELP: &str = "\
 Examples:
@@ -58,7 +58,7 @@ Examples:
 
 Exit codes:
   0   explained
-  1   the file cannot be read or is no snapshot
+  1   the file cannot be read or is not a snapshot
   2   wrong use of the command line";
 
 pub(super) const REPORT_HELP: &str = "\
@@ -96,17 +96,21 @@ Examples:
 A URL is Envoy's admin address, a page in Prometheus' format (in Istio ports 15020 and 15090 have
 /stats/prometheus), or a Prometheus; the command detects which. On a terminal, the table refreshes
 until Ctrl-C; elsewhere, and with --once or --json, it appears once, unless --watch sets an
-interval. Evidence is in nats: the largest of any proxy, and how much a verdict needs. For several
-proxies, the column `together` has their combined evidence: the evidence of each pair of route and
-category summed over proxies, then the mean over pairs, as in the recording rules. The mean counts
-the routes of the last day if a Prometheus remembers them, else those that the proxies show. share
-is the candidate's share of the requests; while the table refreshes, of the last 30 s.
+interval.
+
+Evidence is the largest of any proxy. 1 in 8 means that a healthy candidate shows as much in at most
+one of 8 rollouts; a verdict needs 1 in 100 unless the config says otherwise. For several proxies,
+the column `together` has their combined evidence: the evidence of each pair of route and category
+summed over proxies, then the mean over pairs, as in the recording rules. The mean counts the routes
+of the last day if a Prometheus remembers them, else those that the proxies show. share is the
+candidate's share of the requests; while the table refreshes, of the last 30 s. --json has evidence
+in nats, its natural logarithm.
 
 Exit codes:
   0   no candidate is anomalous
   1   a proxy cannot be reached, or a URL is of an unknown kind
   2   wrong use of the command line
-  10  a candidate is anomalous, at one proxy or by all of them together";
+  10  a candidate is anomalous, at one proxy or for all of them together";
 
 pub(super) const DOCTOR_HELP: &str = "\
 Examples:
@@ -132,8 +136,9 @@ Examples:
   kubectl get wasmplugin serin -o yaml | serin check-config -
 
 Exit codes:
-  0   the config can be used
-  1   it cannot; the output names the path in the config and the repair. Or the file cannot be read
+  0   the config is valid
+  1   it is not, and the output names the path in the config and the repair; or the file cannot be
+      read
   2   wrong use of the command line";
 
 pub(super) const SERVE_VERDICT_HELP: &str = "\
@@ -142,35 +147,35 @@ Examples:
   serin serve-verdict --prometheus https://prometheus.example.org --header 'X-Scope-OrgID: shop'
   curl 'http://127.0.0.1:8095/verdict?destination=shop&candidate=v2'
 
-What can be asked; destination and candidate are the labels of serin_verdict:
+Requests; destination and candidate are the labels of serin_verdict:
   GET  /verdict?destination=…[&candidate=…][&release=…]
                            JSON: decision (promote, wait, abort), verdict, reason, evidence, and
                            more; for Argo Rollouts' web provider with jsonPath {$.decision}
-  POST /flagger/rollback   200 if it is to be rolled back, 409 if not
-  POST /flagger/gate       200 if it may go on or be promoted, 409 if that is not sure yet
-  POST /flagger/increase   as gate, and 200 while the candidate has no traffic
-  POST /flagger/check      409 if there is evidence against it, 200 if not
-                           each with Flagger's payload, its metadata: {destination, candidate}
+  POST /flagger/rollback   200: roll the candidate back; 409: do not
+  POST /flagger/gate       200: continue or promote; 409: not yet
+  POST /flagger/increase   like gate, and 200 while the candidate has no traffic
+  POST /flagger/check      409: there is evidence against the candidate; 200: there is none
+                           each takes Flagger's payload with metadata {destination, candidate}
   GET  /v1/fleet?destination=…[&candidate=…][&rollout=…]
                            the verdict of all proxies together, for proxies with `fleet` in their
                            config: docs/fleet.md
-  GET  /healthz            200 as long as it serves
+  GET  /healthz            200 as long as the server runs
 
-Abort: a proxy found the candidate anomalous, or all of them together did. Promote: a proxy found it
-healthy and none otherwise, that proxy still judges, the baseline works, and the candidate has had
-traffic within --window. Wait: all else, so that no traffic is neither. Without candidate, the
-version that is being compared is meant, if it is one.
+Abort: one proxy, or all of them together, found the candidate anomalous. Promote: a proxy that
+still judges found it healthy, no proxy found otherwise, the baseline works, and the candidate had
+traffic within --window. Wait: anything else, including no traffic. Without candidate, the server
+takes the version that is being compared, if there is exactly one.
 
-400 is a question that cannot be understood, 502 a Prometheus that does not answer: no promotion and
-no rollback. Payloads: docs/delivery-tools.md.
+The server answers 400 if it cannot understand the request, and 502 if Prometheus does not answer; a
+delivery tool then neither promotes nor rolls back. Payloads: docs/delivery-tools.md.
 
-All that is kept between two questions is which release each asker rolls out (Flagger's checksum, or
-`release`), and when it was last asked about the one before. What proxies have judged since before
-then is about that one and counts for nothing. Run one server, so that it hears of each release.
+Between two requests, the server remembers only which release each asker rolls out (Flagger's
+checksum, or `release`), and when it was last asked about the one before. Whatever began before that
+belongs to the earlier release and does not count. Run one server, so that it hears of each release.
 
 Exit codes:
   0   stopped by SIGTERM or SIGINT
-  1   the port or the address of Prometheus cannot be used
+  1   the port or the address of Prometheus is unusable
   2   wrong use of the command line";
 
 pub(super) const COMPLETIONS_HELP: &str = "\

@@ -146,7 +146,7 @@ fn written(found: &Found) -> raw::Config {
 fn meaning(plan: &Plan, written: &raw::Config) -> Vec<(&'static str, String)> {
     let mode = match plan.mode {
         Mode::Observe => "judges and reports, touches nothing",
-        Mode::Annotate => "says the verdict in response headers",
+        Mode::Annotate => "writes the verdict into response headers",
         Mode::Steer => "sends requests to the baseline after a verdict",
         Mode::Reject => "refuses requests after a verdict, on the candidate's own proxy",
     };
@@ -443,7 +443,7 @@ fn surprise(plan: &Plan) -> String {
         |share| format!("a guard refuses above the {}% percentile", percent(share)),
     );
     format!(
-        "scores each exchange beside those before, in epochs of {}, with at most {} values; \
+        "scores each exchange against earlier ones, in epochs of {}, with at most {} values; \
          {refusals}",
         time(surprise.epoch),
         surprise.settings.limits.all_tokens
@@ -455,7 +455,7 @@ fn drift(plan: &Plan) -> String {
         return "off".to_owned();
     }
     format!(
-        "holds each version against its own past, every {}",
+        "compares each version with its own past, every {}",
         time(plan.drift_window.max(plan.tick))
     )
 }
@@ -465,7 +465,7 @@ fn past(plan: &Plan) -> String {
         return "off".to_owned();
     }
     format!(
-        "holds a version that has taken over the traffic against the past, every {}; {}",
+        "compares a version that has taken over the traffic with the baseline's past, every {}; {}",
         time(plan.past_window),
         if plan.past_acts {
             "acts on it"

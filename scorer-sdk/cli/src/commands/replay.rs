@@ -5,7 +5,7 @@ use crate::args;
 use crate::config;
 use crate::found::When;
 use crate::input::{Counted, Input};
-use crate::number::nats;
+use crate::number::{of_enough, one_in};
 use crate::output::{self, BOLD, DIM, grouped, plain, styled, verdict_style};
 use crate::progress::Progress;
 use crate::replay::{self, Replay, Watch, seconds_until_verdict};
@@ -243,7 +243,7 @@ fn lacking(decision: &Decision, plan: &Plan) -> Option<String> {
     let mut lacks = Vec::new();
     if decision.judged_exchanges < plan.healthy_after {
         lacks.push(format!(
-            "judged requests of {}: {} of the {} that a verdict of health takes (healthy_after)",
+            "judged requests of {}: {} of the {} that the verdict healthy needs (healthy_after)",
             plain(&decision.candidate),
             grouped(decision.judged_exchanges),
             grouped(plan.healthy_after)
@@ -261,7 +261,7 @@ fn lacking(decision: &Decision, plan: &Plan) -> Option<String> {
             humantime::format_duration(plan.warm_up.min)
         ));
     }
-    (!lacks.is_empty()).then(|| format!("what is missing: {}", lacks.join("; ")))
+    (!lacks.is_empty()).then(|| format!("still missing for a verdict: {}", lacks.join("; ")))
 }
 
 fn decision_text(text: &mut String, decision: &Decision, plan: &Plan) {
@@ -270,7 +270,7 @@ fn decision_text(text: &mut String, decision: &Decision, plan: &Plan) {
     if decision.candidate.is_empty() {
         let why = match decision.baseline.as_str() {
             "" => "too few requests to say which version was there first".to_owned(),
-            baseline => format!("only one version has been seen: {}", plain(baseline)),
+            baseline => format!("only one version has traffic: {}", plain(baseline)),
         };
         let _ = writeln!(text, "{destination}: {verdict}\n  {why}");
         for silence in &decision.silent {
@@ -297,9 +297,8 @@ fn decision_text(text: &mut String, decision: &Decision, plan: &Plan) {
     let _ = writeln!(text, "  {}", plain(&decision.explanation()));
     let _ = writeln!(
         text,
-        "  evidence {} of {:.2} nats; requests: {} of {candidate} ({} judged), {} of {baseline}",
-        nats(decision.evidence, 2),
-        decision.threshold,
+        "  evidence {}; requests: {} to {candidate} ({} judged), {} to {baseline}",
+        of_enough(decision.evidence, decision.threshold),
         grouped(decision.candidate_exchanges),
         grouped(decision.judged_exchanges),
         grouped(decision.baseline_exchanges),
@@ -316,7 +315,7 @@ fn decision_text(text: &mut String, decision: &Decision, plan: &Plan) {
     for reason in &decision.reasons {
         let sentence = reason.sentence(&decision.candidate, &decision.baseline);
         let category = styled(BOLD, reason.category);
-        let evidence = styled(DIM, &format!("[evidence {:.1}]", reason.evidence));
+        let evidence = styled(DIM, &format!("[by itself {}]", one_in(reason.evidence)));
         let _ = writeln!(text, "    {category}: {} {evidence}", plain(&sentence));
         let examples = reason.for_example();
         if !examples.is_empty() {
@@ -329,7 +328,7 @@ fn decision_text(text: &mut String, decision: &Decision, plan: &Plan) {
     for difference in &decision.differences {
         let route = difference.route.label();
         let signal = styled(BOLD, difference.signal);
-        let evidence = styled(DIM, &format!("[evidence {:.1}]", difference.evidence));
+        let evidence = styled(DIM, &format!("[by itself {}]", one_in(difference.evidence)));
         let _ = writeln!(
             text,
             "    {signal}: {}: {} {evidence}",
@@ -391,7 +390,7 @@ fn report_text(
         .map(|(name, count)| format!("{name} {}", grouped(count)))
         .collect();
     if !lost.is_empty() {
-        let _ = writeln!(text, "beyond the bounds of a table: {}", lost.join(", "));
+        let _ = writeln!(text, "did not fit into a table: {}", lost.join(", "));
     }
     text
 }

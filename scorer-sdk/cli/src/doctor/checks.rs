@@ -98,7 +98,7 @@ fn module(facts: &Facts) -> Vec<Finding> {
     } else if failed > 0.0 {
         findings.push(Finding::fail(
             check,
-            format!("the module could not be fetched ({failed:.0} times)"),
+            format!("the proxy could not fetch the module ({failed:.0} times)"),
             "check url, sha256 and pull secret of the WasmPlugin; the proxy's log names the error",
         ));
     } else if facts.kind == Some(Kind::Admin) && wasm("wasm.wasm_vm_count") == 0.0 {
@@ -111,14 +111,14 @@ fn module(facts: &Facts) -> Vec<Finding> {
     } else if facts.kind == Some(Kind::Admin) {
         findings.push(Finding::fail(
             check,
-            "a wasm module runs, and it shows no metric of Serin",
-            "check that it is Serin's, and that proxyStatsMatcher or stats_matcher does not leave \
+            "a wasm module runs, but no metric of Serin appears",
+            "check that the module is Serin, and that proxyStatsMatcher or stats_matcher does not drop \
              out wasmcustom",
         ));
     } else {
         findings.push(Finding::fail(
             check,
-            "there is no metric of Serin here",
+            "no metric of Serin appears here",
             "check that the filter is in the proxy, that it is scraped, and that \
              proxyStatsMatcher does not leave out wasmcustom; serin doctor on the admin address \
              can tell which",
@@ -128,7 +128,7 @@ fn module(facts: &Facts) -> Vec<Finding> {
         findings.push(Finding::warn(
             check,
             format!(
-                "a module could not be fetched {failed:.0} times; an earlier one may be running"
+                "the proxy could not fetch a module {failed:.0} times; an earlier one may be running"
             ),
             "check url, sha256 and pull secret of the WasmPlugin",
         ));
@@ -136,7 +136,7 @@ fn module(facts: &Facts) -> Vec<Finding> {
     if traps > 0.0 {
         findings.push(Finding::fail(
             check,
-            format!("a module that trapped could not be started again ({traps:.0} times)"),
+            format!("the module trapped, and the proxy could not restart it ({traps:.0} times)"),
             "restart the proxy, and report Envoy's log: the module should never trap",
         ));
     }
@@ -154,8 +154,8 @@ fn config(facts: &Facts) -> Vec<Finding> {
     {
         Finding::fail(
             check,
-            "the last config was refused; the one before it, if any, is in force",
-            "run serin check-config on the manifest: it names the field and the repair",
+            "Serin refused the last config; the one before it, if any, stays in force",
+            "run serin check-config on the manifest: it names the field and the fix",
         )
     } else {
         Finding::ok(check, "the config is in force")
@@ -243,7 +243,7 @@ fn prometheus(facts: &Facts) -> Vec<Finding> {
         findings.push(Finding::fail(
             "scrape",
             format!(
-                "labels of the target hide Serin's {}; rules and dashboards read the wrong ones",
+                "labels of the scrape target hide Serin's {}, so rules and dashboards read the wrong values",
                 list(&facts.hidden)
             ),
             "set honor_labels: true (honorLabels in a PodMonitor) for this job, or do not map pod \
@@ -254,14 +254,14 @@ fn prometheus(facts: &Facts) -> Vec<Finding> {
         findings.push(Finding::fail(
             "scrape",
             format!(
-                "pods that are scraped through two ports: {}; sums over proxies count them twice",
+                "Prometheus scrapes these pods through two ports: {}; sums over proxies count them twice",
                 list(&facts.scraped_twice)
             ),
             "keep one of the jobs: Istio's merged page (15020) or Envoy's own (15090)",
         ));
     }
     if findings.is_empty() && has_serin(facts) {
-        findings.push(Finding::ok("scrape", "each proxy is scraped once"));
+        findings.push(Finding::ok("scrape", "Prometheus scrapes each proxy once"));
     }
     findings
 }
@@ -280,7 +280,7 @@ fn processes(facts: &Facts) -> Vec<Finding> {
     vec![Finding::warn(
         "hot restart",
         format!(
-            "gauges are the sums of two processes in {}: no verdict can be read there",
+            "gauges in {} are sums of two processes, so their verdicts cannot be read",
             sums.join(", ")
         ),
         "wait until the old process is gone (--parent-shutdown-time-s); with \
@@ -306,7 +306,7 @@ fn merging(facts: &Facts) -> Vec<Finding> {
     vec![Finding::warn(
         "merging",
         format!(
-            "requests passed while counts of workers waited to be merged: {}",
+            "requests passed, but the leader did not merge the counts of some workers: {}",
             late.join(", ")
         ),
         "ask again: if the number grows, look for warnings of serin in the proxy's log, and for \
@@ -343,7 +343,7 @@ fn heartbeat(facts: &Facts) -> Vec<Finding> {
     if !late.is_empty() {
         return vec![Finding::fail(
             check,
-            format!("nobody judges in {}", late.join(", ")),
+            format!("no worker judges in {}", late.join(", ")),
             "look for serin and wasm in the proxy's log; a worker that trapped stays out until \
              the proxy is started anew",
         )];
@@ -351,8 +351,8 @@ fn heartbeat(facts: &Facts) -> Vec<Finding> {
     if !never.is_empty() && facts.merged.is_empty() {
         return vec![Finding::warn(
             check,
-            format!("nobody has judged yet in {}", never.join(", ")),
-            "ask again in some seconds; if it stays so, the config was refused: see the proxy's log",
+            format!("no worker has judged yet in {}", never.join(", ")),
+            "ask again in a few seconds; if nothing changes, Serin refused the config: see the proxy's log",
         )];
     }
     match oldest {
@@ -449,17 +449,16 @@ fn baseline(facts: &Facts) -> Vec<Finding> {
     if let Some(destination) = failing.first() {
         return vec![Finding::warn(
             "baseline",
-            format!("stable fails most of its requests at {destination}: nothing is steered to it"),
-            "repair stable first; the candidate is still judged",
+            format!(
+                "stable fails most of its requests at {destination}, so Serin steers nothing to it"
+            ),
+            "repair stable first; Serin still judges the candidate",
         )];
     }
     if merged > 0.0 {
         return vec![Finding::ok(
             "state",
-            format!(
-                "{} exchanges are in the judge's state",
-                grouped(merged as u64)
-            ),
+            format!("the judge's state has {} exchanges", grouped(merged as u64)),
         )];
     }
     Vec::new()

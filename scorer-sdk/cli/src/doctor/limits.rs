@@ -36,7 +36,7 @@ fn looked_at(facts: &Facts, known: f64) -> String {
     }
     let [known, unlooked, cases] = [known, unlooked, cases].map(|count| grouped(count as u64));
     format!(
-        "{known} exchanges were looked at, {unlooked} were only glanced at (looks_per_second), and \
+        "Serin looked at {known} exchanges, glanced at {unlooked} more (looks_per_second), and \
          {cases} more that failed were looked at when they were over"
     )
 }
@@ -65,7 +65,7 @@ pub(super) fn traffic(facts: &Facts) -> Vec<Finding> {
         Finding::fail(
             check,
             format!(
-                "{} requests, and none to a destination that Serin knows",
+                "{} requests, but none to a destination that Serin knows",
                 grouped(unknown as u64)
             ),
             repair,
@@ -120,7 +120,7 @@ pub(super) fn arms(facts: &Facts) -> Vec<Finding> {
             [first, second, ..] => Finding::warn(
                 check,
                 format!(
-                    "{first} and {second} both have requests, and all of them count for \
+                    "{first} and {second} both get requests, but all of them count for \
                      {destination} {version}"
                 ),
                 "give the versions different names: labels on the pods, subsets, or one entry for \
@@ -128,7 +128,9 @@ pub(super) fn arms(facts: &Facts) -> Vec<Finding> {
             ),
             _ => Finding::warn(
                 check,
-                format!("{destination}: only {version} has had requests, so there is no rollout"),
+                format!(
+                    "{destination}: only {version} has had requests, so no rollout is under way"
+                ),
                 "send a share of the traffic to the candidate; if it has some already, both \
                  versions have the same name: check the version labels of the pods",
             ),
@@ -235,7 +237,7 @@ fn without_a_candidate(facts: &Facts, seen: &Exchanges) -> Vec<Finding> {
         }
         findings.push(Finding::warn(
             "judging",
-            format!("{destination}: no version is taken for the candidate"),
+            format!("{destination}: Serin takes no version for the candidate"),
             format!(
                 "check baseline and candidate in the config against the versions seen: {}",
                 known.join(", ")
@@ -267,7 +269,7 @@ pub(super) fn fairness(facts: &Facts) -> Vec<Finding> {
         findings.push(Finding::warn(
             "balance",
             format!(
-                "{destination}: the versions do not get the same requests ({})",
+                "{destination}: the versions get different requests ({})",
                 signals.join(", ")
             ),
             "assign versions by weight alone: a header rule or a sticky cookie that prefers the \
@@ -289,7 +291,7 @@ pub(super) fn fairness(facts: &Facts) -> Vec<Finding> {
     let held = speaking(&telemetry::HELD_BY_PLACEBO);
     for ((destination, category), ratio) in placebo.iter().take(NAMED) {
         let consequence = if held.contains(destination) {
-            "and a verdict is held back"
+            "and Serin holds a verdict back"
         } else {
             "and a candidate has to differ by more"
         };
@@ -308,7 +310,7 @@ pub(super) fn fairness(facts: &Facts) -> Vec<Finding> {
             findings.push(Finding::warn(
                 "placebo",
                 format!(
-                    "{destination}: a verdict is held back, for stable seems to differ from itself"
+                    "{destination}: Serin holds a verdict back, because stable's own hosts or sessions seem to differ"
                 ),
                 "wait for more traffic, or find the host of stable that differs; docs/tuning.md",
             ));
@@ -331,7 +333,7 @@ pub(super) fn bodies(facts: &Facts) -> Vec<Finding> {
     match sum(facts, &telemetry::BODIES) {
         0.0 => Vec::new(),
         looked_at => {
-            let text = format!("{} bodies were looked at", grouped(looked_at as u64));
+            let text = format!("Serin looked at {} bodies", grouped(looked_at as u64));
             vec![Finding::ok(check, text)]
         }
     }
@@ -358,7 +360,7 @@ pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
             let count = grouped(count as u64);
             let (text, repair) = match table {
                 "series" => (
-                    format!("{count} updates of metrics found no room: series are capped"),
+                    format!("{count} updates of metrics exceeded max_series and were dropped"),
                     "write routes.templates so that there are fewer routes, or raise max_series",
                 ),
                 "routes" | "paths" => (
@@ -367,34 +369,34 @@ pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
                      routes.max",
                 ),
                 "versions" => (
-                    format!("{count} requests of more versions than are told apart"),
+                    format!("{count} requests belong to more versions than Serin tells apart"),
                     "name baseline and candidate in the config, and let old versions go",
                 ),
                 "destinations" => (
-                    format!("{count} requests of more destinations than are told apart"),
+                    format!("{count} requests belong to more destinations than Serin tells apart"),
                     "put the filter where fewer services pass, or list those that matter in \
                      versions.destinations",
                 ),
                 "mailbox" => (
-                    format!("{count} exchanges found no room on their way to the judge"),
+                    format!("{count} exchanges did not fit into the mailbox, so nobody judged them"),
                     "a config that is gone still has many streams that end: drain connections \
                      before more configs come",
                 ),
                 "in_flight" | "sessions" | "fan_outs" | "rows" => (
-                    format!("{count} entries found no room in the table {table}"),
-                    "harmless when seldom: what does not fit is counted and not judged; else \
+                    format!("{count} entries did not fit into the table {table}"),
+                    "harmless if rare: Serin counts what does not fit and does not judge it; otherwise \
                      spread the load over more proxies",
                 ),
                 "names" => (
-                    format!("{count} names of headers or content types found no room"),
-                    "harmless when seldom; look for an application that makes up header names",
+                    format!("{count} names of headers or content types did not fit"),
+                    "harmless if rare; look for an application that generates header names",
                 ),
                 "damaged" => (
-                    format!("{count} parts of shared data could not be read"),
+                    format!("Serin could not read {count} parts of shared data"),
                     "once after an upgrade is expected; if it grows, report it with Envoy's log",
                 ),
                 other => (
-                    format!("{count} entries found no room in the table {other}"),
+                    format!("{count} entries did not fit into the table {other}"),
                     "see docs/reference-metrics.md",
                 ),
             };

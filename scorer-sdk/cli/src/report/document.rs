@@ -10,11 +10,11 @@ use serde_json::Value;
 /// Finds the document in what a command printed with `--json`: its field `document`, or the whole.
 ///
 /// # Errors
-/// When it is no JSON object, or there is no document in it.
+/// When it is not a JSON object, or there is no document in it.
 pub fn find(text: &str) -> Result<Document> {
-    let mut value: Value = serde_json::from_str(text).context("is no JSON")?;
+    let mut value: Value = serde_json::from_str(text).context("is not JSON")?;
     let Some(object) = value.as_object_mut() else {
-        bail!("is JSON, but no object");
+        bail!("is JSON, but not an object");
     };
     if let Some(inside) = object.remove("document") {
         return serde_json::from_value(inside).context("its document cannot be read");
@@ -25,7 +25,7 @@ pub fn find(text: &str) -> Result<Document> {
     if !object.contains_key("tables") && !object.contains_key("plots") {
         bail!("holds no document: serin-eval --json writes one");
     }
-    serde_json::from_value(value).context("is no document")
+    serde_json::from_value(value).context("is not a document")
 }
 
 /// A document as a section. `id` is where links point to.

@@ -7,7 +7,7 @@ use super::{plot, rollout};
 use crate::document::{Marker, Plot, Series};
 use crate::found::When;
 use crate::metrics_text::Sample;
-use crate::number::{percent, seconds, short};
+use crate::number::{of_enough, one_in, percent, seconds};
 use crate::output::grouped;
 use crate::samples::{NOTES, candidates, value, verdict_on};
 use maud::{Markup, html};
@@ -38,7 +38,7 @@ pub fn sections(seen: &Seen, url: &str) -> Vec<Section> {
         .collect();
     sections.push(Section {
         id: "input".to_owned(),
-        name: "What was looked at".to_owned(),
+        name: "What Serin looked at".to_owned(),
         body: looks(seen, url, sections.is_empty()),
     });
     sections
@@ -56,10 +56,9 @@ fn section(seen: &Seen, destination: &str, candidate: &str, id: &str) -> Markup 
     let facts = [
         (
             "evidence".to_owned(),
-            format!(
-                "{:.1} of {:.1} nats",
+            of_enough(
                 gauge(&telemetry::ROLLOUT_EVIDENCE) / 1e3,
-                gauge(&telemetry::ROLLOUT_THRESHOLD) / 1e3
+                gauge(&telemetry::ROLLOUT_THRESHOLD) / 1e3,
             ),
         ),
         (
@@ -199,7 +198,7 @@ fn categories(seen: &Seen, destination: &str, versions: &[&str]) -> Markup {
     html! {
         h3 { "Categories" }
         @if names.is_empty() {
-            p { "No request was in any category." }
+            p { "No request met any category." }
         } @else {
             div.scroll tabindex="0" role="region" aria-label="Categories" {
                 table.cards {
@@ -221,7 +220,7 @@ fn categories(seen: &Seen, destination: &str, versions: &[&str]) -> Markup {
                     }
                 }
             }
-            p.note { "Since the first look, of the requests that were looked at; evidence rests while a verdict stands, and this does not." }
+            p.note { "Since the first look, of the requests that Serin looked at. This continues while a verdict stands; evidence does not." }
         }
     }
 }
@@ -259,7 +258,7 @@ fn findings(samples: &[Sample], destination: &str, thought: Verdict) -> Markup {
             h3 { "Is the comparison fair?" }
             ul {
                 @for (name, evidence) in &limits {
-                    li { (name) ": evidence " (short(evidence / 1e3)) " nats" }
+                    li { (name) ": by chance at most " (one_in(evidence / 1e3)) }
                 }
             }
         }
@@ -280,7 +279,7 @@ fn findings(samples: &[Sample], destination: &str, thought: Verdict) -> Markup {
 fn looks(seen: &Seen, url: &str, empty: bool) -> Markup {
     html! {
         section id="input" {
-            h2 { "What was looked at" }
+            h2 { "What Serin looked at" }
             p {
                 (grouped(seen.looks)) " looks at " code { (url) } " in "
                 (seconds(seen.span.1 - seen.span.0)) ", from " (date(seen.span.0)) " on."

@@ -2,7 +2,7 @@
 //! on one logarithmic axis.
 
 use super::clock::date;
-use crate::number::{nats, percent, short};
+use crate::number::{one_in, percent, short};
 use crate::output::grouped;
 use maud::{Markup, html};
 use scorer_sdk::judge::inspect::InspectedPair;
@@ -41,11 +41,12 @@ pub fn table(rows: &[Row<'_>], baseline: &str, candidate: &str, verdict: Option<
             }
         }
         p.note {
-            "Odds ratio 1: alike. The thick tick is what is tolerated; the line holds what is not ruled \
-             out, the dot is most likely. Rates are since the difference began. Evidence is in nats."
+            "Odds ratio 1 means no difference. The thick tick is the tolerance, the line the confidence interval, \
+             the dot the most likely value. Rates cover the time since the difference began. Evidence 1 in \
+             100: by itself, this row is a false alarm in at most one of 100 rollouts."
             @if let Some(at) = verdict {
-                " All of it is as it was at the verdict, " (date(at)) ", and rests while the verdict \
-                 stands; “now” is counted on, over about the last half minute."
+                " All values are those at the verdict, " (date(at)) ". Only “now” continues: it covers \
+                 about the last half minute."
             }
         }
     }
@@ -64,7 +65,7 @@ fn line(row: &Row<'_>, baseline: &str, candidate: &str, stands: bool) -> Markup 
             td data-name=(candidate) { (rate(pair.candidate)) (share_now(now.map(|now| now.candidate))) }
             td data-name=(baseline) { (rate(pair.baseline)) (share_now(now.map(|now| now.baseline))) }
             td data-name="odds ratio" { (words(pair)) (whisker(pair)) (ticks("whisker ticks of-row")) }
-            td.number data-name="evidence" { (nats(pair.evidence, 1)) }
+            td.number data-name="evidence" { (one_in(pair.evidence)) }
         }
     }
 }

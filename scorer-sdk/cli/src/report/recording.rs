@@ -193,7 +193,7 @@ fn read_lines(recording: &Recording, left_out: usize) -> Markup {
                 p { (grouped(found.late)) " came more than a minute out of order and were counted late." }
             }
             @for (table, count) in lost.into_iter().filter(|(_, count)| *count > 0) {
-                p { "Beyond the bounds of a table: " (table) " " (grouped(count)) "." }
+                p { "Did not fit into a table: " (table) " " (grouped(count)) "." }
             }
             @if left_out > 0 {
                 p { (left_out) " more destinations are not on this page; serin replay names them." }

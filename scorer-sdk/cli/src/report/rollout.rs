@@ -7,7 +7,7 @@ use super::timeline::Track;
 use super::{plot, tokens};
 use crate::document::{Level, Marker, Plot, Series};
 use crate::found::When;
-use crate::number::{percent, seconds, short};
+use crate::number::{of_enough, one_in, percent, seconds, short};
 use crate::output::grouped;
 use crate::replay::seconds_until_verdict;
 use maud::{Markup, html};
@@ -73,7 +73,7 @@ pub fn section(rollout: &Rollout<'_>, id: &str) -> Markup {
                 (placebo_and_balance(decision))
                 (shared_change(decision))
                 h3 { "Both versions over time" }
-                p.note { "All routes together. What moves both lines is usage or something that both share; what moves one is the version." }
+                p.note { "All routes together. If both lines move, usage or something that both versions share has changed; if one moves, its version has." }
                 div.plots { @for shown in drift(rollout) { (plot::figure(&shown)) } }
             }
         }
@@ -128,8 +128,8 @@ fn touched(decision: &Decision) -> Markup {
     };
     html! {
         @if !reasons.is_empty() && decision.verdict >= Verdict::Suspect {
-            h3 { "Whom it touches" }
-            div.scroll tabindex="0" role="region" aria-label="Whom it touches" {
+            h3 { "Who is affected" }
+            div.scroll tabindex="0" role="region" aria-label="Who is affected" {
                 table.cards.touched {
                     thead { tr {
                         th scope="col" { "route and category" }
@@ -152,7 +152,7 @@ fn touched(decision: &Decision) -> Markup {
                     }
                 }
             }
-            p.note { "Requests since the difference began" (until) ", of those that were looked at; “now” holds for about the last half minute." }
+            p.note { "Requests since the difference began" (until) ", of those that Serin looked at. “Now” covers about the last half minute." }
         }
     }
 }
@@ -167,11 +167,7 @@ fn facts(decision: &Decision) -> Markup {
     let mut facts = vec![
         (
             "evidence".to_owned(),
-            format!(
-                "{:.1} of {:.1} nats",
-                decision.evidence.max(0.0),
-                decision.threshold
-            ),
+            of_enough(decision.evidence, decision.threshold),
         ),
         (
             format!("requests of {}", decision.candidate),
@@ -191,7 +187,7 @@ fn facts(decision: &Decision) -> Markup {
         ),
     ];
     if let Some(taken) = decision.timing().map(|timing| timing.seconds()) {
-        facts.push(("from worse to the verdict".to_owned(), seconds(taken)));
+        facts.push(("from the onset to the verdict".to_owned(), seconds(taken)));
     }
     if let Some(taken) = seconds_until_verdict(decision) {
         facts.push((
@@ -217,13 +213,13 @@ fn warnings(decision: &Decision) -> Markup {
     let baseline = &decision.baseline;
     html! {
         @if decision.held_by_placebo {
-            p.warning { "The verdict is held back: " (baseline) " differs from itself by as much." }
+            p.warning { "The verdict is held back: " (baseline) "'s own hosts or sessions differ as much." }
         }
         @if !decision.balance.is_empty() {
-            p.warning { "The versions do not get the same requests: they are not assigned at random." }
+            p.warning { "The versions get different requests: requests are not assigned at random." }
         }
         @if decision.baseline_failing {
-            p.warning { "Most of the recent requests to " (baseline) " have failed: nothing is steered to it." }
+            p.warning { "Most of the recent requests to " (baseline) " failed, so Serin steers nothing to it." }
         }
         @if decision.warming_up {
             p.warning { (decision.candidate) " is warming up: its latency is not judged yet." }
@@ -255,7 +251,8 @@ pub fn evidence_plots(track: &Track, clock: &Clock, markers: &[Marker]) -> Vec<P
     let all = Plot {
         title: format!("Evidence against {}", track.candidate),
         x_label: clock.label.clone(),
-        y_label: "nats; at zero nothing speaks against the candidate".to_owned(),
+        y_label: "logarithm of the number of rollouts with one false alarm; 0: no evidence"
+            .to_owned(),
         time_zero: Some(clock.zero()),
         from_zero: true,
         markers: markers.to_vec(),
@@ -273,7 +270,7 @@ pub fn evidence_plots(track: &Track, clock: &Clock, markers: &[Marker]) -> Vec<P
     let pairs = Plot {
         title: "Where it comes from".to_owned(),
         x_label: clock.label.clone(),
-        y_label: "nats, of one route and category alone".to_owned(),
+        y_label: "the same logarithm, of one route and category by itself".to_owned(),
         time_zero: Some(clock.zero()),
         from_zero: true,
         markers: markers.to_vec(),
@@ -350,8 +347,7 @@ fn reasons(decision: &Decision) -> Markup {
                 @for difference in &decision.differences {
                     li {
                         (difference.route.label()) ": " (difference.signal.replace('_', " "))
-                        ", " (difference.size()) "; evidence "
-                        (format!("{:.1}", difference.evidence)) " nats"
+                        ", " (difference.size()) "; by itself " (one_in(difference.evidence))
                         @if !difference.detail.is_empty() { " " span.detail { (difference.detail) } }
                     }
                 }
@@ -359,7 +355,7 @@ fn reasons(decision: &Decision) -> Markup {
         }
         @if !decision.needed.is_empty() && decision.verdict < Verdict::Anomalous {
             h3 { "How much more is needed" }
-            p { "Requests of " (decision.candidate) " until a regression would be found, at today's share and rates:" }
+            p { "Requests to " (decision.candidate) " that Serin still needs to find a regression, at the current share and rates:" }
             div.scroll tabindex="0" role="region" aria-label="Requests still needed" {
                 table {
                     thead { tr {
@@ -421,11 +417,11 @@ fn differences(rollout: &Rollout<'_>, inspected: &Inspected) -> Markup {
     html! {
         h3 { "How much worse" }
         @if rows.is_empty() {
-            p { "Nothing rules any odds ratio out: no difference has begun on any route, or nothing was judged yet." }
+            p { "Every odds ratio is still possible: no difference has begun on any route, or Serin has judged nothing yet." }
         } @else {
             (odds::table(&rows, &baseline, &candidate, verdict_at))
             @if all > rows.len() {
-                p.note { "The strongest " (rows.len()) " of " (all) " routes and categories of which something is known." }
+                p.note { "The strongest " (rows.len()) " of " (all) " routes and categories with data." }
             }
         }
         @if !routes.is_empty() {
@@ -456,20 +452,20 @@ fn placebo_and_balance(decision: &Decision) -> Markup {
     html! {
         h3 { "Is the comparison fair?" }
         @if decision.placebo.is_empty() {
-            p { "Placebo: nothing says that " (baseline) " differs from itself, one half of its hosts or sessions from the other." }
+            p { "Placebo: the two halves of " (baseline) "'s hosts or sessions do not differ." }
         } @else {
-            p { "Placebo: " (baseline) ", compared with itself, is not quiet. The candidate has to differ by more." }
+            p { "Placebo: the two halves of " (baseline) "'s hosts or sessions differ. The candidate has to differ by more." }
             ul { @for finding in &decision.placebo { (placebo(finding, baseline)) } }
         }
         @if decision.balance.is_empty() {
-            p { "Balance: nothing says that the versions get different requests." }
+            p { "Balance: the versions get the same kinds of requests." }
         } @else {
-            p { "Balance: the versions get different requests, so they are not assigned by chance." }
+            p { "Balance: the versions get different requests, so chance alone does not assign them." }
             ul {
                 @for unlike in &decision.balance {
                     li {
                         (unlike.route.label()) ": " (unlike.signal.replace('_', " ")) " differs in "
-                        (percent(unlike.distance)) " of the requests; evidence " (format!("{:.1}", unlike.evidence)) " nats"
+                        (percent(unlike.distance)) " of the requests; by chance at most " (one_in(unlike.evidence))
                     }
                 }
             }
@@ -484,7 +480,7 @@ fn shared_change(decision: &Decision) -> Markup {
             h3 { "Each version against its own past" }
             p {
                 @if shared_change.sentence.is_empty() {
-                    "Nothing drifts: both versions do what they used to."
+                    "No drift: both versions behave as in their past."
                 } @else {
                     "At the end: " (shared_change.sentence) "."
                 }
@@ -498,7 +494,7 @@ fn placebo(finding: &PlaceboFinding, baseline: &str) -> Markup {
         li {
             span.category { (finding.category) } " " (finding.sentence(baseline))
             @if let Some(odds_ratio) = finding.odds_ratio { "; odds ratio " (short(odds_ratio)) }
-            "; evidence " (format!("{:.1}", finding.evidence)) " nats"
+            "; by chance at most " (one_in(finding.evidence))
         }
     }
 }

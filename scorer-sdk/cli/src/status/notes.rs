@@ -61,8 +61,8 @@ fn finding(sample: &Sample) -> Option<(String, f64)> {
     if metric == telemetry::BALANCE.name {
         let signal = sample.label(label::SIGNAL);
         return Some((
-            format!("balance: {signal} not alike, nats"),
-            sample.value / 1e3,
+            format!("balance: the versions differ in {signal}, by chance at most 1 in"),
+            (sample.value / 1e3).exp().min(1e9).floor(),
         ));
     }
     if metric != telemetry::DRIFT.name && metric != telemetry::DRIFT_EVIDENCE.name {
@@ -82,15 +82,15 @@ fn finding(sample: &Sample) -> Option<(String, f64)> {
 /// What a drift comes from, beside what the verdict says already.
 fn cause(name: &str) -> Option<&'static str> {
     match name {
-        "shared" => {
-            Some("Drift: both versions have left their past; it is usage or what they share.")
-        }
-        "version_and_shared" => Some(
-            "Drift: both versions have left their past, and the candidate is worse on top of it.",
+        "shared" => Some(
+            "Drift: both versions differ from their past: usage or something they share has changed.",
         ),
+        "version_and_shared" => {
+            Some("Drift: both versions differ from their past, and the candidate is also worse.")
+        }
         "baseline_moved" => Some("Drift: the versions differ because the baseline has changed."),
-        "baseline_alone" => Some("Drift: the baseline alone has left its past."),
-        "candidate_alone" => Some("Drift: the candidate alone has left its past."),
+        "baseline_alone" => Some("Drift: only the baseline differs from its past."),
+        "candidate_alone" => Some("Drift: only the candidate differs from its past."),
         _ => None,
     }
 }

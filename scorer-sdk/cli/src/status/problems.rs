@@ -20,7 +20,7 @@ pub(super) fn problems(proxy: &Proxy, stale: f64) -> Vec<String> {
     }
     let samples = &proxy.samples;
     if of(samples, &telemetry::CONFIG_BROKEN).any(|sample| sample.value > 0.0) {
-        say("the last config was refused; Envoy's log names the field".to_owned());
+        say("Serin refused the last config; Envoy's log names the field".to_owned());
     }
     let beats = of(samples, &telemetry::HEARTBEAT).map(|sample| sample.value);
     match beats.reduce(f64::min) {
@@ -29,9 +29,11 @@ pub(super) fn problems(proxy: &Proxy, stale: f64) -> Vec<String> {
              not known until the old process is gone"
                 .to_owned(),
         ),
-        None => say("nobody judges yet, or labels are missing; serin doctor says which".to_owned()),
+        None => {
+            say("no worker judges yet, or labels are missing; serin doctor says which".to_owned())
+        }
         Some(beat) if proxy.at - beat > stale => {
-            say(format!("nobody has judged for {:.0} s", proxy.at - beat));
+            say(format!("no worker has judged for {:.0} s", proxy.at - beat));
         }
         Some(_) => {}
     }

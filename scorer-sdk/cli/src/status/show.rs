@@ -2,7 +2,7 @@
 
 use super::fleet::{Fleet, Pair, Rollout};
 use crate::document::{Document, Table};
-use crate::number::{nats, percent};
+use crate::number::{of_enough, one_in, percent};
 use crate::output::{BAD, BOLD, DIM, UNSURE, grouped, plain, styled, verdict_style};
 use crate::report::clock::date;
 use crate::report::terminal::to_terminal;
@@ -69,7 +69,7 @@ fn verdict(rollout: &Rollout) -> String {
 fn evidence(rollout: &Rollout) -> String {
     let enough = rollout.threshold();
     if enough > 0.0 {
-        format!("{} of {enough:.1}", nats(rollout.evidence(), 1))
+        of_enough(rollout.evidence(), enough)
     } else {
         "–".to_owned()
     }
@@ -117,7 +117,7 @@ fn table(fleet: &Fleet, around: &Around) -> Table {
             evidence(rollout),
         ];
         if together {
-            let together = rollout.together.map(|evidence| nats(evidence, 1));
+            let together = rollout.together.map(one_in);
             cells.push(together.unwrap_or_else(|| "–".to_owned()));
         }
         cells.extend([
@@ -204,10 +204,10 @@ fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>)
         let meaning = meanings.get(pair.category.as_str()).copied();
         let _ = writeln!(
             text,
-            "  {}  {}  {:.1} nats, {} of {}'s and {} other requests{}",
+            "  {}  {}  by itself {}: {} of {}'s and {} other requests{}",
             plain(&pair.route),
             styled(BOLD, &plain(&pair.category)),
-            pair.evidence,
+            one_in(pair.evidence),
             grouped(pair.candidate),
             plain(&rollout.candidate),
             grouped(pair.others),
@@ -224,11 +224,10 @@ fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>)
         for opinion in known.take(ROUTES) {
             let _ = writeln!(
                 text,
-                "  {}: {}, {} of {:.1} nats",
+                "  {}: {}, {}",
                 plain(&opinion.proxy),
                 opinion.verdict,
-                nats(opinion.evidence, 1),
-                opinion.threshold
+                of_enough(opinion.evidence, opinion.threshold)
             );
         }
     }
@@ -244,7 +243,7 @@ fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>)
             styled(
                 DIM,
                 &format!(
-                    "requests of {} until a rise of the odds of failure is found: {}",
+                    "requests to {} still needed to find failures at so many times the odds: {}",
                     plain(&rollout.candidate),
                     needed.join(", ")
                 )
@@ -270,7 +269,7 @@ fn waiting(text: &mut String, fleet: &Fleet) {
         );
     }
     if fleet.rollouts.is_empty() && fleet.waiting.is_empty() {
-        let _ = writeln!(text, "\nno destination has had traffic that Serin knows");
+        let _ = writeln!(text, "\nno traffic yet to any destination that Serin knows");
     }
 }
 

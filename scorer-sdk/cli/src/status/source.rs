@@ -248,14 +248,14 @@ fn series(entry: &Value) -> Option<Series> {
 /// # Errors
 /// When it is not such an answer, or Prometheus refused the query.
 pub fn all_series(page: &str) -> Result<Vec<Series>> {
-    let answer: Value = serde_json::from_str(page).map_err(|_| anyhow!("is no Prometheus"))?;
+    let answer: Value = serde_json::from_str(page).map_err(|_| anyhow!("is not a Prometheus"))?;
     if let Some(error) = answer.get("error").and_then(Value::as_str) {
         bail!("refuses the query: {error}");
     }
     let result = answer
         .pointer("/data/result")
         .and_then(Value::as_array)
-        .context("is no Prometheus")?;
+        .context("is not a Prometheus")?;
     Ok(result.iter().take(MAX_SERIES).filter_map(series).collect())
 }
 
@@ -364,8 +364,8 @@ mod tests {
     #[test]
     fn what_is_no_answer_to_a_query_is_told() {
         for (page, words) in [
-            ("<html>", "no Prometheus"),
-            ("{}", "no Prometheus"),
+            ("<html>", "not a Prometheus"),
+            ("{}", "not a Prometheus"),
             (
                 r#"{"status": "error", "error": "too many samples"}"#,
                 "too many",

@@ -12,6 +12,7 @@
 use super::prometheus::{Sample, quoted};
 use super::release::Asked;
 use crate::fleet_evidence::{self, enough_together};
+use crate::number::one_in;
 use crate::withdrawn::withdrawn_of_counters_query;
 use scorer_sdk::Verdict;
 use scorer_sdk::telemetry::{self, METRIC_PREFIX, Metric, label};
@@ -405,16 +406,16 @@ impl Judgement {
                     .to_owned()
             }
             _ if self.withdrawn => {
-                format!("{name} was taken out of the traffic: its verdict is an old one")
+                format!("{name} was taken out of the traffic: its verdict is out of date")
             }
             _ if self.recent_exchanges < 1.0 => {
-                format!("{name} has had no traffic for {window}: its verdict is an old one")
+                format!("{name} has had no traffic for {window}: its verdict is out of date")
             }
             (Verdict::Healthy, Some(Verdict::Healthy)) => {
                 return (
                     Action::Promote,
                     format!(
-                        "{} exchanges of {name} were compared and nothing speaks against it",
+                        "{} exchanges of {name} were compared, and nothing speaks against it",
                         self.judged_exchanges
                     ),
                 );
@@ -430,7 +431,7 @@ impl Judgement {
             .strongest
             .iter()
             .take(3)
-            .map(|pair| format!("{} {} ({:.1} nats)", pair.route, pair.category, pair.nats))
+            .map(|pair| format!("{} {} ({})", pair.route, pair.category, one_in(pair.nats)))
             .collect();
         if pairs.is_empty() {
             String::new()
@@ -443,7 +444,9 @@ impl Judgement {
         let Some(requests) = self.requests_needed.get("5") else {
             return String::new();
         };
-        format!("; a failure rate of five times the baseline's would take about {requests} more")
+        format!(
+            "; to find failures at five times the baseline's odds, Serin needs about {requests} more"
+        )
     }
 }
 
@@ -644,7 +647,7 @@ mod tests {
         let judgement = judge(&samples, &about(Some("v2")), WINDOW);
         assert_eq!(judgement.decision_number, -1);
         assert!(
-            judgement.reason.contains(": GET /b error (9.0 nats)"),
+            judgement.reason.contains(": GET /b error (1 in 8,103)"),
             "{}",
             judgement.reason
         );

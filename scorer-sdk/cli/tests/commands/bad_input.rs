@@ -136,7 +136,10 @@ fn a_recording_that_is_cut_off_loses_its_last_line_only_and_says_so() {
     // Also where the file was cut at its beginning, as logs are that turn over.
     let report = folder.report(&text.as_bytes()[40..]);
     assert_eq!((count(&report, "read"), count(&report, "refused")), (2, 1));
-    assert!(reason(&report, 0).contains("is no JSON object"), "{report}");
+    assert!(
+        reason(&report, 0).contains("is not a JSON object"),
+        "{report}"
+    );
 }
 
 #[test]

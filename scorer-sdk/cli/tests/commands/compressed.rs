@@ -79,7 +79,7 @@ fn a_compressed_recording_that_is_cut_off_gives_no_verdict() {
 fn a_short_recording_says_what_it_lacks_and_a_verdict_says_when() {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/recordings");
     let file = |name: &str| testdata.join(name).display().to_string();
-    let missing = "what is missing: judged requests of v2: 66 of the 200";
+    let missing = "still missing for a verdict: judged requests of v2: 66 of the 200";
     serin(&["replay", &file("good-canary.jsonl")])
         .assert()
         .success()

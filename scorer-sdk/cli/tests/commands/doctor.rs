@@ -98,10 +98,10 @@ const CASES: [(&str, Break, &str, &str, &str); 22] = [
         "log",
     ),
     (
-        "nobody has judged yet",
+        "no worker has judged yet",
         |envoy| envoy.remove(telemetry::HEARTBEAT.name),
         "warn heartbeat",
-        "nobody has judged yet",
+        "no worker has judged yet",
         "ask again",
     ),
     (
@@ -139,7 +139,7 @@ const CASES: [(&str, Break, &str, &str, &str); 22] = [
             envoy.set(telemetry::HEARTBEAT.name, &role, 2 * now());
         },
         "warn hot restart",
-        "the sums of two processes",
+        "sums of two processes",
         "--skip-hot-restart-parent-stats",
     ),
     (
@@ -199,7 +199,7 @@ const CASES: [(&str, Break, &str, &str, &str); 22] = [
                 .push(("cluster.shop-v2.upstream_rq_total".to_owned(), 100));
         },
         "warn arms",
-        "shop-v1 and shop-v2 both have requests, and all of them count for shop v1",
+        "shop-v1 and shop-v2 both get requests, but all of them count for shop v1",
         "different names",
     ),
     (
@@ -228,7 +228,7 @@ const CASES: [(&str, Break, &str, &str, &str); 22] = [
             exchanges(envoy, "v2", 1_000);
         },
         "warn judging",
-        "shop: no version is taken for the candidate",
+        "shop: Serin takes no version for the candidate",
         "against the versions seen: v1, v2",
     ),
     (
@@ -250,14 +250,14 @@ const CASES: [(&str, Break, &str, &str, &str); 22] = [
             envoy.set(telemetry::PLACEBO_ODDS_RATIO.name, &labels, 3_100);
         },
         "warn placebo",
-        "slow_p95 by an odds ratio of 3.1, and a verdict is held back",
+        "slow_p95 by an odds ratio of 3.1, and Serin holds a verdict back",
         "slow pod",
     ),
     (
         "series are capped",
         |envoy| envoy.set(telemetry::OVERFLOW.name, &[("table", "series")], 12),
         "warn tables",
-        "series are capped",
+        "12 updates of metrics exceeded max_series",
         "max_series",
     ),
     (
@@ -364,7 +364,11 @@ fn a_proxy_without_serin_says_why() {
         .push(("wasm.remote_load_fetch_failures".to_owned(), 4));
     for (envoy, text, repair) in [
         (none, "no wasm module runs", "selector"),
-        (not_fetched, "could not be fetched (4 times)", "sha256"),
+        (
+            not_fetched,
+            "could not fetch the module (4 times)",
+            "sha256",
+        ),
         (
             FakeEnvoy::empty(),
             "no metric of Serin",
@@ -410,7 +414,7 @@ fn a_prometheus_that_hides_labels_or_scrapes_twice_is_told() {
     doctor(&[&sound, "--strict"])
         .assert()
         .code(0)
-        .stdout(contains("each proxy is scraped once"));
+        .stdout(contains("Prometheus scrapes each proxy once"));
     let hidden = serve_prometheus(of(&[
         ("instance", "10.0.0.1:15020"),
         ("version", "gateway"),

@@ -304,7 +304,7 @@ fn what_a_replay_does_not_judge_it_says() {
     folder
         .replay(&["bad.log"])
         .assert()
-        .stdout(contains("this recording has nothing of it: "));
+        .stdout(contains("this recording has no data for it: "));
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn a_recording_becomes_a_page_with_verdict_evidence_and_both_versions() {
         "Where it comes from",
         "How much worse",
         "class=\"interval\"",
-        "rests while the verdict stands",
+        "All values are those at the verdict",
         "<small>now ",
         "What each version answers",
         "Outcome",
@@ -164,7 +164,7 @@ fn a_page_says_beside_the_verdict_what_its_recording_has_nothing_of() {
     folder.write("serin.json", r#"{"body": {}}"#);
     let page = folder.page(&["--config", "serin.json", "good.jsonl"]);
     let warning =
-        "<p class=\"warning\">not judged, because this recording has nothing of it: body_shape";
+        "<p class=\"warning\">not judged, because this recording has no data for it: body_shape";
     assert!(page.contains(warning));
 }
 
@@ -338,7 +338,7 @@ fn what_is_no_input_is_told_with_the_repair() {
     for (file, message) in [
         ("nonsense.txt", "no exchange in 2 lines"),
         ("other.json", "holds no document"),
-        ("cut.json", "is no JSON"),
+        ("cut.json", "is not JSON"),
         ("wrong.json", "unknown field `titel`"),
         ("empty.jsonl", "no exchange"),
         ("replayed.json", "give the recording itself to serin report"),
@@ -421,7 +421,7 @@ fn a_live_proxy_is_looked_at_each_second() {
         "Evidence against v2",
         "GET /&lt;i&gt;: error",
         "behave differently",
-        "placebo, slow_p99: evidence 7 nats",
+        "placebo, slow_p99: by chance at most 1 in 1,096",
         " looks at ",
     ] {
         assert!(page.contains(part), "{part}");

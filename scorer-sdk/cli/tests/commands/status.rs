@@ -30,7 +30,7 @@ fn a_good_canary_is_shown_with_its_share_and_what_is_still_needed() {
         contains("1 proxy at ")
             .and(contains("v1 → v2"))
             .and(contains("healthy"))
-            .and(contains("0.2 of 4.6"))
+            .and(contains("none, needs 1 in 100"))
             .and(contains("900 / 100"))
             .and(contains("10%"))
             .and(contains("1,234 for 5 times"))
@@ -43,7 +43,9 @@ fn a_bad_canary_is_shown_with_route_category_and_counts_and_has_an_exit_code_of_
     let url = FakeEnvoy::bad().serve();
     status(&["--once", &url]).assert().code(10).stdout(
         contains("shop: v2 is anomalous")
-            .and(contains("GET /api/items/{int}  error  8.1 nats"))
+            .and(contains(
+                "GET /api/items/{int}  error  by itself 1 in 3,294",
+            ))
             .and(contains("14 of v2's and 2 other requests fail"))
             .and(contains("410 steered to stable"))
             .and(contains("\u{1b}").not()),
@@ -77,8 +79,8 @@ fn what_limits_a_verdict_is_said_beside_it() {
         contains("suspect")
             .and(contains("held back"))
             .and(contains("halves differ in slow_p95, odds ratio 2.4"))
-            .and(contains("routes not alike, nats 7"))
-            .and(contains("nobody has judged for "))
+            .and(contains("differ in routes, by chance at most 1 in 1096"))
+            .and(contains("no worker has judged for "))
             .and(contains("tables were full: routes")),
     );
 }
@@ -94,17 +96,17 @@ fn part(nats: u64) -> FakeEnvoy {
 fn what_no_proxy_can_say_alone_three_of_them_say_together() {
     let urls = [2, 2, 5].map(|nats| part(nats).serve());
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
-    // 9 nats on one pair of 64 are 4.8, and 4.6 are enough.
+    // 9 nats on one pair of 64 are 1 in 126, and 1 in 100 is enough.
     status(&urls).assert().code(10).stdout(
         contains("3 proxies")
             .and(contains("anomalous, together"))
-            .and(contains("4.8")),
+            .and(contains("1 in 126")),
     );
-    // Two of them have 7 on that pair, which are 2.8.
+    // Two of them have 7 nats on that pair, which are 1 in 17.
     status(&urls[1..])
         .assert()
         .code(0)
-        .stdout(contains("2.8").and(contains("healthy (2 of 2)")));
+        .stdout(contains("1 in 17").and(contains("healthy (2 of 2)")));
     let all = json(&urls, 10);
     let rollout = &all["rollouts"][0];
     assert_eq!(rollout["anomalous_together"], true);
@@ -189,7 +191,7 @@ fn a_proxy_without_serin_or_without_a_candidate_says_so() {
         .assert()
         .code(0)
         .stdout(
-            contains("shows no metric of Serin").and(contains("no destination has had traffic")),
+            contains("shows no metric of Serin").and(contains("no traffic yet to any destination")),
         );
     let mut idle = FakeEnvoy::healthy();
     for metric in [
