@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::proxy::{Proxy, Workload};
-use super::{Istiod, Kubernetes, Modules, manifests};
+use super::{Istiod, Kubernetes, Modules, Services, manifests};
 use crate::envoy::free_port;
 use crate::shop::Shops;
 
@@ -17,7 +17,7 @@ pub const PORT: u16 = 8080;
 /// What clients call it.
 pub const DOMAIN: &str = "shop.example.com";
 /// Each workload has an address of its own, as pods have.
-const GATEWAY: &str = "127.0.0.10";
+pub(crate) const GATEWAY: &str = "127.0.0.10";
 const STABLE: &str = "127.0.0.11";
 const CANARY: &str = "127.0.0.12";
 const CALLER: &str = "127.0.0.13";
@@ -57,7 +57,12 @@ impl Mesh {
         let kubernetes = Kubernetes::start().await?;
         kubernetes.apply(&foundation(entry, shops, free_port()?))?;
         kubernetes.apply(&fitted(manifests, entry, &modules)?)?;
-        let istiod = Istiod::start(&format!("{name}/istiod"), &kubernetes).await?;
+        let istiod = Istiod::start(
+            &format!("{name}/istiod"),
+            &kubernetes.kubeconfig(),
+            Services::Entries,
+        )
+        .await?;
         let start = async |workload: Workload| {
             Proxy::start(&format!("{name}/{}", workload.name), &workload, &istiod).await
         };
@@ -171,7 +176,7 @@ fn fitted(mut manifests: Vec<Value>, entry: SocketAddr, modules: &Modules) -> Re
 }
 
 /// A workload with the annotations that our manifests ask for.
-fn workload(
+pub(crate) fn workload(
     role: &'static str,
     namespace: &str,
     name: &str,

@@ -24,7 +24,7 @@ mod modules;
 mod proxy;
 mod store;
 
-pub use istiod::Istiod;
+pub use istiod::{Istiod, Services};
 pub use kubernetes::Kubernetes;
 pub use mesh::Mesh;
 pub use modules::Modules;

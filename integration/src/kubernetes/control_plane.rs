@@ -80,6 +80,12 @@ impl ControlPlane {
         self.api_server.dir().join("kubeconfig")
     }
 
+    /// The file with the API server's certificate, which is for 127.0.0.1 and its own authority; the
+    /// key is beside it.
+    pub(super) fn certificate(&self) -> PathBuf {
+        certificate(self.api_server.dir())
+    }
+
     /// Stops the API server where it stands: who asks it gets no answer.
     ///
     /// # Errors

@@ -1,17 +1,17 @@
-//! A stand-in for the mesh and for the shop's pods during a rollout.
+//! What becomes of a rollout: the weights that the gateway's Envoy has, and the images of the pods.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::Api;
-use crate::shop::{Regression, Shop, Shops};
-use crate::topology::Topology;
+use crate::http;
+use crate::istio::mesh::DOMAIN;
 
 /// Pause between two looks: short beside the seconds of a controller.
 const LOOK: Duration = Duration::from_millis(100);
@@ -21,8 +21,6 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Services {
     /// The namespace.
     pub namespace: &'static str,
-    /// The VirtualService with the weights.
-    pub virtual_service: &'static str,
     /// The service of the stable version's pods.
     pub stable: &'static str,
     /// The service of the new version's pods.
@@ -34,8 +32,11 @@ pub struct Services {
 pub struct Progress {
     /// The canary's part of the weights, and since when, from the first above zero on.
     pub weights: Vec<(Instant, u32)>,
-    /// The images of the stable version's pods and of the canary's.
+    /// The image of the stable version's pods and of the canary's; `None` where there are no pods,
+    /// or pods of several images.
     pub images: (Option<String>, Option<String>),
+    /// Whether the gateway has a route to the stable version.
+    pub routed: bool,
 }
 
 impl Progress {
@@ -54,60 +55,29 @@ impl Progress {
     }
 }
 
-/// Moves the weights of a [`Topology`] to those of a VirtualService, and lets its two shops behave
-/// as the images that their services select; it stops when dropped.
-///
-/// A tag names what is wrong with its image behind a hyphen: `shop:1.2` is healthy, and `shop:1.3-errors`
-/// has [`Regression::Errors`]. The shop takes the place of its pods: a new image changes how it
-/// behaves from the next request on.
+/// Follows a rollout; it stops when dropped.
 #[derive(Debug)]
 pub struct Rollout {
     progress: Arc<Mutex<Progress>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Rollout {
-    /// Begins.
-    ///
-    /// # Errors
-    /// When there can be no further thread.
-    pub fn start(api: Api, services: Services, topology: Topology, shops: Shops) -> Result<Self> {
+    /// Begins. `gateway` is where its Envoy has the admin pages.
+    #[must_use]
+    pub fn follow(api: Api, services: Services, gateway: SocketAddr) -> Self {
         let progress = Arc::new(Mutex::new(Progress::default()));
-        let mut mesh = Mesh {
-            api,
-            services,
-            topology,
-            shops,
-            weights: None,
-        };
         let shared = Arc::clone(&progress);
-        let (stop, mut stopped) = oneshot::channel();
-        // A runtime of its own: what waits for Envoy's answer stays on one thread.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("a runtime")?;
-        let follow = move || {
-            runtime.block_on(async {
-                while matches!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
-                    // The next look finds what this one missed.
-                    if let Err(error) = mesh.follow(&shared).await {
-                        eprintln!("the mesh's stand-in: {error:#}");
-                    }
-                    sleep(LOOK).await;
+        let task = tokio::spawn(async move {
+            loop {
+                // The next look finds what this one missed.
+                if let Err(error) = look(api, &services, gateway, &shared).await {
+                    eprintln!("a look at the rollout: {error:#}");
                 }
-            });
-        };
-        let thread = thread::Builder::new()
-            .name("mesh".to_owned())
-            .spawn(follow)
-            .context("a thread")?;
-        Ok(Self {
-            progress,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+                sleep(LOOK).await;
+            }
+        });
+        Self { progress, task }
     }
 
     /// What has come of it so far.
@@ -119,78 +89,7 @@ impl Rollout {
 
 impl Drop for Rollout {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // It fails only after a panic, which has been printed.
-            let _ = thread.join();
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Mesh {
-    api: Api,
-    services: Services,
-    topology: Topology,
-    shops: Shops,
-    weights: Option<(u32, u32)>,
-}
-
-impl Mesh {
-    async fn follow(&mut self, progress: &Mutex<Progress>) -> Result<()> {
-        let (stable, canary) = (self.services.stable, self.services.canary);
-        // Images first: a weight must not lead to the pods of the last release.
-        let images = (self.image(stable).await?, self.image(canary).await?);
-        let known = locked(progress).images.clone();
-        if images != known {
-            behave(&self.shops.v1, images.0.as_deref())?;
-            behave(&self.shops.v2, images.1.as_deref())?;
-            locked(progress).images = images;
-        }
-        let path = format!(
-            "/apis/networking.istio.io/v1/namespaces/{}/virtualservices/{}",
-            self.services.namespace, self.services.virtual_service
-        );
-        let Some(service) = self.api.get(&path).await? else {
-            return Ok(());
-        };
-        let weights = (weight_of(&service, stable), weight_of(&service, canary));
-        if self.weights == Some(weights) || weights == (0, 0) {
-            return Ok(());
-        }
-        self.topology.set_weights(weights.0, weights.1).await?;
-        self.weights = Some(weights);
-        let mut progress = locked(progress);
-        if weights.1 > 0 || !progress.weights.is_empty() {
-            progress.weights.push((Instant::now(), weights.1));
-        }
-        Ok(())
-    }
-
-    /// The image of the pods that a service selects; `None` while there are none.
-    async fn image(&self, service: &str) -> Result<Option<String>> {
-        let namespace = self.services.namespace;
-        let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
-        let Some(service) = self.api.get(&path).await? else {
-            return Ok(None);
-        };
-        let Some(selector) = service.pointer("/spec/selector").and_then(Value::as_object) else {
-            return Ok(None);
-        };
-        for kind in ["deployments", "replicasets"] {
-            let path = format!("/apis/apps/v1/namespaces/{namespace}/{kind}");
-            for owner in self.api.list(&path).await? {
-                let labels = owner.pointer("/spec/template/metadata/labels");
-                let selected = selector
-                    .iter()
-                    .all(|(name, value)| labels.and_then(|labels| labels.get(name)) == Some(value));
-                let image = owner.pointer("/spec/template/spec/containers/0/image");
-                if let (true, Some(image)) = (selected, image.and_then(Value::as_str)) {
-                    return Ok(Some(image.to_owned()));
-                }
-            }
-        }
-        Ok(None)
+        self.task.abort();
     }
 }
 
@@ -198,32 +97,92 @@ fn locked(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
     progress.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn behave(shop: &Shop, image: Option<&str>) -> Result<()> {
-    let regression = match image {
-        Some(image) => regression_of(image)?,
-        None => Regression::None,
-    };
-    shop.set_regression(regression);
+async fn look(
+    api: Api,
+    services: &Services,
+    gateway: SocketAddr,
+    progress: &Mutex<Progress>,
+) -> Result<()> {
+    // The weights first: the API server may hang.
+    let answer = http::get(gateway, "/config_dump?resource=dynamic_route_configs").await?;
+    ensure!(answer.status().is_success(), "{}", answer.status());
+    let dump: Value = serde_json::from_slice(answer.body()).context("config dump")?;
+    let weight = |service| weight_of(&dump, service, services.namespace);
+    let (stable, canary) = (weight(services.stable), weight(services.canary));
+    {
+        let mut progress = locked(progress);
+        progress.routed |= stable > 0;
+        let last = progress.weights.last().map_or(0, |(_, weight)| *weight);
+        if stable + canary > 0 && canary != last {
+            progress.weights.push((Instant::now(), canary));
+        }
+    }
+    let images = (
+        image(api, services.namespace, services.stable).await?,
+        image(api, services.namespace, services.canary).await?,
+    );
+    locked(progress).images = images;
     Ok(())
 }
 
-fn regression_of(image: &str) -> Result<Regression> {
-    let tag = image.rsplit_once(':').map_or("", |(_, tag)| tag);
-    match tag.split_once('-') {
-        Some((_, name)) => name.parse().with_context(|| image.to_owned()),
-        None => Ok(Regression::None),
-    }
+/// The image of the ready pods that a service selects; `None` while there are none, or several.
+async fn image(api: Api, namespace: &str, service: &str) -> Result<Option<String>> {
+    let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
+    let Some(service) = api.get(&path).await? else {
+        return Ok(None);
+    };
+    let Some(selector) = service.pointer("/spec/selector").and_then(Value::as_object) else {
+        return Ok(None);
+    };
+    let pods = api
+        .list(&format!("/api/v1/namespaces/{namespace}/pods"))
+        .await?;
+    let images = pods.iter().filter_map(|pod| {
+        let labels = pod.pointer("/metadata/labels");
+        let selected = selector
+            .iter()
+            .all(|(name, value)| labels.and_then(|labels| labels.get(name)) == Some(value));
+        let runs = pod.pointer("/status/phase").and_then(Value::as_str) == Some("Running")
+            && pod.pointer("/metadata/deletionTimestamp").is_none();
+        let image = pod.pointer("/spec/containers/0/image")?.as_str()?;
+        (selected && runs).then(|| image.to_owned())
+    });
+    let mut images: Vec<String> = images.collect();
+    images.sort();
+    images.dedup();
+    Ok(if images.len() > 1 { None } else { images.pop() })
 }
 
-/// The weight of a service in the first route of a VirtualService. A host may be a short name.
-fn weight_of(virtual_service: &Value, service: &str) -> u32 {
-    let routes = virtual_service.pointer("/spec/http/0/route");
-    let routes = routes.and_then(Value::as_array).into_iter().flatten();
-    let weights = routes.filter_map(|route| {
-        let host = route.pointer("/destination/host").and_then(Value::as_str)?;
-        let name = host.split('.').next()?;
-        let weight = route.get("weight").and_then(Value::as_u64)?;
-        (name == service).then(|| u32::try_from(weight).ok())?
+/// The weight of a service, in percent, in the last route of the shop's virtual host: before it
+/// stands at most the route of what is steered.
+fn weight_of(dump: &Value, service: &str, namespace: &str) -> u32 {
+    let of_service = format!("||{service}.{namespace}.svc.cluster.local");
+    let list = |value: &Value, pointer| -> Vec<Value> {
+        let found = value.pointer(pointer).and_then(Value::as_array);
+        found.cloned().unwrap_or_default()
+    };
+    let hosts = list(dump, "/configs")
+        .into_iter()
+        .flat_map(|config| list(&config, "/route_config/virtual_hosts"));
+    let shop = hosts.into_iter().find(|host| {
+        let domains = list(host, "/domains");
+        domains.iter().any(|domain| domain == DOMAIN)
+    });
+    let routes = shop.map(|host| list(&host, "/routes")).unwrap_or_default();
+    let Some(route) = routes.last() else {
+        return 0;
+    };
+    let names = |value: &Value, pointer| {
+        let name = value.pointer(pointer).and_then(Value::as_str);
+        name.is_some_and(|name| name.ends_with(&of_service))
+    };
+    if names(route, "/route/cluster") {
+        return 100;
+    }
+    let clusters = list(route, "/route/weighted_clusters/clusters");
+    let weights = clusters.iter().filter_map(|cluster| {
+        let weight = cluster.get("weight").and_then(Value::as_u64)?;
+        names(cluster, "/name").then(|| u32::try_from(weight).ok())?
     });
     weights.sum()
 }
@@ -234,26 +193,25 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn weights_belong_to_services_by_their_short_names() {
-        let service = json!({"spec": {"http": [{"route": [
-            {"destination": {"host": "shop-primary"}, "weight": 75},
-            {"destination": {"host": "shop-canary.shop.svc.cluster.local"}, "weight": 25}
-        ]}]}});
-        assert_eq!(weight_of(&service, "shop-primary"), 75);
-        assert_eq!(weight_of(&service, "shop-canary"), 25);
-        assert_eq!(weight_of(&service, "shop"), 0);
-        assert_eq!(weight_of(&json!({}), "shop"), 0);
-    }
-
-    #[test]
-    fn a_tag_says_what_is_wrong_with_its_image() {
-        let of = |image| regression_of(image).ok();
-        assert_eq!(
-            of("registry.example.com:5000/shop:1.2"),
-            Some(Regression::None)
-        );
-        assert_eq!(of("shop:1.3-lost-field"), Some(Regression::LostField));
-        assert_eq!(of("shop:1.3-unheard-of"), None);
+    fn weights_are_those_of_the_last_route_of_the_shops_host() {
+        let dump = |route: Value| {
+            let steered =
+                json!({"route": {"cluster": "outbound|8080||shop-primary.shop.svc.cluster.local"}});
+            json!({"configs": [{"route_config": {"virtual_hosts": [
+                {"domains": ["other"], "routes": []},
+                {"domains": [DOMAIN], "routes": [steered, {"route": route}]},
+            ]}}]})
+        };
+        let split = dump(json!({"weighted_clusters": {"clusters": [
+            {"name": "outbound|8080||shop-primary.shop.svc.cluster.local", "weight": 75},
+            {"name": "outbound|8080||shop-canary.shop.svc.cluster.local", "weight": 25},
+        ]}}));
+        assert_eq!(weight_of(&split, "shop-primary", "shop"), 75);
+        assert_eq!(weight_of(&split, "shop-canary", "shop"), 25);
+        assert_eq!(weight_of(&split, "shop", "shop"), 0);
+        let whole = dump(json!({"cluster": "outbound|8080||shop-canary.shop.svc.cluster.local"}));
+        assert_eq!(weight_of(&whole, "shop-canary", "shop"), 100);
+        assert_eq!(weight_of(&json!({}), "shop-canary", "shop"), 0);
     }
 
     #[test]

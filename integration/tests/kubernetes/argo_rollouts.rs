@@ -1,16 +1,15 @@
 //! Argo Rollouts promotes and aborts on Serin's word.
 
-use super::scene::{FIRST, GOOD, NAMESPACE, Scene, bad, template, text};
-use crate::istio::common::assert_undisturbed;
+use super::scene::{FIRST, GOOD, NAMESPACE, Scene, assert_undisturbed, bad, template, text};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use serin_integration::istio::manifests::{of_kind, rendered};
+use serin_integration::istio::mesh::DOMAIN;
 use serin_integration::kubernetes::{Controller, Services};
 use serin_integration::{turn, wait_until};
 
 const SERVICES: Services = Services {
     namespace: NAMESPACE,
-    virtual_service: "shop",
     stable: "shop-stable",
     canary: "shop-canary",
 };
@@ -38,7 +37,9 @@ fn shop() -> Vec<Value> {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"selector": {"app": "shop"}, "ports": [{"port": 8080}]},
+            "spec": {"selector": {"app": "shop"}, "ports": [
+                {"name": "http", "port": 8080, "targetPort": "http"},
+            ]},
         })
     };
     let to = |name: &str, weight: u32| json!({"destination": {"host": name}, "weight": weight});
@@ -55,7 +56,7 @@ fn shop() -> Vec<Value> {
             "apiVersion": "networking.istio.io/v1",
             "kind": "VirtualService",
             "metadata": {"name": "shop", "namespace": NAMESPACE},
-            "spec": {"hosts": ["shop"], "http": [
+            "spec": {"hosts": [DOMAIN], "gateways": ["shop"], "http": [
                 {"name": "primary", "route": [to(SERVICES.stable, 100), to(SERVICES.canary, 0)]},
             ]},
         }),
@@ -87,6 +88,10 @@ fn shop() -> Vec<Value> {
 async fn begin(name: &str, seed: u64) -> Result<(Scene, Controller)> {
     let scene = Scene::start(name, SERVICES, seed).await?;
     scene.plane.apply(&templates()?).await?;
+    let listener = scene.mesh.listener();
+    scene
+        .apply("observe", &["gateway-compare"], &[listener], &[])
+        .await?;
     let argo =
         Controller::argo_rollouts(&format!("{name}/argo"), &scene.plane, &scene.names).await?;
     scene.plane.apply(&shop()).await?;
