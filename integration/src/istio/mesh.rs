@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::proxy::{Proxy, Workload};
-use super::{Istiod, Kubernetes, Modules, Services, manifests};
+use super::{Cluster, Istiod, Modules, Services, manifests};
 use crate::envoy::free_port;
 use crate::shop::Shops;
 
@@ -39,7 +39,7 @@ pub struct Mesh {
     /// The control plane.
     pub istiod: Istiod,
     /// What it reads.
-    pub kubernetes: Kubernetes,
+    pub cluster: Cluster,
     /// Where the agents fetch the module.
     pub modules: Modules,
     entry: SocketAddr,
@@ -54,12 +54,14 @@ impl Mesh {
     pub async fn start(name: &str, shops: &Shops, manifests: Vec<Value>) -> Result<Self> {
         let entry = SocketAddr::new(GATEWAY.parse::<IpAddr>().context("address")?, free_port()?);
         let modules = Modules::start().await?;
-        let kubernetes = Kubernetes::start().await?;
-        kubernetes.apply(&foundation(entry, shops, free_port()?))?;
-        kubernetes.apply(&fitted(manifests, entry, &modules)?)?;
+        let cluster = Cluster::start(name).await?;
+        cluster
+            .apply(&foundation(entry, shops, free_port()?))
+            .await?;
+        cluster.apply(&fitted(manifests, entry, &modules)?).await?;
         let istiod = Istiod::start(
             &format!("{name}/istiod"),
-            &kubernetes.kubeconfig(),
+            &cluster.kubeconfig()?,
             Services::Entries,
         )
         .await?;
@@ -95,7 +97,7 @@ impl Mesh {
             stable,
             canary,
             istiod,
-            kubernetes,
+            cluster,
             modules,
             entry,
         })
@@ -106,9 +108,10 @@ impl Mesh {
     ///
     /// # Errors
     /// When one of them cannot be applied.
-    pub fn apply(&self, manifests: Vec<Value>) -> Result<()> {
-        self.kubernetes
+    pub async fn apply(&self, manifests: Vec<Value>) -> Result<()> {
+        self.cluster
             .apply(&fitted(manifests, self.entry, &self.modules)?)
+            .await
     }
 
     /// Adds a workload that calls the shop: its sidecar, and where its application would send its
@@ -118,30 +121,32 @@ impl Mesh {
     /// When the sidecar does not start.
     pub async fn caller(&self, name: &str) -> Result<(Proxy, SocketAddr)> {
         let entry = SocketAddr::new(CALLER.parse::<IpAddr>().context("address")?, PORT);
-        self.kubernetes.apply(&[
-            networking(
-                "Sidecar",
-                "storefront",
-                json!({
-                    "workloadSelector": {"labels": {"app": "storefront"}},
-                    "egress": [{
-                        "port": {"number": PORT, "name": "http", "protocol": "HTTP"},
-                        "bind": CALLER,
-                        "captureMode": "NONE",
-                        "hosts": [format!("./{HOST}")]
-                    }]
-                }),
-            ),
-            networking(
-                "VirtualService",
-                "shop-inside",
-                json!({
-                    "hosts": [HOST],
-                    "gateways": ["mesh"],
-                    "http": [{"route": [to("v1", 50), to("v2", 50)]}]
-                }),
-            ),
-        ])?;
+        self.cluster
+            .apply(&[
+                networking(
+                    "Sidecar",
+                    "storefront",
+                    json!({
+                        "workloadSelector": {"labels": {"app": "storefront"}},
+                        "egress": [{
+                            "port": {"number": PORT, "name": "http", "protocol": "HTTP"},
+                            "bind": CALLER,
+                            "captureMode": "NONE",
+                            "hosts": [format!("./{HOST}")]
+                        }]
+                    }),
+                ),
+                networking(
+                    "VirtualService",
+                    "shop-inside",
+                    json!({
+                        "hosts": [HOST],
+                        "gateways": ["mesh"],
+                        "http": [{"route": [to("v1", 50), to("v2", 50)]}]
+                    }),
+                ),
+            ])
+            .await?;
         let workload = workload("sidecar", "shop", "storefront", CALLER, "app=storefront")?;
         let sidecar = Proxy::start(&format!("{name}/storefront"), &workload, &self.istiod).await?;
         Ok((sidecar, entry))

@@ -80,12 +80,6 @@ impl ControlPlane {
         self.api_server.dir().join("kubeconfig")
     }
 
-    /// The file with the API server's certificate, which is for 127.0.0.1 and its own authority; the
-    /// key is beside it.
-    pub(super) fn certificate(&self) -> PathBuf {
-        certificate(self.api_server.dir())
-    }
-
     /// Stops the API server where it stands: who asks it gets no answer.
     ///
     /// # Errors
@@ -122,6 +116,18 @@ impl ControlPlane {
             "--validate=strict",
             "--filename=-",
         ];
+        self.kubectl_with(&arguments, list.to_string().into_bytes())
+            .await?;
+        Ok(())
+    }
+
+    /// Removes the objects that the manifests name; one that is not there is passed over.
+    ///
+    /// # Errors
+    /// When one of them cannot be removed.
+    pub async fn delete(&self, objects: &[Value]) -> Result<()> {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let arguments = ["delete", "--ignore-not-found", "--filename=-"];
         self.kubectl_with(&arguments, list.to_string().into_bytes())
             .await?;
         Ok(())

@@ -1,13 +1,14 @@
-//! A stand-in for scheduler and kubelet: a pod gets a shop that listens on its port.
+//! A stand-in for scheduler and kubelet: a pod gets an address, and a shop that listens there.
 //!
 //! KWOK would say of pods that they run and start nothing, so there would be no shop to send
 //! requests to.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -18,6 +19,11 @@ use crate::shop::{Regression, Shop};
 const LOOK: Duration = Duration::from_millis(100);
 /// The only node.
 const NODE: &str = "node";
+/// The pods' addresses, with the number of a pod in the last two places. `scripts/own-network.sh` makes
+/// them addresses of this machine.
+const NETWORK: u32 = u32::from_be_bytes([10, 88, 0, 0]);
+/// As many pods as there are addresses, but for the first few.
+const PODS: u32 = 65_000;
 
 /// Starts a [`Shop`] for each pod and says of the pod that it is ready; the shop of a pod that is
 /// deleted serves on for the pod's grace period. It stops when dropped, and all shops with it.
@@ -27,21 +33,30 @@ const NODE: &str = "node";
 #[derive(Debug)]
 pub struct Kubelet {
     task: JoinHandle<()>,
+    shops: Shops,
 }
+
+/// The shops that run, by the paths of their pods.
+type Shops = Arc<Mutex<BTreeMap<String, Shop>>>;
 
 impl Kubelet {
     /// Adds the node and begins.
     ///
     /// # Errors
-    /// When this machine has no address but loopback.
+    /// When pods' addresses are not those of this machine.
     pub async fn start(plane: &ControlPlane, seed: u64) -> Result<Self> {
+        let first = address(1);
+        TcpListener::bind((first, 0)).with_context(|| {
+            format!("{first} is not this machine; run this by scripts/own-network.sh")
+        })?;
         let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}});
         plane.apply(&[node]).await?;
+        let shops = Shops::default();
         let mut node = Node {
             api: *plane.api(),
-            address: address_of_this_machine()?,
             seed,
-            shops: BTreeMap::new(),
+            pods: 0,
+            shops: Arc::clone(&shops),
         };
         let task = tokio::spawn(async move {
             loop {
@@ -52,8 +67,21 @@ impl Kubelet {
                 tokio::time::sleep(LOOK).await;
             }
         });
-        Ok(Self { task })
+        Ok(Self { task, shops })
     }
+
+    /// From the next request on, the shops of an image behave like this.
+    pub fn spoil(&self, image: &str, regression: Regression) {
+        for shop in locked(&self.shops).values() {
+            if shop.version() == tag(image) {
+                shop.set_regression(regression);
+            }
+        }
+    }
+}
+
+fn locked(shops: &Shops) -> MutexGuard<'_, BTreeMap<String, Shop>> {
+    shops.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Kubelet {
@@ -65,10 +93,10 @@ impl Drop for Kubelet {
 #[derive(Debug)]
 struct Node {
     api: Api,
-    address: IpAddr,
     seed: u64,
-    /// By the pods' paths.
-    shops: BTreeMap<String, Shop>,
+    /// That there were so far.
+    pods: u32,
+    shops: Shops,
 }
 
 impl Node {
@@ -84,7 +112,7 @@ impl Node {
             if let Some(time) = text("/metadata/deletionTimestamp") {
                 let end = humantime::parse_rfc3339(time).context("time of deletion")?;
                 if end <= SystemTime::now() {
-                    self.shops.remove(&path);
+                    locked(&self.shops).remove(&path);
                     self.api.remove(&path).await?;
                 }
             } else if text("/spec/nodeName").is_none() {
@@ -97,11 +125,11 @@ impl Node {
                 self.api
                     .create(&format!("{path}/binding"), &binding)
                     .await?;
-            } else if !self.shops.contains_key(&path) {
+            } else if !locked(&self.shops).contains_key(&path) {
                 let shop = self.shop(&pod).await.with_context(|| path.clone())?;
-                self.shops.insert(path.clone(), shop);
-                let status = json!({"status": self.running(&pod)});
+                let status = json!({"status": running(&pod, shop.address())});
                 self.api.patch(&format!("{path}/status"), &status).await?;
+                locked(&self.shops).insert(path, shop);
             }
         }
         Ok(())
@@ -112,52 +140,45 @@ impl Node {
         let image = image.and_then(Value::as_str).context("an image")?;
         let port = pod.pointer("/spec/containers/0/ports/0/containerPort");
         let port = port.and_then(Value::as_u64).context("a port")?;
-        let address = SocketAddr::new(self.address, u16::try_from(port).context("a port")?);
-        self.seed = self.seed.wrapping_add(1);
-        let shop = Shop::start_at(tag(image), self.seed, address).await?;
+        self.pods += 1;
+        let address = SocketAddr::from((address(self.pods), u16::try_from(port)?));
+        let seed = self.seed.wrapping_add(u64::from(self.pods));
+        let shop = Shop::start_at(tag(image), seed, address).await?;
         shop.set_regression(regression(image)?);
         Ok(shop)
     }
-
-    fn running(&self, pod: &Value) -> Value {
-        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        let condition =
-            |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
-        let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
-        let field = |name: &str| pod.pointer(&format!("/spec/containers/0/{name}"));
-        json!({
-            "phase": "Running",
-            "podIP": self.address,
-            "podIPs": [{"ip": self.address}],
-            "hostIP": self.address,
-            "hostIPs": [{"ip": self.address}],
-            "startTime": now,
-            "conditions": conditions,
-            "containerStatuses": [{
-                "name": field("name"),
-                "image": field("image"),
-                "imageID": "",
-                "restartCount": 0,
-                "ready": true,
-                "started": true,
-                "state": {"running": {"startedAt": now}},
-            }],
-        })
-    }
 }
 
-/// The address with which it would ask others.
-fn address_of_this_machine() -> Result<IpAddr> {
-    // Nothing is sent: this only looks up the route to an address for documentation.
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).context("a socket")?;
-    let found = socket
-        .connect(("198.51.100.1", 9))
-        .and_then(|()| socket.local_addr());
-    let address = found
-        .context("this machine has no address but loopback, which Kubernetes refuses for pods")?
-        .ip();
-    ensure!(!address.is_loopback(), "{address}: Kubernetes refuses it");
-    Ok(address)
+/// The address of a pod by its number.
+fn address(pod: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(NETWORK + 1 + pod % PODS)
+}
+
+/// The status of a pod that runs and is ready.
+fn running(pod: &Value, address: SocketAddr) -> Value {
+    let address = address.ip();
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
+    let field = |name: &str| pod.pointer(&format!("/spec/containers/0/{name}"));
+    json!({
+        "phase": "Running",
+        "podIP": address,
+        "podIPs": [{"ip": address}],
+        "hostIP": address,
+        "hostIPs": [{"ip": address}],
+        "startTime": now,
+        "conditions": conditions,
+        "containerStatuses": [{
+            "name": field("name"),
+            "image": field("image"),
+            "imageID": "",
+            "restartCount": 0,
+            "ready": true,
+            "started": true,
+            "state": {"running": {"startedAt": now}},
+        }],
+    })
 }
 
 /// The tag of an image; empty where it has none.

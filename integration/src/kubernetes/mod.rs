@@ -7,13 +7,12 @@
 //! | [`Controller`] | kube-controller-manager, Flagger and Argo Rollouts, as they ship |
 //! | [`Mesh`] | istiod on this API server, and a gateway with Istio's agent and a real Envoy |
 //! | [`Kubelet`] | a stand-in for scheduler and kubelet: a pod gets a shop that listens on its port |
-//! | [`Ports`] | a webhook: each pod has a port of its own, in place of an address |
 //! | [`Names`] | a stand-in for the cluster's DNS: leads names of services to ports of this machine |
 //! | [`Rollout`] | what becomes of a rollout: the weights that Envoy has, the images of the pods |
 //!
 //! What differs from a cluster: nothing is run from an image, so no pod is ever slow to come; pods
 //! have no sidecars; and the mesh differs as [`istio`](crate::istio) says. `scripts/get-kubernetes.sh`
-//! and `scripts/get-istiod.sh` build the programs.
+//! and `scripts/get-istiod.sh` build the programs; `scripts/own-network.sh` gives pods addresses.
 
 mod api;
 mod control_plane;
@@ -21,7 +20,6 @@ mod controller;
 mod kubelet;
 mod mesh;
 mod names;
-mod ports;
 mod rollout;
 
 pub use api::Api;
@@ -30,8 +28,7 @@ pub use controller::Controller;
 pub use kubelet::Kubelet;
 pub use mesh::Mesh;
 pub use names::Names;
-pub use ports::Ports;
-pub use rollout::{Progress, Rollout, Services};
+pub use rollout::{Clusters, Progress, Rollout};
 
 use std::path::PathBuf;
 

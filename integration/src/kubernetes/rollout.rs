@@ -16,14 +16,12 @@ use crate::istio::mesh::DOMAIN;
 /// Pause between two looks: short beside the seconds of a controller.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What a rollout is made of, by name; all of it is in one namespace.
+/// The two sides of a rollout, as the gateway's Envoy calls their clusters.
 #[derive(Debug, Clone)]
-pub struct Services {
-    /// The namespace.
-    pub namespace: &'static str,
-    /// The service of the stable version's pods.
+pub struct Clusters {
+    /// Of the stable version's pods.
     pub stable: &'static str,
-    /// The service of the new version's pods.
+    /// Of the new version's pods.
     pub canary: &'static str,
 }
 
@@ -65,13 +63,13 @@ pub struct Rollout {
 impl Rollout {
     /// Begins. `gateway` is where its Envoy has the admin pages.
     #[must_use]
-    pub fn follow(api: Api, services: Services, gateway: SocketAddr) -> Self {
+    pub fn follow(api: Api, clusters: Clusters, gateway: SocketAddr) -> Self {
         let progress = Arc::new(Mutex::new(Progress::default()));
         let shared = Arc::clone(&progress);
         let task = tokio::spawn(async move {
             loop {
                 // The next look finds what this one missed.
-                if let Err(error) = look(api, &services, gateway, &shared).await {
+                if let Err(error) = look(api, &clusters, gateway, &shared).await {
                     eprintln!("a look at the rollout: {error:#}");
                 }
                 sleep(LOOK).await;
@@ -99,16 +97,14 @@ fn locked(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
 
 async fn look(
     api: Api,
-    services: &Services,
+    clusters: &Clusters,
     gateway: SocketAddr,
     progress: &Mutex<Progress>,
 ) -> Result<()> {
     // The weights first: the API server may hang.
-    let answer = http::get(gateway, "/config_dump?resource=dynamic_route_configs").await?;
-    ensure!(answer.status().is_success(), "{}", answer.status());
-    let dump: Value = serde_json::from_slice(answer.body()).context("config dump")?;
-    let weight = |service| weight_of(&dump, service, services.namespace);
-    let (stable, canary) = (weight(services.stable), weight(services.canary));
+    let routes = page(gateway, "/config_dump?resource=dynamic_route_configs").await?;
+    let stable = weight_of(&routes, clusters.stable);
+    let canary = weight_of(&routes, clusters.canary);
     {
         let mut progress = locked(progress);
         progress.routed |= stable > 0;
@@ -117,73 +113,66 @@ async fn look(
             progress.weights.push((Instant::now(), canary));
         }
     }
+    let endpoints = page(gateway, "/clusters?format=json").await?;
+    let pods = api.list("/api/v1/pods").await?;
     let images = (
-        image(api, services.namespace, services.stable).await?,
-        image(api, services.namespace, services.canary).await?,
+        image(&pods, &addresses(&endpoints, clusters.stable)),
+        image(&pods, &addresses(&endpoints, clusters.canary)),
     );
     locked(progress).images = images;
     Ok(())
 }
 
-/// The image of the ready pods that a service selects; `None` while there are none, or several.
-async fn image(api: Api, namespace: &str, service: &str) -> Result<Option<String>> {
-    let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
-    let Some(service) = api.get(&path).await? else {
-        return Ok(None);
-    };
-    let Some(selector) = service.pointer("/spec/selector").and_then(Value::as_object) else {
-        return Ok(None);
-    };
-    let pods = api
-        .list(&format!("/api/v1/namespaces/{namespace}/pods"))
-        .await?;
+/// An admin page of Envoy.
+async fn page(gateway: SocketAddr, path: &str) -> Result<Value> {
+    let answer = http::get(gateway, path).await?;
+    ensure!(answer.status().is_success(), "{path}: {}", answer.status());
+    serde_json::from_slice(answer.body()).with_context(|| path.to_owned())
+}
+
+/// The members of a list; none where there is no list.
+fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    let found = value.pointer(pointer).and_then(Value::as_array);
+    found.into_iter().flatten()
+}
+
+/// The addresses of a cluster's endpoints.
+fn addresses<'a>(endpoints: &'a Value, cluster: &str) -> Vec<&'a str> {
+    list(endpoints, "/cluster_statuses")
+        .filter(|status| status.get("name").and_then(Value::as_str) == Some(cluster))
+        .flat_map(|status| list(status, "/host_statuses"))
+        .filter_map(|host| host.pointer("/address/socket_address/address")?.as_str())
+        .collect()
+}
+
+/// The image of the pods with these addresses; `None` while there are none, or several.
+fn image(pods: &[Value], addresses: &[&str]) -> Option<String> {
     let images = pods.iter().filter_map(|pod| {
-        let labels = pod.pointer("/metadata/labels");
-        let selected = selector
-            .iter()
-            .all(|(name, value)| labels.and_then(|labels| labels.get(name)) == Some(value));
-        let runs = pod.pointer("/status/phase").and_then(Value::as_str) == Some("Running")
-            && pod.pointer("/metadata/deletionTimestamp").is_none();
+        let address = pod.pointer("/status/podIP")?.as_str()?;
         let image = pod.pointer("/spec/containers/0/image")?.as_str()?;
-        (selected && runs).then(|| image.to_owned())
+        addresses.contains(&address).then(|| image.to_owned())
     });
     let mut images: Vec<String> = images.collect();
     images.sort();
     images.dedup();
-    Ok(if images.len() > 1 { None } else { images.pop() })
+    if images.len() > 1 { None } else { images.pop() }
 }
 
-/// The weight of a service, in percent, in the last route of the shop's virtual host: before it
+/// The weight of a cluster, in percent, in the last route of the shop's virtual host: before it
 /// stands at most the route of what is steered.
-fn weight_of(dump: &Value, service: &str, namespace: &str) -> u32 {
-    let of_service = format!("||{service}.{namespace}.svc.cluster.local");
-    let list = |value: &Value, pointer| -> Vec<Value> {
-        let found = value.pointer(pointer).and_then(Value::as_array);
-        found.cloned().unwrap_or_default()
-    };
-    let hosts = list(dump, "/configs")
-        .into_iter()
-        .flat_map(|config| list(&config, "/route_config/virtual_hosts"));
-    let shop = hosts.into_iter().find(|host| {
-        let domains = list(host, "/domains");
-        domains.iter().any(|domain| domain == DOMAIN)
-    });
-    let routes = shop.map(|host| list(&host, "/routes")).unwrap_or_default();
-    let Some(route) = routes.last() else {
+fn weight_of(routes: &Value, cluster: &str) -> u32 {
+    let shop = list(routes, "/configs")
+        .flat_map(|config| list(config, "/route_config/virtual_hosts"))
+        .find(|host| list(host, "/domains").any(|domain| domain == DOMAIN));
+    let Some(route) = shop.and_then(|host| list(host, "/routes").last()) else {
         return 0;
     };
-    let names = |value: &Value, pointer| {
-        let name = value.pointer(pointer).and_then(Value::as_str);
-        name.is_some_and(|name| name.ends_with(&of_service))
-    };
-    if names(route, "/route/cluster") {
+    if route.pointer("/route/cluster").and_then(Value::as_str) == Some(cluster) {
         return 100;
     }
-    let clusters = list(route, "/route/weighted_clusters/clusters");
-    let weights = clusters.iter().filter_map(|cluster| {
-        let weight = cluster.get("weight").and_then(Value::as_u64)?;
-        names(cluster, "/name").then(|| u32::try_from(weight).ok())?
-    });
+    let weights = list(route, "/route/weighted_clusters/clusters")
+        .filter(|weighted| weighted.get("name").and_then(Value::as_str) == Some(cluster))
+        .filter_map(|weighted| u32::try_from(weighted.get("weight")?.as_u64()?).ok());
     weights.sum()
 }
 
@@ -192,26 +181,44 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const STABLE: &str = "outbound|8080||shop-primary.shop.svc.cluster.local";
+    const CANARY: &str = "outbound|8080||shop-canary.shop.svc.cluster.local";
+
     #[test]
     fn weights_are_those_of_the_last_route_of_the_shops_host() {
         let dump = |route: Value| {
-            let steered =
-                json!({"route": {"cluster": "outbound|8080||shop-primary.shop.svc.cluster.local"}});
             json!({"configs": [{"route_config": {"virtual_hosts": [
                 {"domains": ["other"], "routes": []},
-                {"domains": [DOMAIN], "routes": [steered, {"route": route}]},
+                {"domains": [DOMAIN], "routes": [{"route": {"cluster": STABLE}}, {"route": route}]},
             ]}}]})
         };
         let split = dump(json!({"weighted_clusters": {"clusters": [
-            {"name": "outbound|8080||shop-primary.shop.svc.cluster.local", "weight": 75},
-            {"name": "outbound|8080||shop-canary.shop.svc.cluster.local", "weight": 25},
+            {"name": STABLE, "weight": 75},
+            {"name": CANARY, "weight": 25},
         ]}}));
-        assert_eq!(weight_of(&split, "shop-primary", "shop"), 75);
-        assert_eq!(weight_of(&split, "shop-canary", "shop"), 25);
-        assert_eq!(weight_of(&split, "shop", "shop"), 0);
-        let whole = dump(json!({"cluster": "outbound|8080||shop-canary.shop.svc.cluster.local"}));
-        assert_eq!(weight_of(&whole, "shop-canary", "shop"), 100);
-        assert_eq!(weight_of(&json!({}), "shop-canary", "shop"), 0);
+        assert_eq!(weight_of(&split, STABLE), 75);
+        assert_eq!(weight_of(&split, CANARY), 25);
+        assert_eq!(weight_of(&dump(json!({"cluster": CANARY})), CANARY), 100);
+        assert_eq!(weight_of(&json!({}), CANARY), 0);
+    }
+
+    #[test]
+    fn an_image_is_that_of_the_pods_behind_a_cluster() {
+        let endpoint = |address| json!({"address": {"socket_address": {"address": address}}});
+        let endpoints = json!({"cluster_statuses": [
+            {"name": STABLE, "host_statuses": [endpoint("10.88.0.2"), endpoint("10.88.0.3")]},
+            {"name": CANARY},
+        ]});
+        let pod = |image, address| json!({"spec": {"containers": [{"image": image}]}, "status": {"podIP": address}});
+        let pods = [
+            pod("shop:1", "10.88.0.2"),
+            pod("shop:1", "10.88.0.3"),
+            pod("shop:2", "10.88.0.4"),
+        ];
+        let stable = addresses(&endpoints, STABLE);
+        assert_eq!(image(&pods, &stable).as_deref(), Some("shop:1"));
+        assert_eq!(image(&pods, &addresses(&endpoints, CANARY)), None);
+        assert_eq!(image(&pods, &["10.88.0.2", "10.88.0.4"]), None);
     }
 
     #[test]

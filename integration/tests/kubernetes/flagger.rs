@@ -5,14 +5,15 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use serin_integration::istio::manifests::rendered;
 use serin_integration::istio::mesh::DOMAIN;
-use serin_integration::kubernetes::{Controller, Services};
+use serin_integration::kubernetes::{Clusters, Controller};
+use serin_integration::shop::Regression;
 use serin_integration::{turn, wait_until};
+use std::time::Instant;
 
-/// What Flagger makes of Deployment and Canary `shop`.
-const SERVICES: Services = Services {
-    namespace: NAMESPACE,
-    stable: "shop-primary",
-    canary: "shop-canary",
+/// The services that Flagger makes for Canary `shop`.
+const CLUSTERS: Clusters = Clusters {
+    stable: "outbound|8080||shop-primary.shop.svc.cluster.local",
+    canary: "outbound|8080||shop-canary.shop.svc.cluster.local",
 };
 const CANARY: &str = "/apis/flagger.app/v1beta1/namespaces/shop/canaries/shop";
 
@@ -50,7 +51,7 @@ async fn begin_with(
     name: &str,
     seed: u64,
 ) -> Result<(Scene, Controller)> {
-    let scene = Scene::start(name, SERVICES, seed).await?;
+    let scene = Scene::start(name, CLUSTERS, seed).await?;
     scene.plane.apply(&rendered("flagger")?).await?;
     let deployment = json!({
         "apiVersion": "apps/v1",
@@ -151,6 +152,30 @@ async fn a_slow_release_is_rolled_back() -> Result<()> {
 #[ignore = "needs Kubernetes: make test-kubernetes"]
 async fn a_release_that_loses_a_field_is_rolled_back() -> Result<()> {
     is_rolled_back("lost-field", "observe", 103).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_that_goes_bad_within_a_step_is_rolled_back() -> Result<()> {
+    let _turn = turn::alone().await;
+    let (scene, flagger) = begin("kubernetes-flagger-between", 115).await?;
+    let load = scene.load(116).await?;
+    release(&scene, GOOD).await?;
+    wait_until("the second step", async || {
+        Ok(scene.progress().steps().last() == Some(20))
+    })
+    .await?;
+    let begin = Instant::now();
+    scene.kubelet.spoil(GOOD, Regression::LostField);
+    reach(&scene, "Failed", "Succeeded")
+        .await
+        .with_context(|| flagger.log())?;
+    let tally = scene
+        .end(load, "gone bad within a step, rolled back by Flagger")
+        .await?;
+    scene.say_since(begin);
+    assert_undisturbed(&tally);
+    scene.assert_stable_is(FIRST)
 }
 
 /// What Flagger does with its own metrics, to hold Serin's figures against: printed, not required.

@@ -6,15 +6,18 @@ use crate::prometheus::hooks::Hooks;
 use crate::prometheus::manifests::hurried_rule_groups;
 use crate::prometheus::server::{Prometheus, STEP, Settings, prometheus_binary};
 use anyhow::{Context as _, Result, ensure};
+use hyper::Method;
 use serde_json::{Value, json};
 use serin_integration::istio::mesh::DOMAIN;
 use serin_integration::kubernetes::{
-    ControlPlane, Controller, Kubelet, Mesh, Names, Ports, Progress, Rollout, Services,
+    Clusters, ControlPlane, Controller, Kubelet, Mesh, Names, Progress, Rollout,
 };
 use serin_integration::load::{Load, LoadOptions, Tally};
 use serin_integration::process::{Memory, memory_mib};
-use serin_integration::wait_until;
+use serin_integration::shop::VERSION_HEADER;
+use serin_integration::{http, wait_until};
 use std::fs;
+use std::time::Instant;
 
 /// The namespace of the shop.
 pub(crate) const NAMESPACE: &str = "shop";
@@ -33,34 +36,33 @@ pub(crate) struct Scene {
     rollout: Rollout,
     _prometheus: Prometheus,
     pub(crate) mesh: Mesh,
-    _kubelet: Kubelet,
-    _ports: Ports,
+    pub(crate) kubelet: Kubelet,
     _controllers: Controller,
     pub(crate) plane: ControlPlane,
     pub(crate) names: Names,
     hooks: Hooks,
-    services: Services,
+    clusters: Clusters,
 }
 
 impl Scene {
     /// Starts it. Serin comes with [`apply`](Self::apply).
-    pub(crate) async fn start(name: &str, services: Services, seed: u64) -> Result<Self> {
+    pub(crate) async fn start(name: &str, clusters: Clusters, seed: u64) -> Result<Self> {
         let binary = prometheus_binary().context("no Prometheus")?;
         let plane = ControlPlane::start(name).await?;
         plane.add_definitions().await?;
         plane.add_namespaces(&["istio-system", NAMESPACE]).await?;
         let controllers = Controller::own(&format!("{name}/controllers"), &plane)?;
-        let ports = Ports::start(&plane).await?;
         let kubelet = Kubelet::start(&plane, seed).await?;
         let mesh = Mesh::start(name, &plane).await?;
         let settings = Settings {
             folder: &format!("{name}/prometheus"),
             step: STEP,
             alertmanager: None,
-            cluster: Some(&format!("outbound.8080..{}.", services.canary)),
+            // A regular expression: `|` would mean something.
+            cluster: Some(&clusters.canary.replace('|', ".")),
         };
         let mut groups = hurried_rule_groups()?;
-        groups.push(istio_metrics(&services));
+        groups.push(istio_metrics(&clusters));
         let gateway = mesh.gateway.admin_address();
         let prometheus =
             Prometheus::start_with(&binary, &[("gateway", gateway)], &groups, &settings).await?;
@@ -71,22 +73,21 @@ impl Scene {
         ])
         .await?;
         Ok(Self {
-            rollout: Rollout::follow(*plane.api(), services.clone(), gateway),
+            rollout: Rollout::follow(*plane.api(), clusters.clone(), gateway),
             _prometheus: prometheus,
             mesh,
-            _kubelet: kubelet,
-            _ports: ports,
+            kubelet,
             _controllers: controllers,
             plane,
             names,
             hooks,
-            services,
+            clusters,
         })
     }
 
     /// `kubectl apply -k` of a kustomization as a user would write it: overlays by name, objects of
     /// one's own, and patches, to which come the module that was built here and Serin's settings for
-    /// the two services. The versions are called `primary` and `canary`, the destination `shop`.
+    /// the two sides. The versions are called `primary` and `canary`, the destination `shop`.
     pub(crate) async fn apply(
         &self,
         mode: &str,
@@ -97,7 +98,6 @@ impl Scene {
         let folder = copied()?;
         let folder = folder.path().join("applied");
         fs::create_dir(&folder)?;
-        let cluster = |service| format!("outbound|8080||{service}.{NAMESPACE}.svc.cluster.local");
         let plugin = self.mesh.plugin(&json!({
             "mode": mode,
             "baseline": "primary",
@@ -107,8 +107,8 @@ impl Scene {
             "versions": {
                 "from": "clusters",
                 "destinations": {"shop": {
-                    "primary": [cluster(self.services.stable)],
-                    "canary": [cluster(self.services.canary)],
+                    "primary": [self.clusters.stable],
+                    "canary": [self.clusters.canary],
                 }},
             },
         }))?;
@@ -142,6 +142,13 @@ impl Scene {
         wait_until("route to the shop", async || Ok(self.progress().routed)).await?;
         let ready = ["serin ", "as comparer"];
         self.mesh.gateway.wait_for_log(&ready).await?;
+        // A route may be there before its cluster is.
+        wait_until("answer of the shop", async || {
+            let host = [("host", DOMAIN)];
+            let answer = http::request(self.mesh.entry(), Method::GET, "/", &host, "").await?;
+            Ok(answer.headers().contains_key(VERSION_HEADER))
+        })
+        .await?;
         let options = LoadOptions::new(self.mesh.entry(), RATE).header("host", DOMAIN);
         let load = Load::start(options.seed(seed))?;
         load.wait_for_answers(KNOWN).await?;
@@ -219,6 +226,17 @@ impl Scene {
         Ok(tally)
     }
 
+    /// Prints how long the canary has had traffic since then.
+    pub(crate) fn say_since(&self, begin: Instant) {
+        if let Some((end, _)) = self.progress().weights.last() {
+            let time = end.duration_since(begin);
+            println!(
+                "{:.1} s from the regression to the end of its traffic",
+                time.as_secs_f64()
+            );
+        }
+    }
+
     /// Checks which images the stable version's pods have.
     pub(crate) fn assert_stable_is(&self, image: &str) -> Result<()> {
         let (stable, _) = self.progress().images;
@@ -237,16 +255,13 @@ pub(crate) fn bad(regression: &str) -> String {
 
 /// What Istio's sidecar would say of the canary's pods, from what Envoy says of their cluster: the
 /// metrics that Flagger and Argo Rollouts ask for by default. Durations are in milliseconds.
-fn istio_metrics(services: &Services) -> Value {
+fn istio_metrics(clusters: &Clusters) -> Value {
     let labels = json!({
         "reporter": "destination",
         "destination_workload_namespace": NAMESPACE,
         "destination_workload": "shop",
     });
-    let of_canary = format!(
-        "{{cluster_name=\"outbound|8080||{}.{NAMESPACE}.svc.cluster.local\"}}",
-        services.canary
-    );
+    let of_canary = format!("{{cluster_name=\"{}\"}}", clusters.canary);
     let requests = format!("sum by (response_code) (envoy_cluster_upstream_rq{of_canary})");
     let durations = format!("sum by (le) (envoy_cluster_upstream_rq_time_bucket{of_canary})");
     json!({"name": "istio", "interval": format!("{STEP}s"), "rules": [
