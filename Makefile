@@ -180,9 +180,10 @@ test-istio: setup manifest-tools wasm ## Run the tests under Istio's control pla
 	esac
 
 # Where it cannot be built the script says what to install and ends with 3: left out, not failed.
-test-kubernetes: setup manifest-tools wasm ## Run rollouts on a real Kubernetes API with Flagger and Argo Rollouts (needs go; builds them once, 47 minutes)
-	@scripts/get-kubernetes.sh; case $$? in \
-		0) cargo test $(LOCKED) -p serin-integration --test main kubernetes:: -- --ignored ;; \
+test-kubernetes: setup manifest-tools wasm ## Run rollouts on a real Kubernetes API with Istio, Flagger and Argo Rollouts (needs go; builds them once, an hour)
+	@scripts/get-istiod.sh && scripts/get-kubernetes.sh && scripts/own-network.sh true; case $$? in \
+		0) cargo test $(LOCKED) -p serin-integration --test main --no-run && \
+			scripts/own-network.sh cargo test $(LOCKED) --offline -p serin-integration --test main kubernetes:: -- --ignored ;; \
 		3) echo 'test-kubernetes: left out' ;; \
 		*) exit 1 ;; \
 	esac

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 
-use super::{Kubernetes, binary, local};
+use super::{binary, local};
 use crate::child::Process;
 use crate::envoy::free_port;
 use crate::http;
 use crate::wait::wait_until;
 
-/// Mesh config: everything from the stand-in; no mutual TLS, for nobody issues certificates; and
+/// Mesh config: everything from the API server; no mutual TLS, for nobody issues certificates; and
 /// where a WasmPlugin has `record: true`, the recording in the proxy's folder. The second line of an
 /// entry is for whoever looks into a test that failed.
 const MESH_CONFIG: &str = "\
@@ -33,12 +33,21 @@ const SETTINGS: [(&str, &str); 9] = [
     // These two filters are in Istio's own build of Envoy only.
     ("PILOT_ENABLE_METADATA_EXCHANGE", "false"),
     ("PILOT_ENABLE_ALPN_FILTER", "false"),
-    // Nothing to sign, to inject or to elect: the stand-in cannot be written to.
+    // Nothing to sign and nothing to inject.
     ("ENABLE_CA_SERVER", "false"),
     ("PILOT_CERT_PROVIDER", "none"),
     ("INJECT_ENABLED", "false"),
     ("PILOT_ENABLE_GATEWAY_API", "false"),
 ];
+
+/// Where istiod finds services and their endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Services {
+    /// In ServiceEntries and WorkloadEntries alone.
+    Entries,
+    /// In the cluster's Services, EndpointSlices and pods too.
+    Kubernetes,
+}
 
 /// A running istiod; it ends when dropped.
 #[derive(Debug)]
@@ -50,11 +59,15 @@ pub struct Istiod {
 
 impl Istiod {
     /// Starts it on a cluster and waits until it is ready. `name` is its folder under
-    /// `target/integration/`.
+    /// `target/integration/`, `kubeconfig` the content of the file that leads to the cluster.
     ///
     /// # Errors
     /// When it was not built, ends, or does not get ready.
-    pub async fn start(name: &str, kubernetes: &Kubernetes) -> Result<Self> {
+    pub async fn start(name: &str, kubeconfig: &str, services: Services) -> Result<Self> {
+        let registries = match services {
+            Services::Entries => "--registries=",
+            Services::Kubernetes => "--registries=Kubernetes",
+        };
         let xds = local(free_port()?);
         let http = local(free_port()?);
         let monitoring = local(free_port()?);
@@ -62,13 +75,13 @@ impl Istiod {
             name,
             &binary("pilot-discovery")?,
             |dir| {
-                fs::write(dir.join("kubeconfig"), kubernetes.kubeconfig()).context("kubeconfig")?;
+                fs::write(dir.join("kubeconfig"), kubeconfig).context("kubeconfig")?;
                 fs::write(dir.join("mesh.yaml"), MESH_CONFIG).context("mesh config")
             },
             |command| {
                 command
                     .envs(SETTINGS)
-                    .args(["discovery", "--registries="])
+                    .args(["discovery", registries])
                     .args(["--kubeconfig", "kubeconfig", "--meshConfig", "mesh.yaml"])
                     .args(["--grpcAddr", &xds.to_string()])
                     .args(["--httpAddr", &http.to_string()])

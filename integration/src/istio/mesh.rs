@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::proxy::{Proxy, Workload};
-use super::{Istiod, Kubernetes, Modules, manifests};
+use super::{Cluster, Istiod, Modules, Services, manifests};
 use crate::envoy::free_port;
 use crate::shop::Shops;
 
@@ -17,7 +17,7 @@ pub const PORT: u16 = 8080;
 /// What clients call it.
 pub const DOMAIN: &str = "shop.example.com";
 /// Each workload has an address of its own, as pods have.
-const GATEWAY: &str = "127.0.0.10";
+pub(crate) const GATEWAY: &str = "127.0.0.10";
 const STABLE: &str = "127.0.0.11";
 const CANARY: &str = "127.0.0.12";
 const CALLER: &str = "127.0.0.13";
@@ -39,7 +39,7 @@ pub struct Mesh {
     /// The control plane.
     pub istiod: Istiod,
     /// What it reads.
-    pub kubernetes: Kubernetes,
+    pub cluster: Cluster,
     /// Where the agents fetch the module.
     pub modules: Modules,
     entry: SocketAddr,
@@ -54,10 +54,17 @@ impl Mesh {
     pub async fn start(name: &str, shops: &Shops, manifests: Vec<Value>) -> Result<Self> {
         let entry = SocketAddr::new(GATEWAY.parse::<IpAddr>().context("address")?, free_port()?);
         let modules = Modules::start().await?;
-        let kubernetes = Kubernetes::start().await?;
-        kubernetes.apply(&foundation(entry, shops, free_port()?))?;
-        kubernetes.apply(&fitted(manifests, entry, &modules)?)?;
-        let istiod = Istiod::start(&format!("{name}/istiod"), &kubernetes).await?;
+        let cluster = Cluster::start(name).await?;
+        cluster
+            .apply(&foundation(entry, shops, free_port()?))
+            .await?;
+        cluster.apply(&fitted(manifests, entry, &modules)?).await?;
+        let istiod = Istiod::start(
+            &format!("{name}/istiod"),
+            &cluster.kubeconfig()?,
+            Services::Entries,
+        )
+        .await?;
         let start = async |workload: Workload| {
             Proxy::start(&format!("{name}/{}", workload.name), &workload, &istiod).await
         };
@@ -90,7 +97,7 @@ impl Mesh {
             stable,
             canary,
             istiod,
-            kubernetes,
+            cluster,
             modules,
             entry,
         })
@@ -101,9 +108,10 @@ impl Mesh {
     ///
     /// # Errors
     /// When one of them cannot be applied.
-    pub fn apply(&self, manifests: Vec<Value>) -> Result<()> {
-        self.kubernetes
+    pub async fn apply(&self, manifests: Vec<Value>) -> Result<()> {
+        self.cluster
             .apply(&fitted(manifests, self.entry, &self.modules)?)
+            .await
     }
 
     /// Adds a workload that calls the shop: its sidecar, and where its application would send its
@@ -113,30 +121,32 @@ impl Mesh {
     /// When the sidecar does not start.
     pub async fn caller(&self, name: &str) -> Result<(Proxy, SocketAddr)> {
         let entry = SocketAddr::new(CALLER.parse::<IpAddr>().context("address")?, PORT);
-        self.kubernetes.apply(&[
-            networking(
-                "Sidecar",
-                "storefront",
-                json!({
-                    "workloadSelector": {"labels": {"app": "storefront"}},
-                    "egress": [{
-                        "port": {"number": PORT, "name": "http", "protocol": "HTTP"},
-                        "bind": CALLER,
-                        "captureMode": "NONE",
-                        "hosts": [format!("./{HOST}")]
-                    }]
-                }),
-            ),
-            networking(
-                "VirtualService",
-                "shop-inside",
-                json!({
-                    "hosts": [HOST],
-                    "gateways": ["mesh"],
-                    "http": [{"route": [to("v1", 50), to("v2", 50)]}]
-                }),
-            ),
-        ])?;
+        self.cluster
+            .apply(&[
+                networking(
+                    "Sidecar",
+                    "storefront",
+                    json!({
+                        "workloadSelector": {"labels": {"app": "storefront"}},
+                        "egress": [{
+                            "port": {"number": PORT, "name": "http", "protocol": "HTTP"},
+                            "bind": CALLER,
+                            "captureMode": "NONE",
+                            "hosts": [format!("./{HOST}")]
+                        }]
+                    }),
+                ),
+                networking(
+                    "VirtualService",
+                    "shop-inside",
+                    json!({
+                        "hosts": [HOST],
+                        "gateways": ["mesh"],
+                        "http": [{"route": [to("v1", 50), to("v2", 50)]}]
+                    }),
+                ),
+            ])
+            .await?;
         let workload = workload("sidecar", "shop", "storefront", CALLER, "app=storefront")?;
         let sidecar = Proxy::start(&format!("{name}/storefront"), &workload, &self.istiod).await?;
         Ok((sidecar, entry))
@@ -171,7 +181,7 @@ fn fitted(mut manifests: Vec<Value>, entry: SocketAddr, modules: &Modules) -> Re
 }
 
 /// A workload with the annotations that our manifests ask for.
-fn workload(
+pub(crate) fn workload(
     role: &'static str,
     namespace: &str,
     name: &str,

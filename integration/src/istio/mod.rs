@@ -2,7 +2,7 @@
 //!
 //! | part | what it is |
 //! | --- | --- |
-//! | [`Kubernetes`] | a stand-in that istiod reads its objects from |
+//! | [`Cluster`] | what istiod reads its objects from: a stand-in, [`Kubernetes`], or a real API server |
 //! | [`Istiod`] | Istio's own `pilot-discovery`, as it ships |
 //! | [`Proxy`] | Istio's own `pilot-agent`, which makes the bootstrap, fetches the module and starts Envoy |
 //! | [`Modules`] | where the agents fetch the module over HTTP |
@@ -14,6 +14,7 @@
 //! iptables, so sidecars listen where they say; the agent keeps modules below its own folder.
 //! `scripts/get-istiod.sh` builds Istio; the environment variable `ISTIO` chooses a version.
 
+mod cluster;
 mod events;
 mod istiod;
 mod kinds;
@@ -24,7 +25,8 @@ mod modules;
 mod proxy;
 mod store;
 
-pub use istiod::Istiod;
+pub use cluster::Cluster;
+pub use istiod::{Istiod, Services};
 pub use kubernetes::Kubernetes;
 pub use mesh::Mesh;
 pub use modules::Modules;

@@ -94,6 +94,12 @@ impl Proxy {
         Ok(proxy)
     }
 
+    /// Where Envoy's admin pages are.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// An admin page of Envoy.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use hyper::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::http;
 
@@ -43,6 +43,33 @@ impl Api {
         let list = self.get(path).await?.with_context(|| path.to_owned())?;
         let items = list.get("items").and_then(Value::as_array);
         Ok(items.with_context(|| format!("{path}: no list"))?.clone())
+    }
+
+    /// Makes an object, or says something to one, as a binding does to a pod, and gives the answer.
+    ///
+    /// # Errors
+    /// When the server does not answer, or refuses.
+    pub async fn create(&self, path: &str, object: &Value) -> Result<Value> {
+        let headers = [("content-type", "application/json")];
+        let body = object.to_string();
+        let answer = http::request(self.address, Method::POST, path, &headers, body).await?;
+        let text = String::from_utf8_lossy(answer.body());
+        ensure!(answer.status().is_success(), "{path}: {text}");
+        serde_json::from_slice(answer.body()).context("an object")
+    }
+
+    /// Removes an object at once; one that is not there is passed over.
+    ///
+    /// # Errors
+    /// When the server does not answer, or refuses.
+    pub async fn remove(&self, path: &str) -> Result<()> {
+        let headers = [("content-type", "application/json")];
+        let body = json!({"gracePeriodSeconds": 0}).to_string();
+        let answer = http::request(self.address, Method::DELETE, path, &headers, body).await?;
+        let text = String::from_utf8_lossy(answer.body());
+        let gone = answer.status() == StatusCode::NOT_FOUND;
+        ensure!(answer.status().is_success() || gone, "{path}: {text}");
+        Ok(())
     }
 
     /// Changes fields of an object, as a JSON merge patch says.

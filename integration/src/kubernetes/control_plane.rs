@@ -121,6 +121,18 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Removes the objects that the manifests name; one that is not there is passed over.
+    ///
+    /// # Errors
+    /// When one of them cannot be removed.
+    pub async fn delete(&self, objects: &[Value]) -> Result<()> {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let arguments = ["delete", "--ignore-not-found", "--filename=-"];
+        self.kubectl_with(&arguments, list.to_string().into_bytes())
+            .await?;
+        Ok(())
+    }
+
     /// Adds namespaces.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The controllers that shift traffic.
+//! The controllers: Kubernetes' own, and those that shift traffic.
 
 use anyhow::{Context, Result};
 
@@ -15,7 +15,32 @@ pub struct Controller {
     process: Process,
 }
 
+/// What Kubernetes' own controllers do here: pods for Deployments, endpoints for services, and an end
+/// for what nobody owns any more.
+const OWN: &str = "--controllers=deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,namespace-controller";
+
 impl Controller {
+    /// Starts kube-controller-manager on an API server. `name` is its folder under
+    /// `target/integration/`.
+    ///
+    /// # Errors
+    /// When it was not built.
+    pub fn own(name: &str, plane: &ControlPlane) -> Result<Self> {
+        let kubeconfig = format!("--kubeconfig={}", plane.kubeconfig().display());
+        let process = Process::start(
+            name,
+            &program("kube-controller-manager")?,
+            |_| Ok(()),
+            |command| {
+                command
+                    .args([kubeconfig.as_str(), OWN, "--leader-elect=false"])
+                    // It serves nothing that is asked for here.
+                    .arg("--secure-port=0");
+            },
+        )?;
+        Ok(Self { process })
+    }
+
     /// Starts Flagger for Istio on an API server and waits until it is ready. `name` is its folder
     /// under `target/integration/`.
     ///

@@ -1,30 +1,34 @@
-//! A real Kubernetes API, and the controllers that shift traffic on it, without a cluster.
+//! A real Kubernetes API with a real Istio, and the controllers that shift traffic, without a cluster.
 //!
 //! | part | what it is |
 //! | --- | --- |
 //! | [`ControlPlane`] | etcd, kube-apiserver and kubectl, as they ship |
 //! | [`Api`] | reads and changes objects |
-//! | [`Controller`] | Flagger and Argo Rollouts, as they ship |
-//! | [`Pods`] | a stand-in for kubelets: says of every Deployment and ReplicaSet that its pods are ready |
+//! | [`Controller`] | kube-controller-manager, Flagger and Argo Rollouts, as they ship |
+//! | [`Mesh`] | istiod on this API server, and a gateway with Istio's agent and a real Envoy |
+//! | [`Kubelet`] | a stand-in for scheduler and kubelet: a pod gets a shop that listens on its port |
 //! | [`Names`] | a stand-in for the cluster's DNS: leads names of services to ports of this machine |
-//! | [`Rollout`] | a stand-in for the mesh: moves Envoy's weights to those of a VirtualService, and gives the shop the behaviour of the images that are rolled out |
+//! | [`Rollout`] | what becomes of a rollout: the weights that Envoy has, the images of the pods |
 //!
-//! What differs from a cluster: nothing is run from an image, so no pod is ever slow to come, and
-//! nothing collects objects whose owner has gone. `scripts/get-kubernetes.sh` builds the programs.
+//! What differs from a cluster: nothing is run from an image, so no pod is ever slow to come; pods
+//! have no sidecars; and the mesh differs as [`istio`](crate::istio) says. `scripts/get-kubernetes.sh`
+//! and `scripts/get-istiod.sh` build the programs; `scripts/own-network.sh` gives pods addresses.
 
 mod api;
 mod control_plane;
 mod controller;
+mod kubelet;
+mod mesh;
 mod names;
-mod pods;
 mod rollout;
 
 pub use api::Api;
 pub use control_plane::ControlPlane;
 pub use controller::Controller;
+pub use kubelet::Kubelet;
+pub use mesh::Mesh;
 pub use names::Names;
-pub use pods::Pods;
-pub use rollout::{Progress, Rollout, Services};
+pub use rollout::{Clusters, Progress, Rollout};
 
 use std::path::PathBuf;
 

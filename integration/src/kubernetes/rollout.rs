@@ -1,31 +1,27 @@
-//! A stand-in for the mesh and for the shop's pods during a rollout.
+//! What becomes of a rollout: the weights that the gateway's Envoy has, and the images of the pods.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::Api;
-use crate::shop::{Regression, Shop, Shops};
-use crate::topology::Topology;
+use crate::http;
+use crate::istio::mesh::DOMAIN;
 
 /// Pause between two looks: short beside the seconds of a controller.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What a rollout is made of, by name; all of it is in one namespace.
+/// The two sides of a rollout, as the gateway's Envoy calls their clusters.
 #[derive(Debug, Clone)]
-pub struct Services {
-    /// The namespace.
-    pub namespace: &'static str,
-    /// The VirtualService with the weights.
-    pub virtual_service: &'static str,
-    /// The service of the stable version's pods.
+pub struct Clusters {
+    /// Of the stable version's pods.
     pub stable: &'static str,
-    /// The service of the new version's pods.
+    /// Of the new version's pods.
     pub canary: &'static str,
 }
 
@@ -34,8 +30,11 @@ pub struct Services {
 pub struct Progress {
     /// The canary's part of the weights, and since when, from the first above zero on.
     pub weights: Vec<(Instant, u32)>,
-    /// The images of the stable version's pods and of the canary's.
+    /// The image of the stable version's pods and of the canary's; `None` where there are no pods,
+    /// or pods of several images.
     pub images: (Option<String>, Option<String>),
+    /// Whether the gateway has a route to the stable version.
+    pub routed: bool,
 }
 
 impl Progress {
@@ -54,60 +53,29 @@ impl Progress {
     }
 }
 
-/// Moves the weights of a [`Topology`] to those of a VirtualService, and lets its two shops behave
-/// as the images that their services select; it stops when dropped.
-///
-/// A tag names what is wrong with its image behind a hyphen: `shop:1.2` is healthy, and `shop:1.3-errors`
-/// has [`Regression::Errors`]. The shop takes the place of its pods: a new image changes how it
-/// behaves from the next request on.
+/// Follows a rollout; it stops when dropped.
 #[derive(Debug)]
 pub struct Rollout {
     progress: Arc<Mutex<Progress>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Rollout {
-    /// Begins.
-    ///
-    /// # Errors
-    /// When there can be no further thread.
-    pub fn start(api: Api, services: Services, topology: Topology, shops: Shops) -> Result<Self> {
+    /// Begins. `gateway` is where its Envoy has the admin pages.
+    #[must_use]
+    pub fn follow(api: Api, clusters: Clusters, gateway: SocketAddr) -> Self {
         let progress = Arc::new(Mutex::new(Progress::default()));
-        let mut mesh = Mesh {
-            api,
-            services,
-            topology,
-            shops,
-            weights: None,
-        };
         let shared = Arc::clone(&progress);
-        let (stop, mut stopped) = oneshot::channel();
-        // A runtime of its own: what waits for Envoy's answer stays on one thread.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("a runtime")?;
-        let follow = move || {
-            runtime.block_on(async {
-                while matches!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
-                    // The next look finds what this one missed.
-                    if let Err(error) = mesh.follow(&shared).await {
-                        eprintln!("the mesh's stand-in: {error:#}");
-                    }
-                    sleep(LOOK).await;
+        let task = tokio::spawn(async move {
+            loop {
+                // The next look finds what this one missed.
+                if let Err(error) = look(api, &clusters, gateway, &shared).await {
+                    eprintln!("a look at the rollout: {error:#}");
                 }
-            });
-        };
-        let thread = thread::Builder::new()
-            .name("mesh".to_owned())
-            .spawn(follow)
-            .context("a thread")?;
-        Ok(Self {
-            progress,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+                sleep(LOOK).await;
+            }
+        });
+        Self { progress, task }
     }
 
     /// What has come of it so far.
@@ -119,78 +87,7 @@ impl Rollout {
 
 impl Drop for Rollout {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // It fails only after a panic, which has been printed.
-            let _ = thread.join();
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Mesh {
-    api: Api,
-    services: Services,
-    topology: Topology,
-    shops: Shops,
-    weights: Option<(u32, u32)>,
-}
-
-impl Mesh {
-    async fn follow(&mut self, progress: &Mutex<Progress>) -> Result<()> {
-        let (stable, canary) = (self.services.stable, self.services.canary);
-        // Images first: a weight must not lead to the pods of the last release.
-        let images = (self.image(stable).await?, self.image(canary).await?);
-        let known = locked(progress).images.clone();
-        if images != known {
-            behave(&self.shops.v1, images.0.as_deref())?;
-            behave(&self.shops.v2, images.1.as_deref())?;
-            locked(progress).images = images;
-        }
-        let path = format!(
-            "/apis/networking.istio.io/v1/namespaces/{}/virtualservices/{}",
-            self.services.namespace, self.services.virtual_service
-        );
-        let Some(service) = self.api.get(&path).await? else {
-            return Ok(());
-        };
-        let weights = (weight_of(&service, stable), weight_of(&service, canary));
-        if self.weights == Some(weights) || weights == (0, 0) {
-            return Ok(());
-        }
-        self.topology.set_weights(weights.0, weights.1).await?;
-        self.weights = Some(weights);
-        let mut progress = locked(progress);
-        if weights.1 > 0 || !progress.weights.is_empty() {
-            progress.weights.push((Instant::now(), weights.1));
-        }
-        Ok(())
-    }
-
-    /// The image of the pods that a service selects; `None` while there are none.
-    async fn image(&self, service: &str) -> Result<Option<String>> {
-        let namespace = self.services.namespace;
-        let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
-        let Some(service) = self.api.get(&path).await? else {
-            return Ok(None);
-        };
-        let Some(selector) = service.pointer("/spec/selector").and_then(Value::as_object) else {
-            return Ok(None);
-        };
-        for kind in ["deployments", "replicasets"] {
-            let path = format!("/apis/apps/v1/namespaces/{namespace}/{kind}");
-            for owner in self.api.list(&path).await? {
-                let labels = owner.pointer("/spec/template/metadata/labels");
-                let selected = selector
-                    .iter()
-                    .all(|(name, value)| labels.and_then(|labels| labels.get(name)) == Some(value));
-                let image = owner.pointer("/spec/template/spec/containers/0/image");
-                if let (true, Some(image)) = (selected, image.and_then(Value::as_str)) {
-                    return Ok(Some(image.to_owned()));
-                }
-            }
-        }
-        Ok(None)
+        self.task.abort();
     }
 }
 
@@ -198,33 +95,84 @@ fn locked(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
     progress.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn behave(shop: &Shop, image: Option<&str>) -> Result<()> {
-    let regression = match image {
-        Some(image) => regression_of(image)?,
-        None => Regression::None,
-    };
-    shop.set_regression(regression);
+async fn look(
+    api: Api,
+    clusters: &Clusters,
+    gateway: SocketAddr,
+    progress: &Mutex<Progress>,
+) -> Result<()> {
+    // The weights first: the API server may hang.
+    let routes = page(gateway, "/config_dump?resource=dynamic_route_configs").await?;
+    let stable = weight_of(&routes, clusters.stable);
+    let canary = weight_of(&routes, clusters.canary);
+    {
+        let mut progress = locked(progress);
+        progress.routed |= stable > 0;
+        let last = progress.weights.last().map_or(0, |(_, weight)| *weight);
+        if stable + canary > 0 && canary != last {
+            progress.weights.push((Instant::now(), canary));
+        }
+    }
+    let endpoints = page(gateway, "/clusters?format=json").await?;
+    let pods = api.list("/api/v1/pods").await?;
+    let images = (
+        image(&pods, &addresses(&endpoints, clusters.stable)),
+        image(&pods, &addresses(&endpoints, clusters.canary)),
+    );
+    locked(progress).images = images;
     Ok(())
 }
 
-fn regression_of(image: &str) -> Result<Regression> {
-    let tag = image.rsplit_once(':').map_or("", |(_, tag)| tag);
-    match tag.split_once('-') {
-        Some((_, name)) => name.parse().with_context(|| image.to_owned()),
-        None => Ok(Regression::None),
-    }
+/// An admin page of Envoy.
+async fn page(gateway: SocketAddr, path: &str) -> Result<Value> {
+    let answer = http::get(gateway, path).await?;
+    ensure!(answer.status().is_success(), "{path}: {}", answer.status());
+    serde_json::from_slice(answer.body()).with_context(|| path.to_owned())
 }
 
-/// The weight of a service in the first route of a VirtualService. A host may be a short name.
-fn weight_of(virtual_service: &Value, service: &str) -> u32 {
-    let routes = virtual_service.pointer("/spec/http/0/route");
-    let routes = routes.and_then(Value::as_array).into_iter().flatten();
-    let weights = routes.filter_map(|route| {
-        let host = route.pointer("/destination/host").and_then(Value::as_str)?;
-        let name = host.split('.').next()?;
-        let weight = route.get("weight").and_then(Value::as_u64)?;
-        (name == service).then(|| u32::try_from(weight).ok())?
+/// The members of a list; none where there is no list.
+fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    let found = value.pointer(pointer).and_then(Value::as_array);
+    found.into_iter().flatten()
+}
+
+/// The addresses of a cluster's endpoints.
+fn addresses<'a>(endpoints: &'a Value, cluster: &str) -> Vec<&'a str> {
+    list(endpoints, "/cluster_statuses")
+        .filter(|status| status.get("name").and_then(Value::as_str) == Some(cluster))
+        .flat_map(|status| list(status, "/host_statuses"))
+        .filter_map(|host| host.pointer("/address/socket_address/address")?.as_str())
+        .collect()
+}
+
+/// The image of the pods with these addresses; `None` while there are none, or several.
+fn image(pods: &[Value], addresses: &[&str]) -> Option<String> {
+    let images = pods.iter().filter_map(|pod| {
+        let address = pod.pointer("/status/podIP")?.as_str()?;
+        let image = pod.pointer("/spec/containers/0/image")?.as_str()?;
+        addresses.contains(&address).then(|| image.to_owned())
     });
+    let mut images: Vec<String> = images.collect();
+    images.sort();
+    images.dedup();
+    if images.len() > 1 { None } else { images.pop() }
+}
+
+/// The weight of a cluster, in percent, in the last route of the shop's virtual host: before it
+/// stands at most the route of what is steered.
+fn weight_of(routes: &Value, cluster: &str) -> u32 {
+    let shop = list(routes, "/configs")
+        .flat_map(|config| list(config, "/route_config/virtual_hosts"))
+        .find(|host| list(host, "/domains").any(|domain| domain == DOMAIN));
+    let Some(route) = shop.and_then(|host| list(host, "/routes").last()) else {
+        return 0;
+    };
+    if route.pointer("/route/cluster").and_then(Value::as_str) == Some(cluster) {
+        return 100;
+    }
+    let weights = list(route, "/route/weighted_clusters/clusters")
+        .filter(|weighted| weighted.get("name").and_then(Value::as_str) == Some(cluster))
+        .filter_map(|weighted| u32::try_from(weighted.get("weight")?.as_u64()?).ok());
     weights.sum()
 }
 
@@ -233,27 +181,44 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const STABLE: &str = "outbound|8080||shop-primary.shop.svc.cluster.local";
+    const CANARY: &str = "outbound|8080||shop-canary.shop.svc.cluster.local";
+
     #[test]
-    fn weights_belong_to_services_by_their_short_names() {
-        let service = json!({"spec": {"http": [{"route": [
-            {"destination": {"host": "shop-primary"}, "weight": 75},
-            {"destination": {"host": "shop-canary.shop.svc.cluster.local"}, "weight": 25}
-        ]}]}});
-        assert_eq!(weight_of(&service, "shop-primary"), 75);
-        assert_eq!(weight_of(&service, "shop-canary"), 25);
-        assert_eq!(weight_of(&service, "shop"), 0);
-        assert_eq!(weight_of(&json!({}), "shop"), 0);
+    fn weights_are_those_of_the_last_route_of_the_shops_host() {
+        let dump = |route: Value| {
+            json!({"configs": [{"route_config": {"virtual_hosts": [
+                {"domains": ["other"], "routes": []},
+                {"domains": [DOMAIN], "routes": [{"route": {"cluster": STABLE}}, {"route": route}]},
+            ]}}]})
+        };
+        let split = dump(json!({"weighted_clusters": {"clusters": [
+            {"name": STABLE, "weight": 75},
+            {"name": CANARY, "weight": 25},
+        ]}}));
+        assert_eq!(weight_of(&split, STABLE), 75);
+        assert_eq!(weight_of(&split, CANARY), 25);
+        assert_eq!(weight_of(&dump(json!({"cluster": CANARY})), CANARY), 100);
+        assert_eq!(weight_of(&json!({}), CANARY), 0);
     }
 
     #[test]
-    fn a_tag_says_what_is_wrong_with_its_image() {
-        let of = |image| regression_of(image).ok();
-        assert_eq!(
-            of("registry.example.com:5000/shop:1.2"),
-            Some(Regression::None)
-        );
-        assert_eq!(of("shop:1.3-lost-field"), Some(Regression::LostField));
-        assert_eq!(of("shop:1.3-unheard-of"), None);
+    fn an_image_is_that_of_the_pods_behind_a_cluster() {
+        let endpoint = |address| json!({"address": {"socket_address": {"address": address}}});
+        let endpoints = json!({"cluster_statuses": [
+            {"name": STABLE, "host_statuses": [endpoint("10.88.0.2"), endpoint("10.88.0.3")]},
+            {"name": CANARY},
+        ]});
+        let pod = |image, address| json!({"spec": {"containers": [{"image": image}]}, "status": {"podIP": address}});
+        let pods = [
+            pod("shop:1", "10.88.0.2"),
+            pod("shop:1", "10.88.0.3"),
+            pod("shop:2", "10.88.0.4"),
+        ];
+        let stable = addresses(&endpoints, STABLE);
+        assert_eq!(image(&pods, &stable).as_deref(), Some("shop:1"));
+        assert_eq!(image(&pods, &addresses(&endpoints, CANARY)), None);
+        assert_eq!(image(&pods, &["10.88.0.2", "10.88.0.4"]), None);
     }
 
     #[test]

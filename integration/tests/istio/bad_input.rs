@@ -38,7 +38,8 @@ async fn a_module_that_cannot_be_fetched_or_has_another_sum_leaves_traffic_untou
 
     // The agent says what it could not do and what it does instead.
     const INSTEAD: &str = "applying allow RBAC filter";
-    mesh.apply(module_from(&mesh.modules.missing_url(), &sum)?)?;
+    mesh.apply(module_from(&mesh.modules.missing_url(), &sum)?)
+        .await?;
     let line = mesh
         .gateway
         .wait_for_log(&[
@@ -51,7 +52,8 @@ async fn a_module_that_cannot_be_fetched_or_has_another_sum_leaves_traffic_untou
     load.wait_for_answers(200).await?;
 
     let wrong = "0".repeat(64);
-    mesh.apply(module_from(&mesh.modules.url(), &wrong)?)?;
+    mesh.apply(module_from(&mesh.modules.url(), &wrong)?)
+        .await?;
     let line = mesh
         .gateway
         .wait_for_log(&["error in converting the wasm config", &wrong, INSTEAD])
@@ -68,7 +70,7 @@ async fn a_module_that_cannot_be_fetched_or_has_another_sum_leaves_traffic_untou
     .await?;
 
     // Repaired, it is back without a restart.
-    mesh.apply(rendered("gateway-compare")?)?;
+    mesh.apply(rendered("gateway-compare")?).await?;
     mesh.gateway
         .wait_for_metrics("exchanges after the repair", |metrics| {
             counted(metrics, "v1") > before
@@ -85,7 +87,8 @@ async fn a_typo_in_the_config_is_said_and_the_config_before_it_stays() -> Result
     let shops = Shops::start(72).await?;
     let mesh = Mesh::start("istio-typo", &shops, rendered("gateway-compare")?).await?;
     let load = load(&mesh, 100.0, 73)?;
-    mesh.apply(overlay("gateway-compare", &json!({"warmup": "3s"}))?)?;
+    mesh.apply(overlay("gateway-compare", &json!({"warmup": "3s"}))?)
+        .await?;
     let line = mesh
         .gateway
         .wait_for_log(&["serin: config", "unknown field `warmup`", "stays in force"])
@@ -103,7 +106,7 @@ async fn a_typo_in_the_config_is_said_and_the_config_before_it_stays() -> Result
             counted(metrics, "v1") > before + 100.0
         })
         .await?;
-    mesh.apply(rendered("gateway-compare")?)?;
+    mesh.apply(rendered("gateway-compare")?).await?;
     mesh.gateway
         .wait_for_metrics("the gauge at 0", |metrics| {
             metrics.value(telemetry::CONFIG_BROKEN.name, &[]) == Some(0.0)
@@ -120,7 +123,7 @@ async fn a_baseline_that_does_not_exist_is_said_and_nothing_is_judged() -> Resul
     let shops = Shops::start(74).await?;
     let manifests = overlay("steer", &json!({"baseline": "v9", "warm_up": "2s"}))?;
     let mesh = Mesh::start("istio-version", &shops, manifests).await?;
-    mesh.apply(vec![weights(50, 50)])?;
+    mesh.apply(vec![weights(50, 50)]).await?;
     let load = load(&mesh, 100.0, 75)?;
     let line = mesh
         .gateway
@@ -159,7 +162,7 @@ async fn a_subset_that_does_not_exist_costs_its_own_share_and_shows_as_unattribu
     let mut service = weights(80, 20);
     let subset = service.pointer_mut("/spec/http/0/route/1/destination/subset");
     *subset.context("subset")? = json!("v3");
-    mesh.apply(vec![service])?;
+    mesh.apply(vec![service]).await?;
     wait_until("the route", async || {
         let dump = mesh
             .gateway

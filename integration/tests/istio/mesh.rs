@@ -97,7 +97,7 @@ async fn a_changed_config_is_picked_up_under_load_without_losing_count() -> Resu
     for (margin, seconds) in [(1.3, "2s"), (1.4, "3s")] {
         let before = counted(&mesh.gateway.metrics().await?, "v1");
         let change = json!({"latency": {"margin": margin}, "warm_up": seconds});
-        mesh.apply(overlay("gateway-compare", &change)?)?;
+        mesh.apply(overlay("gateway-compare", &change)?).await?;
         wait_until("the new config", async || {
             let dump = mesh
                 .gateway
@@ -128,7 +128,7 @@ async fn removing_the_plugin_leaves_traffic_untouched() -> Result<()> {
     mesh.gateway
         .wait_for_metrics("exchanges", |metrics| counted(metrics, "v1") > 100.0)
         .await?;
-    mesh.kubernetes.delete(&manifests)?;
+    mesh.cluster.delete(&manifests).await?;
     wait_until("listeners without the plugin", async || {
         let dump = mesh
             .gateway

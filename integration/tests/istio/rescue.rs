@@ -97,7 +97,7 @@ async fn what_the_guard_refuses_is_answered_by_stable_and_then_everything_is_ste
     // The gateway only watches at first: steering would leave nothing to rescue.
     let mut watching = rescue(&reference)?;
     configure(&mut watching, "serin", &json!({"mode": "observe"}));
-    mesh.apply(watching)?;
+    mesh.apply(watching).await?;
     mesh.canary
         .wait_for_log(&["serin ", "reject as guard"])
         .await?;
@@ -147,7 +147,7 @@ async fn what_the_guard_refuses_is_answered_by_stable_and_then_everything_is_ste
     );
 
     // As rendered, the gateway steers, too: then the canary is left alone.
-    mesh.apply(rescue(&reference)?)?;
+    mesh.apply(rescue(&reference)?).await?;
     let load = start_load(&mesh, 83)?;
     load.wait_until_left_alone(&shops.v2).await?;
     assert_undisturbed(&load.stop().await);

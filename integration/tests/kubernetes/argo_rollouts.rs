@@ -1,18 +1,19 @@
 //! Argo Rollouts promotes and aborts on Serin's word.
 
-use super::scene::{FIRST, GOOD, NAMESPACE, Scene, bad, template, text};
-use crate::istio::common::assert_undisturbed;
+use super::scene::{FIRST, GOOD, NAMESPACE, Scene, assert_undisturbed, bad, template, text};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use serin_integration::istio::manifests::{of_kind, rendered};
-use serin_integration::kubernetes::{Controller, Services};
+use serin_integration::istio::mesh::DOMAIN;
+use serin_integration::kubernetes::{Clusters, Controller};
+use serin_integration::shop::Regression;
 use serin_integration::{turn, wait_until};
+use std::time::Instant;
 
-const SERVICES: Services = Services {
-    namespace: NAMESPACE,
-    virtual_service: "shop",
-    stable: "shop-stable",
-    canary: "shop-canary",
+/// The services of the two sides.
+const CLUSTERS: Clusters = Clusters {
+    stable: "outbound|8080||shop-stable.shop.svc.cluster.local",
+    canary: "outbound|8080||shop-canary.shop.svc.cluster.local",
 };
 const ROLLOUT: &str = "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/shop";
 const ANALYSIS_RUNS: &str = "/apis/argoproj.io/v1alpha1/namespaces/shop/analysisruns";
@@ -31,32 +32,85 @@ fn templates() -> Result<Vec<Value>> {
     Ok(manifests)
 }
 
+/// The analysis of Argo Rollouts' own documentation, by the requests of the mesh alone.
+fn success_rate() -> Value {
+    let requests = |more: &str| {
+        format!("sum(irate(istio_requests_total{{destination_workload=\"shop\"{more}}}[1m]))")
+    };
+    let query = format!(
+        "{} / {}",
+        requests(", response_code!~\"5.*\""),
+        requests("")
+    );
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AnalysisTemplate",
+        "metadata": {"name": "success-rate", "namespace": NAMESPACE},
+        "spec": {"metrics": [{
+            "name": "success-rate",
+            "interval": "5s",
+            // Before the first requests there is nothing to divide.
+            "successCondition": "len(result) == 0 || isNaN(result[0]) || result[0] >= 0.95",
+            "failureLimit": 3,
+            "provider": {"prometheus": {
+                "address": "http://prometheus.istio-system:9090",
+                "query": query,
+            }},
+        }]},
+    })
+}
+
+/// Who judges a release.
+#[derive(Clone, Copy, PartialEq)]
+enum Judge {
+    Serin,
+    SuccessRate,
+}
+
 /// The services, the routes and the Rollout, as the documentation has them.
-fn shop() -> Vec<Value> {
+fn shop(judge: Judge) -> Vec<Value> {
     let service = |name: &str| {
         json!({
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"selector": {"app": "shop"}, "ports": [{"port": 8080}]},
+            "spec": {"selector": {"app": "shop"}, "ports": [
+                {"name": "http", "port": 8080, "targetPort": "http"},
+            ]},
         })
     };
     let to = |name: &str, weight: u32| json!({"destination": {"host": name}, "weight": weight});
     let args = json!([
         {"name": "destination", "value": "shop"},
         {"name": "candidate", "value": "canary"},
+        {"name": "release", "valueFrom": {"podTemplateHashValue": "Latest"}},
     ]);
     let analysis =
         |template: &str| json!({"templates": [{"templateName": template}], "args": args});
+    let (guard, gate) = match judge {
+        Judge::Serin => (
+            analysis("serin-guard-web"),
+            json!({"analysis": analysis("serin-gate-web")}),
+        ),
+        Judge::SuccessRate => (
+            json!({"templates": [{"templateName": "success-rate"}]}),
+            json!({"pause": {"duration": "10s"}}),
+        ),
+    };
     vec![
-        service(SERVICES.stable),
-        service(SERVICES.canary),
+        service("shop-stable"),
+        service("shop-canary"),
         json!({
             "apiVersion": "networking.istio.io/v1",
             "kind": "VirtualService",
             "metadata": {"name": "shop", "namespace": NAMESPACE},
-            "spec": {"hosts": ["shop"], "http": [
-                {"name": "primary", "route": [to(SERVICES.stable, 100), to(SERVICES.canary, 0)]},
+            "spec": {"hosts": [DOMAIN], "gateways": ["shop"], "http": [
+                {
+                    "name": "serin-steer",
+                    "match": [{"headers": {"x-serin-steer": {"exact": "primary"}}}],
+                    "route": [to("shop-stable", 100)],
+                },
+                {"name": "serin-split", "route": [to("shop-stable", 100), to("shop-canary", 0)]},
             ]},
         }),
         json!({
@@ -67,13 +121,13 @@ fn shop() -> Vec<Value> {
                 "selector": {"matchLabels": {"app": "shop"}},
                 "template": template(FIRST),
                 "strategy": {"canary": {
-                    "stableService": SERVICES.stable,
-                    "canaryService": SERVICES.canary,
-                    "trafficRouting": {"istio": {"virtualService": {"name": "shop", "routes": ["primary"]}}},
-                    "analysis": analysis("serin-guard-web"),
+                    "stableService": "shop-stable",
+                    "canaryService": "shop-canary",
+                    "trafficRouting": {"istio": {"virtualService": {"name": "shop", "routes": ["serin-split"]}}},
+                    "analysis": guard,
                     "steps": [
                         {"setWeight": 25},
-                        {"analysis": analysis("serin-gate-web")},
+                        gate,
                         {"setWeight": 50},
                         {"pause": {"duration": "60s"}},
                     ],
@@ -85,11 +139,26 @@ fn shop() -> Vec<Value> {
 
 /// Starts everything with the first release and waits until it is there.
 async fn begin(name: &str, seed: u64) -> Result<(Scene, Controller)> {
-    let scene = Scene::start(name, SERVICES, seed).await?;
+    begin_with("observe", Judge::Serin, name, seed).await
+}
+
+/// The same with a mode of the filter, and with another judge.
+async fn begin_with(
+    mode: &str,
+    judge: Judge,
+    name: &str,
+    seed: u64,
+) -> Result<(Scene, Controller)> {
+    let scene = Scene::start(name, CLUSTERS, seed).await?;
     scene.plane.apply(&templates()?).await?;
+    scene.plane.apply(&[success_rate()]).await?;
+    let listener = scene.mesh.listener();
+    scene
+        .apply(mode, &["gateway-compare"], &[listener], &[])
+        .await?;
     let argo =
         Controller::argo_rollouts(&format!("{name}/argo"), &scene.plane, &scene.names).await?;
-    scene.plane.apply(&shop()).await?;
+    scene.plane.apply(&shop(judge)).await?;
     scene
         .wait_for("first release", ROLLOUT, |rollout| {
             Ok(text(rollout, "/status/phase") == "Healthy")
@@ -137,11 +206,20 @@ async fn a_good_release_is_promoted() -> Result<()> {
     Ok(())
 }
 
-async fn is_aborted(regression: &str, seed: u64) -> Result<()> {
+async fn is_aborted(regression: &str, mode: &str, seed: u64) -> Result<()> {
     let _turn = turn::alone().await;
-    let (scene, argo) = begin(&format!("kubernetes-argo-{regression}"), seed).await?;
+    let name = format!("kubernetes-argo-{regression}-{mode}");
+    let (scene, argo) = begin_with(mode, Judge::Serin, &name, seed).await?;
     let load = scene.load(seed + 1).await?;
     release(&scene, &bad(regression)).await?;
+    wait_for_abort(&scene).await.with_context(|| argo.log())?;
+    let what = format!("{regression}, mode {mode}, aborted by Argo Rollouts");
+    let tally = scene.end(load, &what).await?;
+    assert_undisturbed(&tally);
+    scene.assert_stable_is(FIRST)
+}
+
+async fn wait_for_abort(scene: &Scene) -> Result<()> {
     scene
         .wait_for("abort", ROLLOUT, |rollout| {
             ensure!(
@@ -151,29 +229,91 @@ async fn is_aborted(regression: &str, seed: u64) -> Result<()> {
             Ok(aborted(rollout))
         })
         .await
-        .with_context(|| argo.log())?;
-    let what = format!("{regression}, aborted by Argo Rollouts");
-    let tally = scene.end(load, &what).await?;
-    assert_undisturbed(&tally);
-    scene.assert_stable_is(FIRST)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kubernetes: make test-kubernetes"]
 async fn a_release_with_errors_is_aborted() -> Result<()> {
-    is_aborted("errors", 93).await
+    is_aborted("errors", "observe", 93).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_with_errors_is_aborted_after_its_requests_were_steered() -> Result<()> {
+    is_aborted("errors", "steer", 121).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kubernetes: make test-kubernetes"]
 async fn a_slow_release_is_aborted() -> Result<()> {
-    is_aborted("latency", 97).await
+    is_aborted("latency", "observe", 97).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kubernetes: make test-kubernetes"]
 async fn a_release_that_loses_a_field_is_aborted() -> Result<()> {
-    is_aborted("lost-field", 99).await
+    is_aborted("lost-field", "observe", 99).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_that_goes_bad_within_a_step_is_aborted_before_the_next() -> Result<()> {
+    let _turn = turn::alone().await;
+    let (scene, argo) = begin("kubernetes-argo-between", 123).await?;
+    let load = scene.load(124).await?;
+    release(&scene, GOOD).await?;
+    wait_until("the last step", async || {
+        Ok(scene.progress().steps().last() == Some(50))
+    })
+    .await?;
+    let begin = Instant::now();
+    scene.kubelet.spoil(GOOD, Regression::LostField);
+    wait_for_abort(&scene).await.with_context(|| argo.log())?;
+    let tally = scene
+        .end(load, "gone bad within a step, aborted by Argo Rollouts")
+        .await?;
+    scene.say_since(begin);
+    assert_undisturbed(&tally);
+    let steps: Vec<u32> = scene.progress().steps().collect();
+    assert_eq!(steps, [25, 50, 0]);
+    scene.assert_stable_is(FIRST)
+}
+
+/// What Argo Rollouts does with a success rate, to hold Serin's figures against: printed, not
+/// required.
+async fn without_serin(regression: &str, seed: u64) -> Result<()> {
+    let _turn = turn::alone().await;
+    let name = format!("kubernetes-argo-{regression}-alone");
+    let (scene, _argo) = begin_with("observe", Judge::SuccessRate, &name, seed).await?;
+    let load = scene.load(seed + 1).await?;
+    release(&scene, &bad(regression)).await?;
+    let over = |rollout: &Value| aborted(rollout) || promoted(rollout);
+    scene
+        .wait_for("end of the rollout", ROLLOUT, |rollout| {
+            Ok(scene.progress().steps().count() > 0 && over(rollout))
+        })
+        .await?;
+    let rollout = scene.plane.api().get(ROLLOUT).await?.context("a Rollout")?;
+    let end = if aborted(&rollout) {
+        "aborted"
+    } else {
+        "promoted"
+    };
+    let what = format!("{regression}, Argo Rollouts with a success rate: {end}");
+    assert_undisturbed(&scene.end(load, &what).await?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_with_errors_ends_without_serin() -> Result<()> {
+    without_serin("errors", 125).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_that_loses_a_field_ends_without_serin() -> Result<()> {
+    without_serin("lost-field", 127).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

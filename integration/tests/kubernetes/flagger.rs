@@ -1,64 +1,57 @@
 //! Flagger promotes and rolls back on Serin's word.
 
-use super::scene::{FIRST, GOOD, NAMESPACE, RATE, Scene, bad, template, text};
-use crate::istio::common::assert_undisturbed;
+use super::scene::{FIRST, GOOD, NAMESPACE, RATE, Scene, assert_undisturbed, bad, template, text};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use serin_integration::istio::manifests::{of_kind, rendered};
-use serin_integration::kubernetes::{Controller, Services};
+use serin_integration::istio::manifests::rendered;
+use serin_integration::istio::mesh::DOMAIN;
+use serin_integration::kubernetes::{Clusters, Controller};
+use serin_integration::shop::Regression;
 use serin_integration::{turn, wait_until};
+use std::time::Instant;
 
-/// What Flagger makes of Deployment and Canary `shop`.
-const SERVICES: Services = Services {
-    namespace: NAMESPACE,
-    virtual_service: "shop",
-    stable: "shop-primary",
-    canary: "shop-canary",
+/// The services that Flagger makes for Canary `shop`.
+const CLUSTERS: Clusters = Clusters {
+    stable: "outbound|8080||shop-primary.shop.svc.cluster.local",
+    canary: "outbound|8080||shop-canary.shop.svc.cluster.local",
 };
 const CANARY: &str = "/apis/flagger.app/v1beta1/namespaces/shop/canaries/shop";
 
-/// The Canary of the example with the shortest interval that Flagger takes.
-fn canary() -> Result<Vec<Value>> {
-    let mut manifests = rendered("flagger-example")?;
-    for canary in of_kind(&mut manifests, "Canary") {
-        let analysis = canary.pointer_mut("/spec/analysis");
-        let analysis = analysis.and_then(Value::as_object_mut);
-        let analysis = analysis.context("an analysis")?;
-        analysis.insert("interval".to_owned(), json!("10s"));
-    }
-    Ok(manifests)
+/// A patch for the Canary of the example: the shortest interval that Flagger takes, and where the
+/// shop listens.
+fn canary() -> Value {
+    json!({
+        "apiVersion": "flagger.app/v1beta1",
+        "kind": "Canary",
+        "metadata": {"name": "shop", "namespace": NAMESPACE},
+        "spec": {"service": {"targetPort": "http"}, "analysis": {"interval": "10s"}},
+    })
 }
 
-/// The same Canary without Serin: with the metrics and ranges of Flagger's own documentation.
-fn canary_without_serin() -> Result<Vec<Value>> {
-    let mut manifests = canary()?;
-    for canary in of_kind(&mut manifests, "Canary") {
-        let analysis = canary.pointer_mut("/spec/analysis");
-        let analysis = analysis.and_then(Value::as_object_mut);
-        let analysis = analysis.context("an analysis")?;
-        analysis.remove("webhooks");
-        let metrics = json!([
-            {"name": "request-success-rate", "interval": "1m", "thresholdRange": {"min": 99}},
-            {"name": "request-duration", "interval": "1m", "thresholdRange": {"max": 500}},
-        ]);
-        analysis.insert("metrics".to_owned(), metrics);
-    }
-    Ok(manifests)
+/// The same, without Serin: with the metrics and ranges of Flagger's own documentation.
+fn canary_without_serin() -> Value {
+    let mut canary = canary();
+    canary["spec"]["analysis"]["webhooks"] = Value::Null;
+    canary["spec"]["analysis"]["metrics"] = json!([
+        {"name": "request-success-rate", "interval": "1m", "thresholdRange": {"min": 99}},
+        {"name": "request-duration", "interval": "1m", "thresholdRange": {"max": 500}},
+    ]);
+    canary
 }
 
 /// Starts everything with the first release and waits until Flagger has taken it over.
 async fn begin(name: &str, seed: u64) -> Result<(Scene, Controller)> {
-    begin_with("observe", &canary()?, name, seed).await
+    begin_with("observe", canary(), name, seed).await
 }
 
-/// The same with a mode of the filter, and with another Canary.
+/// The same with a mode of the filter, and with another patch for the Canary.
 async fn begin_with(
     mode: &str,
-    canary: &[Value],
+    mut canary: Value,
     name: &str,
     seed: u64,
 ) -> Result<(Scene, Controller)> {
-    let scene = Scene::start_in(mode, name, SERVICES, seed).await?;
+    let scene = Scene::start(name, CLUSTERS, seed).await?;
     scene.plane.apply(&rendered("flagger")?).await?;
     let deployment = json!({
         "apiVersion": "apps/v1",
@@ -69,7 +62,17 @@ async fn begin_with(
     scene.plane.apply(&[deployment]).await?;
     let flagger =
         Controller::flagger(&format!("{name}/flagger"), &scene.plane, &scene.names).await?;
-    scene.plane.apply(canary).await?;
+    let listener = scene.mesh.listener();
+    if mode == "observe" {
+        // Flagger's VirtualService is the one of the host.
+        canary["spec"]["service"]["hosts"] = json!([DOMAIN]);
+        canary["spec"]["service"]["gateways"] = json!(["shop/shop"]);
+        let overlays = ["gateway-compare", "flagger-example"];
+        scene.apply(mode, &overlays, &[listener], &[canary]).await?;
+    } else {
+        let patches = [canary, listener];
+        scene.apply(mode, &["flagger-steer"], &[], &patches).await?;
+    }
     reach(&scene, "Initialized", "Failed").await?;
     Ok((scene, flagger))
 }
@@ -112,7 +115,7 @@ async fn a_good_release_is_promoted() -> Result<()> {
 async fn is_rolled_back(regression: &str, mode: &str, seed: u64) -> Result<()> {
     let _turn = turn::alone().await;
     let name = format!("kubernetes-flagger-{regression}-{mode}");
-    let (scene, flagger) = begin_with(mode, &canary()?, &name, seed).await?;
+    let (scene, flagger) = begin_with(mode, canary(), &name, seed).await?;
     let load = scene.load(seed + 1).await?;
     release(&scene, &bad(regression)).await?;
     reach(&scene, "Failed", "Succeeded").await?;
@@ -151,11 +154,35 @@ async fn a_release_that_loses_a_field_is_rolled_back() -> Result<()> {
     is_rolled_back("lost-field", "observe", 103).await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes: make test-kubernetes"]
+async fn a_release_that_goes_bad_within_a_step_is_rolled_back() -> Result<()> {
+    let _turn = turn::alone().await;
+    let (scene, flagger) = begin("kubernetes-flagger-between", 115).await?;
+    let load = scene.load(116).await?;
+    release(&scene, GOOD).await?;
+    wait_until("the second step", async || {
+        Ok(scene.progress().steps().last() == Some(20))
+    })
+    .await?;
+    let begin = Instant::now();
+    scene.kubelet.spoil(GOOD, Regression::LostField);
+    reach(&scene, "Failed", "Succeeded")
+        .await
+        .with_context(|| flagger.log())?;
+    let tally = scene
+        .end(load, "gone bad within a step, rolled back by Flagger")
+        .await?;
+    scene.say_since(begin);
+    assert_undisturbed(&tally);
+    scene.assert_stable_is(FIRST)
+}
+
 /// What Flagger does with its own metrics, to hold Serin's figures against: printed, not required.
 async fn without_serin(regression: &str, seed: u64) -> Result<()> {
     let _turn = turn::alone().await;
     let name = format!("kubernetes-flagger-{regression}-alone");
-    let (scene, _flagger) = begin_with("observe", &canary_without_serin()?, &name, seed).await?;
+    let (scene, _flagger) = begin_with("observe", canary_without_serin(), &name, seed).await?;
     let load = scene.load(seed + 1).await?;
     release(&scene, &bad(regression)).await?;
     scene

@@ -1,18 +1,23 @@
-//! What every rollout needs: an API server, the shop behind an Envoy with Serin, a Prometheus, and
-//! `serin serve-verdict`.
+//! What every rollout needs: an API server with its controllers and nodes, Istio with the shop behind
+//! its gateway, a Prometheus, and `serin serve-verdict`.
 
-use crate::live::common::{config, filter, with};
+use crate::manifests::render::copied;
 use crate::prometheus::hooks::Hooks;
 use crate::prometheus::manifests::hurried_rule_groups;
 use crate::prometheus::server::{Prometheus, STEP, Settings, prometheus_binary};
 use anyhow::{Context as _, Result, ensure};
+use hyper::Method;
 use serde_json::{Value, json};
-use serin_integration::kubernetes::{ControlPlane, Names, Pods, Progress, Rollout, Services};
+use serin_integration::istio::mesh::DOMAIN;
+use serin_integration::kubernetes::{
+    Clusters, ControlPlane, Controller, Kubelet, Mesh, Names, Progress, Rollout,
+};
 use serin_integration::load::{Load, LoadOptions, Tally};
-use serin_integration::shop::Shops;
-use serin_integration::topology::Topology;
-use serin_integration::wait_until;
-use std::net::SocketAddr;
+use serin_integration::process::{Memory, memory_mib};
+use serin_integration::shop::VERSION_HEADER;
+use serin_integration::{http, wait_until};
+use std::fs;
+use std::time::Instant;
 
 /// The namespace of the shop.
 pub(crate) const NAMESPACE: &str = "shop";
@@ -25,86 +30,127 @@ pub(crate) const RATE: f64 = 200.0;
 /// Answers after which enough is known of the stable version.
 const KNOWN: u64 = 600;
 
-/// All but the controller.
+/// All but the controller that shifts traffic.
 pub(crate) struct Scene {
     // Those who ask the API server end before it does.
     rollout: Rollout,
-    _pods: Pods,
+    _prometheus: Prometheus,
+    pub(crate) mesh: Mesh,
+    pub(crate) kubelet: Kubelet,
+    _controllers: Controller,
     pub(crate) plane: ControlPlane,
     pub(crate) names: Names,
     hooks: Hooks,
-    address: SocketAddr,
-    _prometheus: Prometheus,
+    clusters: Clusters,
 }
 
 impl Scene {
-    /// Starts it with a filter that observes. The versions are called `primary` and `canary`, the
-    /// destination `shop`.
-    pub(crate) async fn start(name: &str, services: Services, seed: u64) -> Result<Self> {
-        Self::start_in("observe", name, services, seed).await
-    }
-
-    /// The same with a filter in another mode.
-    pub(crate) async fn start_in(
-        mode: &str,
-        name: &str,
-        services: Services,
-        seed: u64,
-    ) -> Result<Self> {
+    /// Starts it. Serin comes with [`apply`](Self::apply).
+    pub(crate) async fn start(name: &str, clusters: Clusters, seed: u64) -> Result<Self> {
         let binary = prometheus_binary().context("no Prometheus")?;
         let plane = ControlPlane::start(name).await?;
         plane.add_definitions().await?;
         plane.add_namespaces(&["istio-system", NAMESPACE]).await?;
-        let shops = Shops::start(seed).await?;
-        let config = with(
-            config(mode),
-            json!({
-                "baseline": "primary",
-                "candidate": "canary",
-                "body": {},
-                "versions": {
-                    "from": "clusters",
-                    "destinations": {"shop": {"primary": ["shop-v1"], "canary": ["shop-v2"]}},
-                },
-            }),
-        );
-        let topology = Topology::builder(name, &shops)
-            .weights(100, 0)
-            .filter(filter(&config))
-            .start()
-            .await?;
-        let (address, admin) = (topology.address(), topology.front.admin_address());
+        let controllers = Controller::own(&format!("{name}/controllers"), &plane)?;
+        let kubelet = Kubelet::start(&plane, seed).await?;
+        let mesh = Mesh::start(name, &plane).await?;
         let settings = Settings {
             folder: &format!("{name}/prometheus"),
             step: STEP,
             alertmanager: None,
-            cluster: Some("shop-v2"),
+            // A regular expression: `|` would mean something.
+            cluster: Some(&clusters.canary.replace('|', ".")),
         };
         let mut groups = hurried_rule_groups()?;
-        groups.push(istio_metrics());
+        groups.push(istio_metrics(&clusters));
+        let gateway = mesh.gateway.admin_address();
         let prometheus =
-            Prometheus::start_with(&binary, &[("gateway", admin)], &groups, &settings).await?;
+            Prometheus::start_with(&binary, &[("gateway", gateway)], &groups, &settings).await?;
         let hooks = Hooks::start(prometheus.address()).await?;
         let names = Names::start(&[
             ("prometheus.istio-system:9090", prometheus.address()),
             ("serin-serve-verdict.istio-system:8095", hooks.address()),
         ])
         .await?;
-        let api = *plane.api();
         Ok(Self {
+            rollout: Rollout::follow(*plane.api(), clusters.clone(), gateway),
+            _prometheus: prometheus,
+            mesh,
+            kubelet,
+            _controllers: controllers,
             plane,
             names,
             hooks,
-            rollout: Rollout::start(api, services, topology, shops)?,
-            address,
-            _pods: Pods::start(api),
-            _prometheus: prometheus,
+            clusters,
         })
+    }
+
+    /// `kubectl apply -k` of a kustomization as a user would write it: overlays by name, objects of
+    /// one's own, and patches, to which come the module that was built here and Serin's settings for
+    /// the two sides. The versions are called `primary` and `canary`, the destination `shop`.
+    pub(crate) async fn apply(
+        &self,
+        mode: &str,
+        overlays: &[&str],
+        objects: &[Value],
+        patches: &[Value],
+    ) -> Result<()> {
+        let folder = copied()?;
+        let folder = folder.path().join("applied");
+        fs::create_dir(&folder)?;
+        let plugin = self.mesh.plugin(&json!({
+            "mode": mode,
+            "baseline": "primary",
+            "candidate": "canary",
+            "warm_up": "3s",
+            "body": {},
+            "versions": {
+                "from": "clusters",
+                "destinations": {"shop": {
+                    "primary": [self.clusters.stable],
+                    "canary": [self.clusters.canary],
+                }},
+            },
+        }))?;
+        let mut resources: Vec<String> = overlays.iter().map(|name| format!("../{name}")).collect();
+        for (index, object) in objects.iter().enumerate() {
+            let file = format!("object-{index}.yaml");
+            fs::write(folder.join(&file), object.to_string())?;
+            resources.push(file);
+        }
+        let mut paths = Vec::new();
+        for (index, patch) in patches.iter().chain([&plugin]).enumerate() {
+            let file = format!("patch-{index}.yaml");
+            fs::write(folder.join(&file), patch.to_string())?;
+            paths.push(json!({"path": file}));
+        }
+        let kustomization = json!({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": resources,
+            "patches": paths,
+        });
+        fs::write(folder.join("kustomization.yaml"), kustomization.to_string())?;
+        let folder = folder.to_str().context("a folder's name")?;
+        let apply = ["apply", "--server-side", "--validate=strict", "-k", folder];
+        self.plane.kubectl(&apply).await?;
+        Ok(())
     }
 
     /// Users, once Serin has seen enough of the stable version.
     pub(crate) async fn load(&self, seed: u64) -> Result<Load> {
-        let load = Load::start(LoadOptions::new(self.address, RATE).seed(seed))?;
+        wait_until("route to the shop", async || Ok(self.progress().routed)).await?;
+        let ready = ["serin ", "as comparer"];
+        self.mesh.gateway.wait_for_log(&ready).await?;
+        // A route may be there before its cluster is.
+        wait_until("answer of the shop", async || {
+            let host = [("host", DOMAIN)];
+            let answer = http::request(self.mesh.entry(), Method::GET, "/", &host, "").await?;
+            Ok(answer.headers().contains_key(VERSION_HEADER))
+        })
+        .await?;
+        let options = LoadOptions::new(self.mesh.entry(), RATE).header("host", DOMAIN);
+        let load = Load::start(options.seed(seed))?;
         load.wait_for_answers(KNOWN).await?;
         Ok(load)
     }
@@ -147,8 +193,7 @@ impl Scene {
     /// What Kubernetes has recorded of the shop, oldest first.
     pub(crate) async fn events(&self) -> Result<String> {
         let sorted = "--sort-by=.metadata.creationTimestamp";
-        let columns =
-            "custom-columns=TYPE:.type,REASON:.reason,OBJECT:.involvedObject.kind,MESSAGE:.message";
+        let columns = "custom-columns=TIME:.metadata.creationTimestamp,TYPE:.type,REASON:.reason,OBJECT:.involvedObject.kind,MESSAGE:.message";
         let namespace = format!("--namespace={NAMESPACE}");
         let arguments = ["get", "events", &namespace, sorted, "--output", columns];
         self.plane.kubectl(&arguments).await
@@ -162,18 +207,34 @@ impl Scene {
         .await?;
         let tally = load.stop().await;
         let progress = self.progress();
-        let canary = tally.version("v2");
         println!(
-            "{what}: weights {:?}, {:.1} s with traffic on the canary, {} of its {} requests lost, {} of {} in all",
+            "{what}: weights {:?}, {:.1} s with traffic on the canary, {} of {} requests lost",
             progress.steps().collect::<Vec<_>>(),
             progress.exposed().context("exposed")?.as_secs_f64(),
-            canary.errors,
-            canary.answered,
             tally.lost(),
             tally.sent,
         );
+        for (version, of_version) in &tally.by_version {
+            let (errors, answered) = (of_version.errors, of_version.answered);
+            println!("{version:?}: {errors} of {answered} lost");
+        }
         println!("{}", self.events().await?);
+        let namespace = format!("--namespace={NAMESPACE}");
+        let kinds = "canaries,rollouts,virtualservices,deployments,replicasets,pods";
+        let objects = self.plane.kubectl(&["get", kinds, &namespace]).await?;
+        println!("{objects}\n{}", memory()?);
         Ok(tally)
+    }
+
+    /// Prints how long the canary has had traffic since then.
+    pub(crate) fn say_since(&self, begin: Instant) {
+        if let Some((end, _)) = self.progress().weights.last() {
+            let time = end.duration_since(begin);
+            println!(
+                "{:.1} s from the regression to the end of its traffic",
+                time.as_secs_f64()
+            );
+        }
     }
 
     /// Checks which images the stable version's pods have.
@@ -193,17 +254,15 @@ pub(crate) fn bad(regression: &str) -> String {
 }
 
 /// What Istio's sidecar would say of the canary's pods, from what Envoy says of their cluster: the
-/// metrics that Flagger asks for by default. Durations are in milliseconds.
-fn istio_metrics() -> Value {
+/// metrics that Flagger and Argo Rollouts ask for by default. Durations are in milliseconds.
+fn istio_metrics(clusters: &Clusters) -> Value {
     let labels = json!({
         "reporter": "destination",
         "destination_workload_namespace": NAMESPACE,
         "destination_workload": "shop",
     });
-    let of_canary = "{envoy_cluster_name=\"shop-v2\"}";
-    let requests = format!(
-        "label_replace(sum by (envoy_response_code) (envoy_cluster_upstream_rq{of_canary}), \"response_code\", \"$1\", \"envoy_response_code\", \"(.*)\")"
-    );
+    let of_canary = format!("{{cluster_name=\"{}\"}}", clusters.canary);
+    let requests = format!("sum by (response_code) (envoy_cluster_upstream_rq{of_canary})");
     let durations = format!("sum by (le) (envoy_cluster_upstream_rq_time_bucket{of_canary})");
     json!({"name": "istio", "interval": format!("{STEP}s"), "rules": [
         {"record": "istio_requests_total", "expr": requests, "labels": labels},
@@ -211,13 +270,58 @@ fn istio_metrics() -> Value {
     ]})
 }
 
+/// Nobody lost an answer but for the failures that each release has by itself.
+pub(crate) fn assert_undisturbed(tally: &Tally) {
+    let of_releases = tally.by_version.iter().filter(|(name, _)| !name.is_empty());
+    let (errors, answered) = of_releases.fold((0, 0), |(errors, answered), (_, release)| {
+        (errors + release.errors, answered + release.answered)
+    });
+    assert_eq!(tally.lost(), errors, "{tally:?}");
+    assert_eq!(answered, tally.sent, "{tally:?}");
+}
+
+/// The resident memory of this process and of all that it started.
+fn memory() -> Result<String> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(process) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // One that ends meanwhile counts no longer.
+        let Ok(status) = fs::read_to_string(format!("/proc/{process}/stat")) else {
+            continue;
+        };
+        let after_name = status.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let parent = after_name.split_whitespace().nth(1);
+        if let Some(parent) = parent.and_then(|parent| parent.parse::<u32>().ok()) {
+            parents.push((process, parent));
+        }
+    }
+    let mut family = vec![std::process::id()];
+    let mut next = 0;
+    while let Some(process) = family.get(next).copied() {
+        let children = parents.iter().filter(|(_, parent)| *parent == process);
+        family.extend(children.map(|(child, _)| *child));
+        next += 1;
+    }
+    let memory = family
+        .iter()
+        .filter_map(|process| memory_mib(*process, Memory::Now).ok());
+    let memory: f64 = memory.sum();
+    Ok(format!("{memory:.0} MiB in {} processes", family.len()))
+}
+
 /// The pods' template of an image.
 pub(crate) fn template(image: &str) -> Value {
     json!({
         "metadata": {"labels": {"app": "shop"}},
-        "spec": {"containers": [
-            {"name": "shop", "image": image, "ports": [{"containerPort": 8080}]},
-        ]},
+        "spec": {
+            "terminationGracePeriodSeconds": 5,
+            "containers": [
+                {"name": "shop", "image": image, "ports": [{"name": "http", "containerPort": 8080}]},
+            ],
+        },
     })
 }
 
