@@ -84,6 +84,9 @@ pub struct Plan {
     pub looks_per_second: u64,
     /// Per question, one bit: whether cases count for it.
     case_questions: u64,
+    /// The signals whose tokens are in a row, by their index, and per signal the column of its token.
+    row_signals: Vec<usize>,
+    row_columns: Vec<Option<usize>>,
     /// Most metric series.
     pub max_series: usize,
     /// Whether the filter writes exchanges for the access log.
@@ -153,6 +156,7 @@ impl Plan {
             ));
         }
         let (signals, questions) = signals(&raw, own)?;
+        let (row_signals, row_columns) = in_rows(signals.len(), &questions);
         let memory = duration("memory", raw.memory.as_deref(), "10m", "10s", "7d")?;
         Ok(Self {
             mode,
@@ -208,6 +212,8 @@ impl Plan {
             routes_by_name: raw.routes.by_name,
             looks_per_second: looks_per_second(raw.looks_per_second)?,
             case_questions: case_questions(&signals, &questions),
+            row_signals,
+            row_columns,
             signals,
             questions,
             fleet: raw.fleet.as_ref().map(|raw| fleet(raw, mode)).transpose()?,
@@ -272,14 +278,13 @@ impl Plan {
 
     /// The signals whose tokens are in a row, by their index: those that are asked a question.
     #[must_use]
-    pub fn row_signals(&self) -> Vec<usize> {
-        (0..self.signals.len())
-            .filter(|index| {
-                self.questions.iter().any(|(signal, question)| {
-                    signal == index && !matches!(question.rule, Rule::Path)
-                })
-            })
-            .collect()
+    pub fn row_signals(&self) -> &[usize] {
+        &self.row_signals
+    }
+
+    /// Per signal, the column of its token in a row.
+    pub(crate) fn row_columns(&self) -> &[Option<usize>] {
+        &self.row_columns
     }
 
     /// Whether a worker may look at a random part of the exchanges only, and merely glance at the
@@ -352,6 +357,22 @@ fn looks_per_second(value: Option<u64>) -> Result<u64, ConfigError> {
             format!("use 0 to look at all exchanges, or {LEAST_LOOKS} to {MOST_LOOKS}"),
         ),
     }
+}
+
+/// The signals that are asked a question of each exchange, by their index; and per signal the place that
+/// it has among them.
+fn in_rows(signals: usize, questions: &[(usize, Question)]) -> (Vec<usize>, Vec<Option<usize>>) {
+    let (mut row_signals, mut columns) = (Vec::new(), vec![None; signals]);
+    for (signal, column) in columns.iter_mut().enumerate() {
+        let is_asked = questions
+            .iter()
+            .any(|(of, question)| *of == signal && !matches!(question.rule, Rule::Path));
+        if is_asked {
+            *column = Some(row_signals.len());
+            row_signals.push(signal);
+        }
+    }
+    (row_signals, columns)
 }
 
 /// The questions to which only failed exchanges answer yes, by what their signal says of its tokens.

@@ -88,6 +88,14 @@ impl Rows {
         }
     }
 
+    /// Makes room for so many rows more.
+    pub fn reserve(&mut self, rows: usize) {
+        if self.width > 0 {
+            self.facts.reserve(rows);
+            self.tokens.reserve(rows.saturating_mul(self.width));
+        }
+    }
+
     /// Adds the next token of the last row.
     #[inline]
     pub fn token(&mut self, token: u16) {

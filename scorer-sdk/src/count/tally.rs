@@ -137,7 +137,7 @@ impl Tally {
     #[inline(never)]
     pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
         let state = || foldhash::fast::FixedState::with_seed(seed);
-        let row_signals = plan.row_signals();
+        let row_signals = plan.row_signals().to_vec();
         Self {
             hasher: NameHasher::new(seed),
             known_names: KnownNames::new(seed),
@@ -977,7 +977,7 @@ mod tests {
         assert_eq!(delta.overflow.routes, 199);
         assert!(delta.overflow.names >= 2 * (199 - 64));
         let signals = &tally.plan.signals;
-        let row_signals = tally.plan.row_signals();
+        let row_signals = tally.plan.row_signals().to_vec();
         let told = |version: &VersionDelta| {
             let rows = version.rows.iter();
             assert_eq!(version.rows.len() as u64, version.exchanges);

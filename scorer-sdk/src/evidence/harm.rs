@@ -87,6 +87,17 @@ impl HarmTest {
         candidate_exchanges: u64,
     ) -> [f64; ALTERNATIVES.len()] {
         let boundary = log_probability(self.tolerance);
+        self.update_from(boundary, &log_probability, candidate_exchanges)
+    }
+
+    /// [`HarmTest::update`] where `ln P` at the tolerance is known.
+    #[inline(never)]
+    pub fn update_from(
+        &mut self,
+        boundary: f64,
+        log_probability: &dyn Fn(f64) -> f64,
+        candidate_exchanges: u64,
+    ) -> [f64; ALTERNATIVES.len()] {
         let gains =
             ALTERNATIVES.map(|multiple| log_probability(multiple * self.tolerance) - boundary);
         self.mixture

@@ -16,6 +16,37 @@ const UNITY: f64 = 9.0;
 /// The smallest odds ratio of the grid is one over this; the largest comes to 290.
 const LOWEST_RECIPROCAL: f64 = 30.0;
 
+/// What blocks add to the log-likelihood at each point of the grid, in nats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Likelihoods([f64; POINTS]);
+
+impl Default for Likelihoods {
+    fn default() -> Self {
+        Self([0.0; POINTS])
+    }
+}
+
+impl Likelihoods {
+    /// Those of one block; `log_probability` is as [`HarmTest::update`](super::HarmTest::update)
+    /// takes it.
+    #[must_use]
+    #[inline(never)]
+    pub fn of(log_probability: &dyn Fn(f64) -> f64) -> Self {
+        let mut likelihoods = Self::default();
+        for (index, point) in indices().zip(&mut likelihoods.0) {
+            *point = log_probability(odds_ratio(index));
+        }
+        likelihoods
+    }
+
+    /// Adds another block's: given their margins, blocks are independent.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, more) in self.0.iter_mut().zip(&other.0) {
+            *sum += more;
+        }
+    }
+}
+
 /// A confidence interval for the odds ratio.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
@@ -46,8 +77,12 @@ impl OddsRatioInterval {
     /// [`HarmTest::update`](super::HarmTest::update) takes it. There is no cap: an estimate is
     /// wanted, not a stake.
     pub fn update(&mut self, log_probability: impl Fn(f64) -> f64) {
-        for (index, total) in indices().zip(&mut self.log_likelihoods) {
-            let added = log_probability(odds_ratio(index));
+        self.add(&Likelihoods::of(&log_probability));
+    }
+
+    /// The same with what is known already; what is not finite is left out.
+    pub fn add(&mut self, likelihoods: &Likelihoods) {
+        for (total, added) in self.log_likelihoods.iter_mut().zip(likelihoods.0) {
             if added.is_finite() {
                 *total += added;
             }

@@ -34,7 +34,7 @@ pub use change::{ChangeTest, TokenBlock, TokenPast, change_shares};
 pub use combine::{WeightedEvidence, e_bh, log_add_exp, log_weighted_mean, route_weight};
 pub use contrast::{Contrast, Contrasted, Spread, block_weight};
 pub use harm::{ALTERNATIVES, BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, HarmTest};
-pub use interval::{Interval, OddsRatioInterval};
+pub use interval::{Interval, Likelihoods, OddsRatioInterval};
 pub use noncentral::{Block, Law, reference_log_probability};
 pub use onset::{Onset, Schedule, Starts};
 pub use shift::{Factor, QuantileShift};

@@ -1,18 +1,18 @@
 //! How a gathered block of one route is judged: which questions can be put to it, and what each
 //! answer says.
 
+use super::answers::{Answers, Tallied};
 use super::arm::Arm;
 use super::change::{Change, ChangeBlock};
 use super::gathered::{Gathered, Trials};
 use super::judged::Judged;
-use super::pair::{JudgedBlock, Pair};
+use super::pair::{Pair, Together};
 use super::past::{Past, inside};
 use super::recent::Recent;
 use super::trial::{Trial, counts_cases};
-use super::units::Units;
+use super::units::{Places, Units};
 use crate::config::Plan;
 use crate::evidence::{QuantileShift, Spread, reference_log_probability};
-use crate::exchange::NO_ODDS;
 use crate::judge::verdict::Rate;
 use crate::route::RouteKey;
 use crate::signal::{Asked, Rule};
@@ -34,61 +34,6 @@ pub(super) struct Ready {
     quantile: Option<u16>,
 }
 
-/// How many exchanges of one side are in a category, per stratum: trials that had the same chances to
-/// be judged.
-#[derive(Debug, Default)]
-struct Answers(Vec<(u16, Rate)>);
-
-impl Answers {
-    /// Adds an answer. `is_sampled` says whether failures had another chance than the rest.
-    fn add(&mut self, trial: &Trial, inside: bool, is_sampled: bool) {
-        let odds = if is_sampled { trial.odds } else { NO_ODDS };
-        let index = match self.0.iter().position(|known| known.0 == odds) {
-            Some(index) => index,
-            None => {
-                self.0.push((odds, Rate::default()));
-                self.0.len() - 1
-            }
-        };
-        if let Some((_, rate)) = self.0.get_mut(index) {
-            rate.total += 1;
-            rate.inside += u64::from(inside);
-        }
-    }
-
-    fn of(trials: &[Trial], question: usize, is_sampled: bool) -> Self {
-        let mut answers = Self::default();
-        for trial in trials {
-            if let Some(inside) = trial.answer(question) {
-                answers.add(trial, inside, is_sampled);
-            }
-        }
-        answers
-    }
-
-    /// Those of the candidate without the trials of a unit that has too many in the category.
-    fn allowed(trials: &[Trial], question: usize, is_sampled: bool, units: &mut Units) -> Self {
-        let mut answers = Self::default();
-        for trial in trials {
-            if let Some(inside) = trial.answer(question)
-                && units.allows(trial, question, inside, is_sampled)
-            {
-                answers.add(trial, inside, is_sampled);
-            }
-        }
-        answers
-    }
-
-    /// A block for each stratum that both sides have. Given their margins these are independent.
-    fn blocks(&self, baseline: &Self) -> Vec<JudgedBlock> {
-        let both = self.0.iter().filter_map(|(odds, candidate)| {
-            let known = baseline.0.iter().find(|known| known.0 == *odds)?;
-            Some(JudgedBlock::new(*candidate, known.1, *odds))
-        });
-        both.collect()
-    }
-}
-
 impl Ready {
     /// The shift of the quantile that is asked about.
     fn shift(&self, compared: &Gathered) -> Option<QuantileShift> {
@@ -104,19 +49,21 @@ impl Ready {
 /// The questions that can be put to a block and whose answers count. `expected` says for each
 /// question of the plan whether a yes was declared.
 pub(super) fn questions(plan: &Plan, past: &Past, expected: &[bool]) -> Vec<Ready> {
-    plan.questions
-        .iter()
-        .enumerate()
-        .filter(|(number, _)| !expected.get(*number).copied().unwrap_or(false))
-        .filter_map(|(number, (signal, question))| {
-            Some(Ready {
+    let mut ready = Vec::with_capacity(plan.questions.len());
+    for (number, (signal, question)) in plan.questions.iter().enumerate() {
+        if expected.get(number).copied().unwrap_or(false) {
+            continue;
+        }
+        if let Some(asked) = past.ask(plan, *signal, question) {
+            ready.push(Ready {
                 number,
                 signal: *signal,
-                asked: past.ask(plan, *signal, question)?,
+                asked,
                 quantile: quantile(plan, past, *signal, question.rule),
-            })
-        })
-        .collect()
+            });
+        }
+    }
+    ready
 }
 
 /// The baseline's quantile that a rule is about, for signals that measure a quantity.
@@ -131,14 +78,16 @@ fn quantile(plan: &Plan, past: &Past, signal: usize, rule: Rule) -> Option<u16> 
 /// Judges the baseline's halves against each other. The cuts may come from a past that already
 /// holds these exchanges, because it holds those of both halves alike.
 pub(super) fn judge_halves(plan: &Plan, halves: &Trials, judged: &mut Judged) {
+    let halves = [0, 1].map(|side| Tallied::of(halves.side(side)));
     for number in 0..plan.questions.len() {
-        let of = |side| Answers::of(halves.side(side), number, counts_cases(plan, number));
-        let (first, second) = (of(0), of(1));
+        let [first, second] = halves
+            .each_ref()
+            .map(|half| half.answers(number, counts_cases(plan, number)));
         if let Some(laws) = judged.second_half.get_mut(number) {
-            laws.append(&mut second.blocks(&first));
+            laws.extend(second.blocks(&first));
         }
         if let Some(laws) = judged.first_half.get_mut(number) {
-            laws.append(&mut first.blocks(&second));
+            laws.extend(first.blocks(&second));
         }
     }
 }
@@ -155,16 +104,21 @@ pub(super) fn judge_pairs(
     pairs: &mut [Pair],
     judged: &mut Judged,
 ) {
+    let [of_baseline, of_candidate] =
+        [Arm::Baseline, Arm::Candidate].map(|arm| trials.side(arm as usize));
+    let of_baseline = Tallied::of(of_baseline);
+    let of_candidate: Vec<(&Trial, Places)> = of_candidate
+        .iter()
+        .map(|trial| (trial, units.places(trial)))
+        .collect();
     for question in questions {
         let number = question.number;
         let (Some(pair), Some(laws)) = (pairs.get_mut(number), judged.laws.get_mut(number)) else {
             continue;
         };
         let is_sampled = counts_cases(plan, number);
-        let [of_baseline, of_candidate] =
-            [Arm::Baseline, Arm::Candidate].map(|arm| trials.side(arm as usize));
-        let mut blocks = Answers::allowed(of_candidate, number, is_sampled, units)
-            .blocks(&Answers::of(of_baseline, number, is_sampled));
+        let mut blocks = Answers::allowed(&of_candidate, number, is_sampled, units)
+            .blocks(&of_baseline.answers(number, is_sampled));
         let Some(first) = blocks.first_mut() else {
             continue;
         };
@@ -178,9 +132,10 @@ pub(super) fn judge_pairs(
         }
         let tolerance = units.tolerance(plan, number, sessions_apart, of_shift);
         pair.set_tolerance(tolerance, units.gain_limit(plan, number));
+        let blocks = Together::of(blocks);
         pair.update_all(&blocks);
         pair.see(|seen| seen.add(question, compared));
-        laws.append(&mut blocks);
+        laws.append(blocks);
     }
 }
 
@@ -238,7 +193,7 @@ pub(super) fn judge_against_reference(
             let law = |odds_ratio| {
                 reference_log_probability(candidate.total, candidate.inside, bound, odds_ratio)
             };
-            pair.update(law, candidate, Rate::default());
+            pair.update(&law, None, [candidate, Rate::default()]);
             pair.baseline = reference;
             pair.see(|seen| seen.add_against(question, past, compared));
         }
@@ -340,8 +295,8 @@ mod tests {
         let (mut sum, mut squares) = (0.0, 0.0);
         for _ in 0..BLOCKS {
             let [baseline, candidate] = trials(workers, odds_ratio, &mut random);
-            let baseline = Answers::of(&baseline, 0, is_sampled);
-            let blocks = Answers::of(&candidate, 0, is_sampled).blocks(&baseline);
+            let of = |trials: &[Trial]| Tallied::of(trials).answers(0, is_sampled);
+            let blocks = of(&candidate).blocks(&of(&baseline));
             let ratio: f64 = blocks
                 .iter()
                 .map(|block| {
@@ -415,7 +370,7 @@ mod tests {
         }];
         let mut random = fastrand::Rng::with_seed(3);
         let [baseline, candidate] = trials(&worker, 2.0, &mut random);
-        let of = |trials: &[Trial]| Answers::of(trials, 0, true);
+        let of = |trials: &[Trial]| Tallied::of(trials).answers(0, true);
         let block = of(&candidate).blocks(&of(&baseline)).remove(0);
         for (told, rate) in [(block.baseline, 0.05), (block.candidate, 0.095)] {
             let share = told.inside as f64 / told.total as f64;

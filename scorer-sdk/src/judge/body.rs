@@ -106,9 +106,9 @@ impl Bodies {
                 let both = [block.baseline.inside, block.candidate.inside];
                 keep_most(&mut failed, found.question, both);
                 found.pair.update(
-                    |odds_ratio| block.law.log_probability(odds_ratio),
-                    block.candidate,
-                    block.baseline,
+                    &|odds_ratio| block.law.log_probability(odds_ratio),
+                    None,
+                    [block.candidate, block.baseline],
                 );
             }
         }

@@ -270,7 +270,7 @@ impl Comparison {
         let Some(signal) = plan.duration() else {
             return;
         };
-        let Some(column) = route::columns(plan).get(signal).copied().flatten() else {
+        let Some(column) = plan.row_columns().get(signal).copied().flatten() else {
             return;
         };
         // What the baseline's warm hosts take more than usual now: a slow hour hits young hosts as

@@ -10,6 +10,7 @@ use super::shares::Shares;
 use crate::config::Plan;
 use crate::drift::SharedChange;
 use crate::judge::verdict::{Decision, LeftOut, Silence, Silent, Verdict};
+use std::borrow::Cow;
 
 /// What is decided about a destination.
 pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
@@ -35,6 +36,10 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
     };
     let shares = Shares::of(comparison, plan);
     let all_evidence = shares.log_evidence();
+    let evidence = match shares.held_back(plan, comparison, placebo) {
+        Cow::Borrowed(_) => all_evidence,
+        Cow::Owned(held) => held.log_evidence(),
+    };
     let silent = silent(plan, destination);
     let is_mute = silent
         .iter()
@@ -50,7 +55,7 @@ pub(super) fn decision(plan: &Plan, destination: &Destination) -> Decision {
         baseline: versions.baseline().to_owned(),
         candidate: rollout.candidate.clone(),
         verdict,
-        evidence: shares.held_back(plan, comparison, placebo).log_evidence(),
+        evidence,
         threshold,
         change_evidence,
         baseline_exchanges: reference.map_or(seen, |known| known.exchanges),

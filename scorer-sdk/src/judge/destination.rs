@@ -233,7 +233,7 @@ impl Destination {
         let threshold = threshold(plan, Some(rollout));
         let leaning = shares.leaning(&self.comparison, threshold).is_some();
         let step = rollout.decide(plan, evidence, leaning, now_ms);
-        self.follow(plan, step, (&shares, evidence), now_ms);
+        self.follow(plan, step, (&*shares, evidence), now_ms);
     }
 
     /// Does what all proxies together say of `candidate`, if that is the one that is compared here.
@@ -248,7 +248,7 @@ impl Destination {
         let shares = Shares::of(&self.comparison, plan);
         let shares = shares.held_back(plan, &self.comparison, &self.placebo);
         let evidence = shares.log_evidence();
-        self.follow(plan, step, (&shares, evidence), now_ms);
+        self.follow(plan, step, (&*shares, evidence), now_ms);
     }
 
     /// Does what follows from a step of the rollout.

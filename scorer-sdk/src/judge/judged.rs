@@ -1,14 +1,14 @@
 //! What was judged in one tick, over all routes of a destination.
 
 use super::change::ChangeBlock;
-use super::pair::JudgedBlock;
+use super::pair::Together;
 use crate::config::Plan;
 
 /// Judged blocks, per question.
-pub(super) type Laws = Vec<Vec<JudgedBlock>>;
+pub(super) type Laws = Vec<Together>;
 
 fn no_laws(plan: &Plan) -> Laws {
-    plan.questions.iter().map(|_| Vec::new()).collect()
+    plan.questions.iter().map(|_| Together::default()).collect()
 }
 
 /// What the tolerated shift of the durations is worth on the routes, weighted by their exchanges.

@@ -23,6 +23,7 @@
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
 //! | `decision.rs`, `verdict.rs`, `timing.rs`, `inspect.rs` | what is told? |
 
+mod answers;
 mod arm;
 mod baseline_health;
 mod block;

@@ -3,7 +3,7 @@
 use super::seen::Seen;
 use crate::config::Plan;
 use crate::evidence::{
-    ALTERNATIVES, BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law,
+    ALTERNATIVES, BLOCK_GAIN_LIMIT, BURSTY_BLOCK_GAIN_LIMIT, Block, HarmTest, Law, Likelihoods,
     OddsRatioInterval, QuantileShift, Spread, Starts,
 };
 use crate::exchange::NO_ODDS;
@@ -51,6 +51,67 @@ impl JudgedBlock {
             shift: None,
         }
     }
+
+    /// What the block adds to the interval; none where it says nothing about the odds ratio.
+    fn likelihoods(&self) -> Option<Likelihoods> {
+        let law = &self.law;
+        (!law.is_degenerate()).then(|| Likelihoods::of(&|ratio| law.log_probability(ratio)))
+    }
+}
+
+/// Blocks that are judged together: given their margins they are independent, so that the likelihood
+/// of all is the product.
+#[derive(Debug, Default)]
+pub(super) struct Together {
+    blocks: Vec<JudgedBlock>,
+    /// What they add to the interval.
+    likelihoods: Likelihoods,
+}
+
+impl Together {
+    pub(super) fn of(blocks: Vec<JudgedBlock>) -> Self {
+        let mut all = Self::default();
+        all.extend(blocks);
+        all
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Adds blocks.
+    pub(super) fn extend(&mut self, blocks: Vec<JudgedBlock>) {
+        for block in blocks {
+            if let Some(likelihoods) = block.likelihoods() {
+                self.likelihoods.add(&likelihoods);
+            }
+            self.blocks.push(block);
+        }
+    }
+
+    /// Adds blocks that were judged together. What a single one adds to the interval is known; that of
+    /// several is added block by block, so that the sum does not depend on who was judged with whom.
+    pub(super) fn append(&mut self, mut others: Self) {
+        if others.blocks.len() == 1 {
+            self.likelihoods.add(&others.likelihoods);
+            self.blocks.append(&mut others.blocks);
+        } else {
+            self.extend(others.blocks);
+        }
+    }
+
+    /// `ln P` in nats of all blocks.
+    fn log_probability(&self, odds_ratio: f64) -> f64 {
+        let blocks = self.blocks.iter();
+        blocks
+            .map(|block| block.law.log_probability(odds_ratio))
+            .sum()
+    }
+
+    fn rate(&self, part: fn(&JudgedBlock) -> Rate) -> Rate {
+        let rates = self.blocks.iter().map(part);
+        rates.fold(Rate::default(), |sum, rate| sum + rate)
+    }
 }
 
 /// Evidence and explanation of one route and category.
@@ -92,23 +153,31 @@ impl Pair {
         self.harm = self.harm.with_gain_limit(gain_limit);
     }
 
-    /// Judges a block. `log_probability` gives ln P(block; odds ratio).
+    /// Judges a block. `log_probability` gives ln P(block; odds ratio), `likelihoods` what it adds to
+    /// the interval, where that is known.
+    #[inline(never)]
     pub(super) fn update(
         &mut self,
-        log_probability: impl Fn(f64) -> f64,
-        candidate: Rate,
-        baseline: Rate,
+        log_probability: &dyn Fn(f64) -> f64,
+        likelihoods: Option<&Likelihoods>,
+        [candidate, baseline]: [Rate; 2],
     ) {
-        let gains = self.harm.update(&log_probability, candidate.total);
+        let tolerance = self.harm.tolerance();
+        let boundary = log_probability(tolerance);
+        let gains = self
+            .harm
+            .update_from(boundary, log_probability, candidate.total);
         self.starts.advance(gains);
         if candidate.inside + baseline.inside > 0 || candidate.total > 0 {
-            let tolerance = self.harm.tolerance();
-            let gain = log_probability(ONSET_ALTERNATIVE * tolerance) - log_probability(tolerance);
+            let gain = log_probability(ONSET_ALTERNATIVE * tolerance) - boundary;
             if self.cusum <= 0.0 {
                 self.start_over();
             }
             self.cusum = (self.cusum + gain).max(0.0);
-            self.interval.update(&log_probability);
+            match likelihoods {
+                Some(known) => self.interval.add(known),
+                None => self.interval.add(&Likelihoods::of(log_probability)),
+            }
             self.candidate = self.candidate + candidate;
             self.baseline = self.baseline + baseline;
         }
@@ -168,27 +237,20 @@ impl Pair {
         Some(shift.upper(plan.false_alarm, &Spread::default())? < margin)
     }
 
-    /// Judges several routes' blocks together: given their margins they are independent, so that
-    /// the likelihood of all is the product.
-    pub(super) fn update_all(&mut self, laws: &[JudgedBlock]) {
-        if laws.is_empty() {
+    /// Judges several blocks together.
+    pub(super) fn update_all(&mut self, all: &Together) {
+        if all.is_empty() {
             return;
         }
-        let sum = |part: fn(&JudgedBlock) -> Rate| {
-            laws.iter()
-                .map(part)
-                .fold(Rate::default(), |sum, rate| sum + rate)
-        };
         self.update(
-            |odds_ratio| {
-                laws.iter()
-                    .map(|block| block.law.log_probability(odds_ratio))
-                    .sum()
-            },
-            sum(|block| block.candidate),
-            sum(|block| block.baseline),
+            &|odds_ratio| all.log_probability(odds_ratio),
+            Some(&all.likelihoods),
+            [
+                all.rate(|block| block.candidate),
+                all.rate(|block| block.baseline),
+            ],
         );
-        for block in laws {
+        for block in &all.blocks {
             self.add_shift(block.shift.as_deref());
         }
     }

@@ -12,7 +12,7 @@ use super::arm::Arm;
 use super::past::inside;
 use super::route::Route;
 use crate::config::Plan;
-use crate::count::delta::RouteDelta;
+use crate::count::delta::{RouteDelta, VersionDelta};
 use crate::drift::{AgainstPast, Seen, odds_ratio};
 use crate::evidence::log_add_exp;
 use crate::judge::verdict::{PastFinding, Rate};
@@ -48,6 +48,15 @@ pub(super) struct Standing<'a> {
     pub(super) warm: bool,
     /// Whether a verdict has fallen, so that the candidate is kept from traffic.
     pub(super) condemned: bool,
+}
+
+impl Standing<'_> {
+    /// Whether a version is the baseline (0) or the candidate (1).
+    #[inline(never)]
+    fn arm(&self, version: &VersionDelta) -> Option<usize> {
+        let mut arms = self.arms.iter();
+        arms.position(|name| !name.is_empty() && **name == version.version)
+    }
 }
 
 /// The questions that are put: those about failures and durations, whose codes mean the same to
@@ -94,37 +103,36 @@ impl PastAlarm {
     /// Adds what both versions did on one route.
     fn add(&mut self, plan: &Plan, route: &Route, delta: &RouteDelta, standing: Standing<'_>) {
         for version in &delta.versions {
-            let Some(arm) = standing
-                .arms
-                .iter()
-                .position(|name| !name.is_empty() && **name == version.version)
-            else {
-                continue;
-            };
-            if let Some(exchanges) = self.exchanges.get_mut(arm) {
+            if let Some(exchanges) = standing
+                .arm(version)
+                .and_then(|arm| self.exchanges.get_mut(arm))
+            {
                 *exchanges = exchanges.saturating_add(version.exchanges);
             }
-            let Some(window) = self.window.get_mut(arm) else {
+        }
+        for (put, (index, signal, question)) in questions(plan).enumerate() {
+            if plan.is_expected(&route.key, index) {
+                continue;
+            }
+            let (Some(asked), Some(past)) = (
+                route.past.ask(plan, signal, question),
+                route.past.arm(Arm::Baseline).get(signal),
+            ) else {
                 continue;
             };
-            for ((index, signal, question), seen) in questions(plan).zip(window) {
-                let settling = arm == Arm::Candidate as usize && settles(question);
-                if (settling && !standing.warm) || plan.is_expected(&route.key, index) {
-                    continue;
-                }
-                let (Some(asked), Some(counts), Some(past)) = (
-                    route.past.ask(plan, signal, question),
-                    version.counts.get(signal),
-                    route.past.arm(Arm::Baseline).get(signal),
-                ) else {
+            let expected = [inside(past, &asked), past.total()];
+            for version in &delta.versions {
+                let Some(arm) = standing.arm(version) else {
                     continue;
                 };
-                let bad = counts.total_where(|code| asked.is_bad(code));
-                seen.add(
-                    bad as f64,
-                    counts.total() as f64,
-                    [inside(past, &asked), past.total()],
-                );
+                if arm == Arm::Candidate as usize && settles(question) && !standing.warm {
+                    continue;
+                }
+                let seen = self.window.get_mut(arm).and_then(|it| it.get_mut(put));
+                if let (Some(seen), Some(counts)) = (seen, version.counts.get(signal)) {
+                    let bad = counts.total_where(|code| asked.is_bad(code));
+                    seen.add(bad as f64, counts.total() as f64, expected);
+                }
             }
         }
     }

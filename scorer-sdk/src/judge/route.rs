@@ -3,6 +3,7 @@
 //!
 //! A gathered block is judged (`judge/block.rs`) before the past learns it (`judge/past.rs`).
 
+use super::answers::Tallied;
 use super::arm::Arm;
 use super::block;
 use super::block::Ready;
@@ -183,13 +184,29 @@ impl Route {
                     (first.saturating_add(it.row), of_body, it.example)
                 }));
             }
+            // A name is looked for once, and not at each of its rows.
+            let known = |signal: &usize| names.get(*signal).map_or(0, NameTable::len);
+            let mut translated: Vec<Vec<Option<u16>>> = signals
+                .iter()
+                .map(|signal| vec![None; known(signal)])
+                .collect();
+            rows.reserve(version.rows.len());
             for (facts, tokens) in version.rows.iter() {
                 rows.begin(facts);
-                for (signal, token) in signals.iter().zip(tokens) {
-                    let name = names.get(*signal).and_then(|table| table.name(*token));
-                    rows.token(match (name, own.get_mut(*signal)) {
-                        (Some(name), Some(own)) if *token != NO_TOKEN => own.code(name),
-                        _ => *token,
+                for ((signal, token), translated) in signals.iter().zip(tokens).zip(&mut translated)
+                {
+                    rows.token(match translated.get_mut(usize::from(*token)) {
+                        Some(Some(own)) => *own,
+                        Some(unknown) => {
+                            let name = names.get(*signal).and_then(|table| table.name(*token));
+                            let own = match (name, own.get_mut(*signal)) {
+                                (Some(name), Some(own)) => own.code(name),
+                                _ => *token,
+                            };
+                            *unknown = Some(own);
+                            own
+                        }
+                        None => *token,
                     });
                 }
             }
@@ -302,7 +319,7 @@ impl Route {
         judged: &mut Judged,
     ) {
         let [baseline, candidate] = core::mem::replace(&mut self.rows, no_rows(plan));
-        let (columns, row_signals) = (columns(plan), plan.row_signals());
+        let (columns, row_signals) = (plan.row_columns(), plan.row_signals());
         let mut offered = core::mem::take(&mut self.offered);
         crate::order::sort_by(&mut offered, |one, other| one.0.cmp(&other.0));
         let duration = plan.duration();
@@ -316,7 +333,7 @@ impl Route {
             // Those of the candidate alone were offered.
             let mut examples = offered.iter().filter(|_| arm == Arm::Candidate).peekable();
             for (row, (facts, tokens)) in rows.iter().enumerate() {
-                let mut trial = Trial::of(plan, facts, tokens, &columns, questions);
+                let mut trial = Trial::of(plan, facts, tokens, columns, questions);
                 if trial.is_case && trial.asked == 0 {
                     continue;
                 }
@@ -375,45 +392,38 @@ impl Route {
     /// Shows the baseline's units their answers, beside the rate of this tick among the trials that had
     /// the same chances to be judged.
     fn learn_units(&self, plan: &Plan, questions: &[Ready], trials: &[Trial], units: &mut Units) {
+        let tallied = Tallied::of(trials);
         let mut strata: Vec<u16> = trials.iter().map(|trial| trial.odds).collect();
         crate::order::sort(&mut strata);
         strata.dedup();
         for odds in strata {
-            let of_stratum = || trials.iter().filter(move |trial| trial.odds == odds);
             let expected: Vec<(usize, f64)> = questions
                 .iter()
                 .map(|question| {
-                    let rate = if counts_cases(plan, question.number) {
-                        self.expected_rate(question, of_stratum(), odds)
+                    let number = question.number;
+                    let rate = if counts_cases(plan, number) {
+                        self.expected_rate(question, tallied.counts(number, Some(odds)), odds)
                     } else {
-                        self.expected_rate(question, trials.iter(), NO_ODDS)
+                        self.expected_rate(question, tallied.counts(number, None), NO_ODDS)
                     };
                     (question.number, rate)
                 })
                 .collect();
-            for trial in of_stratum() {
+            for trial in trials.iter().filter(|trial| trial.odds == odds) {
                 units.learn(trial, &expected);
             }
         }
     }
 
-    /// The rate of the baseline in a category among trials: of this tick, and a little of before. `odds`
-    /// says how many times as likely one in the category was to be among them.
-    fn expected_rate<'a>(
-        &self,
-        question: &Ready,
-        trials: impl Iterator<Item = &'a Trial>,
-        odds: u16,
-    ) -> f64 {
+    /// The rate of the baseline in a category among trials: of this tick, of which so many are in the
+    /// category, and a little of before. `odds` says how many times as likely one in the category was to
+    /// be among them.
+    fn expected_rate(&self, question: &Ready, [inside, total]: [u64; 2], odds: u16) -> f64 {
         let past = self.past.arm(Arm::Baseline).get(question.signal);
         let known = past.map_or(0.0, DecayedCounts::total);
         let before = past.map_or(0.0, |past| past::inside(past, &question.asked));
         let before = trial::sampled_rate(before / known.max(1.0), odds);
-        let (mut inside, mut total) = (0.0, 0.0);
-        for yes in trials.filter_map(|trial| trial.answer(question.number)) {
-            total += 1.0;
-            inside += f64::from(u8::from(yes));
-        }
+        let (inside, total) = (inside as f64, total as f64);
         // What was known before weighs as much as a few exchanges of now.
         let weight = OF_BEFORE.min(known);
         (inside + weight * before) / (total + weight).max(1.0)
@@ -454,7 +464,7 @@ impl Route {
             // What is in no row, as the balance of the requests, is checked by all that came. What is
             // in the rows is not: the latency of young hosts was left out of it on purpose.
             let mut compared = self.compared.clone();
-            for (signal, column) in columns(plan).into_iter().enumerate() {
+            for (signal, column) in plan.row_columns().iter().enumerate() {
                 if column.is_none() {
                     compared.take_signal(signal, &self.gathered);
                 }
@@ -541,14 +551,6 @@ impl Route {
 fn no_rows(plan: &Plan) -> [Rows; 2] {
     let width = plan.row_signals().len();
     [Rows::new(width), Rows::new(width)]
-}
-
-/// Per signal, the column of its token in a row.
-pub(super) fn columns(plan: &Plan) -> Vec<Option<usize>> {
-    let in_rows = plan.row_signals();
-    (0..plan.signals.len())
-        .map(|signal| in_rows.iter().position(|known| *known == signal))
-        .collect()
 }
 
 /// The natural log of the microseconds that a bucket stands for.

@@ -8,6 +8,7 @@ use super::weights::POOLED_WEIGHT;
 use crate::config::Plan;
 use crate::evidence::{WeightedEvidence, log_weighted_mean};
 use crate::route::RouteKey;
+use std::borrow::Cow;
 
 /// Share of a verdict's evidence, in logs, from which on a single pair keeps a candidate from being
 /// called healthy. Tests `engine::promotion` count what that costs healthy candidates.
@@ -130,10 +131,13 @@ impl Shares {
         plan: &Plan,
         comparison: &Comparison,
         placebo: &Placebo,
-    ) -> Self {
+    ) -> Cow<'_, Self> {
         let between_halves: Vec<Option<f64>> = (0..plan.questions.len())
             .map(|question| placebo.odds_ratio(plan, question))
             .collect();
+        if between_halves.iter().all(Option::is_none) {
+            return Cow::Borrowed(self);
+        }
         let mut held = self.clone();
         for (index, share) in &mut held.pairs {
             let seen = between_halves.get(index.question).copied().flatten();
@@ -146,7 +150,7 @@ impl Shares {
                 }
             }
         }
-        held
+        Cow::Owned(held)
     }
 
     /// The weighted mean of all pairs' e-values, as a log in nats.
@@ -188,10 +192,11 @@ pub(super) fn pair_evidence<'a>(
     comparison: &'a Comparison,
     placebo: &Placebo,
 ) -> Vec<(Option<&'a RouteKey>, &'static str, f64)> {
-    let counting = Shares::of(comparison, plan).held_back(plan, comparison, placebo);
+    let all = Shares::of(comparison, plan);
+    let counting = all.held_back(plan, comparison, placebo);
     let mut found = Vec::new();
     let mut of_paths: Vec<(usize, usize, Vec<WeightedEvidence>)> = Vec::new();
-    for (index, share) in counting.pairs {
+    for &(index, share) in &counting.pairs {
         let (Some(number), Some(path)) = (index.route, index.path) else {
             found.push((index.route, index.question, share.log_evidence));
             continue;

@@ -56,6 +56,13 @@ const DEVIATIONS_TOLD: f64 = 2.6;
 /// Hosts that are seen this soon after the first exchange of a destination were there before.
 const OLD_MS: u64 = 60_000;
 
+/// Where the units of one trial are in the candidate's tables.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    host: Option<usize>,
+    session: Option<usize>,
+}
+
 /// The units of a destination's two versions.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Units {
@@ -380,6 +387,15 @@ impl Units {
         admitted
     }
 
+    /// Where the units of a trial of the candidate are in the tables, for [`Units::allows`].
+    pub(super) fn places(&self, trial: &Trial) -> Places {
+        let ([_, hosts], [_, sessions]) = (&self.hosts, &self.sessions);
+        Places {
+            host: hosts.place(trial.host),
+            session: sessions.place(trial.session),
+        }
+    }
+
     /// Whether the candidate's trial may count where its answer is yes: its host and its session may
     /// not have much more of them than the others, so that no single one can carry a verdict. Neither
     /// over the memory of the past, which limits a unit that differs, nor over the last seconds, which
@@ -392,7 +408,7 @@ impl Units {
     /// its chance to be judged says, so that the rates are those of all exchanges.
     pub(super) fn allows(
         &mut self,
-        trial: &Trial,
+        (trial, places): (&Trial, Places),
         question: usize,
         inside: bool,
         is_sampled: bool,
@@ -419,8 +435,11 @@ impl Units {
         let [of_host, of_session] = FREE;
         let too_many = if inside {
             [
-                has_too_many(hosts.get(trial.host), of_host),
-                has_too_many(sessions.get(trial.session), of_session),
+                has_too_many(places.host.and_then(|place| hosts.at(place)), of_host),
+                has_too_many(
+                    places.session.and_then(|place| sessions.at(place)),
+                    of_session,
+                ),
             ]
         } else {
             [false; 2]
@@ -432,10 +451,9 @@ impl Units {
         }
         let [_, hosts] = &mut self.hosts;
         let [_, sessions] = &mut self.sessions;
-        for unit in [hosts.get_mut(trial.host), sessions.get_mut(trial.session)]
-            .into_iter()
-            .flatten()
-        {
+        let host = places.host.and_then(|place| hosts.at_mut(place));
+        let session = places.session.and_then(|place| sessions.at_mut(place));
+        for unit in [host, session].into_iter().flatten() {
             unit.answer_as_candidate(question, inside, stands_for);
         }
         for answers in &mut self.candidate {

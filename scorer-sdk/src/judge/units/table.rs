@@ -147,6 +147,21 @@ impl Table {
         self.units.iter().find(|unit| unit.id == id)
     }
 
+    /// The place of the unit with this number; it stays there until one is met or forgotten.
+    pub(in crate::judge) fn place(&self, id: u32) -> Option<usize> {
+        self.units.iter().position(|unit| unit.id == id)
+    }
+
+    /// The unit at a place.
+    pub(in crate::judge) fn at(&self, place: usize) -> Option<&Unit> {
+        self.units.get(place)
+    }
+
+    /// The unit at a place, to add what it answered.
+    pub(in crate::judge) fn at_mut(&mut self, place: usize) -> Option<&mut Unit> {
+        self.units.get_mut(place)
+    }
+
     /// The part of the recent exchanges that one unit had.
     pub(in crate::judge) fn part(&self, id: u32) -> f64 {
         self.get(id)
@@ -200,10 +215,14 @@ impl Table {
             self.units.push(new);
             return self.units.last_mut();
         }
-        let least = self
-            .units
-            .iter_mut()
-            .min_by(|one, other| one.weight.total_cmp(&other.weight))?;
+        // Where there are more sessions than places, this is done for most exchanges.
+        let mut least: Option<(usize, f64)> = None;
+        for (place, unit) in self.units.iter().enumerate() {
+            if least.is_none_or(|known| unit.weight < known.1) {
+                least = Some((place, unit.weight));
+            }
+        }
+        let least = self.units.get_mut(least?.0)?;
         *least = new;
         Some(least)
     }
