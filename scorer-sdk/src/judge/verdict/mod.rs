@@ -1,7 +1,7 @@
 //! Verdicts and what carries them.
 //!
 //! All of it serialises, for programs: enumerations as their names, routes as their label
-//! ([`RouteKey::label`]), evidence in nats. What is unknown is `null`, never absent.
+//! ([`RouteKey::label`](crate::route::RouteKey::label)), evidence in nats. What is unknown is `null`, never absent.
 
 mod decision;
 mod difference;
