@@ -120,11 +120,11 @@ pub(super) fn arms(facts: &Facts) -> Vec<Finding> {
             [first, second, ..] => Finding::warn(
                 check,
                 format!(
-                    "{first} and {second} both get requests, but all of them count for \
-                     {destination} {version}"
+                    "{first} and {second} both get requests, but Serin knows one version of \
+                     {destination}: {version}"
                 ),
-                "give the versions different names: labels on the pods, subsets, or one entry for \
-                 each in versions.destinations",
+                "list each cluster under its own version in versions.destinations; in Istio, give \
+                 the pods different version labels, or the versions different subsets",
             ),
             _ => Finding::warn(
                 check,
@@ -389,7 +389,7 @@ pub(super) fn tables(facts: &Facts) -> Vec<Finding> {
                 ),
                 "names" => (
                     format!("{count} names of headers or content types did not fit"),
-                    "harmless if rare; look for an application that generates header names",
+                    "harmless if rare; look for a client or an application that generates header names",
                 ),
                 "damaged" => (
                     format!("Serin could not read {count} parts of shared data"),

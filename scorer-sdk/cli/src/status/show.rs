@@ -216,6 +216,16 @@ fn detail(text: &mut String, rollout: &Rollout, meanings: &BTreeMap<&str, &str>)
                 .unwrap_or_default()
         );
     }
+    if verdict >= Verdict::Suspect && rollout.pairs.iter().any(|pair| pair.evidence > 0.0) {
+        let _ = writeln!(
+            text,
+            "  {}",
+            styled(
+                DIM,
+                "the log of the proxy names the headers, the fields and some of the requests"
+            )
+        );
+    }
     if rollout.opinions.len() > 1 && verdict >= Verdict::Suspect {
         let known = rollout
             .opinions

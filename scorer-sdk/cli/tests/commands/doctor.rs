@@ -199,7 +199,7 @@ const CASES: [(&str, Break, &str, &str, &str); 22] = [
                 .push(("cluster.shop-v2.upstream_rq_total".to_owned(), 100));
         },
         "warn arms",
-        "shop-v1 and shop-v2 both get requests, but all of them count for shop v1",
+        "shop-v1 and shop-v2 both get requests, but Serin knows one version of shop: v1",
         "different names",
     ),
     (
