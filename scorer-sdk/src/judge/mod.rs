@@ -21,7 +21,7 @@
 //! | `silence.rs` | does a version answer nothing, or get nothing? |
 //! | `found.rs` | what was known when the verdict fell? |
 //! | `shares.rs`, `reasons.rs`, `differences.rs`, `needed.rs`, `explain.rs` | what does the evidence come to, and why? |
-//! | `decision.rs`, `verdict.rs`, `timing.rs`, `inspect.rs` | what is told? |
+//! | `decision.rs`, `verdict/`, `timing.rs`, `inspect.rs` | what is told? |
 
 mod answers;
 mod arm;
