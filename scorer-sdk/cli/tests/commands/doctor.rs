@@ -200,7 +200,7 @@ const CASES: [(&str, Break, &str, &str, &str); 22] = [
         },
         "warn arms",
         "shop-v1 and shop-v2 both get requests, but Serin knows one version of shop: v1",
-        "different names",
+        "under its own version",
     ),
     (
         "nothing is compared",
