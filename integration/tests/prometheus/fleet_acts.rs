@@ -1,7 +1,7 @@
 //! Three gateways that act on one verdict: a real Prometheus adds their evidence up, serve-verdict
 //! tells it, and all of them steer. A fourth gateway has the same traffic and judges alone.
 
-use super::gateways::{ServeVerdict, TOKEN, all_exceed, gateway, value, values};
+use super::gateways::{ServeVerdict, all_exceed, gateway, value, values};
 use super::manifests::hurried_rule_groups;
 use super::server::{self, Prometheus};
 use crate::live::common::ANOMALOUS;
@@ -14,7 +14,6 @@ use serin_integration::envoy::free_port;
 use serin_integration::load::{Load, LoadOptions};
 use serin_integration::shop::{Fault, Shops};
 use serin_integration::turn;
-use std::fs;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -40,15 +39,8 @@ async fn three_gateways_find_together_what_each_alone_needs_longer_for() -> Resu
         .map(|gateway| (gateway.front.name(), gateway.front.admin_address()))
         .collect();
     let prometheus = Prometheus::start(&binary, &targets, &hurried_rule_groups()?).await?;
-    let token_file = alone.front.dir().join("token");
-    fs::write(&token_file, TOKEN)?;
-    let mut served = ServeVerdict {
-        prometheus: prometheus.address(),
-        address,
-        token_file,
-        task: None,
-    };
-    served.start().await?;
+    let folder = alone.front.dir();
+    let mut served = ServeVerdict::begin(prometheus.address(), address, folder).await?;
     let mut loads = Vec::new();
     for (seed, gateway) in (82_u64..).zip(gateways.iter().chain([&alone])) {
         let options = LoadOptions::new(gateway.address(), RATE).seed(seed);

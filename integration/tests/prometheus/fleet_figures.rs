@@ -1,7 +1,7 @@
 //! How long three gateways take as a fleet and alone, and what it costs users: the table of
 //! `docs/fleet.md`. It takes minutes for each round, so `make fleet-figures` runs it, and not `make test`.
 
-use super::gateways::{ServeVerdict, TOKEN, all_exceed, gateway, value};
+use super::gateways::{ServeVerdict, all_exceed, gateway, value};
 use super::manifests::rule_groups;
 use super::server::{self, Prometheus, Settings};
 use crate::live::common::ANOMALOUS;
@@ -15,7 +15,6 @@ use serin_integration::load::{Load, LoadOptions};
 use serin_integration::shop::{Fault, Shops};
 use serin_integration::topology::Topology;
 use serin_integration::turn;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -151,15 +150,8 @@ impl Scene {
         };
         let prometheus =
             Prometheus::start_with(binary, &targets, &rule_groups()?, &settings).await?;
-        let token_file = self.gateways[0].front.dir().join("token");
-        fs::write(&token_file, TOKEN)?;
-        let mut served = ServeVerdict {
-            prometheus: prometheus.address(),
-            address,
-            token_file,
-            task: None,
-        };
-        served.start().await?;
+        let folder = self.gateways[0].front.dir();
+        let served = ServeVerdict::begin(prometheus.address(), address, folder).await?;
         self.served = Some(served);
         self._prometheus = Some(prometheus);
         Ok(())

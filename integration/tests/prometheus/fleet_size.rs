@@ -335,15 +335,7 @@ async fn what_a_thousand_proxies_cost() -> Result<()> {
 
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let folder = serin_integration::envoy::run_dir("prometheus-fleet-size");
-    let token_file = folder.join("token");
-    std::fs::write(&token_file, TOKEN)?;
-    let mut served = ServeVerdict {
-        prometheus: prometheus.address(),
-        address,
-        token_file,
-        task: None,
-    };
-    served.start().await?;
+    let _served = ServeVerdict::begin(prometheus.address(), address, &folder).await?;
     let path = format!("/v1/fleet?destination={SHOP}&candidate=v2&rollout={rollout}");
     one(address, &path).await?;
     let times = as_proxies_ask(address, &path).await?;

@@ -10,8 +10,9 @@ use serin_cli::verdict_server::http::Server;
 use serin_integration::shop::Shops;
 use serin_integration::topology::Topology;
 use serin_integration::wait_until;
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -20,14 +21,32 @@ pub(crate) const CLUSTER: &str = "serve-verdict";
 
 /// `serin serve-verdict` at one address, which can be ended and started again.
 pub(crate) struct ServeVerdict {
-    pub(crate) prometheus: SocketAddr,
-    pub(crate) address: SocketAddr,
+    prometheus: SocketAddr,
+    address: SocketAddr,
     /// A file with [`TOKEN`].
-    pub(crate) token_file: PathBuf,
+    token_file: PathBuf,
     pub(crate) task: Option<JoinHandle<()>>,
 }
 
 impl ServeVerdict {
+    /// Starts it with [`TOKEN`] in a file in `folder`.
+    pub(crate) async fn begin(
+        prometheus: SocketAddr,
+        address: SocketAddr,
+        folder: &Path,
+    ) -> Result<Self> {
+        let token_file = folder.join("token");
+        fs::write(&token_file, TOKEN)?;
+        let mut served = Self {
+            prometheus,
+            address,
+            token_file,
+            task: None,
+        };
+        served.start().await?;
+        Ok(served)
+    }
+
     pub(crate) async fn start(&mut self) -> Result<()> {
         let options = Options {
             prometheus: format!("http://{}", self.prometheus),
