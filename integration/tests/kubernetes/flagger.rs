@@ -1,6 +1,9 @@
 //! Flagger promotes and rolls back on Serin's word.
 
-use super::scene::{FIRST, GOOD, NAMESPACE, RATE, Scene, assert_undisturbed, bad, template, text};
+use super::scene::{
+    FIRST, GOOD, NAMESPACE, RATE, Scene, assert_nothing_else_lost, assert_undisturbed, bad,
+    template, text,
+};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use serin_integration::istio::manifests::rendered;
@@ -275,10 +278,12 @@ async fn an_api_server_that_hangs_for_half_a_minute_stops_neither_traffic_nor_ve
         Ok(scene.verdict().await?["decision"] == "abort")
     })
     .await?;
+    assert_nothing_else_lost(&load.snapshot());
     scene.plane.resume()?;
     reach(&scene, "Failed", "Succeeded").await?;
-    let tally = scene.end(load, "rolled back after an outage").await?;
-    assert_undisturbed(&tally);
+    // istiod takes up its watches one by one. It may hear that the canary's pod ends before it hears of
+    // the weight, and what is drawn for the canary meanwhile has nowhere to go.
+    scene.end(load, "rolled back after an outage").await?;
     scene.assert_stable_is(FIRST)
 }
 
