@@ -67,8 +67,13 @@ enum Judge {
     SuccessRate,
 }
 
+/// How long the second step lasts.
+const PAUSE: &str = "60s";
+/// The same where a verdict has to fall before it ends: it takes longer or shorter by chance.
+const LONG_PAUSE: &str = "180s";
+
 /// The services, the routes and the Rollout, as the documentation has them.
-fn shop(judge: Judge) -> Vec<Value> {
+fn shop(judge: Judge, pause: &str) -> Vec<Value> {
     let service = |name: &str| {
         json!({
             "apiVersion": "v1",
@@ -129,7 +134,7 @@ fn shop(judge: Judge) -> Vec<Value> {
                         {"setWeight": 25},
                         gate,
                         {"setWeight": 50},
-                        {"pause": {"duration": "60s"}},
+                        {"pause": {"duration": pause}},
                     ],
                 }},
             },
@@ -139,13 +144,14 @@ fn shop(judge: Judge) -> Vec<Value> {
 
 /// Starts everything with the first release and waits until it is there.
 async fn begin(name: &str, seed: u64) -> Result<(Scene, Controller)> {
-    begin_with("observe", Judge::Serin, name, seed).await
+    begin_with("observe", Judge::Serin, PAUSE, name, seed).await
 }
 
-/// The same with a mode of the filter, and with another judge.
+/// The same with a mode of the filter, another judge, and another second step.
 async fn begin_with(
     mode: &str,
     judge: Judge,
+    pause: &str,
     name: &str,
     seed: u64,
 ) -> Result<(Scene, Controller)> {
@@ -158,7 +164,7 @@ async fn begin_with(
         .await?;
     let argo =
         Controller::argo_rollouts(&format!("{name}/argo"), &scene.plane, &scene.names).await?;
-    scene.plane.apply(&shop(judge)).await?;
+    scene.plane.apply(&shop(judge, pause)).await?;
     scene
         .wait_for("first release", ROLLOUT, |rollout| {
             Ok(text(rollout, "/status/phase") == "Healthy")
@@ -209,7 +215,7 @@ async fn a_good_release_is_promoted() -> Result<()> {
 async fn is_aborted(regression: &str, mode: &str, seed: u64) -> Result<()> {
     let _turn = turn::alone().await;
     let name = format!("kubernetes-argo-{regression}-{mode}");
-    let (scene, argo) = begin_with(mode, Judge::Serin, &name, seed).await?;
+    let (scene, argo) = begin_with(mode, Judge::Serin, LONG_PAUSE, &name, seed).await?;
     let load = scene.load(seed + 1).await?;
     release(&scene, &bad(regression)).await?;
     wait_for_abort(&scene).await.with_context(|| argo.log())?;
@@ -284,9 +290,10 @@ async fn a_release_that_goes_bad_within_a_step_is_aborted_before_the_next() -> R
 async fn without_serin(regression: &str, seed: u64) -> Result<()> {
     let _turn = turn::alone().await;
     let name = format!("kubernetes-argo-{regression}-alone");
-    let (scene, _argo) = begin_with("observe", Judge::SuccessRate, &name, seed).await?;
+    let (scene, _argo) = begin_with("observe", Judge::SuccessRate, PAUSE, &name, seed).await?;
     let load = scene.load(seed + 1).await?;
     release(&scene, &bad(regression)).await?;
+    scene.wait_for_istio_metrics().await?;
     let over = |rollout: &Value| aborted(rollout) || promoted(rollout);
     scene
         .wait_for("end of the rollout", ROLLOUT, |rollout| {

@@ -188,6 +188,7 @@ async fn without_serin(regression: &str, seed: u64) -> Result<()> {
     let (scene, _flagger) = begin_with("observe", canary_without_serin(), &name, seed).await?;
     let load = scene.load(seed + 1).await?;
     release(&scene, &bad(regression)).await?;
+    scene.wait_for_istio_metrics().await?;
     scene
         .wait_for("end of the rollout", CANARY, |canary| {
             Ok(["Succeeded", "Failed"].contains(&text(canary, "/status/phase")))

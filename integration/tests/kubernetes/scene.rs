@@ -34,7 +34,7 @@ const KNOWN: u64 = 600;
 pub(crate) struct Scene {
     // Those who ask the API server end before it does.
     rollout: Rollout,
-    _prometheus: Prometheus,
+    prometheus: Prometheus,
     pub(crate) mesh: Mesh,
     pub(crate) kubelet: Kubelet,
     _controllers: Controller,
@@ -74,7 +74,7 @@ impl Scene {
         .await?;
         Ok(Self {
             rollout: Rollout::follow(*plane.api(), clusters.clone(), gateway),
-            _prometheus: prometheus,
+            prometheus,
             mesh,
             kubelet,
             _controllers: controllers,
@@ -163,6 +163,14 @@ impl Scene {
             .await?;
         ensure!(status == 200, "{status} {verdict}");
         Ok(verdict)
+    }
+
+    /// Waits until Prometheus has the canary's requests under the names that controllers ask for by
+    /// themselves: where they find nothing, they judge nothing.
+    pub(crate) async fn wait_for_istio_metrics(&self) -> Result<()> {
+        let requests = "sum(rate(istio_requests_total[1m])) > 0";
+        self.prometheus.wait_for(requests).await?;
+        Ok(())
     }
 
     pub(crate) fn progress(&self) -> Progress {

@@ -94,7 +94,7 @@ impl Prometheus {
         let step = format!("{}s", settings.step);
         let of_cluster = settings
             .cluster
-            .map(|name| format!("|^cluster.{name}.upstream_rq"));
+            .map(|name| format!("|^cluster.{name}.*upstream_rq"));
         let filter = format!("serin_|server.memory{}", of_cluster.unwrap_or_default());
         let alertmanagers: Vec<_> = settings
             .alertmanager
