@@ -43,22 +43,22 @@ impl HeaderNames for NameSet {
 pub struct NameSets {
     hasher: NameHasher,
     /// Whether a name belongs to a set.
-    belongs: fn(&str) -> bool,
+    belongs: fn(&[u8]) -> bool,
     known: HashMap<u64, Rc<NameSet>>,
     /// The last new set, until it is known how long it is.
-    text: String,
+    text: Vec<u8>,
     ends: Vec<u16>,
 }
 
 impl NameSets {
     /// None yet, of the names that `belongs` takes. Others choose the names, so `hasher` is keyed.
     #[must_use]
-    pub fn new(hasher: NameHasher, belongs: fn(&str) -> bool) -> Self {
+    pub fn new(hasher: NameHasher, belongs: fn(&[u8]) -> bool) -> Self {
         Self {
             hasher,
             belongs,
             known: HashMap::new(),
-            text: String::new(),
+            text: Vec::new(),
             ends: Vec::new(),
         }
     }
@@ -70,23 +70,17 @@ impl NameSets {
         if let Some(known) = self.known.get(&number) {
             return Rc::clone(known);
         }
-        let belongs = self.belongs;
-        let belonging = names
-            .filter_map(|name| core::str::from_utf8(name).ok())
-            .filter(|name| belongs(name));
-        self.text.clear();
-        self.ends.clear();
-        for name in belonging {
-            let end = self.text.len().saturating_add(name.len());
-            let Some(end) = u16::try_from(end).ok().filter(|end| *end <= MAX_SET_BYTES) else {
-                break;
-            };
-            self.text.push_str(name);
-            self.ends.push(end);
-        }
+        self.collect(names.clone());
+        let text = match core::str::from_utf8(&self.text) {
+            Ok(text) => text.to_owned(),
+            Err(_) => {
+                self.collect(names.filter(|name| core::str::from_utf8(name).is_ok()));
+                String::from_utf8_lossy(&self.text).into_owned()
+            }
+        };
         let set = Rc::new(NameSet {
             number,
-            text: self.text.clone(),
+            text,
             ends: self.ends.clone(),
         });
         if self.known.len() >= MAX_SETS {
@@ -94,6 +88,20 @@ impl NameSets {
         }
         self.known.insert(number, Rc::clone(&set));
         set
+    }
+
+    /// Puts together the names that belong to a set.
+    fn collect<'a>(&mut self, names: impl Iterator<Item = &'a [u8]>) {
+        self.text.clear();
+        self.ends.clear();
+        for name in names.filter(|name| (self.belongs)(name)) {
+            let end = self.text.len().saturating_add(name.len());
+            let Some(end) = u16::try_from(end).ok().filter(|end| *end <= MAX_SET_BYTES) else {
+                break;
+            };
+            self.text.extend_from_slice(name);
+            self.ends.push(end);
+        }
     }
 }
 
@@ -137,6 +145,9 @@ mod tests {
     fn names_that_are_no_text_belong_to_no_set() {
         let mut sets = NameSets::new(NameHasher::new(1), |_| true);
         let set = sets.of([&b"x-\xff"[..], b"accept"].into_iter());
+        assert_eq!(names(&set), ["accept"]);
+        // Together these two would be text.
+        let set = sets.of([&b"x-\xc3"[..], b"\xa9", b"accept"].into_iter());
         assert_eq!(names(&set), ["accept"]);
     }
 

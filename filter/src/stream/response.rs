@@ -49,7 +49,7 @@ impl Reader {
     #[must_use]
     pub fn new(hasher: NameHasher) -> Self {
         Self {
-            names: NameSets::new(hasher, |name| !name.starts_with(HEADER_PREFIX)),
+            names: NameSets::new(hasher, |name| !name.starts_with(HEADER_PREFIX.as_bytes())),
             texts: Texts::default(),
         }
     }

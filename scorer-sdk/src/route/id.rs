@@ -12,6 +12,8 @@
 //! (`vl53l5cx`). Of ids of 20 characters and more, 95 in 100 are recognised, of those of 10 to 13
 //! characters half; what is missed is left to the path tree.
 
+use super::bytes::{Bytes, kind};
+
 /// For each letter, those that hardly ever follow it in a word: each pair is fewer than one in 2,000
 /// of all, and together they are one in 15.
 const HARDLY_FOLLOW: [u32; 26] = [
@@ -61,82 +63,80 @@ const ENOUGH_WITH_DIGITS: i32 = 18;
 /// `-`, `_`, `~`, `:` and `=`; with any other it is none.
 #[inline(never)]
 pub(super) fn is_id(bytes: &[u8]) -> bool {
-    bytes.len() >= MIN_BYTES
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || is_mark(*byte))
-        && (is_random(bytes) || has_numbered_part(bytes))
+    if bytes.len() < MIN_BYTES {
+        return false;
+    }
+    let there = Bytes::of(bytes);
+    !there.has(Bytes::NO_ID)
+        && (is_random(bytes)
+            || (there.has(Bytes::MARK) && there.has(Bytes::DIGIT) && has_numbered_part(bytes)))
 }
 
 /// Whether one of several parts is a long number. Names with a digit in them are short of that.
 fn has_numbered_part(bytes: &[u8]) -> bool {
-    bytes.iter().copied().any(is_mark)
-        && bytes.split(|byte| is_mark(*byte)).any(|part| {
-            let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
-            (digits >= MIN_NUMBER && digits == part.len())
-                || (digits >= 2 && part.len() >= MIN_HEX && part.iter().all(u8::is_ascii_hexdigit))
-        })
+    bytes.split(|byte| kind(*byte) == Bytes::MARK).any(|part| {
+        let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+        (digits >= MIN_NUMBER && digits == part.len())
+            || (digits >= 2 && part.len() >= MIN_HEX && part.iter().all(u8::is_ascii_hexdigit))
+    })
 }
 
 /// Whether the bits of a stretch are enough.
 fn is_random(bytes: &[u8]) -> bool {
     let (mut bits, mut digits, mut switches) = (0, 0, 0);
-    let mut before = b'-';
+    let (mut before, mut kind_before) = (b'-', Bytes::MARK);
     for &byte in bytes {
-        let is_digit = byte.is_ascii_digit();
-        bits += bits_of(before, byte);
+        let kind = kind(byte);
+        let is_digit = kind == Bytes::DIGIT;
+        bits += bits_of((before, kind_before), (byte, kind));
         if bits <= 0 {
             // A stretch begins here.
             (bits, digits, switches) = (0, i32::from(is_digit), 0);
         } else {
-            let is_pair = !is_mark(before) && !is_mark(byte);
+            let is_pair = (kind_before | kind) & Bytes::MARK == 0;
             digits += i32::from(is_digit);
-            switches += i32::from(is_pair && before.is_ascii_digit() != is_digit);
+            switches += i32::from(is_pair && (kind_before == Bytes::DIGIT) != is_digit);
+            if bits >= ENOUGH
+                || (bits >= ENOUGH_WITH_DIGIT && digits >= 1)
+                || (bits >= ENOUGH_WITH_DIGITS && digits >= 2 && switches >= 3)
+            {
+                return true;
+            }
         }
-        if bits >= ENOUGH
-            || (bits >= ENOUGH_WITH_DIGIT && digits >= 1)
-            || (bits >= ENOUGH_WITH_DIGITS && digits >= 2 && switches >= 3)
-        {
-            return true;
-        }
-        before = byte;
+        (before, kind_before) = (byte, kind);
     }
     false
 }
 
-/// What two neighbours are worth.
+/// What two neighbours are worth, each with its kind.
 #[inline]
-fn bits_of(before: u8, byte: u8) -> i32 {
-    let is_letter = |byte: u8| byte.is_ascii_alphabetic();
-    match (is_letter(before), is_letter(byte)) {
-        (true, true) => {
-            let (usual, odd) = match (before.is_ascii_uppercase(), byte.is_ascii_uppercase()) {
-                (false, false) => (-2, 3),
-                (true, true) => (-1, 3),
-                // `getUser`.
-                (false, true) => (2, 2),
-                (true, false) => (0, 5),
-            };
-            if is_odd(before, byte) { odd } else { usual }
-        }
-        (true, false) if byte.is_ascii_digit() => 3,
-        (false, true) if before.is_ascii_digit() => 5,
-        (false, false) if before.is_ascii_digit() && byte.is_ascii_digit() => 0,
-        _ => -2,
-    }
+fn bits_of((before, kind_before): (u8, u8), (byte, kind): (u8, u8)) -> i32 {
+    const LOWER: u8 = Bytes::LOWER;
+    const UPPER: u8 = Bytes::UPPER;
+    const LETTER: u8 = Bytes::LETTER;
+    const DIGIT: u8 = Bytes::DIGIT;
+    let (usual, odd) = match (kind_before, kind) {
+        (LOWER, LOWER) => (-2, 3),
+        (UPPER, UPPER) => (-1, 3),
+        // `getUser`.
+        (LOWER, UPPER) => (2, 2),
+        (UPPER, LOWER) => (0, 5),
+        (DIGIT, DIGIT) => return 0,
+        (DIGIT, kind) if kind & LETTER != 0 => return 5,
+        (kind, DIGIT) if kind & LETTER != 0 => return 3,
+        _ => return -2,
+    };
+    if is_odd(before, byte) { odd } else { usual }
 }
 
 /// Whether the second letter hardly ever follows the first, in either case.
 #[inline]
 fn is_odd(before: u8, byte: u8) -> bool {
-    let index = |letter: u8| usize::from(letter.to_ascii_lowercase().wrapping_sub(b'a'));
+    // The last five bits of a letter are its place in the alphabet, from 1.
+    let index = |letter: u8| usize::from(letter & 31).wrapping_sub(1);
     HARDLY_FOLLOW
         .get(index(before))
-        .is_some_and(|row| row >> index(byte) & 1 == 1)
-}
-
-const fn is_mark(byte: u8) -> bool {
-    matches!(byte, b'-' | b'_' | b'~' | b':' | b'=')
+        .is_some_and(|row| row >> (index(byte) & 31) & 1 == 1)
 }
 
 /// A bit for each letter of a list.

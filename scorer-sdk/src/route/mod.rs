@@ -1,5 +1,6 @@
 //! Routes: which exchanges are comparable. A route is a bounded key: destination, method, template.
 
+mod bytes;
 mod collapses;
 mod id;
 pub mod key;

@@ -463,40 +463,8 @@ impl PathTree {
         let depth = segments.len().min(self.limits.max_depth);
         let deeper = path.more || segments.len() > depth;
         let mut at = if path.bare { BARE } else { ROOT };
-        for (level, segment) in segments.iter().take(depth).enumerate() {
-            let is_of_digest = is_of_digest(segments, level);
-            let known = if is_of_digest {
-                self.node(at).and_then(|node| node.class(Segment::Hex))
-            } else {
-                self.known_child(at, segment)
-            };
-            at = match known {
-                Some(child)
-                    if self.node(at).is_some_and(|node| node.returning.is_some())
-                        && self.comes_back(at, child, segment) =>
-                {
-                    self.returned = self.returned.saturating_add(1);
-                    self.add_literal(at, segment)?
-                }
-                Some(child) => child,
-                None => {
-                    let class = if is_of_digest {
-                        Segment::Hex
-                    } else {
-                        classify(segment)
-                    };
-                    // Before the check for room: a collapse makes some.
-                    if class == Segment::Literal && self.is_one_too_many(at) {
-                        self.collapse(at);
-                    }
-                    // All or nothing: half a path would only take room from others.
-                    let missing = depth - level + usize::from(deeper);
-                    if self.nodes().saturating_add(missing) > self.limits.max_nodes {
-                        return None;
-                    }
-                    self.add_child(at, segment, class)?
-                }
-            };
+        for level in 0..depth {
+            at = self.step(at, segments, level, depth - level + usize::from(deeper))?;
             self.count(at);
         }
         if deeper {
@@ -505,11 +473,53 @@ impl PathTree {
         self.template(at)
     }
 
-    /// The child that a segment leads to, where there is one already.
+    /// The child that the segment at `level` leads to, made if there is none; `None` where there is no
+    /// room for the nodes that are `missing` at most.
     #[inline]
-    fn known_child(&self, parent: NodeId, segment: &str) -> Option<NodeId> {
+    fn step(
+        &mut self,
+        at: NodeId,
+        segments: &[&str],
+        level: usize,
+        missing: usize,
+    ) -> Option<NodeId> {
+        let segment = *segments.get(level)?;
+        let is_of_digest = is_of_digest(segments, level);
         // Names are the common case, and a name that is known need not be classified. No literal
         // is ever made of a segment that has a class, so the order changes nothing else.
+        if !is_of_digest
+            && segment.len() <= MAX_SEGMENT_BYTES
+            && let Some(known) = self.known_literal(at, segment)
+        {
+            return Some(known);
+        }
+        let class = if is_of_digest {
+            Segment::Hex
+        } else {
+            classify(segment)
+        };
+        let node = self.node(at)?;
+        if let Some(child) = node.class(node.counts_as(class)) {
+            if class == Segment::Literal && node.returning.is_some() && self.comes_back(at, segment)
+            {
+                self.returned = self.returned.saturating_add(1);
+                return self.add_literal(at, segment);
+            }
+            return Some(child);
+        }
+        // Before the check for room: a collapse makes some.
+        if class == Segment::Literal && self.is_one_too_many(at) {
+            self.collapse(at);
+        }
+        // All or nothing: half a path would only take room from others.
+        if self.nodes().saturating_add(missing) > self.limits.max_nodes {
+            return None;
+        }
+        self.add_child(at, segment, class)
+    }
+
+    /// The child that a segment leads to, where there is one already.
+    fn known_child(&self, parent: NodeId, segment: &str) -> Option<NodeId> {
         if segment.len() <= MAX_SEGMENT_BYTES
             && let Some(id) = self.known_literal(parent, segment)
         {
@@ -553,17 +563,13 @@ impl PathTree {
         Some(child)
     }
 
-    /// Whether a name that leads to `child` only because its parent has collapsed is to stand for
-    /// itself from now on.
+    /// Whether a name that has no child of its own, because its parent has collapsed, is to have one
+    /// from now on.
     #[inline(never)]
-    fn comes_back(&mut self, parent: NodeId, child: NodeId, segment: &str) -> bool {
-        let is_unknown = classify(segment) == Segment::Literal
-            && self
-                .node(child)
-                .is_some_and(|child| matches!(child.label, Label::Class(_)));
+    fn comes_back(&mut self, parent: NodeId, segment: &str) -> bool {
         // With all that may be below it.
         let has_room = self.nodes().saturating_add(self.limits.max_depth) < self.limits.max_nodes;
-        if !is_unknown || !has_room {
+        if !has_room {
             return false;
         }
         let hash = self.hash_of(parent, segment);

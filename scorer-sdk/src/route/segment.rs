@@ -5,6 +5,7 @@
 //! each, and prefer to miss: a value that is not recognised is still caught by
 //! [`PathTree`](super::PathTree) when too many siblings of it turn up.
 
+use super::bytes::Bytes;
 use super::id::is_id;
 
 /// Longest segment, in bytes, that is looked at; a longer one counts as [`Segment::Any`].
@@ -99,7 +100,7 @@ impl Segment {
 ///
 /// A segment that is itself a placeholder (`{int}`) is of that class: a template's text, fed back
 /// as a path, gives the same template, and no literal can look like a class.
-#[inline]
+#[inline(never)]
 pub fn classify(segment: &str) -> Segment {
     if segment.len() > MAX_SEGMENT_BYTES {
         return Segment::Any;
@@ -111,30 +112,24 @@ pub fn classify(segment: &str) -> Segment {
     if first == b'{' {
         return placeholder_class(segment);
     }
-    if is_int(bytes) {
+    // A look at which bytes there are rules out most classes of most names.
+    let there = Bytes::of(bytes);
+    let is_number = there.has(Bytes::DIGIT);
+    if is_number && is_int(bytes) {
         Segment::Int
-    } else if is_hex(bytes) {
+    } else if is_number && is_hex(bytes) {
         Segment::Hex
     } else if is_uuid(bytes) {
         Segment::Uuid
-    } else if is_date(bytes) {
+    } else if is_number && is_date(bytes) {
         Segment::Date
-    } else if is_email(segment) {
+    } else if there.has(Bytes::AT | Bytes::PERCENT) && is_email(segment) {
         Segment::Email
-    } else {
-        file_or_id(segment)
-    }
-}
-
-/// The class of a segment that has none by its type.
-#[inline(never)]
-fn file_or_id(segment: &str) -> Segment {
-    let bytes = segment.as_bytes();
-    if is_file(segment) {
+    } else if there.has(Bytes::DOT) && is_file(segment) {
         Segment::File
-    } else if has_encoded_slash(bytes) {
+    } else if there.has(Bytes::PERCENT) && has_encoded_slash(bytes) {
         Segment::Any
-    } else if is_id(bytes) {
+    } else if !there.has(Bytes::NO_ID) && is_id(bytes) {
         Segment::Id
     } else {
         Segment::Literal
@@ -191,11 +186,6 @@ fn is_date(bytes: &[u8]) -> bool {
 }
 
 fn is_email(segment: &str) -> bool {
-    // Checked byte by byte first: nearly every literal ends here, and a search for two patterns
-    // costs more than the rest of the walk.
-    if !segment.bytes().any(|byte| byte == b'@' || byte == b'%') {
-        return false;
-    }
     let Some((name, host)) = segment
         .split_once('@')
         .or_else(|| segment.split_once("%40"))

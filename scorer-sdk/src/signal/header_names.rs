@@ -4,20 +4,6 @@ use super::{Found, NameHasher, Question, Rule, Signal, Token, listed};
 use crate::exchange::{Exchange, HeaderNames};
 use crate::telemetry::HEADER_PREFIX;
 
-/// Headers that the transport or a proxy sets, not the application.
-const IGNORED: [&str; 10] = [
-    "alt-svc",
-    "connection",
-    "content-length",
-    "date",
-    "grpc-message",
-    "grpc-status",
-    "keep-alive",
-    "server",
-    "transfer-encoding",
-    "via",
-];
-const IGNORED_PREFIXES: [&str; 3] = [":", "x-envoy-", HEADER_PREFIX];
 /// The status of an answer that repeats only some of the headers.
 const NOT_MODIFIED: u16 = 304;
 /// Headers beyond this many count as one set with those before them.
@@ -32,11 +18,7 @@ pub struct HeaderNameSet {
 
 impl HeaderNameSet {
     fn counts(&self, name: &str) -> bool {
-        !(IGNORED_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-            || IGNORED.contains(&name)
-            || self.ignored.iter().any(|ignored| ignored == name))
+        is_of_application(name) && !self.ignored.iter().any(|ignored| ignored == name)
     }
 }
 
@@ -79,6 +61,19 @@ impl HeaderNameSet {
         crate::order::sort(&mut list);
         list.dedup();
         text.push_str(&list.join(","));
+    }
+}
+
+/// Whether the application sets a header, and not the transport or a proxy.
+fn is_of_application(name: &str) -> bool {
+    match name.as_bytes() {
+        [b':', ..] => false,
+        b"alt-svc" | b"connection" | b"content-length" | b"date" | b"grpc-message"
+        | b"grpc-status" | b"keep-alive" | b"server" | b"transfer-encoding" | b"via" => false,
+        [b'x', b'-', rest @ ..] => {
+            !(rest.starts_with(b"envoy-") || name.starts_with(HEADER_PREFIX))
+        }
+        _ => true,
     }
 }
 

@@ -10,24 +10,6 @@ use crate::exchange::{Exchange, HeaderNames};
 use crate::sketch::buckets;
 use crate::telemetry::HEADER_PREFIX;
 
-/// Headers that tell of the way to this proxy and not of the client.
-const IGNORED_PREFIXES: [&str; 6] = [
-    ":",
-    "x-b3-",
-    "x-envoy-",
-    "x-forwarded-",
-    "x-request-",
-    HEADER_PREFIX,
-];
-const IGNORED: [&str; 6] = [
-    "content-length",
-    "traceparent",
-    "tracestate",
-    "transfer-encoding",
-    "baggage",
-    "b3",
-];
-
 /// The signal `request_size`: log buckets of the request body's bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestSize;
@@ -60,14 +42,23 @@ impl Signal for RequestSize {
 #[derive(Debug, Clone, Copy)]
 pub struct RequestHeaders;
 
-/// Whether a request header's name says something about the client.
+/// Whether a request header's name says something about the client, and not about the way to this proxy.
 #[must_use]
 #[inline]
-pub fn tells_of_the_client(name: &str) -> bool {
-    !(IGNORED_PREFIXES
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-        || IGNORED.contains(&name))
+pub fn tells_of_the_client(name: &[u8]) -> bool {
+    match name {
+        [b':', ..] => false,
+        b"content-length" | b"traceparent" | b"tracestate" | b"transfer-encoding" | b"baggage"
+        | b"b3" => false,
+        [b'x', b'-', rest @ ..] => {
+            !(rest.starts_with(b"b3-")
+                || rest.starts_with(b"envoy-")
+                || rest.starts_with(b"forwarded-")
+                || rest.starts_with(b"request-")
+                || name.starts_with(HEADER_PREFIX.as_bytes()))
+        }
+        _ => true,
+    }
 }
 
 impl Signal for RequestHeaders {
@@ -86,7 +77,7 @@ impl Signal for RequestHeaders {
     fn read(&self, exchange: &Exchange<'_>, hasher: &NameHasher) -> Option<Token> {
         Some(HeaderNameSet::token(
             exchange.request_header_names?,
-            tells_of_the_client,
+            |name| tells_of_the_client(name.as_bytes()),
             hasher,
         ))
     }
@@ -97,7 +88,7 @@ impl Signal for RequestHeaders {
 
     fn describe(&self, exchange: &Exchange<'_>, name: &mut String) {
         if let Some(names) = exchange.request_header_names {
-            HeaderNameSet::list(names, tells_of_the_client, name);
+            HeaderNameSet::list(names, |name| tells_of_the_client(name.as_bytes()), name);
         }
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::http2;
 use crate::load::Load;
 use crate::traffic::Traffic;
 
@@ -29,6 +30,8 @@ pub(crate) struct Generator {
     address: SocketAddr,
     traffic: Traffic,
     connections: Vec<TcpStream>,
+    /// In place of them.
+    http2: Option<http2::Connection>,
     requests: Vec<String>,
     next: usize,
     answered: u64,
@@ -41,11 +44,16 @@ impl Generator {
     /// # Errors
     /// When nobody listens.
     pub(crate) fn connect(address: SocketAddr, load: &Load) -> Result<Self> {
-        let connections = (0..load.connections).map(|_| connect(address));
+        let is_http2 = load.traffic == Traffic::Http2;
+        let connections = if is_http2 { 0 } else { load.connections };
+        let connections = (0..connections).map(|_| connect(address));
         Ok(Self {
             address,
             traffic: load.traffic,
             connections: connections.collect::<Result<_>>()?,
+            http2: is_http2
+                .then(|| http2::Connection::open(address, load))
+                .transpose()?,
             requests: load.traffic.requests(load),
             next: 0,
             answered: 0,
@@ -59,6 +67,11 @@ impl Generator {
     /// # Errors
     /// When an answer is not whole, or has a status that was not asked for.
     pub(crate) fn run(&mut self, count: usize) -> Result<usize> {
+        if let Some(connection) = &self.http2 {
+            let answered = connection.run(count)?;
+            self.answered += answered as u64;
+            return Ok(answered);
+        }
         let connections = self.connections.len();
         let turns = (count / connections).max(1);
         for turn in 0..=turns {

@@ -10,6 +10,7 @@ mod attribution;
 mod cpu;
 mod ext_proc;
 mod generator;
+mod http2;
 mod instructions;
 mod load;
 mod raw_filter;

@@ -1,6 +1,8 @@
 //! `--load`: requests other than the friendly ones.
 
 use clap::ValueEnum;
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use crate::load::Load;
@@ -26,8 +28,12 @@ pub(crate) enum Traffic {
     Errors,
     /// Three more headers, whose names no other of 10,000 requests has.
     HeaderSets,
+    /// A path, a session, an address and three header names that no other of 10,000 requests has.
+    Hostile,
     /// A connection for each request.
     Close,
+    /// The friendly requests over one connection of HTTP/2.
+    Http2,
 }
 
 impl Traffic {
@@ -40,11 +46,17 @@ impl Traffic {
             .collect();
         let paths: Vec<String> = load.paths().collect();
         let count = match self {
-            Self::HeaderSets => HEADER_SETS,
+            Self::HeaderSets | Self::Hostile => HEADER_SETS,
             // Each path meets each status.
             Self::Errors => paths.len() * STATUSES.len(),
-            Self::Friendly | Self::Post | Self::Close => paths.len(),
+            Self::Friendly | Self::Post | Self::Close | Self::Http2 => paths.len(),
         };
+        if self == Self::Hostile {
+            let mut random = SmallRng::seed_from_u64(1);
+            return (0..count)
+                .map(|number| hostile(load, number, &mut random))
+                .collect();
+        }
         let method = if self.has_body() { "POST" } else { "GET" };
         let request = |(number, path): (usize, &String)| {
             let (more, body) = self.beside(number, number / paths.len());
@@ -57,7 +69,7 @@ impl Traffic {
     /// paths being sent for the `turn`th time.
     fn beside(self, number: usize, turn: usize) -> (String, String) {
         match self {
-            Self::Friendly => (String::new(), String::new()),
+            Self::Friendly | Self::Http2 | Self::Hostile => (String::new(), String::new()),
             Self::Post => {
                 let head = format!(
                     "content-type: application/x-www-form-urlencoded\r\n\
@@ -96,6 +108,36 @@ impl Traffic {
             status == 200
         }
     }
+}
+
+/// A request of a client that makes everything new with each.
+fn hostile(load: &Load, number: usize, random: &mut SmallRng) -> String {
+    let mut letters = |bytes| -> String {
+        (0..bytes)
+            .map(|_| char::from(random.random_range(b'a'..=b'z')))
+            .collect()
+    };
+    // Half of the paths lie below one that exists.
+    let below = if number.is_multiple_of(2) { "/api/products" } else { "" };
+    let segments: String = (0..1 + number % 5)
+        .map(|at| format!("/{}", letters(5 + (number + at) % 8)))
+        .collect();
+    let mut lines: String = load
+        .request_headers
+        .iter()
+        .map(|(name, value)| match name.as_str() {
+            "cookie" => format!("cookie: session={number:016x}\r\n"),
+            "x-forwarded-for" => {
+                let [_, b, c, d] = (number as u32).to_be_bytes();
+                format!("x-forwarded-for: 203.{b}.{c}.{d}\r\n")
+            }
+            _ => format!("{name}: {value}\r\n"),
+        })
+        .collect();
+    for _ in 0..3 {
+        lines += &format!("x-{}-{}: 1\r\n", letters(6), letters(7));
+    }
+    format!("GET {below}{segments} HTTP/1.1\r\n{lines}\r\n")
 }
 
 /// A number in letters, so that no name looks like an id.
@@ -146,6 +188,24 @@ mod tests {
         let paths: BTreeSet<_> = load.paths().collect();
         // 429, 404 and 503 and the one 200 that three places stand for.
         assert_eq!(asked.len(), 4 * paths.len());
+    }
+
+    #[test]
+    fn a_hostile_client_repeats_no_path_and_no_address() {
+        let load = Load::read().unwrap();
+        let requests = Traffic::Hostile.requests(&load);
+        let distinct = |line: fn(&str) -> bool| {
+            let lines = requests
+                .iter()
+                .filter_map(|text| text.lines().find(|it| line(it)));
+            lines.collect::<BTreeSet<_>>().len()
+        };
+        assert_eq!(distinct(|line| line.starts_with("GET ")), HEADER_SETS);
+        assert_eq!(
+            distinct(|line| line.starts_with("x-forwarded-for")),
+            HEADER_SETS
+        );
+        assert_eq!(distinct(|line| line.starts_with("cookie")), HEADER_SETS);
     }
 
     #[test]
