@@ -16,13 +16,14 @@ use anyhow::{Context, Result, ensure};
 use crate::http2;
 use crate::load::Load;
 use crate::traffic::Traffic;
+use crate::variants::MAX_BODY_BYTES;
 
 /// Longest wait for one answer: a machine that is busy otherwise may be slow, and says so in the
 /// scatter of the numbers.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Most response headers and bytes of an answer.
 const MAX_HEADERS: usize = 64;
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+const MAX_ANSWER_BYTES: usize = 2 * MAX_BODY_BYTES;
 
 /// Open connections to one proxy.
 #[derive(Debug)]

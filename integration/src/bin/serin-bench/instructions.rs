@@ -18,6 +18,7 @@ use serin_integration::envoy::{run_dir, workspace};
 use crate::attribution::NOTHING;
 use crate::generator::Generator;
 use crate::load::Load;
+use crate::signals;
 use crate::variants::Variant;
 
 /// A tick of Serin's here; it is 1 s elsewhere.
@@ -81,10 +82,17 @@ pub(crate) async fn run(
         .iter()
         .filter_map(|(head, field, name)| Some((*head, *field, of(name)?)))
         .collect();
-    let nothing = of(NOTHING);
+    // What filters of --attribution and of --signals are compared with.
+    let base = [
+        (NOTHING, "above a filter that asks nothing"),
+        (signals::BASE, "above the outcome alone"),
+    ];
+    let base = base
+        .into_iter()
+        .find_map(|(name, head)| Some((of(name)?, head)));
     let mut heads = vec!["variant", "instructions per request"];
     heads.extend(yardsticks.iter().map(|(head, ..)| *head));
-    heads.extend(nothing.map(|_| "above a filter that asks nothing"));
+    heads.extend(base.map(|(_, head)| head));
     println!("| {} |", heads.join(" | "));
     println!("| --- |{}", " ---: |".repeat(heads.len() - 1));
     let mut rows: Vec<Value> = Vec::new();
@@ -100,9 +108,9 @@ pub(crate) async fn run(
             put(field, json!(ratio));
             cells.push(format!("{ratio:.3}"));
         }
-        if let Some(nothing) = nothing {
-            put("above_nothing", json!(instructions - nothing));
-            cells.push(format!("{:.0}", instructions - nothing));
+        if let Some((base, _)) = base {
+            put("above_base", json!(instructions - base));
+            cells.push(format!("{:.0}", instructions - base));
         }
         println!("| {} |", cells.join(" | "));
         rows.push(Value::Object(row));

@@ -62,15 +62,18 @@ struct Options {
     /// A quick look: 8 rounds of 3,000 requests.
     #[arg(long)]
     quick: bool,
-    /// Measure what each signal adds to the outcome alone; answers have a list of 4 KiB.
+    /// Measure what each signal adds to the outcome alone; answers have a list of --body-bytes.
     #[arg(long)]
     signals: bool,
+    /// Length of the answers' list, up to 1 MiB.
+    #[arg(long, requires = "signals", default_value_t = signals::BODY_BYTES)]
+    body_bytes: usize,
     /// Count machine instructions with valgrind: slow, and the same on any machine and in any
     /// company.
-    #[arg(long, conflicts_with_all = ["signals", "quick", "rounds"])]
+    #[arg(long, conflicts_with_all = ["quick", "rounds"])]
     instructions: bool,
     /// Count what each host call costs, from filters that make that call and no other.
-    #[arg(long, requires = "instructions")]
+    #[arg(long, requires = "instructions", conflicts_with = "signals")]
     attribution: bool,
     /// Requests to each proxy before anything is measured.
     #[arg(long, default_value_t = WARM_UP)]
@@ -138,15 +141,24 @@ async fn main() -> Result<()> {
     let mut sent = Load::read()?;
     sent.traffic = options.load;
     let server = ext_proc::Server::start()?;
-    let (all, body, out) = if options.signals {
-        let body = signals::body();
-        (signals::variants(&sent), body, "target/bench-signals.json")
+    let tick = if options.instructions {
+        instructions::TICK
     } else {
-        let tick = if options.instructions {
-            instructions::TICK
-        } else {
-            "1s"
-        };
+        "1s"
+    };
+    let (all, body, out) = if options.signals {
+        ensure!(
+            options.body_bytes <= variants::MAX_BODY_BYTES,
+            "--body-bytes: at most {}",
+            variants::MAX_BODY_BYTES
+        );
+        let body = signals::body(options.body_bytes);
+        (
+            signals::variants(&sent, tick),
+            body,
+            "target/bench-signals.json",
+        )
+    } else {
         let all = if options.attribution {
             attribution::variants()?
         } else {

@@ -11,7 +11,7 @@ use crate::statistics::Spread;
 use crate::variants::Variant;
 
 /// Serin with as little as it can look at.
-const BASE: &str = "outcome";
+pub(crate) const BASE: &str = "outcome";
 /// Signals that are on by default; the base has them off.
 const DEFAULTS: [&str; 6] = [
     "latency",
@@ -21,12 +21,11 @@ const DEFAULTS: [&str; 6] = [
     "request_size",
     "request_headers",
 ];
-/// Length from which the answers' list of products is long enough: Envoy answers by itself with up to
-/// 4,096 bytes.
-const BODY_BYTES: usize = 3_900;
+/// Length of the answers' list of products, if not told otherwise.
+pub(crate) const BODY_BYTES: usize = 4_000;
 
-/// A list of products of nearly four KiB.
-pub(crate) fn body() -> String {
+/// A list of products of at least so many bytes.
+pub(crate) fn body(bytes: usize) -> String {
     let product = |number: usize| {
         json!({
             "id": number,
@@ -37,16 +36,17 @@ pub(crate) fn body() -> String {
         })
     };
     let mut products = Vec::new();
-    let mut text = String::new();
-    while text.len() < BODY_BYTES {
-        products.push(product(products.len()));
-        text = json!({"items": products, "next": null}).to_string();
+    let mut length = 0;
+    while length < bytes {
+        let product = product(products.len());
+        length += product.to_string().len() + 1;
+        products.push(product);
     }
-    text
+    json!({"items": products, "next": null}).to_string()
 }
 
-/// The no-op filter, the base, and the base with one thing more.
-pub(crate) fn variants(load: &Load) -> Vec<Variant> {
+/// The no-op filter, the base, and the base with one thing more; a tick takes `tick`.
+pub(crate) fn variants(load: &Load, tick: &str) -> Vec<Variant> {
     let serin = |more: &[(&str, Value)], on: &str| {
         let mut signals: serde_json::Map<_, _> = DEFAULTS
             .map(|signal| (signal.to_owned(), json!(false)))
@@ -55,7 +55,7 @@ pub(crate) fn variants(load: &Load) -> Vec<Variant> {
         if !on.is_empty() {
             signals.insert(on.to_owned(), json!(true));
         }
-        let mut config = load.serin_config("1s");
+        let mut config = load.serin_config(tick);
         if let Some(config) = config.as_object_mut() {
             config.insert("signals".to_owned(), Value::Object(signals));
             config.insert("placebo".to_owned(), json!(false));

@@ -118,7 +118,11 @@ fn hostile(load: &Load, number: usize, random: &mut SmallRng) -> String {
             .collect()
     };
     // Half of the paths lie below one that exists.
-    let below = if number.is_multiple_of(2) { "/api/products" } else { "" };
+    let below = if number.is_multiple_of(2) {
+        "/api/products"
+    } else {
+        ""
+    };
     let segments: String = (0..1 + number % 5)
         .map(|at| format!("/{}", letters(5 + (number + at) % 8)))
         .collect();

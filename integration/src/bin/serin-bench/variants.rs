@@ -82,8 +82,8 @@ function envoy_on_response(handle)
 end
 "#;
 
-/// Longest body of a request.
-const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Longest body of a request or an answer.
+pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// The upstream's body.
 pub(crate) fn body(load: &Load) -> String {
@@ -338,6 +338,8 @@ async fn start(
         "http_filters": filters,
         "route_config": {
             "name": "bench",
+            // A list has further bytes behind its last item.
+            "max_direct_response_body_size_bytes": 2 * MAX_BODY_BYTES,
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]
         }
     });
