@@ -140,6 +140,8 @@ pub struct Outbox {
     next_number: u64,
     waiting: VecDeque<Waiting>,
     last_write: Duration,
+    /// Bytes of the last write: the next one has about as many.
+    room: usize,
     /// Exchanges that found no room here since the last call of [`Outbox::take_lost`].
     lost: u64,
 }
@@ -165,6 +167,7 @@ impl Outbox {
             next_number: 1,
             waiting: VecDeque::new(),
             last_write: Duration::ZERO,
+            room: 0,
             lost: 0,
         }
     }
@@ -257,7 +260,8 @@ impl Outbox {
         };
         let waiting = self.waiting.iter();
         let waiting = waiting.map(|waiting| (waiting.number, &waiting.delta));
-        let bytes = slot::write(self.owner, now, waiting);
+        let bytes = slot::write((self.owner, self.room), now, waiting);
+        self.room = bytes.len();
         host.swap_shared(&self.keys.delta(slot), &bytes, None);
         self.last_write = now;
     }

@@ -21,13 +21,14 @@ pub(super) struct Content {
     pub(super) damage: Damage,
 }
 
-/// Writes the deltas of `owner` with their numbers, [`MAX_DELTAS`] at most.
+/// Writes the deltas of `owner` with their numbers, [`MAX_DELTAS`] at most. They take about `room`
+/// bytes.
 pub(super) fn write<'a>(
-    owner: u64,
+    (owner, room): (u64, usize),
     now: Duration,
     waiting: impl ExactSizeIterator<Item = (u64, &'a Delta)>,
 ) -> Vec<u8> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::with_room(room);
     writer.u64(owner);
     writer.u64(now.as_millis() as u64);
     writer.length(waiting.len().min(MAX_DELTAS));
@@ -107,7 +108,7 @@ mod tests {
         let numbers = 1..=last as u64;
         let deltas: Vec<(u64, Delta)> = numbers.map(|number| (number, delta(number))).collect();
         let waiting = deltas.iter().map(|(number, delta)| (*number, delta));
-        write(7, Duration::from_secs(1), waiting)
+        write((7, 0), Duration::from_secs(1), waiting)
     }
 
     #[test]

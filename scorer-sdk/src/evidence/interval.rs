@@ -152,11 +152,15 @@ impl OddsRatioInterval {
         *self = Self::default();
     }
 
-    /// Appends the state, 200 bytes.
+    /// Appends the state: 201 bytes, or one while no block has said anything about the odds ratio.
     pub fn encode(&self, writer: &mut Writer) {
-        for value in &self.log_likelihoods {
-            writer.f64(*value);
-        }
+        let mut values = self.log_likelihoods.iter();
+        let is_known = values.any(|value| value.to_bits() != 0);
+        writer.option(is_known.then_some(self), |known, writer| {
+            for value in &known.log_likelihoods {
+                writer.f64(*value);
+            }
+        });
     }
 
     /// Reads what [`OddsRatioInterval::encode`] wrote.
@@ -164,11 +168,14 @@ impl OddsRatioInterval {
     /// # Errors
     /// [`CodecError::Truncated`], and [`CodecError::Unknown`] for what is not a finite number.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let mut interval = Self::default();
-        for value in &mut interval.log_likelihoods {
-            *value = reader.finite("log-likelihood")?;
-        }
-        Ok(interval)
+        let known = reader.option(|reader| {
+            let mut known = Self::default();
+            for value in &mut known.log_likelihoods {
+                *value = reader.finite("log-likelihood")?;
+            }
+            Ok(known)
+        })?;
+        Ok(known.unwrap_or_default())
     }
 }
 

@@ -10,7 +10,7 @@ use super::mix::Mix;
 use super::moment::Moment;
 use super::pair::Pair;
 use super::phase::Judgement;
-use super::places;
+use super::places::{self, Index};
 use super::route::{self, Route};
 use super::units::Units;
 use super::weights::Weights;
@@ -148,9 +148,10 @@ impl Comparison {
         [baseline, candidate]: [&str; 2],
         overflow: &mut Overflow,
     ) {
+        let mut moved = None;
         for (delta, place) in inbox.iter().zip(places) {
             let exchanges: u64 = delta.versions.iter().map(|version| version.exchanges).sum();
-            let Some(route) = self.route(plan, delta, *place, exchanges) else {
+            let Some(route) = self.route(plan, delta, *place, &mut moved, exchanges) else {
                 overflow.routes = overflow.routes.saturating_add(exchanges);
                 continue;
             };
@@ -168,34 +169,47 @@ impl Comparison {
         }
     }
 
-    /// The route of these counts, a new one if there is room. At `place` it was before the tick; what
-    /// came since may have moved it. `exchanges` are those that came with it.
+    /// The route of these counts, a new one if there is room. At `place` it was before the tick. `moved`
+    /// knows where routes are since others have come; none where that is to be found out. `exchanges`
+    /// are those that came with it.
     fn route(
         &mut self,
         plan: &Plan,
         delta: &RouteDelta,
         place: Option<usize>,
+        moved: &mut Option<Index>,
         exchanges: u64,
     ) -> Option<&mut Route> {
-        let routes = 0..self.routes.len();
-        let index = match place
-            .into_iter()
-            .chain(routes)
-            .find(|index| places::is_at(&self.routes, *index, delta))
-        {
+        let routes = &self.routes;
+        let index = match place.filter(|place| places::is_at(routes, *place, delta)) {
             Some(index) => index,
-            None => self.add_route(plan, delta.key.clone(), exchanges)?,
+            None => {
+                let known = moved.get_or_insert_with(|| Index::of(routes));
+                match known.find(routes, delta) {
+                    Some(index) => index,
+                    None => {
+                        let (index, have_others_moved) =
+                            self.add_route(plan, delta.key.clone(), exchanges)?;
+                        known.add(delta, index);
+                        if have_others_moved {
+                            *moved = None;
+                        }
+                        index
+                    }
+                }
+            }
         };
         self.routes.get_mut(index)
     }
 
-    fn add_route(&mut self, plan: &Plan, key: RouteKey, exchanges: u64) -> Option<usize> {
+    /// The index of a new route, if there is room, and whether other routes have moved.
+    fn add_route(&mut self, plan: &Plan, key: RouteKey, exchanges: u64) -> Option<(usize, bool)> {
         let taken_over = self.take_over(&key);
         // One more than the workers tell apart, for what they share under `{other}`.
         if self.routes.len() <= plan.max_routes {
             let part = taken_over.unwrap_or_else(|| self.weights.for_new_route());
             self.routes.push(Route::new(plan, key, part));
-            return Some(self.routes.len() - 1);
+            return Some((self.routes.len() - 1, taken_over.is_some()));
         }
         let index = self.least_needed(exchanges)?;
         let place = self.routes.get_mut(index)?;
@@ -206,7 +220,7 @@ impl Comparison {
             place.part
         };
         *place = Route::new(plan, key, part);
-        Some(index)
+        Some((index, false))
     }
 
     /// Drops the routes in whose place a route comes, as `/users/{x}` comes in the place of
@@ -437,14 +451,21 @@ mod tests {
 
         /// A tick with so many exchanges of each path.
         fn tick(&mut self, paths: &[(&str, usize)]) {
-            // Another worker's tree each time: these are about what the judge does.
-            let mut tally = Tally::new(Arc::new(Plan::from_json("{}").unwrap()), 1);
-            for (path, exchanges) in paths {
-                for _ in 0..*exchanges {
-                    tally.record(&Exchange { path, ..exchange() });
+            self.tick_of_workers(&[paths]);
+        }
+
+        fn tick_of_workers(&mut self, workers: &[&[(&str, usize)]]) {
+            let mut counted = Vec::new();
+            for paths in workers {
+                // Another worker's tree each time: these are about what the judge does.
+                let mut tally = Tally::new(Arc::new(Plan::from_json("{}").unwrap()), 1);
+                for (path, exchanges) in *paths {
+                    for _ in 0..*exchanges {
+                        tally.record(&Exchange { path, ..exchange() });
+                    }
                 }
+                counted.extend(tally.take().routes);
             }
-            let counted = tally.take().routes;
             let inbox: Vec<&RouteDelta> = counted.iter().collect();
             let places = places::of(&inbox, &self.comparison.routes);
             let (plan, arms) = (&self.plan, ["v1", "v2"]);
@@ -506,6 +527,20 @@ mod tests {
         );
         assert!((case.part("/users/{x}") - of_names).abs() < 1e-12);
         assert!((case.all_parts() - before).abs() < 1e-12);
+        assert_eq!(case.overflow.routes, 0);
+    }
+
+    #[test]
+    fn what_two_workers_count_meets_on_one_route_though_others_come_and_move_in_the_same_tick() {
+        let mut case = Case::new(100);
+        case.tick(&[("/a", 9), ("/users/ann", 1), ("/users/bob", 1), ("/b", 9)]);
+        let of_one = [("/new", 3), ("/users/{x}", 3), ("/b", 1), ("/newer", 3)];
+        let of_other = [("/newer", 4), ("/users/{x}", 4), ("/new", 4), ("/a", 1)];
+        case.tick_of_workers(&[&of_one, &of_other]);
+        assert_eq!(case.paths(), ["/a", "/b", "/new", "/newer", "/users/{x}"]);
+        let routes = case.comparison.routes.iter();
+        let exchanges: Vec<u64> = routes.map(Route::exchanges).collect();
+        assert_eq!(exchanges, [10, 10, 7, 7, 7]);
         assert_eq!(case.overflow.routes, 0);
     }
 

@@ -85,7 +85,7 @@ pub use recall::Recalled;
 pub use remembered::RememberedRollout;
 
 /// Version of the encoded state; another version's state is not read and learning starts anew.
-pub const STATE_VERSION: u16 = 8;
+pub const STATE_VERSION: u16 = 9;
 /// The first destinations, whose drift is watched: each takes up to 90 KiB of the state.
 const MAX_WATCHED: usize = 32;
 

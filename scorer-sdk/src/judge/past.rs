@@ -27,6 +27,8 @@ pub(super) struct Past {
     names: Vec<NameTable>,
     /// Per arm and signal.
     counts: [Vec<DecayedCounts>; 2],
+    /// Per arm, [`Past::weight`] of these counts.
+    weights: [f64; 2],
 }
 
 impl Past {
@@ -38,6 +40,7 @@ impl Past {
                 vec![DecayedCounts::default(); signals],
                 vec![DecayedCounts::default(); signals],
             ],
+            weights: [0.0; 2],
         }
     }
 
@@ -50,6 +53,7 @@ impl Past {
         for ((signal, past), names) in plan.signals.iter().zip(baseline).zip(&mut self.names) {
             *past = found.past(signal.as_ref(), names);
         }
+        self.weigh();
     }
 
     /// What the baseline showed, with the names behind it.
@@ -72,6 +76,7 @@ impl Past {
             let most = (MOST_RECALLED / total.max(1.0)).min(1.0) as f32;
             past.decay_and_add(keep(total).min(most), &Counts::default());
         }
+        self.weigh();
         true
     }
 
@@ -81,11 +86,13 @@ impl Past {
         candidate
             .iter_mut()
             .for_each(|past| *past = DecayedCounts::default());
+        self.weigh();
     }
 
     /// The candidate has become the baseline.
     pub(super) fn promote(&mut self) {
         self.counts.reverse();
+        self.weights.reverse();
     }
 
     /// The part of the past that is kept when a block ends that was gathered over `ticks` ticks, by
@@ -116,6 +123,7 @@ impl Past {
                 past.decay_and_add(keep(past.total()), counts);
             }
         }
+        self.weigh();
     }
 
     /// The names behind the codes, per signal.
@@ -143,10 +151,16 @@ impl Past {
 
     /// Decayed exchanges of an arm, by the signal that saw most of them.
     pub(super) fn weight(&self, arm: Arm) -> f64 {
-        self.arm(arm)
-            .iter()
-            .map(DecayedCounts::total)
-            .fold(0.0, f64::max)
+        self.weights.get(arm as usize).copied().unwrap_or(0.0)
+    }
+
+    /// To be called when the counts have changed: they are weighed more often than they change.
+    #[inline(never)]
+    fn weigh(&mut self) {
+        for (weight, counts) in self.weights.iter_mut().zip(&self.counts) {
+            let totals = counts.iter().map(DecayedCounts::total);
+            *weight = totals.fold(0.0, f64::max);
+        }
     }
 
     /// Whether anything is known of an arm on a signal.
@@ -278,6 +292,7 @@ impl Past {
         for counts in past.counts.iter_mut().flatten() {
             *counts = DecayedCounts::decode(reader)?;
         }
+        past.weigh();
         Ok(past)
     }
 }

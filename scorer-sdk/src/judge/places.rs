@@ -4,32 +4,53 @@
 use super::route::Route;
 use crate::count::delta::RouteDelta;
 
+/// The numbers of the routes' keys with the routes' indices, sorted. What has become of a route since is
+/// not in it: each index that it finds is checked.
+pub(super) struct Index(Vec<(u64, usize)>);
+
+impl Index {
+    pub(super) fn of(routes: &[Route]) -> Self {
+        let mut known: Vec<(u64, usize)> = routes
+            .iter()
+            .enumerate()
+            .map(|(index, route)| (route.key.number(), index))
+            .collect();
+        crate::order::sort(&mut known);
+        Self(known)
+    }
+
+    /// The index of the route of these counts; none for a new one. Clients choose paths, and so keys with
+    /// the same number: the first of these whose key is the same is the one.
+    pub(super) fn find(&self, routes: &[Route], delta: &RouteDelta) -> Option<usize> {
+        let number = delta.key.number();
+        let first = self.first(number);
+        self.0
+            .iter()
+            .skip(first)
+            .take_while(|place| place.0 == number)
+            .map(|place| place.1)
+            .find(|index| is_at(routes, *index, delta))
+    }
+
+    /// Adds the route of these counts, which is new at `index`.
+    pub(super) fn add(&mut self, delta: &RouteDelta, index: usize) {
+        let number = delta.key.number();
+        self.0.insert(self.first(number), (number, index));
+    }
+
+    fn first(&self, number: u64) -> usize {
+        self.0.partition_point(|place| place.0 < number)
+    }
+}
+
 /// For each item of an inbox, the index of its route among those that are known; none for a new one.
 /// `inbox` is what the workers counted.
 pub(super) fn of(inbox: &[&RouteDelta], routes: &[Route]) -> Vec<Option<usize>> {
-    let mut known: Vec<(u64, usize)> = routes
-        .iter()
-        .enumerate()
-        .map(|(index, route)| (route.key.number(), index))
-        .collect();
-    crate::order::sort(&mut known);
+    let known = Index::of(routes);
     inbox
         .iter()
-        .map(|delta| find(&known, routes, delta))
+        .map(|delta| known.find(routes, delta))
         .collect()
-}
-
-/// `known` are the numbers of the routes' keys with their indices, sorted. Clients choose paths, and so
-/// keys with the same number: the first of these whose key is the same is the one.
-fn find(known: &[(u64, usize)], routes: &[Route], delta: &RouteDelta) -> Option<usize> {
-    let number = delta.key.number();
-    let first = known.partition_point(|place| place.0 < number);
-    known
-        .iter()
-        .skip(first)
-        .take_while(|place| place.0 == number)
-        .map(|place| place.1)
-        .find(|index| is_at(routes, *index, delta))
 }
 
 /// Whether the route of these counts stands at this index.

@@ -118,14 +118,22 @@ fn state_comes_back_from_bytes_and_damage_is_refused() {
     assert_eq!(OddsRatioInterval::decode(&mut reader), Ok(interval));
     assert_eq!(reader.finish(), Ok(()));
     assert_eq!(
-        OddsRatioInterval::decode(&mut Reader::new(&bytes[8..])),
+        OddsRatioInterval::decode(&mut Reader::new(&bytes[..bytes.len() - 1])),
         Err(CodecError::Truncated)
     );
-    bytes[..8].copy_from_slice(&f64::NAN.to_le_bytes());
+    bytes[1..9].copy_from_slice(&f64::NAN.to_le_bytes());
     assert!(matches!(
         OddsRatioInterval::decode(&mut Reader::new(&bytes)),
         Err(CodecError::Unknown { .. })
     ));
     interval.reset();
     assert_eq!(interval, OddsRatioInterval::default());
+    let mut writer = Writer::new();
+    interval.encode(&mut writer);
+    let bytes = writer.into_bytes();
+    assert_eq!(bytes, [0]);
+    assert_eq!(
+        OddsRatioInterval::decode(&mut Reader::new(&bytes)),
+        Ok(interval)
+    );
 }
