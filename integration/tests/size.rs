@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serin_integration::envoy::workspace;
 
 /// What was promised. Whoever needs more says in the commit what for.
-const MOST_BYTES: u64 = 1_076_000;
+const MOST_BYTES: u64 = 1_010_000;
 
 #[test]
 fn the_module_keeps_to_its_budget() -> Result<()> {
