@@ -10,9 +10,12 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
+use tokio::task::{JoinHandle, block_in_place};
 
-use super::{Api, ControlPlane};
+use super::sidecars::is_asked_for;
+use super::{Api, ControlPlane, Sidecars};
+use crate::istio::Proxy;
 use crate::shop::{Regression, Shop};
 
 /// Pause between two looks: short beside the seconds of a controller.
@@ -25,7 +28,7 @@ const NETWORK: u32 = u32::from_be_bytes([10, 88, 0, 0]);
 /// As many pods as there are addresses, but for the first few.
 const PODS: u32 = 65_000;
 
-/// Starts a [`Shop`] for each pod and says of the pod that it is ready; the shop of a pod that is
+/// Starts a [`Shop`] for each pod, with a sidecar where the pod asks for one, and says of the pod that it is ready; the shop of a pod that is
 /// deleted serves on for the pod's grace period. It stops when dropped, and all shops with it.
 ///
 /// The shop says that its version is the image's tag. A tag also names what is wrong with its image,
@@ -33,30 +36,40 @@ const PODS: u32 = 65_000;
 #[derive(Debug)]
 pub struct Kubelet {
     task: JoinHandle<()>,
-    shops: Shops,
+    pods: Pods,
 }
 
-/// The shops that run, by the paths of their pods.
-type Shops = Arc<Mutex<BTreeMap<String, Shop>>>;
+/// What runs for a pod.
+#[derive(Debug)]
+struct Running {
+    /// The pod's label of this name.
+    app: String,
+    shop: Shop,
+    sidecar: Option<Proxy>,
+}
+
+/// The pods that run, by their paths.
+type Pods = Arc<Mutex<BTreeMap<String, Running>>>;
 
 impl Kubelet {
-    /// Adds the node and begins.
+    /// Adds the node and begins. A pod that asks for a sidecar gets one of `sidecars`.
     ///
     /// # Errors
     /// When pods' addresses are not those of this machine.
-    pub async fn start(plane: &ControlPlane, seed: u64) -> Result<Self> {
+    pub async fn start(plane: &ControlPlane, sidecars: Sidecars, seed: u64) -> Result<Self> {
         let first = address(1);
         TcpListener::bind((first, 0)).with_context(|| {
             format!("{first} is not this machine; run this by scripts/own-network.sh")
         })?;
         let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}});
         plane.apply(&[node]).await?;
-        let shops = Shops::default();
+        let pods = Pods::default();
         let mut node = Node {
             api: *plane.api(),
             seed,
-            pods: 0,
-            shops: Arc::clone(&shops),
+            started: 0,
+            pods: Arc::clone(&pods),
+            sidecars,
         };
         let task = tokio::spawn(async move {
             loop {
@@ -67,21 +80,30 @@ impl Kubelet {
                 tokio::time::sleep(LOOK).await;
             }
         });
-        Ok(Self { task, shops })
+        Ok(Self { task, pods })
     }
 
     /// From the next request on, the shops of an image behave like this.
     pub fn spoil(&self, image: &str, regression: Regression) {
-        for shop in locked(&self.shops).values() {
+        for Running { shop, .. } in locked(&self.pods).values() {
             if shop.version() == tag(image) {
                 shop.set_regression(regression);
             }
         }
     }
+
+    /// Where the sidecar of the pods with this label `app` has its admin pages; `None` while none
+    /// runs.
+    #[must_use]
+    pub fn sidecar(&self, app: &str) -> Option<SocketAddr> {
+        let pods = locked(&self.pods);
+        let mut of_app = pods.values().filter(|pod| pod.app == app);
+        of_app.find_map(|pod| Some(pod.sidecar.as_ref()?.admin_address()))
+    }
 }
 
-fn locked(shops: &Shops) -> MutexGuard<'_, BTreeMap<String, Shop>> {
-    shops.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(pods: &Pods) -> MutexGuard<'_, BTreeMap<String, Running>> {
+    pods.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Kubelet {
@@ -94,9 +116,10 @@ impl Drop for Kubelet {
 struct Node {
     api: Api,
     seed: u64,
-    /// That there were so far.
-    pods: u32,
-    shops: Shops,
+    /// Pods that there were so far.
+    started: u32,
+    pods: Pods,
+    sidecars: Sidecars,
 }
 
 impl Node {
@@ -112,7 +135,10 @@ impl Node {
             if let Some(time) = text("/metadata/deletionTimestamp") {
                 let end = humantime::parse_rfc3339(time).context("time of deletion")?;
                 if end <= SystemTime::now() {
-                    locked(&self.shops).remove(&path);
+                    let gone = locked(&self.pods).remove(&path);
+                    if gone.is_some_and(|pod| pod.sidecar.is_some()) {
+                        self.tell()?;
+                    }
                     self.api.remove(&path).await?;
                 }
             } else if text("/spec/nodeName").is_none() {
@@ -125,27 +151,58 @@ impl Node {
                 self.api
                     .create(&format!("{path}/binding"), &binding)
                     .await?;
-            } else if !locked(&self.shops).contains_key(&path) {
-                let shop = self.shop(&pod).await.with_context(|| path.clone())?;
-                let status = json!({"status": running(&pod, shop.address())});
+            } else if !locked(&self.pods).contains_key(&path) {
+                let (address, started) = self.run(&pod).await.with_context(|| path.clone())?;
+                let status = json!({"status": running(&pod, address)});
                 self.api.patch(&format!("{path}/status"), &status).await?;
-                locked(&self.shops).insert(path, shop);
+                let has_sidecar = started.sidecar.is_some();
+                locked(&self.pods).insert(path, started);
+                if has_sidecar {
+                    self.tell()?;
+                }
             }
         }
         Ok(())
     }
 
-    async fn shop(&mut self, pod: &Value) -> Result<Shop> {
+    /// Starts what a pod asks for, and gives the address at which it can be reached.
+    async fn run(&mut self, pod: &Value) -> Result<(SocketAddr, Running)> {
         let image = pod.pointer("/spec/containers/0/image");
         let image = image.and_then(Value::as_str).context("an image")?;
         let port = pod.pointer("/spec/containers/0/ports/0/containerPort");
         let port = port.and_then(Value::as_u64).context("a port")?;
-        self.pods += 1;
-        let address = SocketAddr::from((address(self.pods), u16::try_from(port)?));
-        let seed = self.seed.wrapping_add(u64::from(self.pods));
-        let shop = Shop::start_at(tag(image), seed, address).await?;
+        self.started += 1;
+        let address = SocketAddr::from((address(self.started), u16::try_from(port)?));
+        let seed = self.seed.wrapping_add(u64::from(self.started));
+        // A sidecar takes the pod's port.
+        let has_sidecar = is_asked_for(pod);
+        let shop = if has_sidecar {
+            Shop::start(tag(image), seed).await?
+        } else {
+            Shop::start_at(tag(image), seed, address).await?
+        };
         shop.set_regression(regression(image)?);
-        Ok(shop)
+        let sidecar = if has_sidecar {
+            let application = shop.address();
+            let started = self.sidecars.start(&self.api, pod, address, application);
+            // What waits for a proxy cannot move between threads.
+            Some(block_in_place(|| Handle::current().block_on(started))?)
+        } else {
+            None
+        };
+        let app = pod.pointer("/metadata/labels/app").and_then(Value::as_str);
+        let app = app.unwrap_or_default().to_owned();
+        Ok((address, Running { app, shop, sidecar }))
+    }
+
+    /// Says to Prometheus which sidecars run.
+    fn tell(&self) -> Result<()> {
+        let pods = locked(&self.pods);
+        let sidecars = pods.values().filter_map(|pod| {
+            let sidecar = pod.sidecar.as_ref()?;
+            Some((pod.app.as_str(), sidecar.admin_address()))
+        });
+        self.sidecars.tell(sidecars)
     }
 }
 

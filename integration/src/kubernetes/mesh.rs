@@ -1,11 +1,12 @@
 //! Istio on this API server: istiod, and a gateway that gets everything from it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::ControlPlane;
+use super::{ControlPlane, Sidecars};
 use crate::envoy::free_port;
 use crate::istio::mesh::{DOMAIN, GATEWAY, workload};
 use crate::istio::{Istiod, Modules, Proxy, Services};
@@ -22,7 +23,7 @@ const STATISTICS: (&str, &str) = (
 pub struct Mesh {
     /// The gateway.
     pub gateway: Proxy,
-    _istiod: Istiod,
+    istiod: Arc<Istiod>,
     modules: Modules,
     entry: SocketAddr,
 }
@@ -51,10 +52,18 @@ impl Mesh {
         let gateway = Proxy::start(&format!("{name}/gateway"), &workload, &istiod).await?;
         Ok(Self {
             gateway,
-            _istiod: istiod,
+            istiod: Arc::new(istiod),
             modules: Modules::start().await?,
             entry: SocketAddr::new(GATEWAY.parse::<IpAddr>().context("address")?, free_port()?),
         })
+    }
+
+    /// What starts sidecars for pods. `name` is their folder under `target/integration/`.
+    ///
+    /// # Errors
+    /// When that folder cannot be made.
+    pub fn sidecars(&self, name: &str) -> Result<Sidecars> {
+        Sidecars::new(name, Arc::clone(&self.istiod))
     }
 
     /// Where clients send their requests, to [`DOMAIN`].

@@ -5,4 +5,5 @@
 mod bad_input;
 pub(crate) mod common;
 mod mesh;
+pub(crate) mod reference;
 mod rescue;

@@ -4,12 +4,10 @@
 //! Ignored unless asked for, because Istio has to be built first: `make test-istio` does both.
 
 use super::common::{assert_undisturbed, counted, destination, overlay};
+use super::reference::snapshot;
 use anyhow::{Context as _, Result};
-use scorer_sdk::Plan;
 use scorer_sdk::telemetry;
-use scorer_sdk::wire::recording::Record;
 use serde_json::{Value, json};
-use serin_cli::snapshot::Snapshot;
 use serin_integration::istio::Mesh;
 use serin_integration::istio::manifests::{configure, of_kind, rendered};
 use serin_integration::istio::mesh::{DOMAIN, weights};
@@ -17,7 +15,6 @@ use serin_integration::load::{Load, LoadOptions, Mix};
 use serin_integration::metrics::Metrics;
 use serin_integration::shop::{Route, Shops};
 use serin_integration::{turn, wait_until};
-use std::sync::Arc;
 
 fn start_load(mesh: &Mesh, seed: u64) -> Result<Load> {
     Load::start(
@@ -51,23 +48,7 @@ async fn reference(mesh: &Mesh, settings: &Value) -> Result<Value> {
     let load = start_load(mesh, 81)?;
     load.wait_for_answers(1_200).await?;
     let answered = load.stop().await.answered;
-    let path = mesh.gateway.dir().join("exchanges.jsonl");
-    let mut records = Vec::new();
-    // Envoy writes its log once a second.
-    wait_until("the recording", async || {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let lines = text.lines().filter(|line| line.ends_with('}'));
-        let read: Result<Vec<_>, _> = lines.map(Record::parse).collect();
-        records = read.map_err(anyhow::Error::msg)?;
-        Ok(records.len() as u64 >= answered)
-    })
-    .await?;
-    let plan = Arc::new(Plan::from_json(&settings.to_string())?);
-    let mut snapshot = Snapshot::new(plan, None, None);
-    for record in records {
-        snapshot.push(record)?;
-    }
-    Ok(serde_json::to_value(snapshot.finish()?)?)
+    snapshot(mesh.gateway.dir(), answered, settings).await
 }
 
 /// The overlay with a reference for the guard, half of the traffic on the canary, and short waits.

@@ -52,14 +52,17 @@ impl Scene {
         plane.add_definitions().await?;
         plane.add_namespaces(&["istio-system", NAMESPACE]).await?;
         let controllers = Controller::own(&format!("{name}/controllers"), &plane)?;
-        let kubelet = Kubelet::start(&plane, seed).await?;
         let mesh = Mesh::start(name, &plane).await?;
+        let sidecars = mesh.sidecars(&format!("{name}/sidecars"))?;
+        let targets = sidecars.targets().to_owned();
+        let kubelet = Kubelet::start(&plane, sidecars, seed).await?;
         let settings = Settings {
             folder: &format!("{name}/prometheus"),
             step: STEP,
             alertmanager: None,
             // A regular expression: `|` would mean something.
             cluster: Some(&clusters.canary.replace('|', ".")),
+            sidecars: Some(&targets),
         };
         let mut groups = hurried_rule_groups()?;
         groups.push(istio_metrics(&clusters));
@@ -86,7 +89,7 @@ impl Scene {
     }
 
     /// `kubectl apply -k` of a kustomization as a user would write it: overlays by name, objects of
-    /// one's own, and patches, to which come the module that was built here and Serin's settings for
+    /// one's own, and patches (one with a `target` is an entry of `patches` as it is), to which come the module that was built here and Serin's settings for
     /// the two sides. The versions are called `primary` and `canary`, the destination `shop`.
     pub(crate) async fn apply(
         &self,
@@ -120,6 +123,10 @@ impl Scene {
         }
         let mut paths = Vec::new();
         for (index, patch) in patches.iter().chain([&plugin]).enumerate() {
+            if patch.get("target").is_some() {
+                paths.push(patch.clone());
+                continue;
+            }
             let file = format!("patch-{index}.yaml");
             fs::write(folder.join(&file), patch.to_string())?;
             paths.push(json!({"path": file}));
@@ -261,8 +268,10 @@ pub(crate) fn bad(regression: &str) -> String {
     format!("registry.example.com/shop:1.2-{regression}")
 }
 
-/// What Istio's sidecar would say of the canary's pods, from what Envoy says of their cluster: the
-/// metrics that Flagger and Argo Rollouts ask for by default. Durations are in milliseconds.
+/// What Istio's sidecar would say of the canary's pods, in the metrics that Flagger and Argo Rollouts
+/// ask for by default. Istio's filter for that is in its own build of Envoy only. So this is what plain
+/// Envoy says: of the sidecar's inbound listener where the pods have sidecars, else of their cluster
+/// at the gateway. Durations are in milliseconds.
 fn istio_metrics(clusters: &Clusters) -> Value {
     let labels = json!({
         "reporter": "destination",
@@ -270,8 +279,19 @@ fn istio_metrics(clusters: &Clusters) -> Value {
         "destination_workload": "shop",
     });
     let of_canary = format!("{{cluster_name=\"{}\"}}", clusters.canary);
-    let requests = format!("sum by (response_code) (envoy_cluster_upstream_rq{of_canary})");
-    let durations = format!("sum by (le) (envoy_cluster_upstream_rq_time_bucket{of_canary})");
+    let inbound =
+        |what: &str| format!("{{__name__=~\"envoy_http_.*downstream_rq{what}\",app=\"shop\"}}");
+    // Classes in place of codes: `5xx` matches what asks for `5.*`.
+    let requests = format!(
+        "sum by (response_code) (label_replace({}, \"response_code\", \"$1\", \"response_code_class\", \"(.*)\")) or (sum by (response_code) (envoy_cluster_upstream_rq{of_canary}) unless on () count({}))",
+        inbound(""),
+        inbound(""),
+    );
+    let durations = format!(
+        "sum by (le) ({}) or (sum by (le) (envoy_cluster_upstream_rq_time_bucket{of_canary}) unless on () count({}))",
+        inbound("_time_bucket"),
+        inbound("_time_bucket"),
+    );
     json!({"name": "istio", "interval": format!("{STEP}s"), "rules": [
         {"record": "istio_requests_total", "expr": requests, "labels": labels},
         {"record": "istio_request_duration_milliseconds_bucket", "expr": durations, "labels": labels},

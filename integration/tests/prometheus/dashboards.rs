@@ -182,6 +182,7 @@ async fn each_query_of_the_dashboard_is_accepted_where_there_is_no_data() -> Res
         step: server::STEP,
         alertmanager: None,
         cluster: None,
+        sidecars: None,
     };
     let prometheus = Prometheus::start_with(&binary, &[], &rule_groups()?, &settings).await?;
     let mut with_fallback = 0;

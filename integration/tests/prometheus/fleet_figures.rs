@@ -147,6 +147,7 @@ impl Scene {
             step,
             alertmanager: None,
             cluster: None,
+            sidecars: None,
         };
         let prometheus =
             Prometheus::start_with(binary, &targets, &rule_groups()?, &settings).await?;

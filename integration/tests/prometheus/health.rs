@@ -17,6 +17,7 @@ async fn prometheus_is_healthy_for_compose_while_it_runs() -> Result<()> {
         step: STEP,
         alertmanager: None,
         cluster: None,
+        sidecars: None,
     };
     let mut prometheus = Prometheus::start_with(&binary, &[], &[], &settings).await?;
     let compose = compose()?;

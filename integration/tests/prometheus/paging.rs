@@ -48,6 +48,7 @@ async fn the_owner_hears_of_a_gross_failure_and_of_its_end_and_nobody_else_does(
             step: STEP,
             alertmanager: Some(alertmanager.address()),
             cluster: None,
+            sidecars: None,
         },
     )
     .await?;

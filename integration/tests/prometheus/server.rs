@@ -59,6 +59,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) alertmanager: Option<SocketAddr>,
     /// A cluster of which Envoy's own statistics are taken, what was answered and how fast.
     pub(crate) cluster: Option<&'a str>,
+    /// A file that names further Envoys, of whose inbound listeners the answers are taken, too.
+    pub(crate) sidecars: Option<&'a Path>,
 }
 
 /// A running Prometheus; it is killed when dropped.
@@ -76,6 +78,7 @@ impl Prometheus {
             step: STEP,
             alertmanager: None,
             cluster: None,
+            sidecars: None,
         };
         Self::start_with(binary, targets, groups, &settings).await
     }
@@ -95,7 +98,19 @@ impl Prometheus {
         let of_cluster = settings
             .cluster
             .map(|name| format!("|^cluster.{name}.*upstream_rq"));
-        let filter = format!("serin_|server.memory{}", of_cluster.unwrap_or_default());
+        let of_sidecars = settings
+            .sidecars
+            .map(|_| "|^http.inbound.*downstream_rq_(.xx|time)");
+        let filter = format!(
+            "serin_|server.memory{}{}",
+            of_cluster.unwrap_or_default(),
+            of_sidecars.unwrap_or_default()
+        );
+        let discovered: Vec<_> = settings
+            .sidecars
+            .iter()
+            .map(|file| json!({"files": [file], "refresh_interval": "1s"}))
+            .collect();
         let alertmanagers: Vec<_> = settings
             .alertmanager
             .iter()
@@ -110,9 +125,10 @@ impl Prometheus {
                 // Envoy's own hundreds of series take time that a busy machine may not have.
                 "params": {"filter": [filter]},
                 "static_configs": targets,
+                "file_sd_configs": discovered,
                 "metric_relabel_configs": [{
                     "source_labels": ["__name__"],
-                    "regex": "serin_.*|envoy_server_.*|envoy_wasm_.*|envoy_cluster_upstream_rq.*",
+                    "regex": "serin_.*|envoy_server_.*|envoy_wasm_.*|envoy_cluster_upstream_rq.*|envoy_http_.*downstream_rq.*",
                     "action": "keep",
                 }],
             }],

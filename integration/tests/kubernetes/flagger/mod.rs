@@ -1,5 +1,7 @@
 //! Flagger promotes and rolls back on Serin's word.
 
+mod guard;
+
 use super::scene::{
     FIRST, GOOD, NAMESPACE, RATE, Scene, assert_nothing_else_lost, assert_undisturbed, bad,
     template, text,
@@ -54,17 +56,7 @@ async fn begin_with(
     name: &str,
     seed: u64,
 ) -> Result<(Scene, Controller)> {
-    let scene = Scene::start(name, CLUSTERS, seed).await?;
-    scene.plane.apply(&rendered("flagger")?).await?;
-    let deployment = json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "shop", "namespace": NAMESPACE},
-        "spec": {"selector": {"matchLabels": {"app": "shop"}}, "template": template(FIRST)},
-    });
-    scene.plane.apply(&[deployment]).await?;
-    let flagger =
-        Controller::flagger(&format!("{name}/flagger"), &scene.plane, &scene.names).await?;
+    let (scene, flagger) = deploy(&template(FIRST), name, seed).await?;
     let listener = scene.mesh.listener();
     if mode == "observe" {
         // Flagger's VirtualService is the one of the host.
@@ -77,6 +69,22 @@ async fn begin_with(
         scene.apply(mode, &["flagger-steer"], &[], &patches).await?;
     }
     reach(&scene, "Initialized", "Failed").await?;
+    Ok((scene, flagger))
+}
+
+/// Starts everything with a Deployment of these pods, and Flagger, which has no Canary yet.
+async fn deploy(template: &Value, name: &str, seed: u64) -> Result<(Scene, Controller)> {
+    let scene = Scene::start(name, CLUSTERS, seed).await?;
+    scene.plane.apply(&rendered("flagger")?).await?;
+    let deployment = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "shop", "namespace": NAMESPACE},
+        "spec": {"selector": {"matchLabels": {"app": "shop"}}, "template": template},
+    });
+    scene.plane.apply(&[deployment]).await?;
+    let flagger =
+        Controller::flagger(&format!("{name}/flagger"), &scene.plane, &scene.names).await?;
     Ok((scene, flagger))
 }
 
