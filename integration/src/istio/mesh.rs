@@ -21,8 +21,6 @@ pub(crate) const GATEWAY: &str = "127.0.0.10";
 const STABLE: &str = "127.0.0.11";
 const CANARY: &str = "127.0.0.12";
 const CALLER: &str = "127.0.0.13";
-/// Statistics that a sidecar's Envoy keeps beside Istio's choice: how it answered.
-const STATISTICS: (&str, &str) = ("sidecar.istio.io/statsInclusionPrefixes", "http.inbound");
 
 /// A mesh with the shop in it; everything ends when it is dropped.
 ///
@@ -191,11 +189,6 @@ pub(crate) fn workload(
     labels: &str,
 ) -> Result<Workload> {
     let labels = labels.split(',').filter_map(|label| label.split_once('='));
-    let mut annotations = manifests::annotations()?;
-    if role == "sidecar" {
-        let (key, value) = STATISTICS;
-        annotations.push((key.to_owned(), value.to_owned()));
-    }
     Ok(Workload {
         role,
         name: name.to_owned(),
@@ -204,7 +197,7 @@ pub(crate) fn workload(
         labels: labels
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect(),
-        annotations,
+        annotations: manifests::annotations()?,
     })
 }
 
