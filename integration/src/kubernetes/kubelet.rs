@@ -28,8 +28,9 @@ const NETWORK: u32 = u32::from_be_bytes([10, 88, 0, 0]);
 /// As many pods as there are addresses, but for the first few.
 const PODS: u32 = 65_000;
 
-/// Starts a [`Shop`] for each pod, with a sidecar where the pod asks for one, and says of the pod that it is ready; the shop of a pod that is
-/// deleted serves on for the pod's grace period. It stops when dropped, and all shops with it.
+/// Starts a [`Shop`] for each pod, with a sidecar where the pod asks for one, and says of the pod that it
+/// is ready. The shop of a pod that is deleted serves on for the pod's grace period. It stops when
+/// dropped, and all shops with it.
 ///
 /// The shop says that its version is the image's tag. A tag also names what is wrong with its image,
 /// behind a hyphen: `shop:1.2` is healthy, and `shop:1.3-errors` has [`Regression::Errors`].
